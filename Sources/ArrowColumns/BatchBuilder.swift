@@ -1,0 +1,232 @@
+// A batch while it grows: rows come in value by value, a struct array goes out.
+
+import CArrowData
+import CPlatform
+
+/// What becomes of a value that does not fit its column.
+public enum RefusedValue: Sendable {
+    /// The row is refused; `BatchBuilder.commitRow` says which column and text it was.
+    case raise
+    /// The value becomes null.
+    case null
+}
+
+/// Columns of one length. A row is begun, set, and then either committed or begun again: what a row
+/// that was not committed has left is forgotten, so that a parser may stop in the middle of one.
+///
+/// Plain memory: it belongs behind a pointer, and to one thread. `free()` ends it.
+public struct BatchBuilder {
+    public enum RowOutcome {
+        case committed
+        /// The text of this column's value does not fit its type. Borrowed from the caller of `set`.
+        case refused(column: Int, text: UnsafeBufferPointer<UInt8>)
+        case noMemory
+    }
+
+    public private(set) var columnCount: Int
+    public private(set) var rowCount = 0
+    private var columns: UnsafeMutablePointer<ColumnBuilder>
+    private var columnCapacity: Int
+    private var rowCapacity = 0
+    private let onRefused: RefusedValue
+    private var names: [RequestedColumn]
+
+    /// The number of this attempt at a row; a column that was set in it carries the same number.
+    private var stamp: UInt64 = 0
+    private var setCount = 0
+    private var refusedCount = 0
+    private var ranOutOfMemory = false
+
+    public init(
+        _ requested: [RequestedColumn], onRefused: RefusedValue
+    ) throws(ColumnError) {
+        self.onRefused = onRefused
+        names = requested
+        columnCapacity = max(requested.count, 8)
+        columnCount = 0
+        let size = columnCapacity * MemoryLayout<ColumnBuilder>.stride
+        guard let memory = malloc(size) else {
+            throw ColumnError(cause: .memory, message: "no memory for the columns")
+        }
+        columns = memory.assumingMemoryBound(to: ColumnBuilder.self)
+        platform_live_objects_add(1)
+        for column in requested {
+            do {
+                let builder = try ColumnBuilder(column.type, categories: column.categories)
+                (columns + columnCount).initialize(to: builder)
+                columnCount += 1
+            } catch {
+                free()
+                throw error
+            }
+        }
+    }
+
+    public mutating func free() {
+        for index in 0..<columnCount { columns[index].free() }
+        CPlatform.free(columns)
+        columnCount = 0
+        platform_live_objects_add(-1)
+    }
+
+    /// The columns as they were asked for or found.
+    public var requested: [RequestedColumn] { names }
+
+    // MARK: Rows
+
+    /// Makes room for `rows` rows in all; false when there is no memory.
+    public mutating func reserve(rows: Int) -> Bool {
+        for index in 0..<columnCount where !columns[index].reserve(rows: rows) { return false }
+        if rows > rowCapacity { rowCapacity = rows }
+        return true
+    }
+
+    /// Begins the next row, or the same one again. False when there is no memory.
+    @inline(__always)
+    public mutating func beginRow() -> Bool {
+        if setCount != 0 { rewindRow() }
+        stamp &+= 1
+        if rowCount < rowCapacity { return true }
+        return reserve(rows: max(64, rowCapacity * 2))
+    }
+
+    @inline(never)
+    private mutating func rewindRow() {
+        for index in 0..<columnCount where columns[index].stamp == stamp {
+            columns[index].rewindRow()
+        }
+        setCount = 0
+        refusedCount = 0
+    }
+
+    /// Sets the value of `column` in this row from its text, which must have 16 readable bytes after
+    /// its end. Set twice, the last value holds.
+    @inline(__always)
+    public mutating func set(_ column: Int, _ text: UnsafePointer<UInt8>, _ count: Int) {
+        let builder = columns + column
+        if builder.pointee.stamp != stamp {
+            builder.pointee.beginRow(stamp)
+            setCount &+= 1
+        } else if builder.pointee.refused != nil {
+            builder.pointee.refused = nil
+            refusedCount &-= 1
+        }
+        let outcome = builder.pointee.set(rowCount, text, count)
+        if case .stored = outcome { return }
+        refuse(column, UnsafeBufferPointer(start: text, count: count), outcome)
+    }
+
+    /// Sets an integer that is known already; `text` is how it looks, for the error.
+    @inline(__always)
+    public mutating func setInteger(
+        _ column: Int, _ value: UInt64, text: UnsafePointer<UInt8>, _ count: Int
+    ) {
+        let builder = columns + column
+        builder.pointee.beginRow(stamp)
+        setCount &+= 1
+        let outcome = builder.pointee.setInteger(rowCount, value)
+        if case .stored = outcome { return }
+        refuse(column, UnsafeBufferPointer(start: text, count: count), outcome)
+    }
+
+    @inline(never)
+    private mutating func refuse(
+        _ column: Int, _ text: UnsafeBufferPointer<UInt8>, _ outcome: ColumnBuilder.Outcome
+    ) {
+        if case .noMemory = outcome {
+            ranOutOfMemory = true
+            return
+        }
+        switch onRefused {
+        case .null:
+            if !columns[column].setNull(rowCount) { ranOutOfMemory = true }
+        case .raise:
+            columns[column].refused = text
+            refusedCount += 1
+        }
+    }
+
+    /// Ends this row: columns that were not set are null in it.
+    @inline(__always)
+    public mutating func commitRow() -> RowOutcome {
+        if setCount == columnCount, refusedCount == 0, !ranOutOfMemory {
+            setCount = 0
+            rowCount &+= 1
+            return .committed
+        }
+        return commitUnevenRow()
+    }
+
+    @inline(never)
+    private mutating func commitUnevenRow() -> RowOutcome {
+        if refusedCount > 0 {
+            for index in 0..<columnCount {
+                guard columns[index].stamp == stamp, let text = columns[index].refused else {
+                    continue
+                }
+                rewindRow()
+                return .refused(column: index, text: text)
+            }
+        }
+        for index in 0..<columnCount where columns[index].stamp != stamp {
+            if !columns[index].setNull(rowCount) { ranOutOfMemory = true }
+        }
+        if ranOutOfMemory {
+            ranOutOfMemory = false
+            rewindRow()
+            return .noMemory
+        }
+        setCount = 0
+        rowCount += 1
+        return .committed
+    }
+
+    /// Adds a column in the middle of a row; earlier rows are null in it. Gives its number, or nil
+    /// when there is no memory.
+    public mutating func addColumn(_ column: RequestedColumn) -> Int? {
+        if columnCount == columnCapacity {
+            let wanted = columnCapacity * 2
+            let size = wanted * MemoryLayout<ColumnBuilder>.stride
+            guard let grown = realloc(columns, size) else { return nil }
+            columns = grown.assumingMemoryBound(to: ColumnBuilder.self)
+            columnCapacity = wanted
+        }
+        guard var builder = try? ColumnBuilder(column.type, categories: nil) else { return nil }
+        guard builder.reserve(rows: rowCapacity), builder.fillNull(rows: rowCount) else {
+            builder.free()
+            return nil
+        }
+        (columns + columnCount).initialize(to: builder)
+        names.append(column)
+        columnCount += 1
+        return columnCount - 1
+    }
+
+    // MARK: Handing over
+
+    /// Moves the committed rows into `array` and describes them in `schema` (if not nil), and begins
+    /// an empty batch of the same columns. False when there is no memory: both are then released, and
+    /// the rows are lost.
+    public mutating func finish(
+        array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
+    ) -> Bool {
+        if setCount != 0 { rewindRow() }
+        let rows = rowCount
+        rowCount = 0
+        rowCapacity = 0
+        array.pointee = ArrowArray()
+        schema?.pointee = ArrowSchema()
+        guard exportColumns(columns, columnCount, rows: rows, into: array) else { return false }
+        if let schema, !exportSchema(names, into: schema) {
+            array.pointee.release?(array)
+            return false
+        }
+        return true
+    }
+
+    /// Forgets all rows.
+    public mutating func clear() {
+        if setCount != 0 { rewindRow() }
+        rowCount = 0
+    }
+}

@@ -1,0 +1,315 @@
+// One column while it grows: text comes in, a value of the column's type is written at the current row.
+
+import CPlatform
+
+/// A column's buffers and the rules to fill them. Plain memory that lives behind a pointer: a copy
+/// would be a second owner.
+struct ColumnBuilder {
+    enum Outcome { case stored, doesNotFit, noMemory }
+
+    let kind: ColumnType.Kind
+    let unit: ColumnType.Unit
+    let precision: Int32
+    let scale: Int32
+    let indexKind: ColumnType.Kind
+    let byteWidth: Int
+    /// A dictionary whose values were named beforehand takes no others.
+    let isClosed: Bool
+
+    private var values: UnsafeMutableRawPointer?
+    private var validity: UnsafeMutablePointer<UInt8>?
+    private var capacityRows = 0
+    private var text = TextStore()
+    private var dictionary = ByteStringTable()
+
+    /// The attempt at a row in which this column was last set: see `BatchBuilder.beginRow`.
+    var stamp: UInt64 = 0
+    /// Where `text` ended before this row, for going back.
+    private var rowMark = 0
+    private var rowMarkBuffer = 0
+    /// The text of this row that did not fit, borrowed from the receive buffer.
+    var refused: UnsafeBufferPointer<UInt8>?
+
+    init(_ type: ColumnType, categories: [[UInt8]]?) throws(ColumnError) {
+        kind = type.kind
+        unit = type.unit
+        precision = type.precision
+        scale = type.scale
+        indexKind = type.indexKind
+        byteWidth = type.byteWidth
+        isClosed = categories != nil
+        for category in categories ?? [] {
+            let number = category.withUnsafeBufferPointer { bytes in
+                withPadding(bytes) { dictionary.insert($0, bytes.count) }
+            }
+            guard number != nil else {
+                dictionary.free()
+                throw ColumnError(cause: .memory, message: "no memory for the categories")
+            }
+        }
+    }
+
+    mutating func free() {
+        CPlatform.free(values)
+        CPlatform.free(validity)
+        text.free()
+        dictionary.free()
+    }
+
+    // MARK: Rows
+
+    /// Makes room for `rows` rows in all; false when there is no memory.
+    mutating func reserve(rows: Int) -> Bool {
+        if rows <= capacityRows, values != nil { return true }
+        let bytes = kind == .boolean ? (rows + 7) / 8 : rows * byteWidth
+        guard let grown = realloc(values, bytes + 64) else { return false }
+        values = grown
+        if validity != nil, !growValidity(rows) { return false }
+        capacityRows = rows
+        return true
+    }
+
+    private mutating func growValidity(_ rows: Int) -> Bool {
+        let before = validity == nil ? 0 : (capacityRows + 7) / 8
+        let bytes = (rows + 7) / 8
+        guard let grown = realloc(validity, bytes + 64) else { return false }
+        let bitmap = grown.assumingMemoryBound(to: UInt8.self)
+        memset(bitmap + before, 0xFF, bytes + 64 - before)
+        validity = bitmap
+        return true
+    }
+
+    @inline(__always)
+    private func markValid(_ row: Int) {
+        if let validity { validity[row &>> 3] |= 1 &<< UInt8(truncatingIfNeeded: row & 7) }
+    }
+
+    /// Remembers where this row began; called when the column is set for the first time in a row.
+    @inline(__always)
+    mutating func beginRow(_ newStamp: UInt64) {
+        stamp = newStamp
+        rowMark = text.length
+        rowMarkBuffer = text.closedCount
+    }
+
+    /// Forgets what a row that was not finished has left.
+    mutating func rewindRow() {
+        text.rewind(to: rowMark, buffer: rowMarkBuffer)
+        refused = nil
+    }
+
+    /// Makes the value at `row` null; false when there is no memory.
+    mutating func setNull(_ row: Int) -> Bool {
+        if validity == nil, !growValidity(capacityRows) { return false }
+        guard let validity, let values else { return false }
+        validity[row >> 3] &= ~(1 << UInt8(row & 7))
+        // A null has a value too, which nobody should look at; zero is the same in every run.
+        if kind == .boolean {
+            writeBit(row, false)
+        } else {
+            memset(values + row * byteWidth, 0, byteWidth)
+        }
+        return true
+    }
+
+    /// Makes rows 0 up to `rows` null: a column that was found after they had been read.
+    mutating func fillNull(rows: Int) -> Bool {
+        guard reserve(rows: max(rows, capacityRows)), let values else { return false }
+        if rows == 0 { return true }
+        if validity == nil, !growValidity(capacityRows) { return false }
+        let bytes = kind == .boolean ? (rows + 7) / 8 : rows * byteWidth
+        memset(values, 0, bytes)
+        if let validity {
+            memset(validity, 0, rows / 8)
+            if rows % 8 != 0 { validity[rows / 8] = 0xFF << UInt8(rows % 8) }
+        }
+        return true
+    }
+
+    private func writeBit(_ row: Int, _ bit: Bool) {
+        guard let bits = values?.assumingMemoryBound(to: UInt8.self) else { return }
+        let mask: UInt8 = 1 &<< UInt8(truncatingIfNeeded: row & 7)
+        if bit { bits[row &>> 3] |= mask } else { bits[row &>> 3] &= ~mask }
+    }
+
+    @inline(__always)
+    private func store<Value: BitwiseCopyable>(_ value: Value?, _ row: Int) -> Outcome {
+        guard let value, let values else { return .doesNotFit }
+        values.storeBytes(
+            of: value, toByteOffset: row &* MemoryLayout<Value>.size, as: Value.self)
+        markValid(row)
+        return .stored
+    }
+
+    // MARK: Values
+
+    /// Writes an integer that is known already (the halves of an entry id).
+    mutating func setInteger(_ row: Int, _ value: UInt64) -> Outcome {
+        if kind == .uint64 { return store(value, row) }
+        return store(Int64(exactly: value), row)
+    }
+
+    /// Writes `bytes` as a value of this column's type at `row`, for which there must be room.
+    /// They must have 16 readable bytes after their end.
+    @inline(__always)
+    mutating func set(_ row: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int) -> Outcome {
+        switch kind {
+        case .string, .binary:
+            guard let values else { return .noMemory }
+            let outcome = StringView.write(
+                bytes, count, to: values + row &* 16, store: &text, validated: kind == .string)
+            switch outcome {
+            case .stored:
+                markValid(row)
+                return .stored
+            case .notUTF8: return .doesNotFit
+            case .noMemory: return .noMemory
+            }
+        case .int64: return store(parseSigned(bytes, count), row)
+        case .float64: return store(parseDouble(bytes, count), row)
+        default: return setOther(row, bytes, count)
+        }
+    }
+
+    @inline(never)
+    private mutating func setOther(
+        _ row: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int
+    ) -> Outcome {
+        switch kind {
+        case .boolean:
+            guard let value = parseBoolean(bytes, count) else { return .doesNotFit }
+            writeBit(row, value)
+            markValid(row)
+            return .stored
+        case .int8: return store(parseSigned(bytes, count).flatMap { Int8(exactly: $0) }, row)
+        case .int16: return store(parseSigned(bytes, count).flatMap { Int16(exactly: $0) }, row)
+        case .int32: return store(parseSigned(bytes, count).flatMap { Int32(exactly: $0) }, row)
+        case .uint8: return store(parseUnsigned(bytes, count).flatMap { UInt8(exactly: $0) }, row)
+        case .uint16: return store(parseUnsigned(bytes, count).flatMap { UInt16(exactly: $0) }, row)
+        case .uint32: return store(parseUnsigned(bytes, count).flatMap { UInt32(exactly: $0) }, row)
+        case .uint64: return store(parseUnsigned(bytes, count), row)
+        case .float32: return store(parseFloat(bytes, count), row)
+        case .decimal128: return store(parseDecimal(bytes, count, precision, scale), row)
+        case .date32: return store(parseDate(bytes, count), row)
+        case .time32:
+            return store(parseTime(bytes, count, unit).flatMap { Int32(exactly: $0) }, row)
+        case .time64: return store(parseTime(bytes, count, unit), row)
+        case .timestamp: return store(parseTimestamp(bytes, count, unit), row)
+        case .duration: return store(parseDuration(bytes, count, unit), row)
+        case .dictionary: return setCategory(row, bytes, count)
+        case .string, .binary, .int64, .float64: return .doesNotFit  // answered by `set`
+        }
+    }
+
+    private mutating func setCategory(
+        _ row: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int
+    ) -> Outcome {
+        var number = dictionary.find(bytes, count)
+        if number == nil, !isClosed {
+            guard dictionary.count < largestIndex, isValidUTF8(bytes, count) else {
+                return .doesNotFit
+            }
+            number = dictionary.insert(bytes, count)
+            if number == nil { return .noMemory }
+        }
+        guard let index = number else { return .doesNotFit }
+        switch indexKind {
+        case .int8: return store(Int8(truncatingIfNeeded: index), row)
+        case .uint8: return store(UInt8(truncatingIfNeeded: index), row)
+        case .int16: return store(Int16(truncatingIfNeeded: index), row)
+        case .uint16: return store(UInt16(truncatingIfNeeded: index), row)
+        case .int32: return store(Int32(truncatingIfNeeded: index), row)
+        case .uint32: return store(UInt32(truncatingIfNeeded: index), row)
+        default: return store(Int64(index), row)
+        }
+    }
+
+    /// How many different values the index type can number.
+    private var largestIndex: Int {
+        switch indexKind {
+        case .int8: return 1 << 7
+        case .uint8: return 1 << 8
+        case .int16: return 1 << 15
+        case .uint16: return 1 << 16
+        default: return Int(Int32.max) - 1
+        }
+    }
+
+    // MARK: Handing over
+
+    /// What a column's buffers are when it is finished, each malloc'ed and moved to the taker.
+    struct Finished {
+        var values: UnsafeMutableRawPointer?
+        var validity: UnsafeMutablePointer<UInt8>?
+        var nullCount = 0
+        var text = TextStore()
+    }
+
+    /// Moves the first `rows` rows out; the column is then empty and has no memory.
+    /// False when there is no memory even for an empty buffer.
+    mutating func finish(rows: Int) -> Finished? {
+        guard reserve(rows: max(rows, 1)) else { return nil }
+        var finished = Finished(values: values, validity: nil, nullCount: 0, text: text)
+        if let validity {
+            finished.nullCount = countNulls(validity, rows)
+            if finished.nullCount > 0 {
+                finished.validity = validity
+            } else {
+                CPlatform.free(validity)
+            }
+        }
+        let used = kind == .boolean ? (rows + 7) / 8 : rows * byteWidth
+        let held = kind == .boolean ? (capacityRows + 7) / 8 : capacityRows * byteWidth
+        if held - used > 4096 {
+            // Address space that was reserved and never used goes back; the values do not move.
+            finished.values = realloc(values, used + 64) ?? values
+        }
+        values = nil
+        validity = nil
+        text = TextStore()
+        capacityRows = 0
+        return finished
+    }
+
+    private func countNulls(_ bitmap: UnsafePointer<UInt8>, _ rows: Int) -> Int {
+        var valid = 0
+        for byte in 0..<(rows / 8) { valid += bitmap[byte].nonzeroBitCount }
+        if rows % 8 != 0 {
+            valid += (bitmap[rows / 8] & ~(0xFF << UInt8(rows % 8))).nonzeroBitCount
+        }
+        return rows - valid
+    }
+
+    /// The values that a dictionary column has met, as a finished string column of their own.
+    mutating func finishDictionary() -> (column: Finished, rows: Int)? {
+        let rows = dictionary.count
+        guard let views = calloc(rows + 4, 16) else { return nil }
+        var finished = Finished(values: views)
+        for index in 0..<rows {
+            let value = dictionary.text(at: index)
+            let outcome: StringView.Outcome? = withPadding(value) { bytes in
+                StringView.write(
+                    bytes, value.count, to: views + index * 16, store: &finished.text,
+                    validated: false)
+            }
+            guard case .stored? = outcome else {
+                finished.text.free()
+                CPlatform.free(views)
+                return nil
+            }
+        }
+        if !isClosed { dictionary.free() }
+        return (finished, rows)
+    }
+}
+
+/// Calls `body` with a copy of `bytes` that has the readable bytes after its end that the builders
+/// need; nil when there is no memory. For the rare value that does not come from a receive buffer.
+func withPadding<Result>(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>) -> Result?
+) -> Result? {
+    guard let copy = calloc(bytes.count + 64, 1) else { return nil }
+    defer { CPlatform.free(copy) }
+    if let start = bytes.baseAddress { memcpy(copy, start, bytes.count) }
+    return body(copy.assumingMemoryBound(to: UInt8.self))
+}

@@ -1,0 +1,129 @@
+// Finished columns as arrays of the Arrow C Data Interface. Each array owns its buffers alone, so that a
+// consumer may move children out, release in any order and on any thread, and outlive everything else.
+// https://arrow.apache.org/docs/format/CDataInterface.html
+
+import CArrowData
+import CPlatform
+
+/// Moves the columns' rows into a struct array with one child per column. False when there is no
+/// memory: `out` is then released, and the columns are empty.
+func exportColumns(
+    _ columns: UnsafeMutablePointer<ColumnBuilder>, _ count: Int, rows: Int,
+    into out: UnsafeMutablePointer<ArrowArray>
+) -> Bool {
+    guard let buffers = newPointers(1) else { return false }
+    out.pointee = ArrowArray()
+    out.pointee.length = Int64(rows)
+    out.pointee.n_buffers = 1
+    out.pointee.buffers = buffers
+    out.pointee.release = releaseArray
+    platform_live_objects_add(1)
+    out.pointee.private_data = UnsafeMutableRawPointer(buffers)
+    guard let children = calloc(max(count, 1), MemoryLayout<UnsafeMutableRawPointer>.stride) else {
+        releaseArray(out)
+        return false
+    }
+    let list = children.assumingMemoryBound(to: UnsafeMutablePointer<ArrowArray>?.self)
+    out.pointee.children = list
+    for index in 0..<count {
+        guard let child = newArray() else {
+            releaseArray(out)
+            return false
+        }
+        list[index] = child
+        out.pointee.n_children = Int64(index + 1)
+        guard export(&columns[index], rows: rows, into: child) else {
+            releaseArray(out)
+            return false
+        }
+    }
+    return true
+}
+
+private func export(
+    _ column: inout ColumnBuilder, rows: Int, into out: UnsafeMutablePointer<ArrowArray>
+) -> Bool {
+    guard var finished = column.finish(rows: rows) else { return false }
+    let isView = column.kind == .string || column.kind == .binary
+    guard fill(out, from: &finished, rows: rows, isView: isView) else { return false }
+    guard column.kind == .dictionary else { return true }
+    guard let (found, valueCount) = column.finishDictionary() else { return false }
+    var values = found
+    guard let dictionary = newArray() else {
+        values.text.free()
+        free(values.values)
+        return false
+    }
+    out.pointee.dictionary = dictionary
+    return fill(dictionary, from: &values, rows: valueCount, isView: true)
+}
+
+/// Moves the buffers of `finished` into `out`; false, with the buffers freed, when there is no memory.
+private func fill(
+    _ out: UnsafeMutablePointer<ArrowArray>, from finished: inout ColumnBuilder.Finished,
+    rows: Int, isView: Bool
+) -> Bool {
+    let dataCount = isView ? finished.text.bufferCount : 0
+    let bufferCount = isView ? 3 + dataCount : 2
+    let sizes = isView ? calloc(dataCount + 1, MemoryLayout<Int64>.stride) : nil
+    guard let buffers = newPointers(bufferCount), !isView || sizes != nil else {
+        free(sizes)
+        free(finished.values)
+        free(finished.validity)
+        finished.text.free()
+        return false
+    }
+    buffers[0] = finished.validity.map { UnsafeRawPointer($0) }
+    buffers[1] = UnsafeRawPointer(finished.values)
+    if isView, let sizes {
+        finished.text.moveBuffers(
+            into: buffers + 2, sizes: sizes.assumingMemoryBound(to: Int64.self))
+        buffers[2 + dataCount] = UnsafeRawPointer(sizes)
+    }
+    out.pointee.length = Int64(rows)
+    out.pointee.null_count = Int64(finished.nullCount)
+    out.pointee.n_buffers = Int64(bufferCount)
+    out.pointee.buffers = buffers
+    out.pointee.private_data = UnsafeMutableRawPointer(buffers)
+    out.pointee.release = releaseArray
+    platform_live_objects_add(1)
+    return true
+}
+
+private func newArray() -> UnsafeMutablePointer<ArrowArray>? {
+    calloc(1, MemoryLayout<ArrowArray>.stride)?.assumingMemoryBound(to: ArrowArray.self)
+}
+
+private func newPointers(_ count: Int) -> UnsafeMutablePointer<UnsafeRawPointer?>? {
+    calloc(count, MemoryLayout<UnsafeRawPointer?>.stride)?
+        .assumingMemoryBound(to: UnsafeRawPointer?.self)
+}
+
+/// The release callback of every array that is exported here: frees what this array owns, releases
+/// the children and the dictionary unless they were moved out, and marks it released.
+private func releaseArray(_ array: UnsafeMutablePointer<ArrowArray>?) {
+    guard let array, array.pointee.release != nil else { return }
+    // private_data is the list of buffers itself, each of which was malloc'ed for this array alone.
+    if let owned = array.pointee.private_data {
+        let buffers = owned.assumingMemoryBound(to: UnsafeRawPointer?.self)
+        for index in 0..<Int(array.pointee.n_buffers) {
+            free(UnsafeMutableRawPointer(mutating: buffers[index]))
+        }
+        free(owned)
+    }
+    if let children = array.pointee.children {
+        for index in 0..<Int(array.pointee.n_children) {
+            guard let child = children[index] else { continue }
+            child.pointee.release?(child)
+            free(child)
+        }
+        free(children)
+    }
+    if let dictionary = array.pointee.dictionary {
+        dictionary.pointee.release?(dictionary)
+        free(dictionary)
+    }
+    array.pointee.release = nil
+    array.pointee.private_data = nil
+    platform_live_objects_add(-1)
+}

@@ -1,0 +1,158 @@
+// Reads the columns that a caller wants from an ArrowSchema, which is borrowed and never trusted.
+import CArrowData
+import CPlatform
+
+/// A column as it was asked for.
+public struct RequestedColumn: Sendable {
+    /// UTF-8 without NUL.
+    public var name: [UInt8]
+    public var type: ColumnType
+    /// Arrow's flags: nullable always, and for dictionaries whether they are ordered.
+    public var flags: Int64
+    /// Arrow's key and value metadata in its own encoding; empty if there is none.
+    public var metadata: [UInt8]
+    /// Of a dictionary: the only values allowed, in order; nil: any value.
+    public var categories: [[UInt8]]?
+
+    public init(
+        name: [UInt8], type: ColumnType, flags: Int64 = Int64(ARROW_FLAG_NULLABLE),
+        metadata: [UInt8] = [], categories: [[UInt8]]? = nil
+    ) {
+        self.name = name
+        self.type = type
+        self.flags = flags
+        self.metadata = metadata
+        self.categories = categories
+    }
+}
+
+private let columnsMax: Int64 = 100_000
+private let metadataBytesMax = 16 << 20
+
+/// The columns of a struct schema ("+s"), in its order. Everything is copied; nothing is released.
+public func importSchema(
+    _ schema: UnsafePointer<ArrowSchema>
+) throws(ColumnError) -> [RequestedColumn] {
+    guard schema.pointee.release != nil else {
+        throw .schema("The schema was released before it was given.")
+    }
+    guard let format = schema.pointee.format else {
+        throw .schema("The schema has no format.")
+    }
+    guard strcmp(format, "+s") == 0 else {
+        throw .schema(
+            "The schema must be a struct (Arrow format \"+s\") whose children are the columns, "
+                + "not \"\(escaped(copyBytes(format)))\".")
+    }
+    let count = schema.pointee.n_children
+    guard count >= 0, count <= columnsMax else {
+        throw .schema("The schema says that it has \(count) columns; 0 to \(columnsMax) can be.")
+    }
+    var columns: [RequestedColumn] = []
+    if count == 0 { return columns }
+    guard let children = schema.pointee.children else {
+        throw .schema("The schema has \(count) columns, but its list of children is NULL.")
+    }
+    columns.reserveCapacity(Int(count))
+    for index in 0..<Int(count) {
+        guard let child = children[index] else {
+            throw .schema("Column \(index) of the schema is NULL.")
+        }
+        columns.append(try importColumn(child, index))
+    }
+    try refuseDuplicates(columns)
+    return columns
+}
+
+private func importColumn(
+    _ child: UnsafePointer<ArrowSchema>, _ index: Int
+) throws(ColumnError) -> RequestedColumn {
+    var name: [UInt8] = []
+    if let text = child.pointee.name { name = copyBytes(text) }
+    let isText = name.withUnsafeBufferPointer { buffer in
+        guard let base = buffer.baseAddress else { return true }
+        return isValidUTF8(base, buffer.count)
+    }
+    let label = "Column \(index) (\"\(escaped(name))\") of the schema"
+    guard isText else { throw .schema("\(label) has a name that is not UTF-8.") }
+    guard child.pointee.release != nil else { throw .schema("\(label) was released before.") }
+    guard let format = child.pointee.format else { throw .schema("\(label) has no format.") }
+
+    var type: ColumnType
+    do {
+        type = try ColumnType(format: format)
+    } catch {
+        throw .schema("\(label): \(error.message)")
+    }
+    var flags = Int64(ARROW_FLAG_NULLABLE)
+    if let dictionary = child.pointee.dictionary {
+        guard dictionary.pointee.release != nil, let valueFormat = dictionary.pointee.format else {
+            throw .schema("\(label) has a dictionary without a format.")
+        }
+        let isString =
+            strcmp(valueFormat, "u") == 0 || strcmp(valueFormat, "U") == 0
+            || strcmp(valueFormat, "vu") == 0
+        guard isString, dictionary.pointee.dictionary == nil,
+            let indexed = ColumnType.dictionary(index: type.kind)
+        else {
+            throw .schema(
+                "\(label) has a dictionary of Arrow format \"\(escaped(copyBytes(valueFormat)))\" "
+                    + "with indices of format \"\(escaped(copyBytes(format)))\". Supported are "
+                    + "dictionaries of strings (u, U, vu) with integer indices.")
+        }
+        type = indexed
+        flags |= child.pointee.flags & Int64(ARROW_FLAG_DICTIONARY_ORDERED)
+    }
+    var column = RequestedColumn(name: name, type: type, flags: flags)
+    if let metadata = child.pointee.metadata {
+        guard let size = metadataSize(metadata) else {
+            throw .schema(
+                "\(label) has metadata with a negative length or of more than "
+                    + "\(metadataBytesMax >> 20) MiB.")
+        }
+        column.metadata = [UInt8](UnsafeRawBufferPointer(start: metadata, count: size))
+    }
+    return column
+}
+
+/// The size of encoded metadata: a count, then for each key and value a length and its bytes. The
+/// encoding does not say how long it is as a whole, so that a wrong length must be caught here.
+private func metadataSize(_ metadata: UnsafePointer<CChar>) -> Int? {
+    let bytes = UnsafeRawPointer(metadata)
+    let pairs = bytes.loadUnaligned(as: Int32.self)
+    guard pairs >= 0, Int(pairs) <= metadataBytesMax / 8 else { return nil }
+    var size = 4
+    for _ in 0..<Int(pairs) * 2 {
+        guard size <= metadataBytesMax - 4 else { return nil }
+        let length = bytes.loadUnaligned(fromByteOffset: size, as: Int32.self)
+        size += 4
+        guard length >= 0, Int(length) <= metadataBytesMax - size else { return nil }
+        size += Int(length)
+    }
+    return size
+}
+
+/// A field of an entry goes to one column, so that two of the same name cannot both be filled.
+private func refuseDuplicates(_ columns: [RequestedColumn]) throws(ColumnError) {
+    let order = columns.indices.sorted { left, right in
+        compare(columns[left].name, columns[right].name) < 0
+    }
+    for index in 1..<max(order.count, 1)
+    where compare(columns[order[index - 1]].name, columns[order[index]].name) == 0 {
+        let name = escaped(columns[order[index]].name)
+        throw .schema("The schema has two columns named \"\(name)\"; a name can be used once.")
+    }
+}
+
+private func compare(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    let shorter = min(left.count, right.count)
+    let order = left.withUnsafeBytes { leftBytes in
+        right.withUnsafeBytes { rightBytes -> Int32 in
+            guard shorter > 0, let leftBase = leftBytes.baseAddress,
+                let rightBase = rightBytes.baseAddress
+            else { return 0 }
+            return memcmp(leftBase, rightBase, shorter)
+        }
+    }
+    return order != 0 ? Int(order) : left.count - right.count
+}

@@ -1,0 +1,5 @@
+/* A Python capsule keeps the pointer to its name, so the names must live as long as the process. */
+#include "include/CPlatform.h"
+
+const char *platform_capsule_schema_name(void) { return "arrow_schema"; }
+const char *platform_capsule_array_name(void) { return "arrow_array"; }

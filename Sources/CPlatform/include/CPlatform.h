@@ -1,0 +1,99 @@
+/*
+ * The little of redcol that must be C or C++: the system calls that Swift imports from here (so that
+ * nothing depends on a Swift overlay of libc), number parsing, and what only a C file can promise.
+ */
+#ifndef CPLATFORM_H
+#define CPLATFORM_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* numbers.cpp: decimal text to the nearest float, the whole of it or nothing. No NUL is needed. */
+bool platform_parse_double(const char *text, size_t length, double *value_out);
+bool platform_parse_float(const char *text, size_t length, float *value_out);
+
+/* counter.c: objects alive in this process. */
+void platform_live_objects_add(int64_t change);
+int64_t platform_live_objects(void);
+
+/* capsules.c: names for Python capsules, which keep the pointer they are given. */
+extern const char *platform_capsule_schema_name(void);
+extern const char *platform_capsule_array_name(void);
+
+/* poller.c: a set of one socket, one cancel signal and one alarm, as one file descriptor. */
+typedef struct {
+  int epoll_fd;
+  int cancel_fd; /* eventfd */
+  int alarm_fd;  /* timerfd, or -1 until the first alarm */
+} platform_poller;
+
+enum {
+  PLATFORM_POLL_TIMEOUT = 0,
+  PLATFORM_POLL_SOCKET = 1,
+  PLATFORM_POLL_CANCELLED = 2,
+  PLATFORM_POLL_INTERRUPTED = 3,
+  PLATFORM_POLL_FAILED = 4
+};
+
+/* All return 0 or an errno value, unless said otherwise. */
+int platform_poller_open(platform_poller *poller);
+void platform_poller_close(platform_poller *poller);
+int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable, bool is_new);
+void platform_poller_unwatch(platform_poller *poller, int socket_fd);
+/* Waits up to timeout_ms (-1: for ever); returns one of PLATFORM_POLL_…. A cancel is consumed. */
+int platform_poller_wait(platform_poller *poller, int timeout_ms);
+/* Async-signal-safe; may be called from any thread. */
+void platform_poller_cancel(platform_poller *poller);
+/* Takes a cancel that nobody has seen yet; returns whether there was one. */
+bool platform_poller_take_cancel(platform_poller *poller);
+/* Makes epoll_fd readable after delay_ms; a negative delay switches the alarm off. */
+int platform_poller_set_alarm(platform_poller *poller, int64_t delay_ms);
+
+/* system.c: what Swift cannot call as it stands. */
+int platform_errno(void);
+int64_t platform_monotonic_ms(void);
+uint32_t platform_random(void);
+/* A socket that does not block and is closed on exec, or -1 with errno. */
+int platform_socket(int family, int type);
+/* Starts connecting: 0 done, EINPROGRESS, or another errno value. */
+int platform_connect(int fd, const struct sockaddr *address, socklen_t length);
+int platform_connect_unix(int fd, const char *path, size_t path_length);
+/* The result of a connect that was in progress: 0 or an errno value. */
+int platform_socket_error(int fd);
+void platform_tune_tcp(int fd);
+/* send without SIGPIPE, and recv; -1 with errno. */
+ssize_t platform_send(int fd, const void *bytes, size_t length);
+ssize_t platform_receive(int fd, void *bytes, size_t capacity);
+/* Text of an errno value, copied into `buffer`. */
+void platform_error_text(int error, char *buffer, size_t capacity);
+
+/* lock.c: a mutex and a flag that threads may race for. */
+typedef struct platform_lock platform_lock;
+platform_lock *platform_lock_new(void);
+void platform_lock_free(platform_lock *lock);
+void platform_lock_acquire(platform_lock *lock);
+bool platform_lock_try(platform_lock *lock);
+void platform_lock_release(platform_lock *lock);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CPLATFORM_H */

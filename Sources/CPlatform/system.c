@@ -1,0 +1,66 @@
+/* System calls in a form that Swift can call: no macros, no variadics, no unions. */
+#define _GNU_SOURCE
+#include "include/CPlatform.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+int platform_errno(void) { return errno; }
+
+int64_t platform_monotonic_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+uint32_t platform_random(void) {
+  uint32_t value = 0;
+  if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+    value = (uint32_t)platform_monotonic_ms() * 2654435761u;
+  return value;
+}
+
+int platform_socket(int family, int type) {
+  return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+int platform_connect(int fd, const struct sockaddr *address, socklen_t length) {
+  /* connect(2): after EINTR the connection goes on being made, as after EINPROGRESS. */
+  if (connect(fd, address, length) == 0) return 0;
+  return errno == EINTR ? EINPROGRESS : errno;
+}
+
+int platform_connect_unix(int fd, const char *path, size_t path_length) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (path_length >= sizeof address.sun_path) return ENAMETOOLONG;
+  memcpy(address.sun_path, path, path_length);
+  return platform_connect(fd, (const struct sockaddr *)&address, sizeof address);
+}
+
+int platform_socket_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+void platform_tune_tcp(int fd) {
+  int on = 1;
+  int idle_seconds = 30, interval_seconds = 5, probes = 3;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+ssize_t platform_send(int fd, const void *bytes, size_t length) {
+  return send(fd, bytes, length, MSG_NOSIGNAL);
+}
+
+ssize_t platform_receive(int fd, void *bytes, size_t capacity) { return recv(fd, bytes, capacity, 0); }
+
+void platform_error_text(int error, char *buffer, size_t capacity) {
+  /* The GNU form of strerror_r may answer with a static text instead of the buffer. */
+  const char *text = strerror_r(error, buffer, capacity);
+  if (text != buffer) snprintf(buffer, capacity, "%s", text);
+}

@@ -1,0 +1,111 @@
+// What C passes, as what Swift understands: nothing here trusts a pointer, a length or a text.
+
+import CPlatform
+import CRedcol
+import RedisConnection
+import StreamReading
+
+enum Arguments {
+    static func missing(_ name: String) -> RedisError {
+        RedisError(.invalidArgument, "\(name) is NULL, but is needed")
+    }
+
+    static func text(
+        _ pointer: UnsafePointer<CChar>?, _ name: String
+    ) throws(RedisError) -> String {
+        guard let pointer else { throw missing(name) }
+        let bytes = UnsafeBufferPointer(
+            start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self),
+            count: strlen(pointer))
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw RedisError(.invalidArgument, "\(name) is not valid UTF-8")
+        }
+        return text
+    }
+
+    /// Bytes with a length, where -1 means that they end with a NUL byte.
+    static func bytes(
+        _ pointer: UnsafePointer<CChar>?, _ length: Int64, _ name: String
+    ) throws(RedisError) -> UnsafeBufferPointer<UInt8> {
+        guard let pointer else { throw missing(name) }
+        guard length >= -1, let count = Int(exactly: length) else {
+            throw RedisError(
+                .invalidArgument, "the length of \(name) is \(length); give -1 or the bytes it has")
+        }
+        return UnsafeBufferPointer(
+            start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self),
+            count: count == -1 ? strlen(pointer) : count)
+    }
+
+    /// "key", "value", …, NULL.
+    static func options(
+        _ list: UnsafePointer<UnsafePointer<CChar>?>?
+    ) throws(RedisError) -> [(key: String, value: String)] {
+        var pairs: [(key: String, value: String)] = []
+        guard let list else { return pairs }
+        var index = 0
+        while let keyPointer = list[index] {
+            let key = try text(keyPointer, "an option's name")
+            guard let valuePointer = list[index + 1] else {
+                throw RedisError(
+                    .invalidArgument,
+                    "the option \"\(escaped(Array(key.utf8), limit: 80))\" has no value")
+            }
+            pairs.append((key, try text(valuePointer, key)))
+            index += 2
+        }
+        return pairs
+    }
+
+    static func client(_ pointer: OpaquePointer?) throws(RedisError) -> ClientHandle {
+        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
+            throw missing("client")
+        }
+        guard handle.kind == .client else {
+            throw RedisError(.invalidArgument, "client is a handle of another kind")
+        }
+        let client = unsafeDowncast(handle, to: ClientHandle.self)
+        if client.pool.isForked { throw forked() }
+        if client.isClosed { throw RedisError(.closed, "this client was closed") }
+        return client
+    }
+
+    static func iter(_ pointer: OpaquePointer?) throws(RedisError) -> IterHandle {
+        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
+            throw missing("iter")
+        }
+        guard handle.kind == .iter else {
+            throw RedisError(.invalidArgument, "iter is a handle of another kind")
+        }
+        let iter = unsafeDowncast(handle, to: IterHandle.self)
+        if iter.pool.isForked { throw forked() }
+        return iter
+    }
+
+    static func forked() -> RedisError {
+        RedisError(
+            .forked,
+            "this handle was made before fork, by the parent process; open a new one in the child")
+    }
+
+    static func error(_ pointer: OpaquePointer?) -> ErrorHandle? {
+        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }),
+            handle.kind == .error
+        else { return nil }
+        return unsafeDowncast(handle, to: ErrorHandle.self)
+    }
+}
+
+/// Runs the body of an export: what it throws becomes a status and an error object.
+func reporting(
+    _ errorOut: UnsafeMutablePointer<OpaquePointer?>?,
+    _ body: () throws(RedisError) -> redcol_status
+) -> redcol_status {
+    errorOut?.pointee = nil
+    do {
+        return try body()
+    } catch {
+        errorOut?.pointee = ErrorHandle(error).retainedPointer()
+        return error.cause.status
+    }
+}

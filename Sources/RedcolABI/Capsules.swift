@@ -1,0 +1,54 @@
+// Arrow structs in Python capsules: destructors that are C functions, and names that outlive everything.
+// https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
+
+import CPlatform
+import CRedcol
+
+/// CPython's PyCapsule_GetPointer, in this process if it is one; set once, by `redcol_capsule_setup`.
+nonisolated(unsafe) private var capsuleGetPointer:
+    (
+        @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?) ->
+            UnsafeMutableRawPointer?
+    )?
+
+@c @implementation
+public func redcol_capsule_setup(
+    _ capsule_get_pointer: (
+        @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?) ->
+            UnsafeMutableRawPointer?
+    )?
+) {
+    capsuleGetPointer = capsule_get_pointer
+}
+
+@c @implementation
+public func redcol_capsule_schema_name() -> UnsafePointer<CChar>? { platform_capsule_schema_name() }
+
+@c @implementation
+public func redcol_capsule_array_name() -> UnsafePointer<CChar>? { platform_capsule_array_name() }
+
+@c @implementation
+public func redcol_capsule_schema_new() -> UnsafeMutablePointer<ArrowSchema>? {
+    calloc(1, MemoryLayout<ArrowSchema>.size)?.assumingMemoryBound(to: ArrowSchema.self)
+}
+
+@c @implementation
+public func redcol_capsule_array_new() -> UnsafeMutablePointer<ArrowArray>? {
+    calloc(1, MemoryLayout<ArrowArray>.size)?.assumingMemoryBound(to: ArrowArray.self)
+}
+
+@c @implementation
+public func redcol_capsule_schema_free(_ capsule: UnsafeMutableRawPointer?) {
+    guard let memory = capsuleGetPointer?(capsule, platform_capsule_schema_name()) else { return }
+    let schema = memory.assumingMemoryBound(to: ArrowSchema.self)
+    schema.pointee.release?(schema)
+    free(memory)
+}
+
+@c @implementation
+public func redcol_capsule_array_free(_ capsule: UnsafeMutableRawPointer?) {
+    guard let memory = capsuleGetPointer?(capsule, platform_capsule_array_name()) else { return }
+    let array = memory.assumingMemoryBound(to: ArrowArray.self)
+    array.pointee.release?(array)
+    free(memory)
+}

@@ -1,0 +1,165 @@
+// The C interface, function by function; include/redcol.h is its manual. Nothing happens here but
+// unwrapping arguments and wrapping results.
+
+import ArrowColumns
+import CPlatform
+import CRedcol
+import RedisConnection
+import StreamReading
+
+@c @implementation
+public func redcol_version() -> UnsafePointer<CChar>? {
+    let version: StaticString = "0.1.0"
+    return UnsafeRawPointer(version.utf8Start).assumingMemoryBound(to: CChar.self)
+}
+
+@c @implementation
+public func redcol_open(
+    _ url: UnsafePointer<CChar>?, _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ client_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    client_out?.pointee = nil
+    return reporting(error_out) { () throws(RedisError) in
+        guard let client_out else { throw Arguments.missing("client_out") }
+        let endpoint = try Endpoint(url: try Arguments.text(url, "url"))
+        let timeouts = try Timeouts(options: try Arguments.options(options))
+        let client = try ClientHandle(try ConnectionPool(endpoint, timeouts))
+        try client.withConnection { connection throws(RedisError) in try connection.connectNow() }
+        client_out.pointee = client.retainedPointer()
+        return Status.ok
+    }
+}
+
+@c @implementation
+public func redcol_read_stream(
+    _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ schema: UnsafePointer<ArrowSchema>?, _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ iter_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    iter_out?.pointee = nil
+    return reporting(error_out) { () throws(RedisError) in
+        guard let iter_out else { throw Arguments.missing("iter_out") }
+        let client = try Arguments.client(client)
+        let stream = Array(try Arguments.bytes(stream, stream_length, "stream"))
+        let columns = try requestedColumns(schema)
+        let reader = try RangeReader(
+            pool: client.pool, stream: stream, schema: columns,
+            options: try ReadOptions(try Arguments.options(options)))
+        iter_out.pointee = try IterHandle(reader, client.pool).retainedPointer()
+        return Status.ok
+    }
+}
+
+private func requestedColumns(
+    _ schema: UnsafePointer<ArrowSchema>?
+) throws(RedisError) -> [RequestedColumn]? {
+    guard let schema else { return nil }
+    do {
+        return try importSchema(schema)
+    } catch {
+        throw RedisError(error.cause == .memory ? .memory : .schema, error.message)
+    }
+}
+
+@c @implementation
+public func redcol_iter_next(
+    _ iter: OpaquePointer?, _ wait_ms: Int64, _ schema_out: UnsafeMutablePointer<ArrowSchema>?,
+    _ batch_out: UnsafeMutablePointer<ArrowArray>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    schema_out?.pointee = ArrowSchema()
+    batch_out?.pointee = ArrowArray()
+    return reporting(error_out) { () throws(RedisError) in
+        guard let batch_out else { throw Arguments.missing("batch_out") }
+        guard wait_ms >= -1 else {
+            throw RedisError(
+                .invalidArgument, "wait_ms is \(wait_ms); give -1, 0 or a number of milliseconds")
+        }
+        return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
+            switch try reader.next(waitMs: wait_ms, array: batch_out, schema: schema_out) {
+            case .batch: return Status.ok
+            case .end: return Status.end
+            case .timeout: return Status.timeout
+            }
+        }
+    }
+}
+
+@c @implementation
+public func redcol_ack(
+    _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ group: UnsafePointer<CChar>?, _ group_length: Int64, _ entry_ids: UnsafePointer<CChar>?,
+    _ entry_ids_length: Int64, _ acknowledged_out: UnsafeMutablePointer<Int64>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    acknowledged_out?.pointee = 0
+    return reporting(error_out) { () throws(RedisError) in
+        let client = try Arguments.client(client)
+        var acknowledgement = try Acknowledgement(
+            stream: Array(try Arguments.bytes(stream, stream_length, "stream")),
+            group: Array(try Arguments.bytes(group, group_length, "group")),
+            ids: try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"))
+        let isDone = try client.withConnection { connection throws(RedisError) in
+            try acknowledgement.run(pool: client.pool, connection: connection)
+        }
+        acknowledged_out?.pointee = acknowledgement.acknowledged
+        return isDone ? Status.ok : Status.timeout
+    }
+}
+
+@c @implementation
+public func redcol_cancel(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
+    guard let handle = Handle.borrowed(handle) else { return RedisError.Cause.invalidArgument.status }
+    switch handle.kind {
+    case .client: unsafeDowncast(handle, to: ClientHandle.self).cancel()
+    case .iter: unsafeDowncast(handle, to: IterHandle.self).reader.cancel()
+    case .error: return RedisError.Cause.invalidArgument.status
+    }
+    return Status.ok
+}
+
+@c @implementation
+public func redcol_close(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
+    guard let handle = Handle.borrowed(handle) else { return RedisError.Cause.invalidArgument.status }
+    switch handle.kind {
+    case .client: unsafeDowncast(handle, to: ClientHandle.self).close()
+    case .iter:
+        let iter = unsafeDowncast(handle, to: IterHandle.self)
+        return reporting(nil) { () throws(RedisError) in
+            try iter.close()
+            return Status.ok
+        }
+    case .error: return RedisError.Cause.invalidArgument.status
+    }
+    return Status.ok
+}
+
+@c @implementation
+public func redcol_free(_ handle: UnsafeMutableRawPointer?) {
+    if let handle { Handle.release(handle) }
+}
+
+@c @implementation
+public func redcol_error_status(_ error: OpaquePointer?) -> redcol_status {
+    Arguments.error(error)?.status ?? Status.ok
+}
+
+@c @implementation
+public func redcol_error_message(_ error: OpaquePointer?) -> UnsafePointer<CChar>? {
+    if let message = Arguments.error(error)?.message { return UnsafePointer(message) }
+    let nothing: StaticString = ""
+    return UnsafeRawPointer(nothing.utf8Start).assumingMemoryBound(to: CChar.self)
+}
+
+@c @implementation
+public func redcol_error_detail(
+    _ error: OpaquePointer?, _ name: UnsafePointer<CChar>?
+) -> UnsafePointer<CChar>? {
+    guard let name else { return nil }
+    return Arguments.error(error)?.detail(name)
+}
+
+@c @implementation
+public func redcol_live_objects() -> Int64 { platform_live_objects() }

@@ -1,0 +1,172 @@
+// What stands behind the opaque pointers of the C interface: one class each, with a mark that tells them
+// apart, since C can pass any of them anywhere.
+
+import CPlatform
+import CRedcol
+import RedisConnection
+import StreamReading
+
+/// Anything that redcol_free takes.
+class Handle {
+    enum Kind { case client, iter, error }
+
+    let kind: Kind
+
+    init(_ kind: Kind) {
+        self.kind = kind
+        platform_live_objects_add(1)
+    }
+
+    deinit { platform_live_objects_add(-1) }
+
+    /// This object as the pointer that a caller owns; `release` takes it back.
+    final func retainedPointer() -> OpaquePointer {
+        OpaquePointer(Unmanaged.passRetained(self).toOpaque())
+    }
+
+    static func borrowed(_ pointer: UnsafeRawPointer?) -> Handle? {
+        guard let pointer else { return nil }
+        return Unmanaged<Handle>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    static func release(_ pointer: UnsafeMutableRawPointer) {
+        Unmanaged<Handle>.fromOpaque(pointer).release()
+    }
+}
+
+/// redcol_client
+final class ClientHandle: Handle {
+    let pool: ConnectionPool
+    private let lock: OpaquePointer
+    /// Connections on which a call of this client waits, for cancelling.
+    private var waiting: [Connection] = []
+    private var isCancelled = false
+    private(set) var isClosed = false
+
+    init(_ pool: ConnectionPool) throws(RedisError) {
+        guard let lock = platform_lock_new() else {
+            throw RedisError(.memory, "no memory for a client")
+        }
+        self.pool = pool
+        self.lock = lock
+        super.init(.client)
+    }
+
+    deinit {
+        pool.close()
+        platform_lock_free(lock)
+    }
+
+    /// Runs `body` with a connection that `cancel` reaches.
+    func withConnection<Result>(
+        _ body: (Connection) throws(RedisError) -> Result
+    ) throws(RedisError) -> Result {
+        let connection = try pool.take()
+        platform_lock_acquire(lock)
+        waiting.append(connection)
+        if isCancelled {
+            isCancelled = false
+            connection.cancel()
+        }
+        platform_lock_release(lock)
+        var isIdle = false
+        defer {
+            platform_lock_acquire(lock)
+            waiting.removeAll { $0 === connection }
+            platform_lock_release(lock)
+            pool.giveBack(connection, isIdle: isIdle)
+        }
+        let result = try body(connection)
+        isIdle = true
+        return result
+    }
+
+    func cancel() {
+        platform_lock_acquire(lock)
+        defer { platform_lock_release(lock) }
+        if waiting.isEmpty { isCancelled = true }
+        for connection in waiting { connection.cancel() }
+    }
+
+    func close() {
+        platform_lock_acquire(lock)
+        isClosed = true
+        for connection in waiting { connection.cancel() }
+        platform_lock_release(lock)
+        pool.close()
+    }
+}
+
+/// redcol_iter
+final class IterHandle: Handle {
+    let reader: RangeReader
+    let pool: ConnectionPool
+    private let lock: OpaquePointer
+
+    init(_ reader: RangeReader, _ pool: ConnectionPool) throws(RedisError) {
+        guard let lock = platform_lock_new() else {
+            throw RedisError(.memory, "no memory for an iterator")
+        }
+        self.reader = reader
+        self.pool = pool
+        self.lock = lock
+        super.init(.iter)
+    }
+
+    deinit { platform_lock_free(lock) }
+
+    /// Runs `body` unless another thread is inside one already.
+    func exclusively<Result>(
+        _ body: (RangeReader) throws(RedisError) -> Result
+    ) throws(RedisError) -> Result {
+        guard platform_lock_try(lock) else {
+            throw RedisError(
+                .busy, "another thread is inside a call on this iterator; one at a time")
+        }
+        defer { platform_lock_release(lock) }
+        return try body(reader)
+    }
+
+    /// Closes the reader; cancels the call that another thread is inside, and is then to be called again.
+    func close() throws(RedisError) {
+        do throws(RedisError) {
+            try exclusively { reader in reader.close() }
+        } catch {
+            reader.cancel()
+            throw error
+        }
+    }
+}
+
+/// redcol_error: its texts as C strings that live as long as it does.
+final class ErrorHandle: Handle {
+    let status: redcol_status
+    let message: UnsafeMutablePointer<CChar>?
+    private var details: [(name: StaticString, text: UnsafeMutablePointer<CChar>?)] = []
+
+    init(_ error: RedisError) {
+        status = error.cause.status
+        message = ErrorHandle.copy(error.message)
+        for (detail, text) in error.details {
+            details.append((detail.name, ErrorHandle.copy(text)))
+        }
+        super.init(.error)
+    }
+
+    deinit {
+        free(message)
+        for detail in details { free(detail.text) }
+    }
+
+    func detail(_ name: UnsafePointer<CChar>) -> UnsafePointer<CChar>? {
+        for detail in details {
+            let known = UnsafeRawPointer(detail.name.utf8Start).assumingMemoryBound(to: CChar.self)
+            if strcmp(name, known) == 0 { return UnsafePointer(detail.text) }
+        }
+        return nil
+    }
+
+    private static func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
+        text.utf8CString.withUnsafeBufferPointer { bytes in bytes.baseAddress.flatMap { strdup($0) } }
+    }
+}

@@ -1,0 +1,28 @@
+// When to try again after a connection was lost: at once, then 50 ms doubling to 5 s, each a quarter more
+// or less, so that many clients of one server do not come back at the same moment.
+
+import CPlatform
+
+/// The waits between the attempts to reach a server again.
+public struct Backoff: Sendable {
+    private static let firstMs: Int64 = 50
+    private static let mostMs: Int64 = 5_000
+
+    /// Attempts since the last success.
+    public private(set) var attempts = 0
+
+    public init() {}
+
+    /// How long to wait before the next attempt.
+    public mutating func nextDelayMs() -> Int64 {
+        attempts += 1
+        if attempts == 1 { return 0 }
+        let doublings = Int64(min(attempts - 2, 10))
+        let delay = min(Backoff.firstMs << doublings, Backoff.mostMs)
+        let quarter = delay / 4
+        return delay - quarter + Int64(platform_random()) % (2 * quarter + 1)
+    }
+
+    /// Something was answered: the next loss is a new one.
+    public mutating func succeeded() { attempts = 0 }
+}

@@ -1,0 +1,386 @@
+// One connection to a server: made, logged in, written to and read from without ever blocking, so that the
+// same code serves callers who wait here and callers who wait in an event loop of their own.
+
+import CPlatform
+
+/// How long a server may take.
+public struct Timeouts: Sendable {
+    /// Making the connection, logging in included.
+    public var connectMs: Int64 = 5_000
+    /// Silence while an answer is awaited.
+    public var silenceMs: Int64 = 5_000
+
+    public init() {}
+}
+
+/// A socket, what waits to be sent, what was received, and the poller that tells when to go on.
+/// One thread at a time; only `cancel()` may come from another.
+public final class Connection {
+    public let endpoint: Endpoint
+    public let timeouts: Timeouts
+
+    private enum Phase {
+        case closed, connecting, loggingIn, ready
+    }
+
+    private var phase = Phase.closed
+    private var fd: Int32 = -1
+    private var watchesWrites = false
+    private var poller = platform_poller(epoll_fd: -1, cancel_fd: -1, alarm_fd: -1)
+    private var addresses: AddressList?
+    private var outgoing = SendBuffer()
+    public private(set) var incoming = ReceiveBuffer()
+    /// The commands of the login whose replies are awaited.
+    private var login: [Command] = []
+    /// When the server has been silent for too long; nil while nothing is awaited.
+    private var deadline: Int64?
+
+    public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedisError) {
+        self.endpoint = endpoint
+        self.timeouts = timeouts
+        let error = platform_poller_open(&poller)
+        if error != 0 {
+            throw RedisError(.memory, "no file descriptor for a connection: \(errorText(error))")
+        }
+    }
+
+    deinit {
+        closeSocket()
+        platform_poller_close(&poller)
+    }
+
+    public var isReady: Bool { phase == .ready }
+
+    /// A file descriptor that becomes readable when the connection can go on. It stays the same over
+    /// reconnects. Borrowed.
+    public var pollDescriptor: Int32 { poller.epoll_fd }
+
+    /// Ends the wait that another thread is in, or else the next one. Safe in any thread.
+    public func cancel() { platform_poller_cancel(&poller) }
+
+    /// Forgets a cancel that nobody has waited for.
+    func takeCancel() { _ = platform_poller_take_cancel(&poller) }
+
+    // MARK: Connecting
+
+    /// Goes on connecting and logging in; true when that is done. Begins it when there is none.
+    public func advance() throws(RedisError) -> Bool {
+        do {
+            switch phase {
+            case .ready: return true
+            case .closed: try begin()
+            case .connecting: try finishConnecting()
+            case .loggingIn: break
+            }
+            if phase == .loggingIn { try readLogin() }
+            return phase == .ready
+        } catch {
+            closeSocket()
+            throw error
+        }
+    }
+
+    private func begin() throws(RedisError) {
+        deadline = platform_monotonic_ms() + timeouts.connectMs
+        switch endpoint.address {
+        case .unix(let path):
+            let socket = platform_socket(AF_UNIX, Int32(SOCK_STREAM.rawValue))
+            guard socket >= 0 else { throw refused(platform_errno()) }
+            let status = path.utf8CString.withUnsafeBufferPointer {
+                platform_connect_unix(socket, $0.baseAddress, $0.count - 1)
+            }
+            // A unix socket whose backlog is full says EAGAIN, and cannot be waited for.
+            try adopt(socket, status)
+        case .tcp(let host, let port):
+            addresses = try AddressList(host: host, port: port, shown: endpoint.shown)
+            try connectToNextAddress(after: 0)
+        }
+    }
+
+    private func connectToNextAddress(after error: Int32) throws(RedisError) {
+        var lastError = error
+        while let (socket, status) = addresses?.connectNext() {
+            if socket >= 0, status == 0 || status == EINPROGRESS {
+                return try adopt(socket, status)
+            }
+            if socket >= 0 { close(socket) }
+            lastError = status
+        }
+        throw refused(lastError)
+    }
+
+    private func adopt(_ socket: Int32, _ status: Int32) throws(RedisError) {
+        guard status == 0 || status == EINPROGRESS else {
+            close(socket)
+            throw refused(status)
+        }
+        fd = socket
+        watchesWrites = status == EINPROGRESS
+        let error = platform_poller_watch(&poller, fd, true, watchesWrites, true)
+        guard error == 0 else { throw refused(error) }
+        phase = .connecting
+        if status == 0 { try beginLogin() }
+    }
+
+    private func finishConnecting() throws(RedisError) {
+        var peer = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let error = platform_socket_error(fd)
+        if error != 0 {
+            closeSocketOnly()
+            return try connectToNextAddress(after: error)
+        }
+        let connected = withUnsafeMutableBytes(of: &peer) { bytes in
+            getpeername(fd, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), &length)
+        }
+        if connected == 0 { try beginLogin() }
+    }
+
+    private func refused(_ error: Int32) -> RedisError {
+        RedisError(
+            .connection,
+            "connecting to \(endpoint.shown): \(errorText(error)); "
+                + "check that the server runs there and that its address is right")
+    }
+
+    private func beginLogin() throws(RedisError) {
+        addresses = nil
+        phase = .loggingIn
+        login = []
+        if let password = endpoint.password {
+            var auth = Command("AUTH")
+            if !endpoint.user.isEmpty { auth.add(endpoint.user) }
+            auth.add(password)
+            login.append(auth)
+        }
+        // Needs no right of its own, and tells at once when a password is missing. Always version 2 of
+        // the protocol: the reader of the small replies knows no other.
+        login.append(Command("HELLO", "2"))
+        if endpoint.database != 0 {
+            login.append(Command("SELECT", String(endpoint.database)))
+        }
+        for command in login { try enqueue(command) }
+        try flush()
+    }
+
+    private func readLogin() throws(RedisError) {
+        while let command = login.first {
+            guard let reply = try nextReply() else { return }
+            login.removeFirst()
+            guard case .error(let text) = reply else { continue }
+            // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is needed.
+            if command.name == "HELLO", text.starts(with: Array("ERR".utf8)) { continue }
+            if command.name == "AUTH", text.starts(with: Array("ERR".utf8)) {
+                throw RedisError(
+                    .authentication,
+                    "logging in to \(endpoint.shown): the server knows no password for this user; "
+                        + "remove it from the URL, or set one on the server")
+            }
+            throw RedisError.server(
+                text, endpoint: endpoint,
+                asked: command.name == "SELECT"
+                    ? "choosing database \(endpoint.database)" : "logging in")
+        }
+        phase = .ready
+        deadline = nil
+    }
+
+    // MARK: Talking
+
+    /// Adds a command to what will be sent.
+    public func enqueue(_ command: Command) throws(RedisError) {
+        guard outgoing.append(command) else {
+            throw RedisError(.memory, "no memory to encode \(command.name)")
+        }
+    }
+
+    /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how long
+    /// the server was asked to wait before it answers.
+    public func flush(extraMs: Int64 = 0) throws(RedisError) {
+        if phase == .ready { deadline = platform_monotonic_ms() + timeouts.silenceMs + extraMs }
+        try sendMore()
+    }
+
+    private func sendMore() throws(RedisError) {
+        var wantsWrites = false
+        switch outgoing.flush(to: fd) {
+        case .sent: break
+        case .wouldBlock: wantsWrites = true
+        case .failed(let error): throw lost(errorText(error))
+        }
+        guard wantsWrites != watchesWrites else { return }
+        let error = platform_poller_watch(&poller, fd, true, wantsWrites, false)
+        guard error == 0 else { throw lost(errorText(error)) }
+        watchesWrites = wantsWrites
+    }
+
+    /// Nothing is awaited any more: silence is no fault.
+    public func expectNothing() { deadline = nil }
+
+    /// Receives what has come; false when nothing has. Bytes are in `incoming`.
+    public func receive() throws(RedisError) -> Bool {
+        guard fd >= 0 else { throw lost("the connection is closed") }
+        if watchesWrites || !outgoing.isEmpty { try sendMore() }
+        guard let room = incoming.room() else {
+            throw RedisError(.memory, "no memory to receive from \(endpoint.shown)")
+        }
+        while true {
+            let count = platform_receive(fd, room.baseAddress, room.count)
+            if count > 0 {
+                incoming.received(count)
+                if phase == .ready, deadline != nil {
+                    let silence = platform_monotonic_ms() + timeouts.silenceMs
+                    if let now = deadline, silence > now { deadline = silence }
+                }
+                return true
+            }
+            if count == 0 { throw lost("the server closed the connection") }
+            let error = platform_errno()
+            if error == EINTR { continue }
+            if error == EAGAIN || error == EWOULDBLOCK { return false }
+            throw lost(errorText(error))
+        }
+    }
+
+    private func lost(_ reason: String) -> RedisError {
+        let when = phase == .ready ? "reading from" : "logging in to"
+        return RedisError(.connection, "\(when) \(endpoint.shown): \(reason)")
+    }
+
+    /// Marks the first `count` bytes of `incoming` as used.
+    public func consume(_ count: Int) { incoming.consume(count) }
+
+    /// The next whole reply; nil when it has not come in full. Not for the replies that hold entries.
+    public func nextReply() throws(RedisError) -> Reply? {
+        while true {
+            switch scanReply(incoming.waiting) {
+            case .complete(let count):
+                let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
+                guard let reply = parseReply(bytes) else {
+                    throw RedisError(.protocolViolation, "an unreadable reply from \(endpoint.shown)")
+                }
+                consume(count)
+                return reply
+            case .hostile(let what):
+                throw violation(what)
+            case .incomplete:
+                guard try receive() else { return nil }
+            }
+        }
+    }
+
+    /// The error for bytes that no server should send.
+    public func violation(_ what: String) -> RedisError {
+        RedisError(
+            .protocolViolation,
+            "\(endpoint.shown) sent \(what); is it a Redis server? The connection was closed")
+    }
+
+    // MARK: Waiting
+
+    public enum Wake: Sendable {
+        /// There may be something to do.
+        case ready
+        /// `until` has come.
+        case timeout
+        /// A signal came: the host should look at it.
+        case interrupted
+    }
+
+    /// When `advance` or the reader should be called again even if nothing comes; nil for never.
+    public var nextDeadline: Int64? { deadline }
+
+    /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic clock;
+    /// nil for ever). A server that is silent for too long is an error, and so is a cancel.
+    public func wait(until: Int64?) throws(RedisError) -> Wake {
+        let now = platform_monotonic_ms()
+        try checkDeadline(now)
+        var end = Int64.max
+        if let until { end = min(end, until) }
+        if let deadline { end = min(end, deadline) }
+        let timeout = end == Int64.max ? -1 : max(0, min(end - now, Int64(Int32.max)))
+        switch platform_poller_wait(&poller, Int32(timeout)) {
+        case Int32(PLATFORM_POLL_SOCKET): return .ready
+        case Int32(PLATFORM_POLL_CANCELLED):
+            throw RedisError(.cancelled, "cancelled; the read can go on")
+        case Int32(PLATFORM_POLL_INTERRUPTED): return .interrupted
+        case Int32(PLATFORM_POLL_FAILED):
+            throw RedisError(.connection, "waiting for \(endpoint.shown) failed")
+        default:
+            let later = platform_monotonic_ms()
+            if let until, later >= until { return .timeout }
+            try checkDeadline(later)
+            return .ready
+        }
+    }
+
+    private func checkDeadline(_ now: Int64) throws(RedisError) {
+        guard let deadline, now >= deadline else { return }
+        let isConnecting = phase != .ready
+        closeSocket()
+        throw RedisError(
+            .timedOut,
+            isConnecting
+                ? "connecting to \(endpoint.shown): no answer within \(timeouts.connectMs) ms "
+                    + "(connect_timeout_ms)"
+                : "reading from \(endpoint.shown): the server was silent for "
+                    + "\(timeouts.silenceMs) ms (timeout_ms)")
+    }
+
+    /// Makes `pollDescriptor` readable when the deadline has come, for callers who wait elsewhere.
+    public func armAlarm(until: Int64?) {
+        var end = Int64.max
+        if let until { end = min(end, until) }
+        if let deadline { end = min(end, deadline) }
+        let delay = end == Int64.max ? -1 : max(0, end - platform_monotonic_ms())
+        platform_poller_set_alarm(&poller, delay)
+    }
+
+    // MARK: Closing
+
+    /// Closes the socket and forgets what was sent and received. `advance` begins again.
+    public func closeSocket() {
+        closeSocketOnly()
+        addresses = nil
+        outgoing.clear()
+        incoming.clear()
+        login = []
+        deadline = nil
+        phase = .closed
+    }
+
+    private func closeSocketOnly() {
+        guard fd >= 0 else { return }
+        platform_poller_unwatch(&poller, fd)
+        close(fd)
+        fd = -1
+        watchesWrites = false
+    }
+
+    /// Whether the server has closed or disturbed a connection that should be silent: then it must not
+    /// be used again.
+    public func isStale() -> Bool {
+        guard phase == .ready, incoming.count == 0, outgoing.isEmpty else { return true }
+        do {
+            return try receive()
+        } catch {
+            return true
+        }
+    }
+}
+
+/// The system's words for an errno value.
+func errorText(_ error: Int32) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
+        guard let start = buffer.baseAddress else { return "error \(error)" }
+        platform_error_text(error, start, buffer.count)
+        return String(cString: start)
+    }
+}
+
+extension Connection {
+    /// Connects and logs in, waiting as long as that may take. A signal does not end it: it is bounded.
+    public func connectNow() throws(RedisError) {
+        while try !advance() { _ = try wait(until: nil) }
+    }
+}

@@ -1,0 +1,73 @@
+// The connections of one client: an idle one is used again, and each reader has one for itself, since a
+// reply must never be taken for another reader's.
+
+import CPlatform
+
+/// Gives connections out and keeps a few that came back idle. Any thread.
+public final class ConnectionPool: @unchecked Sendable {
+    public let endpoint: Endpoint
+    public let timeouts: Timeouts
+    /// Idle connections that are kept; more are closed.
+    private static let idleMost = 4
+
+    private let lock: OpaquePointer
+    private var idle: [Connection] = []
+    private var isClosed = false
+    private let processID = getpid()
+
+    public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedisError) {
+        self.endpoint = endpoint
+        self.timeouts = timeouts
+        guard let lock = platform_lock_new() else {
+            throw RedisError(.memory, "no memory for a client")
+        }
+        self.lock = lock
+    }
+
+    deinit { platform_lock_free(lock) }
+
+    /// Whether this process is a fork of the one that made the pool: its sockets are not ours to use.
+    public var isForked: Bool { getpid() != processID }
+
+    /// A connection for one user alone: an idle one that still works, else a new one that is not
+    /// connected yet.
+    public func take() throws(RedisError) -> Connection {
+        while let connection = try popIdle() {
+            if !connection.isStale() { return connection }
+        }
+        return try Connection(endpoint, timeouts)
+    }
+
+    private func popIdle() throws(RedisError) -> Connection? {
+        platform_lock_acquire(lock)
+        defer { platform_lock_release(lock) }
+        if isClosed { throw RedisError(.closed, "this client was closed") }
+        return idle.popLast()
+    }
+
+    /// Takes a connection back. Only one on which nothing is awaited may be used again; another one is
+    /// closed.
+    public func giveBack(_ connection: Connection, isIdle: Bool) {
+        connection.takeCancel()
+        if isIdle, connection.isReady {
+            connection.expectNothing()
+            platform_lock_acquire(lock)
+            defer { platform_lock_release(lock) }
+            if !isClosed, idle.count < ConnectionPool.idleMost {
+                idle.append(connection)
+                return
+            }
+        }
+        connection.closeSocket()
+    }
+
+    /// Closes the idle connections; those in use are closed when they come back.
+    public func close() {
+        platform_lock_acquire(lock)
+        let connections = idle
+        idle = []
+        isClosed = true
+        platform_lock_release(lock)
+        for connection in connections { connection.closeSocket() }
+    }
+}

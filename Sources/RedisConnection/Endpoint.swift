@@ -1,0 +1,222 @@
+// Where a server is and who asks: a URL, taken apart and checked.
+
+/// A server's address, with credentials and database. Spelled as redis-py spells its URLs.
+public struct Endpoint: Sendable {
+    public enum Address: Sendable {
+        case tcp(host: String, port: UInt16)
+        case unix(path: String)
+    }
+
+    public let address: Address
+    public let user: [UInt8]
+    public let password: [UInt8]?
+    public let database: Int
+
+    /// How messages name it: never with credentials.
+    public var shown: String {
+        switch address {
+        case .tcp(let host, let port):
+            return host.utf8.contains(0x3A) ? "redis://[\(host)]:\(port)" : "redis://\(host):\(port)"
+        case .unix(let path): return "unix://\(path)"
+        }
+    }
+
+    /// `text` with every copy of the password replaced: a server may repeat what it was sent.
+    func withoutSecrets(_ text: [UInt8]) -> [UInt8] {
+        guard let password, !password.isEmpty, text.count >= password.count else { return text }
+        var clean: [UInt8] = []
+        var index = 0
+        while index < text.count {
+            let rest = text.count - index
+            if rest >= password.count, text[index..<(index + password.count)].elementsEqual(password)
+            {
+                clean.append(contentsOf: Array("***".utf8))
+                index += password.count
+            } else {
+                clean.append(text[index])
+                index += 1
+            }
+        }
+        return clean
+    }
+}
+
+extension Endpoint {
+    /// Takes a URL apart: `redis://[[user]:password@]host[:port][/db]` or
+    /// `unix://[[user]:password@]/path[?db=n]`, with `?db=`, `?username=` and `?password=` in place
+    /// of the parts. The messages of its errors show no part that could be a password.
+    public init(url: String) throws(RedisError) {
+        var rest = Array(url.utf8)
+        guard !rest.contains(0) else { throw Endpoint.wrong("it contains a NUL byte") }
+        guard let colon = rest.firstIndex(of: 0x3A), rest.count >= colon + 3,
+            rest[colon + 1] == 0x2F, rest[colon + 2] == 0x2F
+        else {
+            throw Endpoint.wrong("it has no scheme; begin with redis:// or unix://")
+        }
+        let scheme = String(decoding: rest[..<colon], as: UTF8.self).lowercased()
+        rest.removeFirst(colon + 3)
+        let isUnix = scheme == "unix"
+        if scheme == "rediss" || scheme == "valkeys" {
+            throw RedisError(
+                .unsupported, "\(scheme):// needs TLS, which this build of redcol does not have")
+        }
+        guard isUnix || scheme == "redis" || scheme == "valkey" else {
+            throw Endpoint.wrong("the scheme is none of redis, valkey and unix")
+        }
+        if let fragment = rest.firstIndex(of: 0x23) { rest.removeSubrange(fragment...) }
+
+        var query = try Endpoint.takeQuery(&rest)
+        var user: [UInt8] = []
+        var password: [UInt8]?
+        let authorityEnd = rest.firstIndex(of: 0x2F) ?? rest.endIndex
+        if let at = rest[..<authorityEnd].lastIndex(of: 0x40) {
+            let login = rest[..<at]
+            if let separator = login.firstIndex(of: 0x3A) {
+                user = try Endpoint.decoded(login[..<separator])
+                password = try Endpoint.decoded(login[(separator + 1)...])
+            } else {
+                user = try Endpoint.decoded(login)
+            }
+            rest.removeFirst(at + 1)
+        }
+        if let given = query.removeValue("username") { user = given }
+        if let given = query.removeValue("password") { password = given }
+        if password == nil, !user.isEmpty {
+            throw Endpoint.wrong("it has a user but no password; write user:password@")
+        }
+
+        var database: [UInt8]? = query.removeValue("db")
+        if isUnix {
+            let path = try Endpoint.decoded(rest[...])
+            guard path.first == 0x2F else {
+                throw Endpoint.wrong("a unix socket needs an absolute path: unix:///path/to/socket")
+            }
+            address = .unix(path: String(decoding: path, as: UTF8.self))
+        } else {
+            let slash = rest.firstIndex(of: 0x2F)
+            if let slash {
+                let path = Array(rest[(slash + 1)...])
+                if !path.isEmpty, database == nil { database = path }
+                rest.removeSubrange(slash...)
+            }
+            address = try Endpoint.hostAndPort(rest)
+        }
+        if let unknown = query.firstKey {
+            throw Endpoint.wrong(
+                "it has an unknown parameter \"\(escaped(unknown, limit: 40))\"; known are db, "
+                    + "username and password")
+        }
+        self.user = user
+        self.password = password
+        self.database = try Endpoint.number(database, most: Int(Int32.max), of: "database")
+    }
+
+    private static func wrong(_ reason: String) -> RedisError {
+        RedisError(
+            .invalidArgument,
+            "the URL cannot be used: \(reason). "
+                + "Examples: redis://localhost:6379/0, redis://user:password@host, unix:///path?db=0")
+    }
+
+    private static func number(_ digits: [UInt8]?, most: Int, of what: String) throws(RedisError)
+        -> Int
+    {
+        guard let digits else { return 0 }
+        guard let value = Int(String(decoding: digits, as: UTF8.self)), value >= 0, value <= most,
+            digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
+        else { throw wrong("its \(what) is no number from 0 to \(most)") }
+        return value
+    }
+
+    private static func hostAndPort(_ text: [UInt8]) throws(RedisError) -> Address {
+        var host = text
+        var portDigits: [UInt8]?
+        if text.first == 0x5B {  // [IPv6]
+            guard let close = text.firstIndex(of: 0x5D) else {
+                throw wrong("its IPv6 address has no closing bracket")
+            }
+            host = Array(text[1..<close])
+            let after = text[(close + 1)...]
+            if after.first == 0x3A {
+                portDigits = Array(after.dropFirst())
+            } else if !after.isEmpty {
+                throw wrong("after the IPv6 address comes something that is no port")
+            }
+            guard !host.isEmpty else { throw wrong("its IPv6 address is empty") }
+        } else if let colon = text.firstIndex(of: 0x3A) {
+            host = Array(text[..<colon])
+            portDigits = Array(text[(colon + 1)...])
+            if portDigits?.contains(0x3A) == true {
+                throw wrong("an IPv6 address must stand in brackets, as in redis://[::1]:6379")
+            }
+        }
+        host = try decoded(host[...])
+        if host.isEmpty { host = Array("localhost".utf8) }
+        guard host.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw wrong("its host has a space or control character")
+        }
+        if portDigits?.isEmpty == true { portDigits = nil }
+        let port = portDigits == nil ? 6379 : try number(portDigits, most: 65535, of: "port")
+        guard port > 0 else { throw wrong("its port is 0") }
+        return .tcp(host: String(decoding: host, as: UTF8.self), port: UInt16(port))
+    }
+
+    private struct Query {
+        var pairs: [(key: [UInt8], value: [UInt8])] = []
+        var firstKey: [UInt8]? { pairs.first?.key }
+
+        mutating func removeValue(_ key: String) -> [UInt8]? {
+            var found: [UInt8]?
+            var kept: [(key: [UInt8], value: [UInt8])] = []
+            for pair in pairs {
+                if pair.key.elementsEqual(key.utf8) { found = pair.value } else { kept.append(pair) }
+            }
+            pairs = kept
+            return found
+        }
+    }
+
+    private static func takeQuery(_ rest: inout [UInt8]) throws(RedisError) -> Query {
+        var query = Query()
+        // A password may hold a question mark: the query begins after the last @.
+        let from = rest.lastIndex(of: 0x40) ?? rest.startIndex
+        guard let mark = rest[from...].firstIndex(of: 0x3F) ?? rest.firstIndex(of: 0x3F) else {
+            return query
+        }
+        for part in rest[(mark + 1)...].split(separator: 0x26) {
+            let equals = part.firstIndex(of: 0x3D) ?? part.endIndex
+            let value = equals == part.endIndex ? part[equals...] : part[(equals + 1)...]
+            query.pairs.append((try decoded(part[..<equals]), try decoded(value)))
+        }
+        rest.removeSubrange(mark...)
+        return query
+    }
+
+    private static func decoded(_ text: ArraySlice<UInt8>) throws(RedisError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var index = text.startIndex
+        while index < text.endIndex {
+            guard text[index] == 0x25 else {
+                bytes.append(text[index])
+                index += 1
+                continue
+            }
+            guard index + 2 < text.endIndex, let high = hexDigit(text[index + 1]),
+                let low = hexDigit(text[index + 2])
+            else { throw wrong("a % is not followed by two hexadecimal digits; write %25 for %") }
+            bytes.append(high << 4 | low)
+            index += 3
+        }
+        guard !bytes.contains(0) else { throw wrong("it contains %00") }
+        return bytes
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: return byte - 0x30
+        case 0x41...0x46: return byte - 0x37
+        case 0x61...0x66: return byte - 0x57
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// Bytes that came from the server and were not used yet, with room after them to look ahead.
+
+import CPlatform
+
+/// One block of memory: used bytes, waiting bytes, free room, and zeroed slack after the waiting bytes,
+/// so that a parser can load 16 bytes at a time without reading past the end.
+public struct ReceiveBuffer: ~Copyable {
+    /// Zeroed bytes after the last byte received.
+    public static let slack = 64
+    private static let initialCapacity = 256 * 1024
+    /// A buffer that a huge entry has made grow is given back down to this when it is empty.
+    private static let keptCapacity = 4 * 1024 * 1024
+
+    private var memory: UnsafeMutablePointer<UInt8>?
+    private var capacity = 0
+    private var begin = 0
+    private var end = 0
+
+    public init() {}
+
+    deinit { free(memory) }
+
+    /// The bytes that wait. Valid until the next mutation.
+    public var waiting: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: memory.map { UnsafePointer($0 + begin) }, count: end - begin)
+    }
+
+    public var count: Int { end - begin }
+
+    /// Marks the first `count` waiting bytes as used.
+    public mutating func consume(_ count: Int) {
+        begin += min(count, end - begin)
+        if begin == end {
+            begin = 0
+            end = 0
+            if capacity > ReceiveBuffer.keptCapacity { release() }
+        }
+    }
+
+    public mutating func clear() {
+        begin = 0
+        end = 0
+    }
+
+    private mutating func release() {
+        free(memory)
+        memory = nil
+        capacity = 0
+    }
+
+    /// Room to receive into, at least half of it free; nil when there is no memory.
+    mutating func room() -> UnsafeMutableRawBufferPointer? {
+        if memory == nil {
+            memory = malloc(ReceiveBuffer.initialCapacity + ReceiveBuffer.slack)?
+                .assumingMemoryBound(to: UInt8.self)
+            capacity = memory == nil ? 0 : ReceiveBuffer.initialCapacity
+        }
+        guard let start = memory else { return nil }
+        if begin > 0 {
+            memmove(start, start + begin, end - begin)
+            end -= begin
+            begin = 0
+        }
+        if end * 2 > capacity {
+            // Doubling only when it is half full of bytes that have arrived: what is reserved follows
+            // what was received, never what was claimed.
+            guard let grown = realloc(start, capacity * 2 + ReceiveBuffer.slack) else { return nil }
+            memory = grown.assumingMemoryBound(to: UInt8.self)
+            capacity *= 2
+        }
+        return memory.map {
+            UnsafeMutableRawBufferPointer(start: $0 + end, count: capacity - end)
+        }
+    }
+
+    /// Takes `count` bytes that were received into `room()`.
+    mutating func received(_ count: Int) {
+        end += count
+        if let memory { memset(memory + end, 0, ReceiveBuffer.slack) }
+    }
+
+    /// Appends bytes as if they had been received; false when there is no memory. For tests.
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var offset = 0
+        while offset < bytes.count {
+            guard let room = room(), let start = bytes.baseAddress else { return false }
+            let taken = min(room.count, bytes.count - offset)
+            if let target = room.baseAddress { memcpy(target, start + offset, taken) }
+            received(taken)
+            offset += taken
+        }
+        return true
+    }
+}

@@ -1,0 +1,148 @@
+// Replies that are read whole: everything but stream entries. hiredis parses them, after a scan of ours has
+// found that the reply is complete and within the limits, since hiredis reserves what a peer only claims.
+
+import CHiredis
+import CPlatform
+
+/// A reply of the second version of the Redis protocol.
+public indirect enum Reply: Sendable {
+    case status([UInt8])
+    case error([UInt8])
+    case integer(Int64)
+    case bulk([UInt8])
+    case null
+    case array([Reply])
+}
+
+/// What a look at the start of some bytes has found.
+public enum ReplyExtent: Equatable, Sendable {
+    /// A reply of this many bytes.
+    case complete(Int)
+    case incomplete
+    /// No server should send this; the text says why.
+    case hostile(String)
+}
+
+/// Finds where the reply at the start of `bytes` ends, without reserving anything.
+public func scanReply(_ bytes: UnsafeBufferPointer<UInt8>) -> ReplyExtent {
+    var offset = 0
+    var elements = 0
+    // How many elements each open array still lacks; the outermost "array" is the reply itself.
+    var open = [1]
+    while let missing = open.last {
+        if missing == 0 {
+            open.removeLast()
+            continue
+        }
+        open[open.count - 1] = missing - 1
+        elements += 1
+        if elements > ProtocolLimits.replyElements {
+            return .hostile("a reply of more than \(ProtocolLimits.replyElements) elements")
+        }
+        guard offset < bytes.count else {
+            return offset > ProtocolLimits.replyBytes ? tooLong : .incomplete
+        }
+        let type = bytes[offset]
+        switch lineEnd(bytes, from: offset + 1) {
+        case .found(let end):
+            let line = UnsafeBufferPointer(rebasing: bytes[(offset + 1)..<end])
+            offset = end + 2
+            switch type {
+            case 0x2B, 0x2D: break  // + -
+            case 0x3A:  // :
+                guard decimal(line) != nil else { return .hostile("an integer that is none") }
+            case 0x24:  // $
+                guard let length = decimal(line), length >= -1 else {
+                    return .hostile("a string length that is none")
+                }
+                guard length <= Int64(ProtocolLimits.replyBytes) else { return tooLong }
+                if length >= 0 {
+                    offset += Int(length) + 2
+                    if offset <= bytes.count,
+                        bytes[offset - 2] != 0x0D || bytes[offset - 1] != 0x0A
+                    {
+                        return .hostile("a string without an end of line")
+                    }
+                }
+            case 0x2A:  // *
+                guard let count = decimal(line), count >= -1 else {
+                    return .hostile("an array length that is none")
+                }
+                guard count <= Int64(ProtocolLimits.replyElements) else {
+                    return .hostile("an array of \(count) elements")
+                }
+                if count > 0 {
+                    guard open.count < ProtocolLimits.replyDepth else {
+                        return .hostile("arrays nested deeper than \(ProtocolLimits.replyDepth)")
+                    }
+                    open.append(Int(count))
+                }
+            default:
+                return .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
+            }
+        case .incomplete: return .incomplete
+        case .tooLong: return .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
+        }
+    }
+    if offset > ProtocolLimits.replyBytes { return tooLong }
+    return offset <= bytes.count ? .complete(offset) : .incomplete
+}
+
+private let tooLong = ReplyExtent.hostile(
+    "a reply of more than \(ProtocolLimits.replyBytes) bytes")
+
+private enum LineEnd {
+    case found(Int)
+    case incomplete, tooLong
+}
+
+private func lineEnd(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> LineEnd {
+    var index = start
+    let limit = min(bytes.count, start + ProtocolLimits.lineBytes)
+    while index + 1 < limit {
+        if bytes[index] == 0x0D, bytes[index + 1] == 0x0A { return .found(index) }
+        index += 1
+    }
+    return limit - start >= ProtocolLimits.lineBytes ? .tooLong : .incomplete
+}
+
+/// The whole of `text` as a decimal integer, or nil.
+private func decimal(_ text: UnsafeBufferPointer<UInt8>) -> Int64? {
+    guard text.count <= ProtocolLimits.lengthDigits else { return nil }
+    return Int64(String(decoding: text, as: UTF8.self))
+}
+
+/// Parses one whole reply with hiredis; nil when there is no memory or the bytes are not one reply.
+public func parseReply(_ bytes: UnsafeBufferPointer<UInt8>) -> Reply? {
+    guard let reader = redisReaderCreate() else { return nil }
+    defer { redisReaderFree(reader) }
+    let text = bytes.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }
+    guard redisReaderFeed(reader, text, bytes.count) == REDIS_OK else { return nil }
+    var object: UnsafeMutableRawPointer?
+    guard redisReaderGetReply(reader, &object) == REDIS_OK, let object else { return nil }
+    defer { freeReplyObject(object) }
+    return reply(object.assumingMemoryBound(to: redisReply.self).pointee)
+}
+
+private func reply(_ parsed: redisReply) -> Reply {
+    switch parsed.type {
+    case REDIS_REPLY_STRING: return .bulk(text(parsed))
+    case REDIS_REPLY_STATUS: return .status(text(parsed))
+    case REDIS_REPLY_ERROR: return .error(text(parsed))
+    case REDIS_REPLY_INTEGER: return .integer(parsed.integer)
+    case REDIS_REPLY_ARRAY:
+        var elements: [Reply] = []
+        for index in 0..<parsed.elements {
+            guard let element = parsed.element[index] else { continue }
+            elements.append(reply(element.pointee))
+        }
+        return .array(elements)
+    default: return .null
+    }
+}
+
+private func text(_ parsed: redisReply) -> [UInt8] {
+    guard let start = parsed.str else { return [] }
+    let raw = UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self)
+    return Array(UnsafeBufferPointer(start: raw, count: Int(parsed.len)))
+}

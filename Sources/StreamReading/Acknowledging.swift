@@ -1,0 +1,130 @@
+// Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of them
+// under way at once.
+
+import CPlatform
+import RedisConnection
+
+/// One acknowledgement in progress. Pure in what it asks; `run` does the talking.
+public struct Acknowledgement {
+    /// Ids a command: more make no difference to the server's time per id.
+    static let idsPerCommand = 1_000
+    /// Commands under way at once.
+    static let commandsInFlight = 64
+
+    private let stream: [UInt8]
+    private let group: [UInt8]
+    private var ids: [EntryID] = []
+    private var sent = 0
+    private var answered = 0
+    public private(set) var acknowledged: Int64 = 0
+
+    /// `text`: ids separated by white space. Refused if one of them is none.
+    public init(
+        stream: [UInt8], group: [UInt8], ids text: UnsafeBufferPointer<UInt8>
+    ) throws(RedisError) {
+        self.stream = stream
+        self.group = group
+        for word in text.split(whereSeparator: { $0 == 0x20 || ($0 >= 0x09 && $0 <= 0x0D) }) {
+            guard let id = EntryID(word, sequenceIfMissing: nil) else {
+                throw RedisError(
+                    .invalidArgument,
+                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is no entry id; ids look like "
+                        + "1704067200000-0. Nothing was acknowledged")
+            }
+            ids.append(id)
+        }
+    }
+
+    /// Acknowledges on a connection of `pool`. Gives false when a signal came before it was done.
+    public mutating func run(
+        pool: ConnectionPool, connection: Connection
+    ) throws(RedisError) -> Bool {
+        var backoff = Backoff()
+        var retryAt: Int64?
+        let began = platform_monotonic_ms()
+        while true {
+            do {
+                if let until = retryAt, platform_monotonic_ms() < until {
+                    if case .interrupted = try connection.wait(until: until) { return false }
+                    continue
+                }
+                if try connection.advance(), try exchange(connection) { return true }
+                if case .interrupted = try connection.wait(until: nil) { return false }
+            } catch {
+                guard error.cause == .connection || error.isTemporary else { throw error }
+                let delay = backoff.nextDelayMs()
+                let now = platform_monotonic_ms()
+                guard now + delay - began <= pool.timeouts.silenceMs else { throw error }
+                retryAt = now + delay
+                connection.closeSocket()
+                // Acknowledging twice does no harm: what was not answered is sent again.
+                sent = answered
+            }
+        }
+    }
+
+    /// True when everything has been answered.
+    private mutating func exchange(_ connection: Connection) throws(RedisError) -> Bool {
+        while answered < ids.count {
+            var added = false
+            while sent < ids.count,
+                sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
+            {
+                let end = min(sent + Acknowledgement.idsPerCommand, ids.count)
+                try connection.enqueue(command(ids[sent..<end]))
+                sent = end
+                added = true
+            }
+            if added { try connection.flush() }
+            guard let reply = try connection.nextReply() else { return false }
+            switch reply {
+            case .integer(let count):
+                acknowledged += count
+                answered = min(answered + Acknowledgement.idsPerCommand, sent)
+            case .error(let text): throw error(text, connection)
+            default: throw connection.violation("no number in answer to XACK")
+            }
+        }
+        if acknowledged == 0, !ids.isEmpty { return try checkGroup(connection) }
+        connection.expectNothing()
+        return true
+    }
+
+    private func command(_ ids: ArraySlice<EntryID>) -> Command {
+        var command = Command("XACK")
+        command.add(stream)
+        command.add(group)
+        for id in ids { command.add(id.text) }
+        return command
+    }
+
+    private func error(_ text: [UInt8], _ connection: Connection) -> RedisError {
+        RedisError.server(
+            text, endpoint: connection.endpoint,
+            asked: "acknowledging entries of \"\(escaped(stream, limit: 200))\" in group "
+                + "\"\(escaped(group, limit: 200))\"")
+    }
+
+    private var hasAskedForGroup = false
+
+    /// Redis answers 0 for a group that does not exist, as it does for entries that are not pending;
+    /// XPENDING tells them apart.
+    private mutating func checkGroup(_ connection: Connection) throws(RedisError) -> Bool {
+        if !hasAskedForGroup {
+            var command = Command("XPENDING")
+            command.add(stream)
+            command.add(group)
+            try connection.enqueue(command)
+            try connection.flush()
+            hasAskedForGroup = true
+        }
+        guard let reply = try connection.nextReply() else { return false }
+        connection.expectNothing()
+        if case .error(let text) = reply {
+            let failure = error(text, connection)
+            // Who may not ask is not told, but has done nothing wrong.
+            if failure.cause != .permission { throw failure }
+        }
+        return true
+    }
+}

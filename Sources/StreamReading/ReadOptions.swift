@@ -1,0 +1,128 @@
+// The options of a read, from string keys and values, each checked before anything is sent.
+
+import ArrowColumns
+import RedisConnection
+
+/// How a stream is read; the defaults are those of the C header.
+public struct ReadOptions {
+    public var startID = "-"
+    public var endID = "+"
+    public var count: Int?
+    public var batchRows = 65_536
+    public var pageRows = 0
+    public var includeID = true
+    public var includeTimestamp = true
+    public var includeSequence = false
+    public var idColumn = "_id"
+    public var timestampColumn = "_ts"
+    public var sequenceColumn = "_seq"
+    public var onError = RefusedValue.raise
+    public var columnsMax = 10_000
+    public var categories: [(column: Int, values: [[UInt8]])] = []
+
+    public init(_ pairs: [(key: String, value: String)]) throws(RedisError) {
+        for (key, value) in pairs { try set(key, value) }
+    }
+
+    private mutating func set(_ key: String, _ value: String) throws(RedisError) {
+        switch key {
+        case "start_id": startID = value
+        case "end_id": endID = value
+        case "count": count = try OptionValue.integer(key, value, 0...Int.max)
+        case "batch_rows":
+            let rows = try OptionValue.integer(key, value, 0...Int.max)
+            batchRows = rows == 0 ? Int.max : rows
+        case "page_rows": pageRows = try OptionValue.integer(key, value, 0...1_000_000)
+        case "include_id": includeID = try OptionValue.boolean(key, value)
+        case "include_timestamp": includeTimestamp = try OptionValue.boolean(key, value)
+        case "include_sequence": includeSequence = try OptionValue.boolean(key, value)
+        case "id_column": idColumn = value
+        case "timestamp_column": timestampColumn = value
+        case "sequence_column": sequenceColumn = value
+        case "on_error":
+            switch value {
+            case "raise": onError = .raise
+            case "null": onError = .null
+            default: throw OptionValue.wrong(key, value, "\"raise\" or \"null\"")
+            }
+        case "columns_max": columnsMax = try OptionValue.integer(key, value, 1...1_000_000)
+        default:
+            guard key.hasPrefix("categories:"), let column = Int(key.dropFirst(11)), column >= 0
+            else {
+                throw RedisError(
+                    .invalidArgument,
+                    "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for a read")
+            }
+            categories.append((column, try OptionValue.netstrings(key, value)))
+        }
+    }
+}
+
+/// Option values as what they mean.
+public enum OptionValue {
+    public static func wrong(_ key: String, _ value: String, _ wanted: String) -> RedisError {
+        RedisError(
+            .invalidArgument,
+            "\(key) is \"\(escaped(Array(value.utf8), limit: 80))\", but must be \(wanted)")
+    }
+
+    public static func integer(
+        _ key: String, _ value: String, _ range: ClosedRange<Int>
+    ) throws(RedisError) -> Int {
+        guard let number = Int(value), range.contains(number) else {
+            let most = range.upperBound == .max ? "" : " to \(range.upperBound)"
+            throw wrong(key, value, "a whole number from \(range.lowerBound)\(most)")
+        }
+        return number
+    }
+
+    static func boolean(_ key: String, _ value: String) throws(RedisError) -> Bool {
+        switch value {
+        case "true": return true
+        case "false": return false
+        default: throw wrong(key, value, "\"true\" or \"false\"")
+        }
+    }
+
+    /// `1:a,4:blue,` as its strings. https://cr.yp.to/proto/netstrings.txt
+    static func netstrings(_ key: String, _ value: String) throws(RedisError) -> [[UInt8]] {
+        let text = Array(value.utf8)
+        var strings: [[UInt8]] = []
+        var index = 0
+        while index < text.count {
+            var length = 0
+            let digitsBegin = index
+            while index < text.count, text[index] >= 0x30, text[index] <= 0x39 {
+                length = min(length * 10 + Int(text[index] - 0x30), text.count + 1)
+                index += 1
+            }
+            let begin = index + 1
+            guard index > digitsBegin, index < text.count, text[index] == 0x3A,
+                begin + length < text.count, text[begin + length] == 0x2C
+            else { throw wrong(key, value, "netstrings, as in \"1:a,4:blue,\"") }
+            strings.append(Array(text[begin..<(begin + length)]))
+            index = begin + length + 1
+        }
+        return strings
+    }
+}
+
+extension Timeouts {
+    /// The options of a client.
+    public init(options: [(key: String, value: String)]) throws(RedisError) {
+        self.init()
+        let range = 1...Int(Int32.max)
+        for (key, value) in options {
+            switch key {
+            case "connect_timeout_ms":
+                connectMs = Int64(try OptionValue.integer(key, value, range))
+            case "timeout_ms": silenceMs = Int64(try OptionValue.integer(key, value, range))
+            default:
+                throw RedisError(
+                    .invalidArgument,
+                    "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for a client; "
+                        + "known are connect_timeout_ms and timeout_ms")
+            }
+        }
+    }
+}

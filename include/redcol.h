@@ -1,0 +1,288 @@
+/*
+ * redcol.h - Redis Streams as Arrow columns: the whole C interface, and its manual.
+ *
+ * The five verbs
+ *   redcol_open         connect to a server
+ *   redcol_read_stream  start reading a stream
+ *   redcol_iter_next    take the next batch of entries, as Arrow columns
+ *   redcol_ack          acknowledge entries in a consumer group
+ *   redcol_free         free whatever redcol gave you
+ *
+ * A program that prints the number of entries in a stream:
+ *
+ *   redcol_client *client = NULL;
+ *   redcol_iter *iter = NULL;
+ *   redcol_error *error = NULL;
+ *   struct ArrowArray batch;
+ *   long entries = 0;
+ *   redcol_status status = redcol_open("redis://localhost", NULL, &client, &error);
+ *   if (status == REDCOL_OK)
+ *     status = redcol_read_stream(client, "events", -1, NULL, NULL, &iter, &error);
+ *   while (status == REDCOL_OK) {
+ *     status = redcol_iter_next(iter, -1, NULL, &batch, &error);
+ *     if (status == REDCOL_OK) {
+ *       entries += batch.length;
+ *       batch.release(&batch);
+ *     }
+ *   }
+ *   if (status == REDCOL_END)
+ *     printf("%ld entries\n", entries);
+ *   else
+ *     fprintf(stderr, "%s\n", redcol_error_message(error));
+ *   redcol_free(error);
+ *   redcol_free(iter);
+ *   redcol_free(client);
+ *
+ * Rules that hold everywhere
+ *   Handles    are opaque. They are freed with redcol_free, in any order: an iterator keeps what it
+ *              needs of its client, and batches and schemas depend on nothing. Using a handle after
+ *              it was freed is undefined; using it after redcol_close gives REDCOL_ERROR_CLOSED.
+ *   Ownership  is said in four words. "Owned by the caller": free it with the function that is named.
+ *              "Borrowed": read during the call only, unless a longer time is named. "Moved": the
+ *              struct is filled for the caller, who must call its release callback. "Copied": the
+ *              caller's memory can go when the call returns.
+ *   Outcome    is a redcol_status. 0 and positive values are outcomes that are no errors; negative
+ *              values are errors. A call returns either what was asked for or an error, never both.
+ *   Errors     `error_out` may be NULL. Otherwise it is written by every call: NULL unless the status
+ *              is negative, and then an object that is owned by the caller (redcol_free).
+ *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
+ *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
+ *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it is
+ *              any bytes, and a length of -1 means that it ends with a NUL byte.
+ *   Threads    A client can be used from any number of threads. An iterator serves one call at a
+ *              time: a second one that comes while the first runs gets REDCOL_ERROR_BUSY.
+ *              redcol_cancel may be called on both from any thread. Batches and schemas may be
+ *              released on any thread.
+ *   fork       A child process gets REDCOL_ERROR_FORKED from handles that its parent made; freeing
+ *              them there is safe and does not disturb the parent.
+ *   Signals    The library installs no handler. A signal that interrupts a wait ends the call with
+ *              REDCOL_TIMEOUT, so that the host can look at its signals and call again.
+ *
+ * A function that is not in this file is not part of the interface.
+ */
+#ifndef REDCOL_H
+#define REDCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arrow_c_data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REDCOL_VERSION_MAJOR 0
+#define REDCOL_VERSION_MINOR 1
+#define REDCOL_VERSION_PATCH 0
+#define REDCOL_VERSION "0.1.0"
+
+/* A server that can be asked: an address, credentials, and an idle connection if there is one. */
+typedef struct redcol_client redcol_client;
+/* A read in progress: gives batches until it ends. */
+typedef struct redcol_iter redcol_iter;
+/* What went wrong, with the words to show to a person and the details to show to a program. */
+typedef struct redcol_error redcol_error;
+
+/* Outcome of a call. Values are never reused or renumbered; later versions may add some. */
+typedef int32_t redcol_status;
+enum {
+  REDCOL_OK = 0,      /* what was asked for is there */
+  REDCOL_END = 1,     /* there is nothing more, now or later */
+  REDCOL_TIMEOUT = 2, /* nothing yet; call again */
+
+  REDCOL_ERROR_INVALID_ARGUMENT = -1, /* the call cannot be right; nothing was sent */
+  REDCOL_ERROR_CONNECTION = -2,       /* refused, reset or closed by the other side */
+  REDCOL_ERROR_NAME = -3,             /* the host's name could not be resolved */
+  REDCOL_ERROR_TIMED_OUT = -4,        /* the server did not answer within the time allowed */
+  REDCOL_ERROR_AUTHENTICATION = -5,   /* wrong or missing user or password */
+  REDCOL_ERROR_PERMISSION = -6,       /* the server's access rules do not allow the command */
+  REDCOL_ERROR_WRONG_TYPE = -7,       /* the key holds something that is no stream */
+  REDCOL_ERROR_LOADING = -8,          /* the server is still loading its data */
+  REDCOL_ERROR_SERVER = -9,           /* any other error that the server answered */
+  REDCOL_ERROR_PROTOCOL = -10,        /* bytes that no Redis server should send */
+  REDCOL_ERROR_VALUE = -11,           /* a value does not fit its column */
+  REDCOL_ERROR_SCHEMA = -12,          /* a schema or column type that cannot be read */
+  REDCOL_ERROR_MEMORY = -13,          /* the system gave no memory */
+  REDCOL_ERROR_UNSUPPORTED = -14,     /* known, but not offered by this build or server */
+  REDCOL_ERROR_CANCELLED = -15,       /* redcol_cancel was called */
+  REDCOL_ERROR_CLOSED = -16,          /* the handle was closed before */
+  REDCOL_ERROR_BUSY = -17,            /* another thread is inside a call on this iterator */
+  REDCOL_ERROR_FORKED = -18,          /* the handle was made before fork, by the parent */
+  REDCOL_ERROR_NO_GROUP = -19         /* the consumer group does not exist */
+};
+
+/*
+ * The version of the library at run time, as "major.minor.patch". Compare it with REDCOL_VERSION,
+ * which is the version of this header. Static text; never NULL; any thread.
+ */
+const char *redcol_version(void);
+
+/*
+ * Connect to a server and log in.
+ *
+ * url      redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=n]; copied.
+ *          Parts are percent-decoded. IPv6 addresses stand in brackets. `?db=n` may stand in for `/db`,
+ *          `?username=` and `?password=` for the part before the @. Default port 6379, default db 0.
+ * options  NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
+ *            "connect_timeout_ms"  connecting, logging in included; default "5000"
+ *            "timeout_ms"          how long the server may stay silent while an answer is awaited;
+ *                                  default "5000"
+ * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING, SERVER,
+ * PROTOCOL, MEMORY, UNSUPPORTED (rediss:// in a build without TLS).
+ * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
+ */
+redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
+                          redcol_error **error_out);
+
+/*
+ * Start reading a stream: the entries of a range of ids, oldest first.
+ *
+ * client          borrowed; the iterator may outlive it.
+ * stream          the key, `stream_length` bytes or -1; copied.
+ * schema          NULL, or a struct schema ("+s") whose children are the columns wanted; copied, its
+ *                 release callback is not called. Given: the batches have exactly these columns, in
+ *                 this order; an entry that lacks a field has null there; other fields are ignored.
+ *                 NULL: every field that is found, as a string, in order of first appearance.
+ *                 Types: b, c C s S i I l L, f g, vu u U (given back as vu), vz z Z (given back as
+ *                 vz), d:p,s (128 bit), tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn: with any time zone,
+ *                 tDs tDm tDu tDn, and integers with a dictionary of strings. Others: ERROR_SCHEMA.
+ * options         NULL, or an array of strings "key", "value", …, NULL; copied.
+ *   "start_id"          "-" or an id: where to begin, inclusive; "(id" excludes it; default "-"
+ *   "end_id"            "+" or an id: where to end, inclusive; "(id" excludes it; default "+", the
+ *                       stream's last entry at the time of reading
+ *   "count"             how many entries at the most; default: all
+ *   "batch_rows"        how many rows a batch has at the most; default "65536"; "0" means one batch
+ *                       for all of it
+ *   "page_rows"         how many entries are asked of the server at once; default "0": chosen from
+ *                       the size of the entries
+ *   "include_id", "include_timestamp", "include_sequence"   "true" or "false": whether there is a
+ *                       column for the whole id (string), for its milliseconds (int64) and for its
+ *                       sequence number (uint64); default "true", "true", "false". They come first.
+ *   "id_column", "timestamp_column", "sequence_column"      their names; default "_id", "_ts", "_seq"
+ *   "on_error"          "raise" or "null": what becomes of a value that does not fit its column;
+ *                       default "raise"
+ *   "columns_max"       how many columns may be discovered without a schema; default "10000"
+ *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
+ *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value
+ * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. Never blocks: nothing is sent before the first
+ * redcol_iter_next. Any thread.
+ */
+redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
+                                 const struct ArrowSchema *schema, const char *const *options,
+                                 redcol_iter **iter_out, redcol_error **error_out);
+
+/*
+ * Take the next batch.
+ *
+ * wait_ms     how long to wait for it: -1 as long as it takes (each exchange with the server is still
+ *             bounded by timeout_ms), 0 not at all, else milliseconds.
+ * schema_out  NULL, or a struct that is written in every case.
+ * batch_out   a struct that is written in every case.
+ * REDCOL_OK       `*batch_out` is a struct array with one child per column, and `*schema_out` its schema:
+ *                 both moved to the caller. Without a schema, a later batch may have more columns
+ *                 than an earlier one, never fewer, and the earlier ones in the same places.
+ * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
+ * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
+ * negative        an error: CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
+ *                 SERVER, PROTOCOL, VALUE, MEMORY, CANCELLED, CLOSED, BUSY, FORKED. After CANCELLED and
+ *                 BUSY the iterator goes on; after the others it gives the same error again.
+ * Unless REDCOL_OK is returned, both structs have a NULL release callback.
+ * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The first
+ * batch may be empty, so that there always is one that shows the columns; the others never are.
+ */
+redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
+                               struct ArrowArray *batch_out, redcol_error **error_out);
+
+/*
+ * Acknowledge entries of a consumer group (XACK), so that the server forgets that they were pending.
+ *
+ * stream, group   the key and the group's name, with their lengths or -1; borrowed.
+ * entry_ids       entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1;
+ *                 borrowed. Any number.
+ * acknowledged_out  NULL, or written with the number of entries that were pending and are no longer.
+ * REDCOL_OK       done. Entries that were not pending are no error and do not count.
+ * negative        INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION and the
+ *                 other errors of redcol_iter_next. After a lost connection it is done again, since
+ *                 acknowledging twice does no harm; the count is then a lower bound.
+ * Blocks for as long as the server takes. Any thread.
+ */
+redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
+                         const char *group, int64_t group_length, const char *entry_ids,
+                         int64_t entry_ids_length, int64_t *acknowledged_out, redcol_error **error_out);
+
+/*
+ * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with
+ * REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never blocks; any
+ * thread. Gives REDCOL_OK, or REDCOL_ERROR_INVALID_ARGUMENT if `handle` is neither.
+ */
+redcol_status redcol_cancel(void *handle);
+
+/*
+ * Close the connection of `handle` (a redcol_client or redcol_iter) now; later calls on it give
+ * REDCOL_ERROR_CLOSED. Closing a client does not close its iterators. Doing it twice is no error. An
+ * iterator that is inside a call on another thread is cancelled first, and gives REDCOL_ERROR_BUSY:
+ * call again. Any thread.
+ */
+redcol_status redcol_close(void *handle);
+
+/*
+ * Free a redcol_client, redcol_iter or redcol_error. NULL is a no-op. Not while another thread is
+ * inside a call on it. Never blocks. Any thread.
+ */
+void redcol_free(void *handle);
+
+/* The status that came with this error; REDCOL_OK if `error` is NULL. */
+redcol_status redcol_error_status(const redcol_error *error);
+
+/*
+ * What was asked, what came back and what to do, in one or two sentences, without credentials.
+ * Borrowed until the error is freed; never NULL ("" if `error` is NULL).
+ */
+const char *redcol_error_message(const redcol_error *error);
+
+/*
+ * One detail of an error by name; borrowed until the error is freed; NULL if it has no such detail.
+ *   "server_code"  the first word of the server's answer, such as "WRONGTYPE"
+ *   "stream"       the stream's key, bytes that are not printable escaped as \xNN
+ *   "entry_id"     the entry that holds the value
+ *   "field"        the field whose value does not fit
+ *   "dtype"        the column's type, as an Arrow format string
+ *   "value"        the value, escaped likewise and cut at 80 bytes
+ */
+const char *redcol_error_detail(const redcol_error *error, const char *name);
+
+/*
+ * How many objects of the library are alive in this process: handles, errors, and exported arrays
+ * and schemas that were not released. For tests that look for leaks. Any thread.
+ */
+int64_t redcol_live_objects(void);
+
+/*
+ * For bindings to Python: the Arrow PyCapsule interface needs destructors that are C functions and names
+ * that live as long as the process.
+ *
+ * redcol_capsule_setup          tell the library where CPython's PyCapsule_GetPointer is; once.
+ * redcol_capsule_schema_name    "arrow_schema", static.
+ * redcol_capsule_array_name     "arrow_array", static.
+ * redcol_capsule_schema_new     memory for a struct ArrowSchema, zeroed; owned by the capsule.
+ * redcol_capsule_array_new      memory for a struct ArrowArray, zeroed; owned by the capsule.
+ * redcol_capsule_schema_free    a PyCapsule_Destructor: releases the struct unless it was moved out,
+ * redcol_capsule_array_free     and frees its memory.
+ * The two _new functions give NULL when there is no memory. Any thread that holds the GIL.
+ */
+void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
+const char *redcol_capsule_schema_name(void);
+const char *redcol_capsule_array_name(void);
+struct ArrowSchema *redcol_capsule_schema_new(void);
+struct ArrowArray *redcol_capsule_array_new(void);
+void redcol_capsule_schema_free(void *capsule);
+void redcol_capsule_array_free(void *capsule);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* REDCOL_H */
