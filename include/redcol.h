@@ -166,9 +166,30 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "columns_max"       how many columns may be discovered without a schema; default "10000"
  *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
  *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value
+ *   "stream_column"     the name of a column for the stream's key; default: none
+ *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the stream's
+ *   last entry at the time of this call.
+ *   "follow"            "true": read what is there and then what is added, without end (unless count
+ *                       or end_id gives one); over lost connections too. Default "false"
+ *   "block_ms"          without "follow": read what is there, or wait so long for the first entries;
+ *                       "0" waits for ever. Default: a read of a range, or of what a group has
+ *   Consumer groups. Entries are delivered to this consumer and pending until they are acknowledged.
+ *   First come its own pending entries, then those it may claim, then new ones.
+ *   "group", "consumer" their names; both or neither
+ *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever it
+ *                       vanishes; default "true"
+ *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0"
+ *   "auto_ack"          "true", with "follow": a batch is acknowledged when the next is asked for.
+ *                       Without "follow", acknowledge with redcol_iter_ack. Default "false"
+ *   "claim_idle_ms"     take over entries that another consumer has held for so long; default: never
+ *   "max_deliveries", "dead_letter"  an entry that was delivered so often is not delivered again, but
+ *                       copied to the stream of this name, with _id, _stream, _group, _consumer and
+ *                       _deliveries, and acknowledged, both or neither. Default: delivered for ever
  * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
- * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. Never blocks: nothing is sent before the first
- * redcol_iter_next. Any thread.
+ * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. A range read does not block: nothing is sent
+ * before the first redcol_iter_next. A read that follows, waits or has a group connects here, makes the
+ * group and looks "$" up, so that nothing that is added afterwards is missed: it blocks for up to
+ * connect_timeout_ms and timeout_ms, and has the errors of redcol_iter_next too. Any thread.
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -187,14 +208,63 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
  * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
  * negative        an error: CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
- *                 SERVER, PROTOCOL, VALUE, MEMORY, CANCELLED, CLOSED, BUSY, FORKED. After CANCELLED and
- *                 BUSY the iterator goes on; after the others it gives the same error again.
+ *                 SERVER, PROTOCOL, VALUE, SCHEMA, MEMORY, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. After CANCELLED and
+ *                 BUSY the iterator goes on. After the others a range read gives the same error
+ *                 again; one that follows tries again, and after VALUE goes on behind that entry,
+ *                 which stays pending in a group.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The first
- * batch may be empty, so that there always is one that shows the columns; the others never are.
+ * batch may be empty, so that there always is one that shows the columns; the others never are. A read
+ * that follows gives no empty batch.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
+
+/*
+ * Start reading several streams at once, by following them or as a group's member: as
+ * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends with a
+ * NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids increase
+ * within each stream.
+ */
+redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
+                                  const int64_t *stream_lengths, int64_t stream_count,
+                                  const struct ArrowSchema *schema, const char *const *options,
+                                  redcol_iter **iter_out, redcol_error **error_out);
+
+/*
+ * Acknowledge entries that an iterator has handed over as a group's member, on a connection of its own, so
+ * that it may be called while another thread waits in redcol_iter_next.
+ *
+ * stream     the key, with its length or -1; NULL if the iterator has only one; borrowed.
+ * entry_ids  entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1; borrowed.
+ *            NULL: all that were handed over and not acknowledged, of all its streams.
+ * acknowledged_out, the outcome, errors and blocking are those of redcol_ack; INVALID_ARGUMENT also if
+ * the iterator reads without a group. Any thread.
+ */
+redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
+                              const char *entry_ids, int64_t entry_ids_length,
+                              int64_t *acknowledged_out, redcol_error **error_out);
+
+/*
+ * A file descriptor for an event loop: when redcol_iter_next with wait_ms 0 has given REDCOL_TIMEOUT, it
+ * becomes readable (poll, epoll, kqueue) once the call is worth making again. Only wait on it; it stays
+ * the same over reconnects. Borrowed until the iterator is closed or freed; -1 if `iter` is no iterator.
+ * Any thread.
+ */
+int redcol_iter_descriptor(const redcol_iter *iter);
+
+/*
+ * What an iterator has done so far, by name; -1 for a name that there is not. Any thread.
+ *   "delivered"      rows handed over
+ *   "acknowledged"   entries that were pending and were acknowledged through this iterator
+ *   "redelivered"    rows that had been delivered before, to this consumer or another
+ *   "claimed"        those of them that were taken over from another consumer
+ *   "deleted"        pending entries that had been deleted: acknowledged without a row
+ *   "dead_lettered"  entries put away after max_deliveries
+ *   "reconnects"     connections that were lost
+ *   "resets"         groups made again, and streams that were deleted and begun anew
+ */
+int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 
 /*
  * Acknowledge entries of a consumer group (XACK), so that the server forgets that they were pending.

@@ -67,13 +67,13 @@ public func importSchema(
 private func importColumn(
     _ child: UnsafePointer<ArrowSchema>, _ index: Int
 ) throws(ColumnError) -> RequestedColumn {
-    var name: [UInt8] = []
-    if let text = child.pointee.name { name = copyBytes(text) }
+    let name = child.pointee.name.map { copyBytes($0) } ?? []
     let isText = name.withUnsafeBufferPointer { buffer in
         guard let base = buffer.baseAddress else { return true }
         return isValidUTF8(base, buffer.count)
     }
-    let label = "Column \(index) (\"\(escaped(name))\") of the schema"
+    // Made for messages only.
+    var label: String { "Column \(index) (\"\(escaped(name))\") of the schema" }
     guard isText else { throw .schema("\(label) has a name that is not UTF-8.") }
     guard child.pointee.release != nil else { throw .schema("\(label) was released before.") }
     guard let format = child.pointee.format else { throw .schema("\(label) has no format.") }

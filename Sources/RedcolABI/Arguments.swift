@@ -37,6 +37,22 @@ enum Arguments {
             count: count == -1 ? strlen(pointer) : count)
     }
 
+    /// Several names with their lengths; `lengths` NULL: each ends with a NUL byte.
+    static func names(
+        _ list: UnsafePointer<UnsafePointer<CChar>?>?, _ lengths: UnsafePointer<Int64>?,
+        _ count: Int64
+    ) throws(RedisError) -> [[UInt8]] {
+        guard let list else { throw missing("streams") }
+        guard count >= 1, count <= 100_000 else {
+            throw RedisError(.invalidArgument, "stream_count is \(count); give 1 to 100000")
+        }
+        var names: [[UInt8]] = []
+        for index in 0..<Int(count) {
+            names.append(Array(try bytes(list[index], lengths?[index] ?? -1, "a stream")))
+        }
+        return names
+    }
+
     /// "key", "value", …, NULL.
     static func options(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?

@@ -43,13 +43,37 @@ public func redcol_read_stream(
         guard let iter_out else { throw Arguments.missing("iter_out") }
         let client = try Arguments.client(client)
         let stream = Array(try Arguments.bytes(stream, stream_length, "stream"))
-        let columns = try requestedColumns(schema)
-        let reader = try RangeReader(
-            pool: client.pool, stream: stream, schema: columns,
-            options: try ReadOptions(try Arguments.options(options)))
-        iter_out.pointee = try IterHandle(reader, client.pool).retainedPointer()
+        iter_out.pointee = try newIter(client, [stream], schema, options)
         return Status.ok
     }
+}
+
+@c @implementation
+public func redcol_read_streams(
+    _ client: OpaquePointer?, _ streams: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ stream_lengths: UnsafePointer<Int64>?, _ stream_count: Int64,
+    _ schema: UnsafePointer<ArrowSchema>?, _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ iter_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    iter_out?.pointee = nil
+    return reporting(error_out) { () throws(RedisError) in
+        guard let iter_out else { throw Arguments.missing("iter_out") }
+        let client = try Arguments.client(client)
+        let names = try Arguments.names(streams, stream_lengths, stream_count)
+        iter_out.pointee = try newIter(client, names, schema, options)
+        return Status.ok
+    }
+}
+
+private func newIter(
+    _ client: ClientHandle, _ streams: [[UInt8]], _ schema: UnsafePointer<ArrowSchema>?,
+    _ options: UnsafePointer<UnsafePointer<CChar>?>?
+) throws(RedisError) -> OpaquePointer {
+    let reader = try makeReader(
+        pool: client.pool, streams: streams, schema: try requestedColumns(schema),
+        options: try ReadOptions(try Arguments.options(options)))
+    return try IterHandle(reader, client).retainedPointer()
 }
 
 private func requestedColumns(
@@ -84,6 +108,74 @@ public func redcol_iter_next(
             case .timeout: return Status.timeout
             }
         }
+    }
+}
+
+@c @implementation
+public func redcol_iter_ack(
+    _ iter: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ entry_ids: UnsafePointer<CChar>?, _ entry_ids_length: Int64,
+    _ acknowledged_out: UnsafeMutablePointer<Int64>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    acknowledged_out?.pointee = 0
+    return reporting(error_out) { () throws(RedisError) in
+        let iter = try Arguments.iter(iter)
+        let (group, streams) = try iter.membership()
+        var acknowledgements: [(stream: [UInt8], Acknowledgement)] = []
+        if entry_ids == nil {
+            for (stream, ids) in iter.reader.handedOver() {
+                acknowledgements.append(
+                    (stream, Acknowledgement(stream: stream, group: group, ids: ids)))
+            }
+        } else {
+            let name =
+                stream == nil && streams.count == 1
+                ? streams[0] : Array(try Arguments.bytes(stream, stream_length, "stream"))
+            let ids = try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids")
+            acknowledgements.append(
+                (name, try Acknowledgement(stream: name, group: group, ids: ids)))
+        }
+        var total: Int64 = 0
+        for (stream, one) in acknowledgements {
+            var acknowledgement = one
+            let isDone = try iter.client.withConnection { connection throws(RedisError) in
+                try acknowledgement.run(pool: iter.pool, connection: connection)
+            }
+            guard isDone else { return Status.timeout }
+            iter.reader.released(
+                stream: stream, ids: acknowledgement.ids,
+                acknowledged: acknowledgement.acknowledged)
+            total += acknowledgement.acknowledged
+        }
+        acknowledged_out?.pointee = total
+        return Status.ok
+    }
+}
+
+@c @implementation
+public func redcol_iter_descriptor(_ iter: OpaquePointer?) -> Int32 {
+    do throws(RedisError) {
+        return try Arguments.iter(iter).reader.pollDescriptor
+    } catch {
+        return -1
+    }
+}
+
+@c @implementation
+public func redcol_iter_statistic(
+    _ iter: OpaquePointer?, _ name: UnsafePointer<CChar>?
+) -> Int64 {
+    do throws(RedisError) {
+        guard let name else { return -1 }
+        let statistics = try Arguments.iter(iter).reader.statistics
+        for counter in Statistics.Counter.allCases {
+            let known = UnsafeRawPointer(counter.name.utf8Start).assumingMemoryBound(to: CChar.self)
+            if strcmp(name, known) == 0 { return statistics.value(counter) }
+        }
+        return -1
+    } catch {
+        return -1
     }
 }
 

@@ -99,16 +99,18 @@ final class ClientHandle: Handle {
 
 /// redcol_iter
 final class IterHandle: Handle {
-    let reader: RangeReader
-    let pool: ConnectionPool
+    let reader: StreamReader
+    /// Kept for acknowledging, which needs a connection of its own; freed with the last of its holders.
+    let client: ClientHandle
+    var pool: ConnectionPool { client.pool }
     private let lock: OpaquePointer
 
-    init(_ reader: RangeReader, _ pool: ConnectionPool) throws(RedisError) {
+    init(_ reader: StreamReader, _ client: ClientHandle) throws(RedisError) {
         guard let lock = platform_lock_new() else {
             throw RedisError(.memory, "no memory for an iterator")
         }
         self.reader = reader
-        self.pool = pool
+        self.client = client
         self.lock = lock
         super.init(.iter)
     }
@@ -117,7 +119,7 @@ final class IterHandle: Handle {
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
-        _ body: (RangeReader) throws(RedisError) -> Result
+        _ body: (StreamReader) throws(RedisError) -> Result
     ) throws(RedisError) -> Result {
         guard platform_lock_try(lock) else {
             throw RedisError(
@@ -125,6 +127,15 @@ final class IterHandle: Handle {
         }
         defer { platform_lock_release(lock) }
         return try body(reader)
+    }
+
+    /// The group that this iterator reads as a member of, and its streams.
+    func membership() throws(RedisError) -> (group: [UInt8], streams: [[UInt8]]) {
+        guard let membership = reader.membership else {
+            throw RedisError(
+                .invalidArgument, "this iterator reads without a group: nothing is pending")
+        }
+        return membership
     }
 
     /// Closes the reader; cancels the call that another thread is inside, and is then to be called again.

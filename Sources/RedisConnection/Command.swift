@@ -3,21 +3,56 @@
 import CHiredis
 import CPlatform
 
-/// One command: its name and arguments, any bytes.
+/// One command: its name and arguments, any bytes, in one piece of memory.
 public struct Command: Sendable {
-    public private(set) var arguments: [[UInt8]] = []
+    private(set) var bytes: [UInt8] = []
+    private(set) var lengths: [Int] = []
 
     public init(_ words: String...) {
-        for word in words { arguments.append(Array(word.utf8)) }
+        for word in words { add(word) }
     }
 
-    public mutating func add(_ bytes: [UInt8]) { arguments.append(bytes) }
-    public mutating func add(_ text: String) { arguments.append(Array(text.utf8)) }
+    /// The arguments one by one, the command's name first.
+    public var arguments: [[UInt8]] {
+        var start = 0
+        return lengths.map { length in
+            defer { start += length }
+            return Array(bytes[start..<(start + length)])
+        }
+    }
+
+    public mutating func add(_ argument: [UInt8]) {
+        bytes.append(contentsOf: argument)
+        lengths.append(argument.count)
+    }
+
+    public mutating func add(_ text: String) {
+        bytes.append(contentsOf: text.utf8)
+        lengths.append(text.utf8.count)
+    }
+
+    /// Adds two numbers with a hyphen between them, as entry ids are written. Acknowledging adds one of
+    /// these for each entry, so no String is made.
+    public mutating func add(_ first: UInt64, hyphen second: UInt64) {
+        let before = bytes.count
+        appendDigits(first)
+        bytes.append(0x2D)
+        appendDigits(second)
+        lengths.append(bytes.count - before)
+    }
+
+    private mutating func appendDigits(_ value: UInt64) {
+        let start = bytes.count
+        var rest = value
+        repeat {
+            bytes.append(UInt8(truncatingIfNeeded: rest % 10) &+ 0x30)
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
+    }
 
     /// The command's name, for messages.
-    public var name: String {
-        arguments.first.map { String(decoding: $0, as: UTF8.self) } ?? ""
-    }
+    public var name: String { arguments.first.map { String(decoding: $0, as: UTF8.self) } ?? "" }
 }
 
 /// Encoded commands that were not sent yet, or not in full.
@@ -29,18 +64,14 @@ struct SendBuffer: ~Copyable {
 
     /// Appends the command as RESP; false when there is no memory.
     mutating func append(_ command: Command) -> Bool {
-        var flat: [UInt8] = []
-        var lengths: [Int] = []
-        for argument in command.arguments {
-            flat.append(contentsOf: argument)
-            lengths.append(argument.count)
-        }
+        let lengths = command.lengths
         var encoded: UnsafeMutablePointer<CChar>?
-        let length: Int32 = flat.withUnsafeBufferPointer { flat in
+        let length: Int32 = command.bytes.withUnsafeBufferPointer { flat in
             // An empty buffer has no address; hiredis copies nothing from it, but wants one.
             var nothing: UInt8 = 0
             return withUnsafePointer(to: &nothing) { nothing in
                 var starts: [UnsafePointer<CChar>?] = []
+                starts.reserveCapacity(lengths.count)
                 var offset = 0
                 for length in lengths {
                     let start = flat.baseAddress.map { $0 + offset } ?? nothing

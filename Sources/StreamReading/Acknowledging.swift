@@ -13,7 +13,7 @@ public struct Acknowledgement {
 
     private let stream: [UInt8]
     private let group: [UInt8]
-    private var ids: [EntryID] = []
+    public private(set) var ids: [EntryID] = []
     private var sent = 0
     private var answered = 0
     public private(set) var acknowledged: Int64 = 0
@@ -33,6 +33,12 @@ public struct Acknowledgement {
             }
             ids.append(id)
         }
+    }
+
+    public init(stream: [UInt8], group: [UInt8], ids: [EntryID]) {
+        self.stream = stream
+        self.group = group
+        self.ids = ids
     }
 
     /// Acknowledges on a connection of `pool`. Gives false when a signal came before it was done.
@@ -94,7 +100,7 @@ public struct Acknowledgement {
         var command = Command("XACK")
         command.add(stream)
         command.add(group)
-        for id in ids { command.add(id.text) }
+        for id in ids { command.add(id) }
         return command
     }
 

@@ -16,6 +16,9 @@ struct EntrySkim {
     /// Strings that are still to come after `offset`; nil before their number is known.
     private var stringsLeft: Int?
 
+    /// The bytes of the entry; known when it is complete.
+    var length: Int { offset }
+
     init(isActive: Bool = false) { self.isActive = isActive }
 
     /// Looks on through the entry that begins at `start`. Needs 16 zero bytes after `end`.

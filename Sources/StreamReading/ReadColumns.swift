@@ -22,6 +22,9 @@ struct ReadColumns {
         if options.includeSequence {
             idColumns.sequence = try add(options.sequenceColumn, .uint64, option: "sequence_column")
         }
+        if let name = options.streamColumn {
+            idColumns.stream = try add(name, .string, option: "stream_column")
+        }
         let reserved = columns
         for column in schema ?? [] {
             if reserved.contains(where: { $0.name == column.name }) {
@@ -29,7 +32,7 @@ struct ReadColumns {
                     .schema,
                     "the schema has a column \"\(escaped(column.name, limit: 80))\", which is already "
                         + "the name of a column for the entry's id; rename that one (id_column, "
-                        + "timestamp_column, sequence_column) or leave it out (include_…)")
+                        + "timestamp_column, …) or leave it out (include_…)")
             }
             columns.append(column)
         }
@@ -57,10 +60,10 @@ struct ReadColumns {
         return columns.count - 1
     }
 
-    func makeParser(_ options: ReadOptions) throws(RedisError) -> RowParser {
-        let idNames = [idColumns.id, idColumns.timestamp, idColumns.sequence].filter { $0 >= 0 }
-        return try RowParser(
-            columns: columns, idColumns: idColumns, ignoredNames: idNames.map { columns[$0].name },
-            unknown: unknown, columnsMax: options.columnsMax, onRefused: options.onError)
+    func makeParser(_ options: ReadOptions, streams: [[UInt8]]) throws(RedisError) -> RowParser {
+        try RowParser(
+            streams: streams, columns: columns, idColumns: idColumns,
+            ignoredNames: columns[..<idColumns.count].map { $0.name }, unknown: unknown,
+            columnsMax: options.columnsMax, onRefused: options.onError)
     }
 }

@@ -19,9 +19,54 @@ public struct ReadOptions {
     public var onError = RefusedValue.raise
     public var columnsMax = 10_000
     public var categories: [(column: Int, values: [[UInt8]])] = []
+    public var streamColumn: String?
+
+    // Waiting and following
+    public var follows = false
+    public var blockMs: Int64?
+
+    // Consumer groups
+    public var group: [UInt8] = []
+    public var consumer: [UInt8] = []
+    public var autoAck = false
+    public var createGroup = true
+    public var groupStartID = "0"
+    public var claimIdleMs: Int64?
+    public var deliveriesMax: Int64?
+    public var deadLetter: [UInt8] = []
 
     public init(_ pairs: [(key: String, value: String)]) throws(RedisError) {
         for (key, value) in pairs { try set(key, value) }
+        try checkGroup()
+    }
+
+    /// Whether entries are read by waiting for them, rather than a range of those that are there.
+    public var waits: Bool { follows || blockMs != nil }
+
+    private func checkGroup() throws(RedisError) {
+        if group.isEmpty != consumer.isEmpty {
+            throw RedisError(
+                .invalidArgument,
+                group.isEmpty
+                    ? "a consumer without a group: give group too"
+                    : "a group without a consumer: give consumer, a name that this reader keeps over "
+                        + "restarts, so that it finds its pending entries again")
+        }
+        if group.isEmpty, autoAck {
+            throw RedisError(.invalidArgument, "auto_ack acknowledges in a group: give group too")
+        }
+        if (deliveriesMax == nil) != deadLetter.isEmpty {
+            throw RedisError(
+                .invalidArgument,
+                "max_deliveries and dead_letter go together: an entry that was delivered too often is "
+                    + "kept in that stream")
+        }
+        if !group.isEmpty, startID != "-" || endID != "+" {
+            throw RedisError(
+                .invalidArgument,
+                "a group remembers where it reads: start_id and end_id have no meaning there; "
+                    + "group_start_id says where a new group begins")
+        }
     }
 
     private mutating func set(_ key: String, _ value: String) throws(RedisError) {
@@ -45,6 +90,18 @@ public struct ReadOptions {
             case "null": onError = .null
             default: throw OptionValue.wrong(key, value, "\"raise\" or \"null\"")
             }
+        case "stream_column": streamColumn = value
+        case "follow": follows = try OptionValue.boolean(key, value)
+        case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
+        case "group": group = try OptionValue.name(key, value)
+        case "consumer": consumer = try OptionValue.name(key, value)
+        case "auto_ack": autoAck = try OptionValue.boolean(key, value)
+        case "create_group": createGroup = try OptionValue.boolean(key, value)
+        case "group_start_id": groupStartID = value
+        case "claim_idle_ms": claimIdleMs = try OptionValue.milliseconds(key, value)
+        case "max_deliveries":
+            deliveriesMax = Int64(try OptionValue.integer(key, value, 1...Int(Int32.max)))
+        case "dead_letter": deadLetter = try OptionValue.name(key, value)
         case "columns_max": columnsMax = try OptionValue.integer(key, value, 1...1_000_000)
         default:
             guard key.hasPrefix("categories:"), let column = Int(key.dropFirst(11)), column >= 0
@@ -74,6 +131,15 @@ public enum OptionValue {
             throw wrong(key, value, "a whole number from \(range.lowerBound)\(most)")
         }
         return number
+    }
+
+    static func milliseconds(_ key: String, _ value: String) throws(RedisError) -> Int64 {
+        Int64(try integer(key, value, 0...Int(Int32.max)))
+    }
+
+    static func name(_ key: String, _ value: String) throws(RedisError) -> [UInt8] {
+        guard !value.isEmpty else { throw wrong(key, value, "a name that is not empty") }
+        return Array(value.utf8)
     }
 
     static func boolean(_ key: String, _ value: String) throws(RedisError) -> Bool {

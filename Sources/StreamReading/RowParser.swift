@@ -16,7 +16,15 @@ enum ParseOutcome {
     case replyEnd
     /// An error answer stands where the reply should begin.
     case serverError
+    /// An entry has a value that does not fit; it was passed over, and parsing can go on after it.
+    case refused(RedisError)
     case failed(RedisError)
+}
+
+/// An entry of one of a reader's streams.
+struct RowID: Hashable {
+    var id: EntryID
+    var stream: Int32
 }
 
 /// Parses the entries of one reply after the other into the rows of a batch. Plain memory behind a pointer.
@@ -29,6 +37,7 @@ struct RowParser {
         static let noMemory = -4
         static let tooManyColumns = -5
         static let sameName = -6
+        static let passedOver = -7
     }
 
     /// Which columns an entry's id goes to; -1 for none.
@@ -36,6 +45,10 @@ struct RowParser {
         var id = -1
         var timestamp = -1
         var sequence = -1
+        /// The name of the stream.
+        var stream = -1
+
+        var count: Int { [id, timestamp, sequence, stream].filter { $0 >= 0 }.count }
     }
 
     /// Whether a field that is not in the table becomes a column.
@@ -47,23 +60,45 @@ struct RowParser {
     private let unknown: Unknown
     private let columnsMax: Int
 
-    /// Entries of the current reply that were not parsed yet; nil before its first line.
-    private var entriesLeft: Int?
+    private var frame: ReplyFrame?
+    private let streamNames: [[UInt8]]
+    /// The streams' names as values of `IDColumns.stream`, with padding, one after the other.
+    private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
+
     /// The last entry that was parsed, whatever became of it.
     private(set) var lastID: EntryID?
-    /// Entries parsed since `lastID` was last reset.
+    /// Entries parsed since `forgetPosition`, whatever became of them.
     private(set) var entriesParsed = 0
+
+    /// Whether `rows` is kept.
+    var keepsRowIDs = false
+    /// The entries in the batch, in its order.
+    private(set) var rows: [RowID] = []
+    /// Entries that must not become rows again.
+    var skipped: Set<RowID> = []
+    /// Entries after this one are passed over.
+    var upperBound: EntryID?
+    /// Whether an entry after `upperBound` has come.
+    private(set) var hasPassedUpperBound = false
+    /// Entries that are pending but were deleted: they have an id and nothing else.
+    private(set) var deleted: [RowID] = []
+    /// Deleted entries of which Redis 6.2 does not tell the id.
+    private(set) var namelessDeleted = 0
+
     private var skim = EntrySkim()
     /// What a failed step knows, for its error.
     private var refusal: (column: Int, text: [UInt8])?
+    /// The bytes of an entry that was refused or passed over.
+    private var entryBytes = 0
     private var failedID: [UInt8] = []
 
     /// `columns`: those of the entry's id first, then the fields'. `ignoredNames`: fields that must not
     /// become columns, since a column of that name is there already.
     init(
-        columns: [RequestedColumn], idColumns: IDColumns, ignoredNames: [[UInt8]],
-        unknown: Unknown, columnsMax: Int, onRefused: RefusedValue
+        streams: [[UInt8]], columns: [RequestedColumn], idColumns: IDColumns,
+        ignoredNames: [[UInt8]], unknown: Unknown, columnsMax: Int, onRefused: RefusedValue
     ) throws(RedisError) {
+        streamNames = streams
         do {
             batch = try BatchBuilder(columns, onRefused: onRefused)
         } catch {
@@ -75,9 +110,18 @@ struct RowParser {
         self.columnsMax = columnsMax
         var ok = true
         for name in ignoredNames { ok = fields.add(name, column: FieldTable.ignored) && ok }
-        let first = [idColumns.id, idColumns.timestamp, idColumns.sequence].filter { $0 >= 0 }.count
-        for (index, column) in columns.enumerated() where index >= first {
+        for (index, column) in columns.enumerated() where index >= idColumns.count {
             ok = fields.add(column.name, column: index) && ok
+        }
+        for name in streams where idColumns.stream >= 0 {
+            let text = name.withUnsafeBufferPointer { columnName($0) }
+            let memory = calloc(text.count + ReceiveBuffer.slack, 1)
+            guard let start = memory?.assumingMemoryBound(to: UInt8.self) else {
+                ok = false
+                break
+            }
+            memcpy(start, text, text.count)
+            streamTexts.append((start, text.count))
         }
         guard ok else {
             free()
@@ -88,80 +132,99 @@ struct RowParser {
     mutating func free() {
         batch.free()
         fields.free()
+        for text in streamTexts { CPlatform.free(text.start) }
+        streamTexts = []
     }
 
     /// Forgets a reply that will not come to its end; the rows that were committed stay.
     mutating func abandonReply() {
-        entriesLeft = nil
+        frame = nil
+        skim = EntrySkim()
+    }
+
+    /// Says what the next reply will look like; `entriesMax`: how many entries were asked for.
+    mutating func expect(_ shape: ReplyShape, entriesMax: Int) {
+        frame = ReplyFrame(shape, entriesMax: entriesMax)
         skim = EntrySkim()
     }
 
     // MARK: One reply
 
     /// Parses as much of `bytes` as it can, up to `rowsMax` rows in the batch, and says how many bytes
-    /// were used. `entriesMax` is how many entries the server was asked for. `bytes` must have
+    /// were used. The reply is the one that was announced by `expect`. `bytes` must have
     /// `ReceiveBuffer.slack` zero bytes after its end.
     mutating func parse(
-        _ bytes: UnsafeBufferPointer<UInt8>, entriesMax: Int, rowsMax: Int
+        _ bytes: UnsafeBufferPointer<UInt8>, rowsMax: Int
     ) -> (used: Int, outcome: ParseOutcome) {
         guard let start = bytes.baseAddress, !bytes.isEmpty else { return (0, .needsMore) }
+        guard var frame else { return (0, .failed(malformed("a reply that was not expected"))) }
         let end = start + bytes.count
         var position = start
-        if entriesLeft == nil {
-            if position[0] == 0x2D { return (0, .serverError) }  // -
-            let count = readLength(&position, end, 0x2A)  // *
-            if count == Length.needsMore { return (0, .needsMore) }
-            guard count == Length.null || count >= 0, count <= entriesMax else {
-                let what = count > entriesMax ? "\(count) entries, but \(entriesMax) were asked for" : ""
-                return (0, .failed(malformed(what.isEmpty ? shown(start, end) : what)))
+        var outcome: ParseOutcome?
+        while outcome == nil {
+            switch frame.advance(&position, end, names: streamNames) {
+            case .entry:
+                outcome = parseEntries(&position, end, &frame, rowsMax)
+            case .needsMore: outcome = .needsMore
+            case .end: outcome = .replyEnd
+            case .serverError: outcome = .serverError
+            case .malformed(let what): outcome = .failed(malformed(what))
             }
-            entriesLeft = max(count, 0)
         }
-        var left = entriesLeft ?? 0
-        while left > 0 {
-            if batch.rowCount >= rowsMax {
-                entriesLeft = left
-                return (position - start, .batchFull)
-            }
+        self.frame = frame
+        return (position - start, outcome ?? .needsMore)
+    }
+
+    /// What was read of the reply apart from its rows; of use when it has ended.
+    var replyFrame: ReplyFrame? { frame }
+
+    /// Parses the entries that come next; nil when all of them have been.
+    @inline(__always)
+    private mutating func parseEntries(
+        _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>,
+        _ frame: inout ReplyFrame, _ rowsMax: Int
+    ) -> ParseOutcome? {
+        let stream = frame.stream
+        while frame.entriesLeft > 0 {
+            if batch.rowCount >= rowsMax { return .batchFull }
             if skim.isActive {
                 switch skim.advance(position, end) {
                 case .complete: break
-                case .needsMore:
-                    entriesLeft = left
-                    return (position - start, .needsMore)
-                case .malformed, .tooLarge:
-                    return (position - start, .failed(malformed(shown(position, end))))
+                case .needsMore: return .needsMore
+                case .malformed, .tooLarge: return .failed(malformed(shown(position, end)))
                 }
             }
-            let used = parseEntry(position, end)
+            let used = parseEntry(position, end, stream)
             if used > 0 {
                 position += used
-                left &-= 1
-                entriesParsed &+= 1
-                skim.isActive = false
-                continue
-            }
-            entriesLeft = left
-            if used == Step.needsMore {
+            } else if used == Step.needsMore {
                 // From here on only the part that is new is looked at, until the entry is complete.
-                if end - position > EntrySkim.worthwhileBytes { skim = EntrySkim(isActive: true) }
-                return (position - start, .needsMore)
+                if !skim.isActive, end - position > EntrySkim.worthwhileBytes {
+                    skim = EntrySkim(isActive: true)
+                }
+                return .needsMore
+            } else if used == Step.passedOver || used == Step.refused {
+                position += entryBytes
+            } else {
+                return .failed(failure(used, position, end))
             }
-            return (position - start, .failed(failure(used, position, end)))
+            frame.entriesLeft &-= 1
+            entriesParsed &+= 1
+            skim.isActive = false
+            if used == Step.refused { return .refused(failure(used, position, end)) }
         }
-        entriesLeft = nil
-        return (position - start, .replyEnd)
+        return nil
     }
 
     /// Parses one entry into the next row. Gives the bytes used, or what `Step` says.
     @inline(__always)
     private mutating func parseEntry(
-        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ stream: Int
     ) -> Int {
         var position = start
         // "*2\r\n", then the id.
         guard UnsafeRawPointer(position).loadUnaligned(as: UInt32.self) == 0x0A0D_322A else {
-            return end - position < 4 ? Step.needsMore : Step.malformed
+            return end - position < 4 ? Step.needsMore : parseNull(start, end)
         }
         position += 4
         let idLength = readLength(&position, end, 0x24)
@@ -175,7 +238,16 @@ struct RowParser {
         position += idLength &+ 2
 
         let elements = readLength(&position, end, 0x2A)
-        if elements < 0 { return elements == Length.needsMore ? Step.needsMore : Step.malformed }
+        if elements < 0 {
+            guard elements == Length.null else {
+                return elements == Length.needsMore ? Step.needsMore : Step.malformed
+            }
+            deleted.append(RowID(id: id, stream: Int32(truncatingIfNeeded: stream)))
+            lastID = id
+            entryBytes = position - start
+            return Step.passedOver
+        }
+        if passesOver(id, stream) { return passOver(start, end, id) }
         guard elements & 1 == 0 else { return Step.malformed }
         guard elements <= ProtocolLimits.entryElements else { return Step.tooLarge }
 
@@ -186,6 +258,9 @@ struct RowParser {
         }
         if idColumns.sequence >= 0 {
             batch.setInteger(idColumns.sequence, id.sequence, text: idText, idLength)
+        }
+        if idColumns.stream >= 0 {
+            batch.set(idColumns.stream, streamTexts[stream].start, streamTexts[stream].count)
         }
 
         var field = 0
@@ -228,13 +303,59 @@ struct RowParser {
         switch batch.commitRow() {
         case .committed:
             lastID = id
+            if keepsRowIDs {
+                rows.append(RowID(id: id, stream: Int32(truncatingIfNeeded: stream)))
+            }
             return position - start
         case .refused(let column, let text):
             failedID = Array(UnsafeBufferPointer(start: idText, count: idLength))
             refusal = (column, Array(text.prefix(81)))
             lastID = id
+            entryBytes = position - start
             return Step.refused
         case .noMemory: return Step.noMemory
+        }
+    }
+
+    /// An entry without an id: Redis 6.2 answers so for one that was claimed and is deleted.
+    @inline(never)
+    private mutating func parseNull(
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+    ) -> Int {
+        var position = start
+        let length = readLength(&position, end, start[0] == 0x24 ? 0x24 : 0x2A)
+        guard length == Length.null else {
+            return length == Length.needsMore ? Step.needsMore : Step.malformed
+        }
+        namelessDeleted += 1
+        entryBytes = position - start
+        return Step.passedOver
+    }
+
+    @inline(__always)
+    private mutating func passesOver(_ id: EntryID, _ stream: Int) -> Bool {
+        if let upperBound, id > upperBound {
+            hasPassedUpperBound = true
+            return true
+        }
+        return !skipped.isEmpty
+            && skipped.contains(RowID(id: id, stream: Int32(truncatingIfNeeded: stream)))
+    }
+
+    /// Passes over an entry without looking at its values.
+    @inline(never)
+    private mutating func passOver(
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ id: EntryID
+    ) -> Int {
+        var count = EntrySkim(isActive: true)
+        switch count.advance(start, end) {
+        case .complete:
+            lastID = id
+            entryBytes = count.length
+            return Step.passedOver
+        case .needsMore: return Step.needsMore
+        case .malformed: return Step.malformed
+        case .tooLarge: return Step.tooLarge
         }
     }
 
@@ -262,8 +383,7 @@ struct RowParser {
     }
 
     private func shown(_ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> String {
-        let count = min(end - position, 40)
-        return "\"\(escaped(UnsafeBufferPointer(start: position, count: count), limit: 40))\""
+        ReplyFrame.shown(position, end)
     }
 
     @inline(never)
@@ -318,126 +438,19 @@ struct RowParser {
         lastID = nil
         entriesParsed = 0
     }
-}
 
-// MARK: Pieces of the protocol
-
-/// What `readLength` gives besides a length.
-enum Length {
-    static let null = -1
-    static let needsMore = -2
-    static let malformed = -3
-}
-
-/// Reads `type`, a length and the end of the line, and moves `position` past them; else says why not.
-/// Needs 16 zero bytes after `end`.
-@inline(__always)
-func readLength(
-    _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ type: UInt8
-) -> Int {
-    let text = position
-    let word = UnsafeRawPointer(text).loadUnaligned(as: UInt64.self)
-    // The lengths 0 to 9 and 10 to 99 are nearly all there are.
-    if UInt32(truncatingIfNeeded: word) & 0xFFFF_00FF == 0x0A0D_0000 | UInt32(type) {
-        let digit = Int(text[1]) &- 0x30
-        if digit >= 0, digit <= 9 {
-            position = text + 4
-            return digit
-        }
-    } else if word & 0xFF_FF00_00FF == 0x0A_0D00_0000 | UInt64(type) {
-        let tens = Int(text[1]) &- 0x30
-        let ones = Int(text[2]) &- 0x30
-        if tens >= 0, tens <= 9, ones >= 0, ones <= 9 {
-            position = text + 5
-            return tens &* 10 &+ ones
-        }
+    /// Gives the ids of the rows in the batch, and forgets them.
+    mutating func takeRows() -> [RowID] {
+        let taken = rows
+        rows = []
+        return taken
     }
-    return readLongLength(&position, end, type)
-}
 
-@inline(never)
-private func readLongLength(
-    _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ type: UInt8
-) -> Int {
-    var text = position
-    guard text < end else { return Length.needsMore }
-    guard text[0] == type else { return Length.malformed }
-    text += 1
-    let isNegative = text[0] == 0x2D
-    if isNegative { text += 1 }
-    var value = 0
-    var digits = 0
-    while text < end, text[0] >= 0x30, text[0] <= 0x39 {
-        digits += 1
-        guard digits <= 12 else { return Length.malformed }
-        value = value * 10 + Int(text[0] - 0x30)
-        text += 1
+    /// Gives the deleted entries that were met, and forgets them.
+    mutating func takeDeleted() -> (named: [RowID], nameless: Int) {
+        let taken = (deleted, namelessDeleted)
+        deleted = []
+        namelessDeleted = 0
+        return taken
     }
-    guard text < end else { return Length.needsMore }
-    guard digits > 0, text[0] == 0x0D else { return Length.malformed }
-    guard text + 1 < end else { return Length.needsMore }
-    guard text[1] == 0x0A else { return Length.malformed }
-    if isNegative, value != 1 { return Length.malformed }
-    position = text + 2
-    return isNegative ? Length.null : value
-}
-
-@inline(__always)
-private func endsLine(_ text: UnsafePointer<UInt8>) -> Bool {
-    UnsafeRawPointer(text).loadUnaligned(as: UInt16.self) == 0x0A0D
-}
-
-/// Reads an entry id of exactly `count` bytes, of which 64 must be readable.
-@inline(__always)
-private func readID(_ text: UnsafePointer<UInt8>, _ count: Int) -> EntryID? {
-    // Milliseconds have 13 digits from 2001 to 2286.
-    if count > 14, count < 32, text[13] == 0x2D,
-        let milliseconds = readDigits(text, 13), let sequence = readDigits(text + 14, count &- 14)
-    {
-        return EntryID(milliseconds, sequence)
-    }
-    return EntryID(UnsafeBufferPointer(start: text, count: count), sequenceIfMissing: nil)
-}
-
-/// Up to 18 digits, which cannot overflow.
-@inline(__always)
-private func readDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
-    guard count > 0, count <= 18 else { return nil }
-    var value: UInt64 = 0
-    var wrong: UInt64 = 0
-    var index = 0
-    while index < count {
-        let digit = UInt64(text[index]) &- 0x30
-        wrong |= digit > 9 ? 1 : 0
-        value = value &* 10 &+ digit
-        index &+= 1
-    }
-    return wrong == 0 ? value : nil
-}
-
-/// A field's name as a column's: Arrow wants UTF-8 without NUL, so the bytes that are neither are
-/// written as \xNN.
-func columnName(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
-    if !bytes.contains(0), let text = String(validating: bytes, as: UTF8.self) {
-        return Array(text.utf8)
-    }
-    var name: [UInt8] = []
-    let digits: [UInt8] = Array("0123456789abcdef".utf8)
-    func escape(_ byte: UInt8) {
-        name.append(contentsOf: [0x5C, 0x78, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
-    }
-    var rest = bytes[...]
-    while let first = rest.first {
-        var length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
-        length = min(length, rest.count)
-        let part = rest.prefix(length)
-        if first != 0, String(validating: part, as: UTF8.self) != nil {
-            name.append(contentsOf: part)
-            rest = rest.dropFirst(length)
-        } else {
-            escape(first)
-            rest = rest.dropFirst()
-        }
-    }
-    return name
 }

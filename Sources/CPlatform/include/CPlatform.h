@@ -29,9 +29,15 @@ extern "C" {
 bool platform_parse_double(const char *text, size_t length, double *value_out);
 bool platform_parse_float(const char *text, size_t length, float *value_out);
 
-/* counter.c: objects alive in this process. */
+/* counter.c: objects alive in this process, and counters of a caller's own. */
 void platform_live_objects_add(int64_t change);
 int64_t platform_live_objects(void);
+/* A few counters that any thread may add to and read. An index out of range is ignored, or reads 0. */
+typedef struct platform_counters platform_counters;
+platform_counters *platform_counters_new(int count);
+void platform_counters_free(platform_counters *counters);
+void platform_counters_add(platform_counters *counters, int index, int64_t change);
+int64_t platform_counters_get(platform_counters *counters, int index);
 
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */
 extern const char *platform_capsule_schema_name(void);

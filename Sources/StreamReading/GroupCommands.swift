@@ -1,0 +1,146 @@
+// The commands of a consumer group, and the answers that are no stream entries.
+// https://redis.io/docs/latest/commands/xreadgroup/ and its neighbours
+
+import RedisConnection
+
+/// A member of a group, as its commands name it.
+struct GroupMember {
+    let streams: [[UInt8]]
+    let group: [UInt8]
+    let consumer: [UInt8]
+
+    func lastID(_ stream: Int) -> Command {
+        var command = Command("XREVRANGE")
+        command.add(streams[stream])
+        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
+        return command
+    }
+
+    func create(_ stream: Int, at id: EntryID) -> Command {
+        var command = Command("XGROUP", "CREATE")
+        command.add(streams[stream])
+        command.add(group)
+        command.add(id)
+        command.add("MKSTREAM")
+        return command
+    }
+
+    /// `after` nil: new entries.
+    func read(_ wanted: [Int], after: EntryID?, count: Int, blockMs: Int64?) -> Command {
+        var command = Command("XREADGROUP", "GROUP")
+        command.add(group)
+        command.add(consumer)
+        command.add("COUNT")
+        command.add(String(count))
+        if let blockMs {
+            command.add("BLOCK")
+            command.add(String(blockMs))
+        }
+        command.add("STREAMS")
+        for stream in wanted { command.add(streams[stream]) }
+        for _ in wanted {
+            if let after { command.add(after) } else { command.add(">") }
+        }
+        return command
+    }
+
+    func claim(_ stream: Int, cursor: EntryID, idleMs: Int64, count: Int) -> Command {
+        var command = Command("XAUTOCLAIM")
+        command.add(streams[stream])
+        command.add(group)
+        command.add(consumer)
+        command.add(String(idleMs))
+        command.add(cursor)
+        command.add("COUNT")
+        command.add(String(count))
+        return command
+    }
+
+    /// XPENDING after an id; of this consumer, or of all entries that are idle for `idleMs`.
+    func pending(_ stream: Int, after: EntryID, count: Int, idleMs: Int64?) -> Command {
+        var command = Command("XPENDING")
+        command.add(streams[stream])
+        command.add(group)
+        if let idleMs {
+            command.add("IDLE")
+            command.add(String(idleMs))
+        }
+        if after == .smallest { command.add("-") } else { command.add("(" + after.text) }
+        command.add("+")
+        command.add(String(count))
+        if idleMs == nil { command.add(consumer) }
+        return command
+    }
+
+    func acknowledge(_ rows: [RowID]) -> Command {
+        var command = Command("XACK")
+        if let first = rows.first { command.add(streams[Int(first.stream)]) }
+        command.add(group)
+        for row in rows { command.add(row.id) }
+        return command
+    }
+
+    func entry(_ stream: Int, _ id: EntryID) -> Command {
+        var command = Command("XRANGE")
+        command.add(streams[stream])
+        command.add(id)
+        command.add(id)
+        return command
+    }
+
+    /// Copies an entry to the dead letters and acknowledges it, both or neither.
+    func putAway(_ pending: PendingEntry, stream: Int, fields: [[UInt8]], to deadLetter: [UInt8])
+        -> [Command]
+    {
+        var add = Command("XADD")
+        add.add(deadLetter)
+        add.add("*")
+        for field in fields { add.add(field) }
+        add.add("_id")
+        add.add(pending.id)
+        add.add("_stream")
+        add.add(streams[stream])
+        add.add("_group")
+        add.add(group)
+        add.add("_consumer")
+        add.add(pending.consumer)
+        add.add("_deliveries")
+        add.add(String(pending.deliveries))
+        let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
+        return [Command("MULTI"), add, acknowledge([row]), Command("EXEC")]
+    }
+}
+
+/// One line of XPENDING.
+struct PendingEntry {
+    var id: EntryID
+    var consumer: [UInt8]
+    var deliveries: Int64
+
+    /// Nil if the reply is no such line.
+    init?(_ reply: Reply) {
+        guard case .array(let parts) = reply, parts.count >= 4,
+            case .bulk(let id) = parts[0], case .bulk(let consumer) = parts[1],
+            case .integer(let deliveries) = parts[3],
+            let entryID = EntryID(id, sequenceIfMissing: nil)
+        else { return nil }
+        self.id = entryID
+        self.consumer = consumer
+        self.deliveries = deliveries
+    }
+}
+
+extension Reply {
+    /// The entry in the answer to XRANGE or XREVRANGE with one entry: its id, and its fields and values.
+    var firstEntry: (id: EntryID, fields: [[UInt8]])? {
+        guard case .array(let entries) = self, case .array(let entry)? = entries.first,
+            entry.count == 2, case .bulk(let text) = entry[0], case .array(let parts) = entry[1],
+            let id = EntryID(text, sequenceIfMissing: nil)
+        else { return nil }
+        var fields: [[UInt8]] = []
+        for part in parts {
+            if case .bulk(let bytes) = part { fields.append(bytes) }
+        }
+        return (id, fields)
+    }
+}

@@ -1,0 +1,504 @@
+// Reads as a member of a consumer group. What was delivered to it is either acknowledged after the caller
+// has had it, or comes back.
+
+import ArrowColumns
+import CPlatform
+import RedisConnection
+
+/// A group read in progress: does what `GroupPlan` says, one request at a time, with the
+/// acknowledgement of the batch before in the same write.
+final class GroupReader: StreamReader {
+    /// Ids in one XACK: any number costs the server the same per id.
+    private static let idsPerCommand = 16_384
+    private static let pageRows = 10_000
+    private static let pendingPage = 1_000
+    /// How long an entry that was refused is left alone before it is tried again.
+    private static let refusedRestMs: Int64 = 30_000
+
+    private let member: GroupMember
+    private let held: InHand
+    override var inHand: InHand? { held }
+    private var plan: GroupPlan
+    private var remaining: Int
+
+    private enum Awaited {
+        case acknowledged(Int)
+        case answer(GroupPlan.Request, asked: Int)
+        /// The entry that is to be put away, its fields.
+        case deadLetter(PendingEntry, stream: Int)
+        /// MULTI, XADD, XACK and EXEC: how many of their answers are still to come.
+        case putAway(left: Int)
+    }
+    private var awaited: [Awaited] = []
+    private var pauseUntil: Int64?
+
+    /// Where a group that is lost is made again: up to here this reader knows that all was handled.
+    private var handled: [EntryID]
+    private var refused: [RowID: Int64] = [:]
+    private var hasRows = false
+    private var cameEmpty = false
+    private var blockUntil: Int64?
+
+    override init(
+        pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedisError) {
+        let isNew = options.groupStartID == "$"
+        let start =
+            isNew ? nil : try RangeBound.lower(options.groupStartID, name: "group_start_id")
+        member = GroupMember(streams: streams, group: options.group, consumer: options.consumer)
+        held = try InHand()
+        plan = GroupPlan(
+            streams: streams.count, creates: options.createGroup,
+            countsDeliveries: options.deliveriesMax != nil, claimIdleMs: options.claimIdleMs,
+            waits: options.waits)
+        remaining = options.count ?? .max
+        handled = Array(repeating: .smallest, count: streams.count)
+        try super.init(pool: pool, streams: streams, schema: schema, options: options)
+        parser.pointee.keepsRowIDs = true
+        if remaining == 0 { isDone = true }
+        try prepareGroups(start)
+        connected()
+    }
+
+    // MARK: Making the group
+
+    private func prepareGroups(_ start: EntryID?) throws(RedisError) {
+        guard options.createGroup else {
+            _ = try askNow([])
+            return
+        }
+        var positions = Array(repeating: start ?? .smallest, count: streams.count)
+        if start == nil {
+            // Not "$" itself: the id is needed should the group have to be made again.
+            for (stream, reply) in try askNow(streams.indices.map(member.lastID)).enumerated() {
+                if case .error(let text) = reply {
+                    throw failed(error(text, "asking for the stream's last id"))
+                }
+                positions[stream] = reply.firstEntry?.id ?? .smallest
+            }
+        }
+        let commands = streams.indices.map { member.create($0, at: positions[$0]) }
+        for (stream, reply) in try askNow(commands).enumerated() {
+            try takeCreated(reply, stream, at: positions[stream])
+        }
+    }
+
+    private func takeCreated(_ reply: Reply, _ stream: Int, at id: EntryID) throws(RedisError) {
+        guard case .error(let text) = reply else {
+            handled[stream] = id
+            return
+        }
+        // It is there already; or this user may not make groups, and then it must be.
+        if text.starts(with: Array("BUSYGROUP".utf8)) || text.starts(with: Array("NOPERM".utf8)) {
+            return
+        }
+        throw failed(error(text, "creating the group \"\(escaped(options.group, limit: 200))\""))
+    }
+
+    private func error(_ text: [UInt8], _ asked: String) -> RedisError {
+        .server(text, endpoint: connection.endpoint, asked: asked)
+    }
+
+    // MARK: The read
+
+    override var awaitsReply: Bool { !awaited.isEmpty }
+    override var givesEmptyBatch: Bool { !options.follows }
+    override var wakeAt: Int64? { pauseUntil }
+
+    override func connected() {
+        plan.connected(platform_monotonic_ms())
+        pauseUntil = nil
+    }
+
+    override func connectionLost() {
+        awaited = []
+        held.connectionLost()
+    }
+
+    override func nextIsAsked() {
+        if options.autoAck, options.follows { held.queueHeld() }
+    }
+
+    override func willHandOver() {
+        let rows = parser.pointee.takeRows()
+        held.hold(rows)
+        remaining -= min(rows.count, remaining)
+        for row in rows {
+            let stream = Int(row.stream)
+            if row.id > handled[stream] { handled[stream] = row.id }
+        }
+        if !rows.isEmpty { hasRows = true }
+    }
+
+    override func exchange() throws(RedisError) -> Bool {
+        while true {
+            if let next = awaited.first {
+                if try !take(next) {
+                    if isBatchReady { return true }
+                    guard try connection.receive() else { return false }
+                }
+                if isDone || heldError != nil { return true }
+                continue
+            }
+            if isBatchReady { return true }
+            if wanted == 0 {
+                if parser.pointee.batch.rowCount > 0 { return true }
+                if try sendAcknowledgements() {
+                    try connection.flush()
+                    continue
+                }
+                isDone = true
+                connection.expectNothing()
+                return true
+            }
+            let now = platform_monotonic_ms()
+            if let pause = pauseUntil, pause > now { return false }
+            pauseUntil = nil
+            if try !ask(now) { return isDone }
+        }
+    }
+
+    /// Rows that are still wanted, beside those in the batch.
+    private var wanted: Int { max(0, remaining - parser.pointee.rows.count) }
+
+    private var rowsMax: Int {
+        let noted = parser.pointee.batch.rowCount - parser.pointee.rows.count
+        let (most, overflow) = noted.addingReportingOverflow(remaining)
+        return min(options.batchRows, overflow ? .max : most)
+    }
+
+    private var isBatchReady: Bool {
+        let rows = parser.pointee.batch.rowCount
+        if rows > 0, rows >= rowsMax { return true }
+        return options.follows && rows > 0 && !awaited.contains { awaited in
+            if case .answer = awaited { return true } else { return false }
+        }
+    }
+
+    // MARK: Asking
+
+    /// Sends the next request; false when there is none now.
+    private func ask(_ now: Int64) throws(RedisError) -> Bool {
+        if !options.follows, isOver(now) {
+            isDone = true
+            connection.expectNothing()
+            return false
+        }
+        let isEmpty = parser.pointee.batch.rowCount == 0 && !hasRows
+        let mayBlock = isEmpty && (options.follows || cameEmpty)
+        var request = plan.next(now, mayBlock: options.follows ? true : mayBlock)
+        if case .pause(let until) = request {
+            pauseUntil = until
+            if try sendAcknowledgements() { try connection.flush() }
+            return false
+        }
+        if case .new(let streams, let block?) = request, let until = blockUntil {
+            request = .new(streams: streams, blockMs: max(1, min(block, until - now)))
+        }
+        _ = try sendAcknowledgements()
+        var extraMs: Int64 = 0
+        if case .new(_, let block?) = request { extraMs = block }
+        let asked = try send(request)
+        awaited.append(.answer(request, asked: asked))
+        try connection.flush(extraMs: extraMs)
+        return true
+    }
+
+    /// A read that does not follow takes what there is, and waits only if that is nothing.
+    private func isOver(_ now: Int64) -> Bool {
+        guard cameEmpty else { return false }
+        if hasRows || parser.pointee.batch.rowCount > 0 { return true }
+        guard let block = options.blockMs else { return true }
+        if blockUntil == nil, block > 0 {
+            blockUntil = now + block
+            return false
+        }
+        return blockUntil.map { now >= $0 } ?? false
+    }
+
+    private func sendAcknowledgements() throws(RedisError) -> Bool {
+        var hasSent = false
+        while true {
+            let rows = held.takeUnsent(most: GroupReader.idsPerCommand)
+            if rows.isEmpty { return hasSent }
+            try connection.enqueue(member.acknowledge(rows))
+            awaited.append(.acknowledged(rows.count))
+            hasSent = true
+        }
+    }
+
+    private func send(_ request: GroupPlan.Request) throws(RedisError) -> Int {
+        var asked = max(
+            1, min(options.follows ? min(options.batchRows, 1_000_000) : GroupReader.pageRows, wanted))
+        switch request {
+        case .lastID(let stream): try connection.enqueue(member.lastID(stream))
+        case .create(let stream, let id): try connection.enqueue(member.create(stream, at: id))
+        case .deliveries(let stream, let after, let isOwn):
+            asked = max(GroupReader.pendingPage, 2 * asked)
+            try connection.enqueue(
+                member.pending(
+                    stream, after: after, count: asked,
+                    idleMs: isOwn ? nil : options.claimIdleMs ?? 0))
+        case .look(let stream, let after):
+            asked = GroupReader.pendingPage
+            try connection.enqueue(
+                member.pending(stream, after: after, count: asked, idleMs: nil))
+        case .own(let stream, let after):
+            passOverInHand()
+            parser.pointee.expect(.streams, entriesMax: asked)
+            try connection.enqueue(
+                member.read([stream], after: after, count: asked, blockMs: nil))
+        case .claim(let stream, let cursor):
+            passOverInHand()
+            parser.pointee.expect(.claimed(stream: stream), entriesMax: asked)
+            try connection.enqueue(
+                member.claim(
+                    stream, cursor: cursor, idleMs: options.claimIdleMs ?? 0, count: asked))
+        case .new(var streams, let blockMs):
+            // COUNT counts each stream by itself.
+            if wanted < asked * streams.count {
+                streams = Array(streams.prefix(wanted))
+                asked = max(1, wanted / max(1, streams.count))
+            }
+            parser.pointee.skipped = []
+            parser.pointee.expect(.streams, entriesMax: asked)
+            try connection.enqueue(
+                member.read(streams, after: nil, count: asked, blockMs: blockMs))
+        case .pause: break
+        }
+        parser.pointee.forgetPosition()
+        return asked
+    }
+
+    /// Entries that the caller has, or that are in the batch, must not come again; and one that was
+    /// refused not at once.
+    private func passOverInHand() {
+        let now = platform_monotonic_ms()
+        refused = refused.filter { $0.value > now }
+        parser.pointee.skipped = everythingInHand()
+    }
+
+    private func everythingInHand() -> Set<RowID> {
+        var rows = held.all()
+        rows.formUnion(parser.pointee.rows)
+        rows.formUnion(refused.keys)
+        return rows
+    }
+
+    // MARK: Taking
+
+    /// Takes the answer that comes next; false when it has not come in full.
+    private func take(_ next: Awaited) throws(RedisError) -> Bool {
+        switch next {
+        case .answer(let request, let asked):
+            switch request {
+            case .own, .new, .claim: return try takeEntries(request, asked)
+            default:
+                guard let reply = try connection.nextReply() else { return false }
+                noteProgress()
+                awaited.removeFirst()
+                try takeReply(request, asked, reply)
+            }
+        case .acknowledged(let count):
+            guard let reply = try connection.nextReply() else { return false }
+            noteProgress()
+            awaited.removeFirst()
+            if case .error(let text) = reply { throw error(text, "acknowledging entries") }
+            if case .integer(let number) = reply {
+                statistics.add(.acknowledged, Int(clamping: number))
+            }
+            held.answered(count)
+        case .deadLetter(let pending, let stream):
+            guard let reply = try connection.nextReply() else { return false }
+            awaited.removeFirst()
+            try putAway(pending, stream, reply)
+        case .putAway(let left):
+            guard let reply = try connection.nextReply() else { return false }
+            awaited.removeFirst()
+            if case .error(let text) = reply { throw error(text, "keeping a dead letter") }
+            if left > 1 {
+                awaited.insert(.putAway(left: left - 1), at: 0)
+            } else {
+                statistics.add(.deadLettered, 1)
+            }
+        }
+        return true
+    }
+
+    private func takeEntries(
+        _ request: GroupPlan.Request, _ asked: Int
+    ) throws(RedisError) -> Bool {
+        // Several streams can give more than was wanted of all: that stays pending.
+        if remaining == 0 { parser.pointee.upperBound = .smallest }
+        let before = parser.pointee.rows.count
+        let outcome = parse(rowsMax: remaining == 0 ? .max : rowsMax)
+        noteOrigin(request, parser.pointee.rows.count - before)
+        switch outcome {
+        case .needsMore: return false
+        case .batchFull: return false
+        case .replyEnd:
+            awaited.removeFirst()
+            entriesEnded(request, asked)
+        case .serverError:
+            guard let error = try serverError("reading from the group") else { return false }
+            awaited.removeFirst()
+            parser.pointee.abandonReply()
+            try takeError(error)
+        case .refused(let error):
+            guard options.follows else { throw error }
+            if let id = parser.pointee.lastID {
+                let stream = parser.pointee.replyFrame?.stream ?? 0
+                let row = RowID(id: id, stream: Int32(truncatingIfNeeded: stream))
+                refused[row] = platform_monotonic_ms() + GroupReader.refusedRestMs
+            }
+            heldError = error
+        case .failed(let error): throw error
+        }
+        return true
+    }
+
+    private func noteOrigin(_ request: GroupPlan.Request, _ rows: Int) {
+        switch request {
+        case .own: statistics.add(.redelivered, rows)
+        case .claim:
+            statistics.add(.redelivered, rows)
+            statistics.add(.claimed, rows)
+        default: break
+        }
+    }
+
+    private func entriesEnded(_ request: GroupPlan.Request, _ asked: Int) {
+        let now = platform_monotonic_ms()
+        let entries = parser.pointee.entriesParsed
+        let (named, nameless) = parser.pointee.takeDeleted()
+        if !named.isEmpty {
+            statistics.add(.deleted, named.count)
+            held.queueDeleted(named)
+        }
+        switch request {
+        case .own(let stream, _):
+            plan.ownPage(stream, entries: entries, asked: asked, last: parser.pointee.lastID)
+        case .claim(let stream, _):
+            let frame = parser.pointee.replyFrame
+            statistics.add(.deleted, frame?.deletedIDs.count ?? 0)
+            plan.claimed(
+                stream, now, cursor: frame?.claimCursor ?? .smallest, hasNameless: nameless > 0)
+        case .new:
+            cameEmpty = entries == 0 && plan.hasClaimed(now)
+        default: break
+        }
+        parser.pointee.forgetPosition()
+        connection.expectNothing()
+    }
+
+    private func takeReply(
+        _ request: GroupPlan.Request, _ asked: Int, _ reply: Reply
+    ) throws(RedisError) {
+        let now = platform_monotonic_ms()
+        switch request {
+        case .lastID(let stream):
+            // Where all is known to have been handled; or the beginning, if the stream was begun anew.
+            var position = handled[stream]
+            if let oldest = held.oldest(stream: stream) {
+                position = min(position, oldest.previous ?? .smallest)
+            }
+            if case .error(let text) = reply {
+                let failure = error(text, "asking for the stream's last id")
+                guard failure.cause == .permission else { throw failure }
+                position = .smallest
+            } else if reply.firstEntry?.id ?? .smallest < position {
+                position = .smallest
+            }
+            plan.create(stream, at: position)
+        case .create(let stream, let id):
+            if case .error(let text) = reply, !text.starts(with: Array("BUSYGROUP".utf8)) {
+                throw error(text, "creating the group \"\(escaped(options.group, limit: 200))\"")
+            }
+            held.forget(stream: stream)
+            handled[stream] = id
+            statistics.add(.resets, 1)
+            plan.created(stream, now)
+        case .deliveries(let stream, _, let isOwn):
+            try findDeadLetters(reply, stream)
+            plan.counted(stream, isOwn: isOwn)
+        case .look(let stream, let after):
+            try look(reply, stream, after: after, asked: asked, now)
+        default: break
+        }
+        connection.expectNothing()
+    }
+
+    private func look(
+        _ reply: Reply, _ stream: Int, after: EntryID, asked: Int, _ now: Int64
+    ) throws(RedisError) {
+        if case .error(let text) = reply { return try takeError(error(text, "XPENDING")) }
+        guard case .array(let lines) = reply else { throw connection.violation("a strange XPENDING") }
+        let inHand = everythingInHand()
+        var pendingRows: Set<RowID> = []
+        var last: EntryID?
+        var stray: EntryID?
+        for line in lines {
+            guard let pending = PendingEntry(line) else {
+                throw connection.violation("a strange line of XPENDING")
+            }
+            let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
+            pendingRows.insert(row)
+            last = pending.id
+            if stray == nil, !inHand.contains(row) { stray = pending.id }
+        }
+        let isFull = lines.count >= asked
+        // What the server no longer counts as pending was acknowledged by someone else.
+        held.keepOnly(pendingRows, stream: stream, from: after, upTo: isFull ? last ?? after : .largest)
+        plan.looked(stream, now, isFull: isFull, last: last, stray: stray)
+    }
+
+    // MARK: Dead letters
+
+    private func findDeadLetters(_ reply: Reply, _ stream: Int) throws(RedisError) {
+        if case .error(let text) = reply { return try takeError(error(text, "XPENDING")) }
+        guard case .array(let lines) = reply, let most = options.deliveriesMax else { return }
+        let inHand = everythingInHand()
+        for line in lines {
+            guard let pending = PendingEntry(line), pending.deliveries >= most,
+                !inHand.contains(RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream)))
+            else { continue }
+            try connection.enqueue(member.entry(stream, pending.id))
+            awaited.append(.deadLetter(pending, stream: stream))
+        }
+        if !awaited.isEmpty { try connection.flush() }
+    }
+
+    private func putAway(
+        _ pending: PendingEntry, _ stream: Int, _ reply: Reply
+    ) throws(RedisError) {
+        if case .error(let text) = reply { throw error(text, "reading a dead letter") }
+        guard let entry = reply.firstEntry else {
+            // It was deleted: there is nothing to keep.
+            statistics.add(.deleted, 1)
+            held.queueDeleted([RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))])
+            return
+        }
+        let commands = member.putAway(
+            pending, stream: stream, fields: entry.fields, to: options.deadLetter)
+        for command in commands { try connection.enqueue(command) }
+        // Its answers come after those of the entries that were asked for before.
+        awaited.append(.putAway(left: commands.count))
+        try connection.flush()
+    }
+
+    // MARK: Errors
+
+    private func takeError(_ error: RedisError) throws(RedisError) {
+        let isUnblocked = error.details.contains { $0.0 == .serverCode && $0.1 == "UNBLOCKED" }
+        // The key is gone, or a cluster's slot has moved: the next request tells which.
+        if isUnblocked { return }
+        guard error.cause == .noGroup else { throw error }
+        var lost = streams.indices.filter { error.message.contains("'\(name($0))'") }
+        if lost.isEmpty || streams.count == 1 { lost = Array(streams.indices) }
+        guard plan.groupLost(lost, platform_monotonic_ms()) else { throw error }
+    }
+
+    private func name(_ stream: Int) -> String {
+        escaped(streams[stream], limit: .max)
+    }
+}

@@ -1,0 +1,130 @@
+// The entries that this consumer has and the server still counts as pending: they must not be delivered
+// again, and are acknowledged when the caller is done with them.
+
+import CPlatform
+import RedisConnection
+
+/// Entries in hand. Any thread: a caller may acknowledge while another one waits for a batch.
+final class InHand: @unchecked Sendable {
+    private let lock: OpaquePointer
+    /// Handed over, not acknowledged.
+    private var held: [RowID] = []
+    /// Acknowledged elsewhere, but still in `held`: taken out when `held` is looked at.
+    private var released: Set<RowID> = []
+    /// To be acknowledged, or sent and not answered, oldest first.
+    private var queue: [RowID] = []
+    private var queueSent = 0
+
+    init() throws(RedisError) {
+        guard let lock = platform_lock_new() else {
+            throw RedisError(.memory, "no memory for a group reader")
+        }
+        self.lock = lock
+    }
+
+    deinit { platform_lock_free(lock) }
+
+    private func locked<Result>(_ body: () -> Result) -> Result {
+        platform_lock_acquire(lock)
+        defer { platform_lock_release(lock) }
+        return body()
+    }
+
+    private func settle() {
+        guard !released.isEmpty else { return }
+        held.removeAll { released.contains($0) }
+        released = []
+    }
+
+    /// These rows are handed over now.
+    func hold(_ rows: [RowID]) { locked { held.append(contentsOf: rows) } }
+
+    /// All that was handed over is to be acknowledged.
+    func queueHeld() {
+        locked {
+            settle()
+            queue.append(contentsOf: held)
+            held.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// These entries are to be acknowledged although nobody has had them: they were deleted.
+    func queueDeleted(_ rows: [RowID]) { locked { queue.append(contentsOf: rows) } }
+
+    /// The next entries of one stream that must be acknowledged and were not sent yet.
+    func takeUnsent(most: Int) -> [RowID] {
+        locked {
+            guard queueSent < queue.count else { return [] }
+            let stream = queue[queueSent].stream
+            var end = queueSent
+            while end < queue.count, end - queueSent < most, queue[end].stream == stream { end += 1 }
+            let rows = Array(queue[queueSent..<end])
+            queueSent = end
+            return rows
+        }
+    }
+
+    /// The oldest `count` entries that were sent have been answered.
+    func answered(_ count: Int) {
+        locked {
+            queue.removeFirst(min(count, queue.count))
+            queueSent = max(0, queueSent - count)
+        }
+    }
+
+    /// What was sent and not answered is to be sent again.
+    func connectionLost() { locked { queueSent = 0 } }
+
+    /// A caller has acknowledged these.
+    func release(_ rows: [RowID]) { locked { released.formUnion(rows) } }
+
+    /// What was handed over and not acknowledged, of all streams.
+    func handedOver() -> [RowID] {
+        locked {
+            settle()
+            return held
+        }
+    }
+
+    /// Everything that must not be delivered again.
+    func all() -> Set<RowID> {
+        locked {
+            settle()
+            var rows = Set(held)
+            rows.formUnion(queue)
+            return rows
+        }
+    }
+
+    /// Forgets a stream whose group is gone.
+    func forget(stream: Int) {
+        locked {
+            let number = Int32(truncatingIfNeeded: stream)
+            held.removeAll { $0.stream == number }
+            queue.removeAll { $0.stream == number }
+            queueSent = min(queueSent, queue.count)
+        }
+    }
+
+    /// Forgets what the server no longer counts as pending: `pending` are all entries of the stream up
+    /// to `last` that are.
+    func keepOnly(_ pending: Set<RowID>, stream: Int, from first: EntryID, upTo last: EntryID) {
+        locked {
+            let number = Int32(truncatingIfNeeded: stream)
+            held.removeAll {
+                $0.stream == number && $0.id > first && $0.id <= last && !pending.contains($0)
+            }
+        }
+    }
+
+    /// The oldest entry of a stream that is not acknowledged.
+    func oldest(stream: Int) -> EntryID? {
+        locked {
+            settle()
+            let number = Int32(truncatingIfNeeded: stream)
+            let ids = held.lazy.filter { $0.stream == number }.map { $0.id }
+            let queued = queue.lazy.filter { $0.stream == number }.map { $0.id }
+            return [ids.min(), queued.min()].compactMap { $0 }.min()
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// Which reader serves a read.
+
+import ArrowColumns
+import RedisConnection
+
+/// Makes the reader that `options` ask for. One that waits or is a member of a group connects here,
+/// creates the group and resolves "$", so that nothing that is added afterwards can be missed.
+public func makeReader(
+    pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+) throws(RedisError) -> StreamReader {
+    if streams.isEmpty { throw RedisError(.invalidArgument, "no stream was named") }
+    if Set(streams).count != streams.count {
+        throw RedisError(.invalidArgument, "a stream was named twice")
+    }
+    if !options.group.isEmpty {
+        return try GroupReader(pool: pool, streams: streams, schema: schema, options: options)
+    }
+    if options.waits {
+        return try TailReader(pool: pool, streams: streams, schema: schema, options: options)
+    }
+    guard streams.count == 1 else {
+        throw RedisError(
+            .invalidArgument, "several streams are read by following them, or as a group's member")
+    }
+    return try RangeReader(pool: pool, stream: streams[0], schema: schema, options: options)
+}
+
+extension StreamReader {
+    /// What was handed over as a group's member and not acknowledged, stream by stream. Any thread.
+    public func handedOver() -> [(stream: [UInt8], ids: [EntryID])] {
+        guard let inHand else { return [] }
+        var ids: [[EntryID]] = Array(repeating: [], count: streams.count)
+        for row in inHand.handedOver() { ids[Int(row.stream)].append(row.id) }
+        return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
+    }
+
+    /// These entries of `stream` are no longer in hand; `acknowledged` of them were pending. Any thread.
+    public func released(stream: [UInt8], ids: [EntryID], acknowledged: Int64) {
+        guard let inHand, let index = streams.firstIndex(of: stream) else { return }
+        inHand.release(ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) })
+        statistics.add(.acknowledged, Int(clamping: acknowledged))
+    }
+
+    /// The group that is read as a member of, and its streams; nil without a group.
+    public var membership: (group: [UInt8], streams: [[UInt8]])? {
+        options.group.isEmpty ? nil : (options.group, streams)
+    }
+}

@@ -1,0 +1,44 @@
+// What a read has done so far, to be asked for from any thread.
+
+import CPlatform
+import RedisConnection
+
+/// Counters that only grow.
+public final class Statistics: @unchecked Sendable {
+    public enum Counter: Int, CaseIterable, Sendable {
+        case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
+        case resets
+
+        public var name: StaticString {
+            switch self {
+            case .delivered: return "delivered"
+            case .acknowledged: return "acknowledged"
+            case .redelivered: return "redelivered"
+            case .claimed: return "claimed"
+            case .reconnects: return "reconnects"
+            case .deleted: return "deleted"
+            case .deadLettered: return "dead_lettered"
+            case .resets: return "resets"
+            }
+        }
+    }
+
+    private let counters: OpaquePointer
+
+    init() throws(RedisError) {
+        guard let counters = platform_counters_new(Int32(Counter.allCases.count)) else {
+            throw RedisError(.memory, "no memory for a read's statistics")
+        }
+        self.counters = counters
+    }
+
+    deinit { platform_counters_free(counters) }
+
+    func add(_ counter: Counter, _ change: Int) {
+        platform_counters_add(counters, Int32(counter.rawValue), Int64(change))
+    }
+
+    public func value(_ counter: Counter) -> Int64 {
+        platform_counters_get(counters, Int32(counter.rawValue))
+    }
+}

@@ -1,0 +1,276 @@
+// What all reads have in common: a connection of their own, a parser, the wait for the next batch, and
+// going on after a lost connection. What to ask and what an answer means is a subclass's.
+
+import ArrowColumns
+import CArrowData
+import CPlatform
+import RedisConnection
+
+/// What a call for the next batch has brought.
+public enum ReadOutcome: Sendable {
+    case batch, end, timeout
+}
+
+/// A row parser behind a pointer, where its fields are reached without the checks that a class's have.
+final class ParserOwner {
+    let parser: UnsafeMutablePointer<RowParser>
+
+    init(_ parser: RowParser) {
+        self.parser = .allocate(capacity: 1)
+        self.parser.initialize(to: parser)
+    }
+
+    deinit {
+        parser.pointee.free()
+        parser.deinitialize(count: 1)
+        parser.deallocate()
+    }
+}
+
+/// A read in progress. One thread at a time, but for `cancel()`.
+public class StreamReader {
+    let pool: ConnectionPool
+    let connection: Connection
+    let streams: [[UInt8]]
+    let options: ReadOptions
+    private let parserOwner: ParserOwner
+    let parser: UnsafeMutablePointer<RowParser>
+    public let statistics: Statistics
+
+    private var backoff = Backoff()
+    private var retryAt: Int64?
+    private var lossBeganAt: Int64?
+    private var failure: RedisError?
+    /// An error that belongs to the place in the stream after the rows of the batch.
+    var heldError: RedisError?
+    /// Nothing more will come.
+    var isDone = false
+    var hasGivenBatch = false
+    private var isClosed = false
+
+    init(
+        pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedisError) {
+        let columns = try ReadColumns(options, schema: schema)
+        statistics = try Statistics()
+        connection = try pool.take()
+        parserOwner = ParserOwner(try columns.makeParser(options, streams: streams))
+        parser = parserOwner.parser
+        self.pool = pool
+        self.streams = streams
+        self.options = options
+    }
+
+    deinit { close() }
+
+    // MARK: For subclasses
+
+    /// Whether an answer is awaited.
+    var awaitsReply: Bool { false }
+
+    /// Talks to the server as far as that needs no wait; true when a batch (or the end) is ready. The
+    /// connection is ready.
+    func exchange() throws(RedisError) -> Bool { true }
+
+    /// The connection is gone, and with it all that was awaited.
+    func connectionLost() {}
+
+    /// The connection is there, again or for the first time.
+    func connected() {}
+
+    /// The rows of the batch are about to be handed over.
+    func willHandOver() {}
+
+    /// The caller asks for the next batch, and so is done with the last one.
+    func nextIsAsked() {}
+
+    /// When `exchange` should be called even if nothing has come.
+    var wakeAt: Int64? { nil }
+
+    /// What a group's member has in hand; nil without a group.
+    var inHand: InHand? { nil }
+
+    /// Whether it gives one batch in any case, so that there is one that shows the columns.
+    var givesEmptyBatch: Bool { true }
+
+    // MARK: Any thread
+
+    /// Ends a wait on another thread.
+    public func cancel() { connection.cancel() }
+
+    /// A file descriptor that is readable when `next` has something to do.
+    public var pollDescriptor: Int32 { connection.pollDescriptor }
+
+    // MARK: Batches
+
+    /// Gives the connection back. Later calls of `next` are errors.
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        pool.giveBack(connection, isIdle: !awaitsReply && failure == nil)
+    }
+
+    /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out.
+    public func next(
+        waitMs: Int64, array: UnsafeMutablePointer<ArrowArray>,
+        schema: UnsafeMutablePointer<ArrowSchema>?
+    ) throws(RedisError) -> ReadOutcome {
+        if isClosed { throw RedisError(.closed, "this read was closed") }
+        if let failure { throw failure }
+        let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
+        let until = waitMs < 0 || overflow ? nil : sum
+        do {
+            nextIsAsked()
+            while true {
+                if try goOn() { return try handOver(array, schema) }
+                switch try wait(until) {
+                case .ready: continue
+                case .timeout, .interrupted:
+                    if waitMs == 0 { connection.armAlarm(until: nextWake) }
+                    return .timeout
+                }
+            }
+        } catch {
+            throw failed(error)
+        }
+    }
+
+    /// What a caller gets to see of an error, and what becomes of the read.
+    func failed(_ error: RedisError) -> RedisError {
+        // A cancel says nothing about the read.
+        if error.cause == .cancelled { return error }
+        var shown = error
+        if streams.count == 1 {
+            let name = escaped(streams[0], limit: 200)
+            shown = error.adding("stream \"\(name)\": ", .stream, name)
+        }
+        if error.cause == .value, options.follows { return shown }
+        dropConnection()
+        // A read that follows a stream may be asked again; one that has an end is over.
+        if !options.follows { failure = shown }
+        return shown
+    }
+
+    private func handOver(
+        _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>?
+    ) throws(RedisError) -> ReadOutcome {
+        let rows = parser.pointee.batch.rowCount
+        if rows == 0 {
+            if let error = heldError {
+                heldError = nil
+                throw error
+            }
+            if isDone, hasGivenBatch || !givesEmptyBatch { return .end }
+        }
+        hasGivenBatch = true
+        willHandOver()
+        guard parser.pointee.withBatch({ $0.finish(array: array, schema: schema) }) else {
+            throw RedisError(.memory, "no memory to hand over a batch of \(rows) rows")
+        }
+        statistics.add(.delivered, rows)
+        return .batch
+    }
+
+    private var nextWake: Int64? {
+        guard let retryAt else { return wakeAt }
+        return retryAt
+    }
+
+    private func wait(_ until: Int64?) throws(RedisError) -> Connection.Wake {
+        guard let wake = nextWake else { return try connection.wait(until: until) }
+        let outcome = try connection.wait(until: until.map { min($0, wake) } ?? wake)
+        if case .timeout = outcome, until.map({ $0 > platform_monotonic_ms() }) ?? true {
+            return .ready
+        }
+        return outcome
+    }
+
+    // MARK: Going on
+
+    /// Does all that can be done without waiting; true when a batch (or the end) can be handed over.
+    func goOn() throws(RedisError) -> Bool {
+        if isDone || heldError != nil { return true }
+        if let retryAt {
+            guard platform_monotonic_ms() >= retryAt else { return false }
+            self.retryAt = nil
+        }
+        do {
+            if !connection.isReady {
+                guard try connection.advance() else { return false }
+                connected()
+            }
+            return try exchange()
+        } catch {
+            try scheduleRetry(after: error)
+            return false
+        }
+    }
+
+    /// What to do about an error: wait and try again, or give up by throwing it.
+    private func scheduleRetry(after error: RedisError) throws(RedisError) {
+        let isLoss = error.cause == .connection || options.follows && error.isConnectionLoss
+        guard isLoss || error.isTemporary else { throw error }
+        let now = platform_monotonic_ms()
+        let began = lossBeganAt ?? now
+        if lossBeganAt == nil, isLoss { statistics.add(.reconnects, 1) }
+        lossBeganAt = began
+        let delay = backoff.nextDelayMs()
+        if !options.follows, now + delay - began > pool.timeouts.silenceMs { throw error }
+        retryAt = now + delay
+        dropConnection()
+    }
+
+    private func dropConnection() {
+        connection.closeSocket()
+        parser.pointee.abandonReply()
+        connectionLost()
+    }
+
+    /// The server has answered: the next loss is a new one.
+    func noteProgress() {
+        backoff.succeeded()
+        lossBeganAt = nil
+    }
+
+    /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
+    /// whoever makes a reader wants to know what is wrong.
+    func askNow(_ commands: [Command]) throws(RedisError) -> [Reply] {
+        do {
+            try connection.connectNow()
+            for command in commands { try connection.enqueue(command) }
+            try connection.flush()
+            var replies: [Reply] = []
+            while replies.count < commands.count {
+                if let reply = try connection.nextReply() {
+                    replies.append(reply)
+                } else {
+                    _ = try connection.wait(until: nil)
+                }
+            }
+            connection.expectNothing()
+            return replies
+        } catch {
+            throw failed(error)
+        }
+    }
+
+    // MARK: Pieces that subclasses share
+
+    /// Parses what has come of the reply that `parser` expects. Bytes are taken.
+    func parse(rowsMax: Int) -> ParseOutcome {
+        let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
+        connection.consume(used)
+        if used > 0 { noteProgress() }
+        return outcome
+    }
+
+    /// The error answer that stands where entries were expected; nil when it has not come in full.
+    func serverError(_ asked: String) throws(RedisError) -> RedisError? {
+        guard let reply = try connection.nextReply() else { return nil }
+        noteProgress()
+        guard case .error(let text) = reply else {
+            return connection.violation("an answer that is no error")
+        }
+        return .server(text, endpoint: connection.endpoint, asked: asked)
+    }
+}

@@ -1,0 +1,213 @@
+// Reads a stream's entries after an id and then waits for new ones (XREAD): without a group, the reader
+// itself remembers where it is.
+// https://redis.io/docs/latest/commands/xread/
+
+import ArrowColumns
+import CPlatform
+import RedisConnection
+
+/// A read that follows one or more streams, or waits for the first new entries and ends.
+final class TailReader: StreamReader {
+    /// The server is asked to wait this long at the most: a connection that died unnoticed is found out.
+    static let sliceMs: Int64 = 1_000
+    /// How often an idle stream is looked at, to see whether it was deleted and begun anew.
+    static let resetCheckMs: Int64 = 5_000
+    static let pageRows = 10_000
+
+    /// The last entry that was read of each stream.
+    private var cursors: [EntryID] = []
+    private var remaining: Int
+    private var hasRows = false
+
+    private enum Awaited {
+        case entries
+        case lastID(stream: Int)
+    }
+    private var awaited: [Awaited] = []
+    private var nextResetCheck: Int64 = 0
+    /// When a read that does not follow gives up; nil for never.
+    private var blockUntil: Int64?
+    private var hasBlocked = false
+
+    override init(
+        pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedisError) {
+        remaining = options.count ?? .max
+        let upper = try RangeBound.upper(options.endID, name: "end_id")
+        let isNew = options.startID == "$"
+        let start = isNew ? nil : try TailReader.position(options.startID)
+        try super.init(pool: pool, streams: streams, schema: schema, options: options)
+        if options.endID != "+" {
+            parser.pointee.upperBound = upper ?? .smallest
+            if upper == nil { isDone = true }
+        }
+        parser.pointee.keepsRowIDs = true
+        if remaining == 0 { isDone = true }
+        cursors = Array(repeating: start ?? .smallest, count: streams.count)
+        if isNew {
+            for (stream, reply) in try askNow(streams.indices.map(askLastID)).enumerated() {
+                cursors[stream] = try lastID(in: reply) ?? .smallest
+            }
+        } else {
+            _ = try askNow([])
+        }
+        nextResetCheck = platform_monotonic_ms() + TailReader.resetCheckMs
+    }
+
+    /// "After this id": an id, or "-" for the beginning. A "(" before it changes nothing.
+    private static func position(_ text: String) throws(RedisError) -> EntryID {
+        if text == "-" { return .smallest }
+        if text == "+" { return .largest }
+        let digits = text.utf8.first == 0x28 ? String(text.dropFirst()) : text
+        return try RangeBound.lower(digits, name: "start_id") ?? .largest
+    }
+
+    private func askLastID(_ stream: Int) -> Command {
+        var command = Command("XREVRANGE")
+        command.add(streams[stream])
+        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
+        return command
+    }
+
+    private func lastID(in reply: Reply) throws(RedisError) -> EntryID? {
+        if case .error(let text) = reply {
+            throw failed(
+                .server(text, endpoint: connection.endpoint, asked: "asking for the stream's last id"))
+        }
+        return reply.firstEntry?.id
+    }
+
+    override var awaitsReply: Bool { !awaited.isEmpty }
+    override var givesEmptyBatch: Bool { !options.follows }
+
+    override func connectionLost() {
+        awaited = []
+        noteRows()
+    }
+
+    override func willHandOver() { noteRows() }
+
+    /// Moves the cursors after the entries that were read. Those passed over lie after the end.
+    private func noteRows() {
+        let rows = parser.pointee.takeRows()
+        for row in rows { cursors[Int(row.stream)] = row.id }
+        remaining -= min(rows.count, remaining)
+        if !rows.isEmpty { hasRows = true }
+    }
+
+    override func exchange() throws(RedisError) -> Bool {
+        while true {
+            guard let reply = awaited.first else {
+                noteRows()
+                if parser.pointee.hasPassedUpperBound || remaining == 0 || hasReachedEnd {
+                    isDone = true
+                    return true
+                }
+                if options.follows, parser.pointee.batch.rowCount > 0 { return true }
+                try ask()
+                continue
+            }
+            switch reply {
+            case .lastID(let stream):
+                guard let reply = try connection.nextReply() else { return false }
+                awaited.removeFirst()
+                // The stream was deleted and begun anew: its entries are all new.
+                if let last = reply.firstEntry?.id, last < cursors[stream] {
+                    cursors[stream] = .smallest
+                    statistics.add(.resets, 1)
+                }
+            case .entries:
+                if remaining == 0 {
+                    isDone = true
+                    return true
+                }
+                switch parse(rowsMax: rowsMax) {
+                case .needsMore: guard try connection.receive() else { return false }
+                case .batchFull: return true
+                case .replyEnd:
+                    awaited.removeFirst()
+                    connection.expectNothing()
+                    if try isOver() { return true }
+                case .serverError:
+                    guard let error = try serverError("XREAD") else { return false }
+                    awaited.removeFirst()
+                    throw error
+                case .refused(let error):
+                    guard options.follows else { throw error }
+                    heldError = error
+                    passRefused()
+                    return true
+                case .failed(let error): throw error
+                }
+            }
+        }
+    }
+
+    /// After an entry that was refused, reading goes on behind it.
+    private func passRefused() {
+        noteRows()
+        if let last = parser.pointee.lastID, let frame = parser.pointee.replyFrame {
+            cursors[frame.stream] = max(cursors[frame.stream], last)
+        }
+    }
+
+    /// How many rows the batch may have: no more than a batch, and no more than are wanted in all.
+    private var rowsMax: Int {
+        let noted = parser.pointee.batch.rowCount - parser.pointee.rows.count
+        let (wanted, overflow) = noted.addingReportingOverflow(remaining)
+        return min(options.batchRows, overflow ? .max : wanted)
+    }
+
+    private var hasReachedEnd: Bool {
+        guard let upper = parser.pointee.upperBound else { return false }
+        return !cursors.contains { $0 < upper }
+    }
+
+    /// Whether a read that does not follow has what it came for.
+    private func isOver() throws(RedisError) -> Bool {
+        guard !options.follows else { return false }
+        let came = !parser.pointee.rows.isEmpty
+        noteRows()
+        if came { return false }  // there may be more
+        let isLate = blockUntil.map { platform_monotonic_ms() >= $0 } ?? false
+        if hasRows || hasBlocked && isLate { isDone = true }
+        return isDone
+    }
+
+    /// A read that does not follow takes what is there, and waits only if that is nothing.
+    private func blockMs(_ now: Int64) -> Int64? {
+        if options.follows { return TailReader.sliceMs }
+        if hasRows { return nil }
+        if blockUntil == nil, let block = options.blockMs, block > 0 { blockUntil = now + block }
+        hasBlocked = true
+        guard let until = blockUntil else { return TailReader.sliceMs }
+        return max(1, min(TailReader.sliceMs, until - now))
+    }
+
+    private func ask() throws(RedisError) {
+        let now = platform_monotonic_ms()
+        if options.follows, now >= nextResetCheck {
+            nextResetCheck = now + TailReader.resetCheckMs
+            for stream in streams.indices {
+                try connection.enqueue(askLastID(stream))
+                awaited.append(.lastID(stream: stream))
+            }
+        }
+        let block = blockMs(now)
+        let page = options.follows ? min(options.batchRows, 1_000_000) : TailReader.pageRows
+        // COUNT counts each stream by itself.
+        let asked = max(1, min(page, remaining))
+        var command = Command("XREAD", "COUNT", String(asked))
+        if let block {
+            command.add("BLOCK")
+            command.add(String(block))
+        }
+        command.add("STREAMS")
+        for stream in streams { command.add(stream) }
+        for cursor in cursors { command.add(cursor) }
+        try connection.enqueue(command)
+        awaited.append(.entries)
+        parser.pointee.expect(.streams, entriesMax: asked)
+        try connection.flush(extraMs: block ?? 0)
+    }
+}
