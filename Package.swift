@@ -40,14 +40,27 @@ let package = Package(
         .testTarget(
             name: "ArrowColumnsTests", dependencies: ["ArrowColumns", "CRedcol"],
             swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["CHiredis", "CRedcol"], path: "Tests/TestSupport",
+            swiftSettings: strict, linkerSettings: hiredis),
         .testTarget(
-            name: "RedisConnectionTests", dependencies: ["RedisConnection"], swiftSettings: strict),
-        .testTarget(
-            name: "StreamReadingTests",
-            dependencies: ["StreamReading", "ArrowColumns", "RedisConnection"],
+            name: "RedisConnectionTests", dependencies: ["RedisConnection", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
-            name: "ABITests", dependencies: ["RedcolABI", "CRedcol"], swiftSettings: strict),
+            name: "StreamReadingTests",
+            dependencies: ["StreamReading", "ArrowColumns", "RedisConnection", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ABITests", dependencies: ["RedcolABI", "CRedcol", "TestSupport"],
+            swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// scripts/fuzz.sh asks for it: it links with a fuzzer only.
+if Context.environment["REDCOL_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["StreamReading", "TestSupport"], path: "Tests/Fuzz",
+            swiftSettings: strict))
+}

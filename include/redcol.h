@@ -128,7 +128,8 @@ const char *redcol_version(void);
  *            "connect_timeout_ms"  connecting, logging in included; default "5000"
  *            "timeout_ms"          how long the server may stay silent while an answer is awaited;
  *                                  default "5000"
- * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL. REDCOL_TIMEOUT
+ * means that a signal came: call again.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING, SERVER,
  * PROTOCOL, MEMORY, UNSUPPORTED (rediss:// in a build without TLS).
  * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
@@ -185,7 +186,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "max_deliveries", "dead_letter"  an entry that was delivered so often is not delivered again, but
  *                       copied to the stream of this name, with _id, _stream, _group, _consumer and
  *                       _deliveries, and acknowledged, both or neither. Default: delivered for ever
- * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL. REDCOL_TIMEOUT
+ * means that a signal came: call again.
  * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. A range read does not block: nothing is sent
  * before the first redcol_iter_next. A read that follows, waits or has a group connects here, makes the
  * group and looks "$" up, so that nothing that is added afterwards is missed: it blocks for up to
@@ -274,6 +276,7 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  *                 borrowed. Any number.
  * acknowledged_out  NULL, or written with the number of entries that were pending and are no longer.
  * REDCOL_OK       done. Entries that were not pending are no error and do not count.
+ * REDCOL_TIMEOUT  a signal came; call again, which acknowledges what is left.
  * negative        INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION and the
  *                 other errors of redcol_iter_next. After a lost connection it is done again, since
  *                 acknowledging twice does no harm; the count is then a lower bound.

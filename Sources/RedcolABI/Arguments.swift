@@ -121,6 +121,7 @@ func reporting(
     do {
         return try body()
     } catch {
+        if error.cause == .interrupted { return Status.timeout }
         errorOut?.pointee = ErrorHandle(error).retainedPointer()
         return error.cause.status
     }

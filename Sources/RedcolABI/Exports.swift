@@ -139,10 +139,9 @@ public func redcol_iter_ack(
         var total: Int64 = 0
         for (stream, one) in acknowledgements {
             var acknowledgement = one
-            let isDone = try iter.client.withConnection { connection throws(RedisError) in
+            try iter.client.withConnection { connection throws(RedisError) in
                 try acknowledgement.run(pool: iter.pool, connection: connection)
             }
-            guard isDone else { return Status.timeout }
             iter.reader.released(
                 stream: stream, ids: acknowledgement.ids,
                 acknowledged: acknowledgement.acknowledged)
@@ -193,11 +192,11 @@ public func redcol_ack(
             stream: Array(try Arguments.bytes(stream, stream_length, "stream")),
             group: Array(try Arguments.bytes(group, group_length, "group")),
             ids: try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"))
-        let isDone = try client.withConnection { connection throws(RedisError) in
+        defer { acknowledged_out?.pointee = acknowledgement.acknowledged }
+        try client.withConnection { connection throws(RedisError) in
             try acknowledgement.run(pool: client.pool, connection: connection)
         }
-        acknowledged_out?.pointee = acknowledgement.acknowledged
-        return isDone ? Status.ok : Status.timeout
+        return Status.ok
     }
 }
 

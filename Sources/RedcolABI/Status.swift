@@ -34,6 +34,7 @@ extension RedisError.Cause {
             case .busy: REDCOL_ERROR_BUSY
             case .forked: REDCOL_ERROR_FORKED
             case .noGroup: REDCOL_ERROR_NO_GROUP
+            case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)
     }

@@ -379,8 +379,13 @@ func errorText(_ error: Int32) -> String {
 }
 
 extension Connection {
-    /// Connects and logs in, waiting as long as that may take. A signal does not end it: it is bounded.
+    /// Connects and logs in, waiting as long as that may take.
     public func connectNow() throws(RedisError) {
-        while try !advance() { _ = try wait(until: nil) }
+        while try !advance() { try waitOrStop() }
+    }
+
+    /// Waits for something to do; a signal ends it as an error of the cause `interrupted`.
+    public func waitOrStop(until: Int64? = nil) throws(RedisError) {
+        if case .interrupted = try wait(until: until) { throw RedisError.interrupted }
     }
 }

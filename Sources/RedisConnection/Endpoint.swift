@@ -102,9 +102,9 @@ extension Endpoint {
             address = try Endpoint.hostAndPort(rest)
         }
         if let unknown = query.firstKey {
+            let shown = query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
             throw Endpoint.wrong(
-                "it has an unknown parameter \"\(escaped(unknown, limit: 40))\"; known are db, "
-                    + "username and password")
+                "it has an unknown parameter\(shown); known are db, username and password")
         }
         self.user = user
         self.password = password
@@ -164,6 +164,8 @@ extension Endpoint {
     private struct Query {
         var pairs: [(key: [UInt8], value: [UInt8])] = []
         var firstKey: [UInt8]? { pairs.first?.key }
+        /// An @ after the question mark: perhaps the mark stands in a password, and is no beginning.
+        var mayHoldPassword = false
 
         mutating func removeValue(_ key: String) -> [UInt8]? {
             var found: [UInt8]?
@@ -183,6 +185,7 @@ extension Endpoint {
         guard let mark = rest[from...].firstIndex(of: 0x3F) ?? rest.firstIndex(of: 0x3F) else {
             return query
         }
+        query.mayHoldPassword = rest[mark...].contains(0x40)
         for part in rest[(mark + 1)...].split(separator: 0x26) {
             let equals = part.firstIndex(of: 0x3D) ?? part.endIndex
             let value = equals == part.endIndex ? part[equals...] : part[(equals + 1)...]

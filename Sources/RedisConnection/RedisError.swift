@@ -2,12 +2,16 @@
 
 /// An error with its cause, the words for a person and the details for a program.
 public struct RedisError: Error, Sendable {
-    /// Causes are the C interface's error statuses, one to one.
+    /// Causes are the C interface's error statuses, one to one, but for `interrupted`: a signal came
+    /// while a call waited that has nothing to go on with, and is to be made again.
     public enum Cause: Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
         case closed, busy, forked, noGroup
+        case interrupted
     }
+
+    public static let interrupted = RedisError(.interrupted, "a signal came; call again")
 
     public enum Detail: Sendable { case serverCode, stream, entryID, field, dtype, value }
 

@@ -41,21 +41,21 @@ public struct Acknowledgement {
         self.ids = ids
     }
 
-    /// Acknowledges on a connection of `pool`. Gives false when a signal came before it was done.
+    /// Acknowledges on a connection of `pool`.
     public mutating func run(
         pool: ConnectionPool, connection: Connection
-    ) throws(RedisError) -> Bool {
+    ) throws(RedisError) {
         var backoff = Backoff()
         var retryAt: Int64?
         let began = platform_monotonic_ms()
         while true {
-            do {
+            do throws(RedisError) {
                 if let until = retryAt, platform_monotonic_ms() < until {
-                    if case .interrupted = try connection.wait(until: until) { return false }
+                    try connection.waitOrStop(until: until)
                     continue
                 }
-                if try connection.advance(), try exchange(connection) { return true }
-                if case .interrupted = try connection.wait(until: nil) { return false }
+                if try connection.advance(), try exchange(connection) { return }
+                try connection.waitOrStop()
             } catch {
                 guard error.cause == .connection || error.isTemporary else { throw error }
                 let delay = backoff.nextDelayMs()

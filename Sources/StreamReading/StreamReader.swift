@@ -137,8 +137,8 @@ public class StreamReader {
 
     /// What a caller gets to see of an error, and what becomes of the read.
     func failed(_ error: RedisError) -> RedisError {
-        // A cancel says nothing about the read.
-        if error.cause == .cancelled { return error }
+        // A cancel or a signal says nothing about the read.
+        if error.cause == .cancelled || error.cause == .interrupted { return error }
         var shown = error
         if streams.count == 1 {
             let name = escaped(streams[0], limit: 200)
@@ -244,7 +244,7 @@ public class StreamReader {
                 if let reply = try connection.nextReply() {
                     replies.append(reply)
                 } else {
-                    _ = try connection.wait(until: nil)
+                    try connection.waitOrStop()
                 }
             }
             connection.expectNothing()
