@@ -289,7 +289,7 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
 /*
  * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with
  * REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never blocks; any
- * thread. Gives REDCOL_OK, or REDCOL_ERROR_INVALID_ARGUMENT if `handle` is neither.
+ * thread. Gives REDCOL_OK, INVALID_ARGUMENT if `handle` is neither, or FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 
@@ -297,7 +297,7 @@ redcol_status redcol_cancel(void *handle);
  * Close the connection of `handle` (a redcol_client or redcol_iter) now; later calls on it give
  * REDCOL_ERROR_CLOSED. Closing a client does not close its iterators. Doing it twice is no error. An
  * iterator that is inside a call on another thread is cancelled first, and gives REDCOL_ERROR_BUSY:
- * call again. Any thread.
+ * call again. INVALID_ARGUMENT if `handle` is neither; FORKED. Any thread.
  */
 redcol_status redcol_close(void *handle);
 

@@ -98,6 +98,28 @@ enum Arguments {
         return iter
     }
 
+    enum Connected {
+        case client(ClientHandle)
+        case iter(IterHandle)
+    }
+
+    /// A client or an iterator, whichever it is, closed or not.
+    static func connected(_ pointer: UnsafeMutableRawPointer?) throws(RedisError) -> Connected {
+        guard let handle = Handle.borrowed(pointer) else { throw missing("handle") }
+        switch handle.kind {
+        case .client:
+            let client = unsafeDowncast(handle, to: ClientHandle.self)
+            if client.pool.isForked { throw forked() }
+            return .client(client)
+        case .iter:
+            let iter = unsafeDowncast(handle, to: IterHandle.self)
+            if iter.pool.isForked { throw forked() }
+            return .iter(iter)
+        case .error:
+            throw RedisError(.invalidArgument, "handle is neither a client nor an iterator")
+        }
+    }
+
     static func forked() -> RedisError {
         RedisError(
             .forked,

@@ -202,29 +202,24 @@ public func redcol_ack(
 
 @c @implementation
 public func redcol_cancel(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
-    guard let handle = Handle.borrowed(handle) else { return RedisError.Cause.invalidArgument.status }
-    switch handle.kind {
-    case .client: unsafeDowncast(handle, to: ClientHandle.self).cancel()
-    case .iter: unsafeDowncast(handle, to: IterHandle.self).reader.cancel()
-    case .error: return RedisError.Cause.invalidArgument.status
+    reporting(nil) { () throws(RedisError) in
+        switch try Arguments.connected(handle) {
+        case .client(let client): client.cancel()
+        case .iter(let iter): iter.reader.cancel()
+        }
+        return Status.ok
     }
-    return Status.ok
 }
 
 @c @implementation
 public func redcol_close(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
-    guard let handle = Handle.borrowed(handle) else { return RedisError.Cause.invalidArgument.status }
-    switch handle.kind {
-    case .client: unsafeDowncast(handle, to: ClientHandle.self).close()
-    case .iter:
-        let iter = unsafeDowncast(handle, to: IterHandle.self)
-        return reporting(nil) { () throws(RedisError) in
-            try iter.close()
-            return Status.ok
+    reporting(nil) { () throws(RedisError) in
+        switch try Arguments.connected(handle) {
+        case .client(let client): client.close()
+        case .iter(let iter): try iter.close()
         }
-    case .error: return RedisError.Cause.invalidArgument.status
+        return Status.ok
     }
-    return Status.ok
 }
 
 @c @implementation

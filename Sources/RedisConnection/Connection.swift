@@ -51,15 +51,23 @@ public final class Connection {
 
     public var isReady: Bool { phase == .ready }
 
+    /// Whether this process is a fork of the one that made the connection: it is not ours to use.
+    private var isForked: Bool { getpid() != processID }
+    private let processID = getpid()
+
     /// A file descriptor that becomes readable when the connection can go on. It stays the same over
     /// reconnects. Borrowed.
     public var pollDescriptor: Int32 { poller.epoll_fd }
 
     /// Ends the wait that another thread is in, or else the next one. Safe in any thread.
-    public func cancel() { platform_poller_cancel(&poller) }
+    public func cancel() {
+        if !isForked { platform_poller_cancel(&poller) }
+    }
 
     /// Forgets a cancel that nobody has waited for.
-    func takeCancel() { _ = platform_poller_take_cancel(&poller) }
+    func takeCancel() {
+        if !isForked { _ = platform_poller_take_cancel(&poller) }
+    }
 
     // MARK: Connecting
 
@@ -351,7 +359,8 @@ public final class Connection {
 
     private func closeSocketOnly() {
         guard fd >= 0 else { return }
-        platform_poller_unwatch(&poller, fd)
+        // A child shares the poller with its parent, which goes on watching: close no more than our copy.
+        if !isForked { platform_poller_unwatch(&poller, fd) }
         close(fd)
         fd = -1
         watchesWrites = false

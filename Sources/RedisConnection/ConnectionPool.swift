@@ -49,7 +49,8 @@ public final class ConnectionPool: @unchecked Sendable {
     /// closed.
     public func giveBack(_ connection: Connection, isIdle: Bool) {
         connection.takeCancel()
-        if isIdle, connection.isReady {
+        // In a child the lock may be held by a thread that does not exist there.
+        if isIdle, connection.isReady, !isForked {
             connection.expectNothing()
             platform_lock_acquire(lock)
             defer { platform_lock_release(lock) }
@@ -63,6 +64,7 @@ public final class ConnectionPool: @unchecked Sendable {
 
     /// Closes the idle connections; those in use are closed when they come back.
     public func close() {
+        if isForked { return }
         platform_lock_acquire(lock)
         let connections = idle
         idle = []

@@ -37,13 +37,14 @@ struct ReadColumns {
             columns.append(column)
         }
         for (index, values) in options.categories {
-            let place = reserved.count + index
-            guard place < columns.count, columns[place].type.kind == .dictionary else {
+            guard index < columns.count - reserved.count,
+                columns[reserved.count + index].type.kind == .dictionary
+            else {
                 throw RedisError(
                     .invalidArgument,
                     "categories:\(index) names a column that is no dictionary column of the schema")
             }
-            columns[place].categories = values
+            columns[reserved.count + index].categories = values
         }
     }
 

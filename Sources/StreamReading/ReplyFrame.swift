@@ -88,6 +88,9 @@ struct ReplyFrame {
                     return .malformed(ReplyFrame.shown(before, end))
                 }
                 guard end - next >= length + 2 else { return .needsMore }
+                guard endsLine(next + length) else {
+                    return .malformed(ReplyFrame.shown(before, end))
+                }
                 let name = UnsafeBufferPointer(start: next, count: length)
                 guard let index = names.firstIndex(where: { $0.elementsEqual(name) }) else {
                     return .malformed("a stream that was not asked for")
@@ -104,6 +107,9 @@ struct ReplyFrame {
                     return .malformed(ReplyFrame.shown(before, end))
                 }
                 guard end - next >= length + 2 else { return .needsMore }
+                guard endsLine(next + length) else {
+                    return .malformed(ReplyFrame.shown(before, end))
+                }
                 let text = UnsafeBufferPointer(start: next, count: length)
                 guard let cursor = EntryID(text, sequenceIfMissing: nil) else {
                     return .malformed(ReplyFrame.shown(before, end))
@@ -147,6 +153,9 @@ struct ReplyFrame {
                     return .malformed(ReplyFrame.shown(before, end))
                 }
                 guard end - next >= length + 2 else { return .needsMore }
+                guard endsLine(next + length) else {
+                    return .malformed(ReplyFrame.shown(before, end))
+                }
                 let text = UnsafeBufferPointer(start: next, count: length)
                 guard let id = EntryID(text, sequenceIfMissing: nil) else {
                     return .malformed(ReplyFrame.shown(before, end))

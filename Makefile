@@ -1,0 +1,70 @@
+# What can be done with this checkout; `make help` lists it.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+LIBRARY := .build/release/libredcol.so
+EXPORTS := Sources/RedcolABI/exports.map
+
+# CC and CXX in the environment break SwiftPM's C targets.
+SWIFT := env -u CC -u CXX swift
+
+# The library carries Swift's runtime and hiredis in itself, and shows the symbols of its header only.
+# nodelete: Swift's runtime cannot be unloaded.
+RELEASE_FLAGS := -c release --product redcol -Xswiftc -static-stdlib -Xswiftc -use-ld=lld \
+	-Xlinker --version-script=$(EXPORTS) -Xlinker -soname=libredcol.so.0 \
+	-Xlinker --gc-sections -Xlinker -s -Xlinker -z -Xlinker defs -Xlinker -z -Xlinker nodelete
+
+# The demo and the benchmarks start private servers as the tests do.
+export PYTHONPATH := $(CURDIR)/bindings/python/src:$(CURDIR)/bindings/python/tests
+export REDCOL_LIBRARY := $(CURDIR)/$(LIBRARY)
+
+.NOTPARALLEL:
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup:  ## install what is missing: system packages, and a Python environment in .venv
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup build  ## write 100,000 events to a private redis-server (or to REDIS_URL) and read them back
+	@$(PYTHON) bindings/python/demo.py
+
+# SwiftPM does not look at the list of exports.
+.PHONY: build
+build:  ## build the library, .build/release/libredcol.so, from what setup installs
+	@if [ $(EXPORTS) -nt $(LIBRARY) ]; then rm -f $(LIBRARY); fi
+	@$(SWIFT) build $(RELEASE_FLAGS)
+
+.PHONY: test
+test: setup build  ## run all tests and count them
+	@scripts/test.sh
+
+.PHONY: check
+check: lint build  ## lint, and compare the header with the symbols of the library
+	@scripts/check_symbols.sh $(LIBRARY)
+
+.PHONY: lint
+lint: setup  ## look at style and types, without changing anything
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: setup build  ## read 1,000,000 entries in four ways and compare the times
+	@$(PYTHON) bindings/python/benchmarks/bench_read.py
+
+.PHONY: wheel
+wheel: setup build  ## build the Python package, dist/redcol-*.whl
+	@$(PYTHON) -m build --wheel --no-isolation --outdir dist bindings/python
+
+.PHONY: fuzz
+fuzz: setup  ## fuzz the row parser for FUZZ_SECONDS, 300 if not set
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} scripts/fuzz.sh
+
+.PHONY: clean
+clean:  ## remove what was built; .venv stays
+	rm -rf .build .build-tests .build-fuzz dist

@@ -1,0 +1,141 @@
+// URLs taken apart: what each part becomes, what is refused and why, and that no password is shown.
+
+import TestSupport
+import Testing
+
+@testable import RedisConnection
+
+private struct Good: CustomTestStringConvertible, Sendable {
+    var url: String
+    var host: String?
+    var port: UInt16 = 6379
+    var path: String?
+    var user = ""
+    var password: String?
+    var database = 0
+
+    var testDescription: String { url }
+}
+
+private let goodURLs: [Good] = [
+    Good(url: "redis://", host: "localhost"),
+    Good(url: "redis://example.org", host: "example.org"),
+    Good(url: "REDIS://example.org/", host: "example.org"),
+    Good(url: "valkey://example.org:7000", host: "example.org", port: 7000),
+    Good(url: "redis://example.org:/3", host: "example.org", database: 3),
+    Good(url: "redis://:6380", host: "localhost", port: 6380),
+    Good(
+        url: "redis://ada:secret@example.org:65535/15", host: "example.org", port: 65535,
+        user: "ada", password: "secret", database: 15),
+    Good(url: "redis://:secret@example.org", host: "example.org", password: "secret"),
+    Good(
+        url: "redis://a%40b:p%40%3A%3f%2F%23%25@h%2Dost", host: "h-ost", user: "a@b",
+        password: "p@:?/#%"),
+    Good(url: "redis://:a:b@host", host: "host", password: "a:b"),
+    Good(url: "redis://:a@b@host", host: "host", password: "a@b"),
+    Good(url: "redis://:a?b@host?db=1", host: "host", password: "a?b", database: 1),
+    Good(url: "redis://[::1]", host: "::1"),
+    Good(
+        url: "redis://u:p@[2001:db8::1]:7000/2", host: "2001:db8::1", port: 7000, user: "u",
+        password: "p", database: 2),
+    Good(url: "redis://host/4?db=5", host: "host", database: 5),
+    Good(url: "redis://host/?db=2147483647", host: "host", database: 2_147_483_647),
+    Good(url: "redis://host?db=6&db=7", host: "host", database: 7),
+    Good(
+        url: "redis://a:b@host?username=c&password=d%26e", host: "host", user: "c",
+        password: "d&e"),
+    Good(url: "redis://host?password=p@ss", host: "host", password: "p@ss"),
+    Good(url: "redis://host/1#fragment", host: "host", database: 1),
+    Good(url: "unix:///run/redis.sock", path: "/run/redis.sock"),
+    Good(url: "unix:///run/with%20space.sock?db=3", path: "/run/with space.sock", database: 3),
+    Good(
+        url: "unix://ada:secret@/run/redis.sock?db=2", path: "/run/redis.sock", user: "ada",
+        password: "secret", database: 2),
+    Good(
+        url: "unix:///run/redis.sock?username=ada&password=secret", path: "/run/redis.sock",
+        user: "ada", password: "secret"),
+]
+
+@Test(arguments: goodURLs)
+private func partsOfAURL(_ good: Good) throws {
+    let endpoint = try Endpoint(url: good.url)
+    switch endpoint.address {
+    case .tcp(let host, let port):
+        #expect(host == good.host)
+        #expect(port == good.port)
+    case .unix(let path): #expect(path == good.path)
+    }
+    #expect(endpoint.user == utf8(good.user))
+    #expect(endpoint.password == good.password.map { utf8($0) })
+    #expect(endpoint.database == good.database)
+    if let password = good.password, password.count > 2 {
+        #expect(!endpoint.shown.contains(password))
+    }
+}
+
+@Test func endpointsAreShownWithoutCredentials() throws {
+    #expect(try Endpoint(url: "redis://u:p@[::1]:7000/2").shown == "redis://[::1]:7000")
+    #expect(try Endpoint(url: "redis://u:p@host").shown == "redis://host:6379")
+    #expect(try Endpoint(url: "unix://u:p@/run/s?db=1").shown == "unix:///run/s")
+}
+
+@Test(arguments: [
+    ("", "no scheme"),
+    ("localhost:6379", "no scheme"),
+    ("redis:/host", "no scheme"),
+    ("http://host", "the scheme is none of"),
+    ("://host", "the scheme is none of"),
+    ("redis://ho\0st", "NUL byte"),
+    ("redis://h%00ost", "%00"),
+    ("redis://ada@host", "a user but no password"),
+    ("redis://host:port", "its port is no number"),
+    ("redis://host:0", "its port is 0"),
+    ("redis://host:65536", "its port is no number from 0 to 65535"),
+    ("redis://host:+1", "its port"),
+    ("redis://host:99999999999999999999", "its port"),
+    ("redis://host/x", "its database is no number"),
+    ("redis://host/-1", "its database"),
+    ("redis://host/1/2", "its database"),
+    ("redis://host?db=", "its database"),
+    ("redis://host?db=2147483648", "its database"),
+    ("redis://[::1", "no closing bracket"),
+    ("redis://[]", "IPv6 address is empty"),
+    ("redis://[::1]7000", "something that is no port"),
+    ("redis://::1", "in brackets"),
+    ("redis://ho st", "a space or control character"),
+    ("redis://host%", "two hexadecimal digits"),
+    ("redis://host%2", "two hexadecimal digits"),
+    ("redis://host%zz", "two hexadecimal digits"),
+    ("redis://host?timeout=5", "unknown parameter \"timeout\""),
+    ("unix://relative/path", "absolute path"),
+    ("unix://", "absolute path"),
+])
+func urlsThatCannotBeRight(_ url: String, _ reason: String) {
+    let error = #expect(throws: RedisError.self) { try Endpoint(url: url) }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+    #expect(error?.message.contains("Examples: redis://") == true)
+}
+
+@Test(arguments: ["rediss://host", "valkeys://user:hunter2@host", "REDISS://host"])
+func encryptedConnectionsAreKnownButNotOffered(_ url: String) {
+    let error = #expect(throws: RedisError.self) { try Endpoint(url: url) }
+    #expect(error?.cause == .unsupported || error == nil)
+    #expect(error?.message.contains("hunter2") != true)
+}
+
+/// Each has the password hunter2, at a place where something else is wrong.
+@Test(arguments: [
+    "http://:hunter2@host", "redis://:hunter2@host:port", "redis://:hunter2@host/x",
+    "redis://:hunter2@[::1", "redis://:hunter2@ho st", "redis://:hunter2%@host",
+    "redis://:hunter2%zz@host", "redis://:hunter2%00@host", "redis://:hunter2@host?x=1",
+    "redis://user:hunter2/x@host", "redis://:hunter2#x@host", "redis://user:9?hunter2@host",
+    "redis://:6379?hunter2@host", "redis://:6379?hunter2&x@host", "redis://:6379/hunter2@host",
+    "redis://:6379/1?hunter2&x@host", "redis://hunter2@host", "redis://host?password=hunter2&x=1",
+    "redis://host?passwd=hunter2", "unix://:hunter2@relative", "unix://:hunter2@/path?db=x",
+    ":hunter2@host", "redis:/:hunter2@host",
+])
+func passwordsAreInNoMessage(_ url: String) {
+    let error = #expect(throws: RedisError.self) { try Endpoint(url: url) }
+    #expect(error?.message.contains("hunter2") == false, "\(error?.message ?? "")")
+}

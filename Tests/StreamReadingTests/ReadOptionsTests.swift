@@ -1,0 +1,156 @@
+// Options as text: what each becomes, what is refused, and the columns that follow from them.
+
+import ArrowColumns
+import RedisConnection
+import TestSupport
+import Testing
+
+@testable import StreamReading
+
+private func options(_ words: String...) throws(RedisError) -> ReadOptions {
+    try ReadOptions(
+        stride(from: 0, to: words.count, by: 2).map { (key: words[$0], value: words[$0 + 1]) })
+}
+
+@Test func noOptions() throws {
+    let plain = try options()
+    #expect(plain.startID == "-" && plain.endID == "+" && plain.count == nil)
+    #expect(plain.batchRows == 65_536 && plain.pageRows == 0 && plain.columnsMax == 10_000)
+    #expect(plain.includeID && plain.includeTimestamp && !plain.includeSequence)
+    #expect(plain.idColumn == "_id" && plain.timestampColumn == "_ts")
+    #expect(plain.sequenceColumn == "_seq" && plain.onError == .raise && plain.categories.isEmpty)
+    #expect(!plain.waits)
+}
+
+@Test func everyOptionOfARange() throws {
+    let read = try options(
+        "start_id", "(1-1", "end_id", "9", "count", "7", "batch_rows", "100", "page_rows", "10",
+        "include_id", "false", "include_timestamp", "false", "include_sequence", "true",
+        "id_column", "i", "timestamp_column", "t", "sequence_column", "q", "on_error", "null",
+        "columns_max", "3", "categories:0", "1:a,4:blue,", "categories:12", "0:,")
+    #expect(read.startID == "(1-1" && read.endID == "9" && read.count == 7)
+    #expect(read.batchRows == 100 && read.pageRows == 10 && read.columnsMax == 3)
+    #expect(!read.includeID && !read.includeTimestamp && read.includeSequence)
+    #expect(read.idColumn == "i" && read.timestampColumn == "t" && read.sequenceColumn == "q")
+    #expect(read.onError == .null)
+    #expect(read.categories.map { $0.column } == [0, 12])
+    #expect(read.categories.map { $0.values } == [[utf8("a"), utf8("blue")], [[]]])
+}
+
+@Test func noRowsABatchMeansAll() throws {
+    #expect(try options("batch_rows", "0").batchRows == .max)
+    #expect(try options("count", "0").count == 0)
+    #expect(try options("count", "1", "count", "2").count == 2)
+    #expect(try options("count", "9223372036854775807").count == .max)
+}
+
+@Test(arguments: [
+    ("count", "-1", "a whole number from 0"),
+    ("count", "", "a whole number"),
+    ("count", "1.5", "a whole number"),
+    ("count", "9223372036854775808", "a whole number"),
+    ("batch_rows", "many", "a whole number"),
+    ("page_rows", "1000001", "a whole number from 0 to 1000000"),
+    ("columns_max", "0", "a whole number from 1 to 1000000"),
+    ("include_id", "True", "\"true\" or \"false\""),
+    ("include_timestamp", "1", "\"true\" or \"false\""),
+    ("include_sequence", "", "\"true\" or \"false\""),
+    ("on_error", "ignore", "\"raise\" or \"null\""),
+    ("categories:0", "1:a", "netstrings"),
+    ("categories:0", "a", "netstrings"),
+    ("categories:0", ":a,", "netstrings"),
+    ("categories:0", "2:a,", "netstrings"),
+    ("categories:0", "1:ab", "netstrings"),
+    ("categories:0", "99999999999999999999:a,", "netstrings"),
+    ("categories:0", "-1:a,", "netstrings"),
+    ("categories:0", "1", "netstrings"),
+    ("categories:", "1:a,", "there is no option \"categories:\""),
+    ("categories:-1", "1:a,", "there is no option"),
+    ("categories:x", "1:a,", "there is no option"),
+    ("Count", "1", "there is no option \"Count\""),
+    ("", "", "there is no option \"\""),
+    ("no\nsuch", "", "there is no option \"no\\x0asuch\""),
+])
+func optionsThatCannotBeRight(_ key: String, _ value: String, _ reason: String) {
+    let error = #expect(throws: RedisError.self) { try options(key, value) }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+}
+
+@Test(arguments: [
+    ("", []),
+    ("0:,", [""]),
+    ("1:a,4:blue,", ["a", "blue"]),
+    ("3:1:a,0:,", ["1:a", ""]),
+    ("2:,,,", [",,"]),
+    ("7:größe,", ["größe"]),
+] as [(String, [String])])
+func netstrings(_ text: String, _ expected: [String]) throws {
+    #expect(try OptionValue.netstrings("categories:0", text) == expected.map { utf8($0) })
+}
+
+@Test func timeouts() throws {
+    let plain = try Timeouts(options: [])
+    #expect(plain.connectMs == 5_000 && plain.silenceMs == 5_000)
+    let given = try Timeouts(options: [("connect_timeout_ms", "1"), ("timeout_ms", "2147483647")])
+    #expect(given.connectMs == 1 && given.silenceMs == 2_147_483_647)
+}
+
+@Test(arguments: [
+    ("timeout_ms", "0"), ("timeout_ms", "2147483648"), ("connect_timeout_ms", "-5"),
+    ("connect_timeout_ms", "soon"), ("count", "1"), ("", ""),
+])
+func timeoutsThatCannotBeRight(_ key: String, _ value: String) {
+    let error = #expect(throws: RedisError.self) { try Timeouts(options: [(key, value)]) }
+    #expect(error?.cause == .invalidArgument)
+}
+
+private func requested(_ name: String, _ type: ColumnType = .string) -> RequestedColumn {
+    RequestedColumn(name: utf8(name), type: type)
+}
+
+@Test func columnsOfTheIDComeFirst() throws {
+    let schema = [requested("a"), requested("b", .int64)]
+    let all = try ReadColumns(try options("include_sequence", "true"), schema: schema)
+    #expect(all.columns.map { $0.name } == ["_id", "_ts", "_seq", "a", "b"].map { utf8($0) })
+    #expect(all.columns.map { $0.type } == [.string, .int64, .uint64, .string, .int64])
+    #expect((all.idColumns.id, all.idColumns.timestamp, all.idColumns.sequence) == (0, 1, 2))
+    let none = try ReadColumns(
+        try options("include_id", "false", "include_timestamp", "false"), schema: nil)
+    #expect(none.columns.isEmpty && none.idColumns.count == 0)
+}
+
+@Test(arguments: ["_id", "_ts"])
+func aSchemaCannotTakeTheNameOfAnIDColumn(_ name: String) throws {
+    let error = #expect(throws: RedisError.self) {
+        try ReadColumns(try options(), schema: [requested(name)])
+    }
+    #expect(error?.cause == .schema)
+    #expect(error?.message.contains("\"\(name)\"") == true)
+    #expect(throws: Never.self) {
+        try ReadColumns(
+            try options("include_id", "false", "include_timestamp", "false"),
+            schema: [requested(name)])
+    }
+}
+
+@Test func idColumnsMustDiffer() throws {
+    let error = #expect(throws: RedisError.self) {
+        try ReadColumns(try options("timestamp_column", "_id"), schema: nil)
+    }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains("timestamp_column is \"_id\"") == true)
+}
+
+@Test func categoriesGoToDictionaryColumns() throws {
+    let dictionary = try #require(ColumnType.dictionary(index: .uint32))
+    let schema = [requested("a"), requested("b", dictionary)]
+    let read = try ReadColumns(try options("categories:1", "1:x,"), schema: schema)
+    #expect(read.columns.last?.categories == [utf8("x")])
+    for place in ["0", "2", "9223372036854775807"] {
+        let error = #expect(throws: RedisError.self) {
+            try ReadColumns(try options("categories:\(place)", "1:x,"), schema: schema)
+        }
+        #expect(error?.cause == .invalidArgument)
+    }
+}

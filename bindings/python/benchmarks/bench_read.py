@@ -1,0 +1,165 @@
+"""How long it takes to read a stream into a DataFrame, compared with only receiving its bytes.
+
+usage: bench_read.py [--entries N] [--rounds N] [--small]
+
+Every contestant is a process of its own that lives through all rounds; they take turns, since the
+speed of a machine drifts. Ratios are taken within a round, and their median is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import events
+from contestants import CONTESTANTS
+
+from servers import Server
+
+HERE = Path(__file__).parent
+PAGE_ENTRIES = 10_000
+
+
+class Worker:
+    """A contestant's process: reads the stream once each time it is asked to."""
+
+    def __init__(self, *command: str) -> None:
+        self._command = " ".join(command)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def read_once(self) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._command} ended with {self._process.wait()}")
+        return dict(json.loads(line))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def refuse_debug_build() -> None:
+    """Debug builds are several times slower. Only they load Swift's runtime from the toolchain."""
+    library = os.environ.get("REDCOL_LIBRARY")
+    if library is None:
+        return  # a wheel's library, which is always a release build
+    dynamic = subprocess.run(["readelf", "-d", library], check=True, capture_output=True, text=True)
+    if "debug" in Path(library).resolve().parts or "libswiftCore" in dynamic.stdout:
+        sys.exit(f"{library} is a debug build; its times say nothing. Use `make bench`.")
+
+
+def compile_drain(directory: str) -> str:
+    program = f"{directory}/drain"
+    subprocess.run(["cc", "-O2", "-o", program, str(HERE / "drain.c")], check=True)
+    return program
+
+
+def start_workers(directory: str, socket_path: str, entries: int) -> dict[str, Worker]:
+    program = compile_drain(directory)
+    whole = Path(directory, "whole")
+    whole.write_text(f"XRANGE {events.STREAM} - +\n")
+    pages = Path(directory, "pages")
+    with pages.open("w") as file:
+        for start in range(0, entries, PAGE_ENTRIES):
+            first = events.entry_id(start)
+            file.write(f"XRANGE {events.STREAM} {first} + COUNT {PAGE_ENTRIES}\n")
+    workers = {
+        "drain": Worker(program, socket_path, str(whole)),
+        "drain, pages": Worker(program, socket_path, str(pages)),
+        "drain and copy": Worker(program, socket_path, str(whole), "copy"),
+    }
+    script = str(HERE / "contestants.py")
+    for name in CONTESTANTS:
+        workers[name] = Worker(sys.executable, script, name, f"unix://{socket_path}")
+    return workers
+
+
+def run_rounds(workers: dict[str, Worker], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """One list of results for each worker. A first round, which loads and warms, does not count."""
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    for number in range(rounds + 1):
+        for name, worker in workers.items():
+            result = worker.read_once()
+            if number > 0:
+                results[name].append(result)
+    return results
+
+
+def check_results(results: dict[str, list[dict[str, Any]]], entries: int) -> None:
+    """A contestant that reads something else than the others has not won."""
+    expected = results["redcol"][0]["sums"]
+    for name in CONTESTANTS:
+        for result in results[name]:
+            if (result["rows"], result["sums"]) != (entries, expected):
+                raise RuntimeError(f"{name} has read {result}, not {entries} rows of {expected}")
+
+
+def measure_memory(socket_path: str) -> dict[str, int]:
+    command = [sys.executable, str(HERE / "contestants.py"), "redcol", f"unix://{socket_path}"]
+    output = subprocess.run([*command, "memory"], check=True, capture_output=True).stdout
+    return dict(json.loads(output))
+
+
+def print_table(results: dict[str, list[dict[str, Any]]], entries: int) -> None:
+    print(f"{'':20}{'seconds':>9}{'/drain':>8}{'entries/s':>12}{'CPU s/million':>15}")
+    drains = [result["seconds"] for result in results["drain"]]
+    for name, rounds in results.items():
+        seconds = [result["seconds"] for result in rounds]
+        ratio = median(mine / drain for mine, drain in zip(seconds, drains, strict=True))
+        cpu = median(result["cpu"] for result in rounds) / entries * 1e6
+        rate = entries / median(seconds)
+        print(f"{name:20}{median(seconds):9.3f}{ratio:8.2f}{rate:12,.0f}{cpu:15.3f}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
+    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "5"))
+    parser.add_argument("--entries", type=int, default=entries_default)
+    parser.add_argument("--rounds", type=int, default=rounds_default)
+    parser.add_argument(
+        "--small", action="store_true", help="10,000 entries, 1 round: does it run?"
+    )
+    options = parser.parse_args(arguments)
+    entries, rounds = (10_000, 1) if options.small else (options.entries, options.rounds)
+
+    refuse_debug_build()
+    workers: dict[str, Worker] = {}
+    with tempfile.TemporaryDirectory() as directory, Server() as server:
+        socket_path = str(server.socket_path)
+        events.write_events(socket_path, entries)
+        try:
+            workers = start_workers(directory, socket_path, entries)
+            results = run_rounds(workers, rounds)
+        finally:
+            for worker in workers.values():
+                worker.stop()
+        memory = measure_memory(socket_path)
+    check_results(results, entries)
+
+    megabytes = results["drain"][0]["bytes"] / 1e6
+    print(
+        f"{entries:,} entries of 4 fields, {megabytes:.1f} MB of reply, medians of {rounds} rounds"
+    )
+    print_table(results, entries)
+    print(
+        f"redcol raised the peak memory by {memory['raised'] / 1e6:.1f} MB for "
+        f"{memory['arrow'] / 1e6:.1f} MB of Arrow buffers in {memory['chunks']} chunks: "
+        f"{memory['raised'] / memory['arrow']:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

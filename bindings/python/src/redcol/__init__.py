@@ -1,0 +1,80 @@
+"""Redis Streams as Polars frames: a server's bytes become Arrow columns as they arrive.
+
+Example:
+    >>> import polars as pl
+    >>> import redcol
+    >>> redcol.read_stream("redis://localhost", "events", schema={"value": pl.Int64})["value"].sum()
+    30
+"""
+
+from __future__ import annotations
+
+from ._follow import Stats
+from .ack import ack_entries
+from .async_iterator import AsyncStreamIterator, stream_batches
+from .client import Client, connect
+from .errors import (
+    AuthenticationError,
+    BusyError,
+    CancelledError,
+    ClosedError,
+    ConnectionFailedError,
+    ForkedError,
+    InvalidArgumentError,
+    NameResolutionError,
+    NoGroupError,
+    OutOfMemoryError,
+    PermissionDeniedError,
+    ProtocolError,
+    RedcolError,
+    SchemaError,
+    ServerError,
+    ServerLoadingError,
+    TimedOutError,
+    UnsupportedError,
+    ValueConversionError,
+    WrongTypeError,
+)
+from .iterator import StreamIterator, iter_stream
+from .stream import read_stream
+
+__all__ = [
+    "AsyncStreamIterator",
+    "AuthenticationError",
+    "BusyError",
+    "CancelledError",
+    "Client",
+    "ClosedError",
+    "ConnectionFailedError",
+    "ForkedError",
+    "InvalidArgumentError",
+    "NameResolutionError",
+    "NoGroupError",
+    "OutOfMemoryError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "RedcolError",
+    "SchemaError",
+    "ServerError",
+    "ServerLoadingError",
+    "Stats",
+    "StreamIterator",
+    "TimedOutError",
+    "UnsupportedError",
+    "ValueConversionError",
+    "WrongTypeError",
+    "ack_entries",
+    "connect",
+    "iter_stream",
+    "read_stream",
+    "stream_batches",
+]
+
+
+# `import redcol` stays light: the version is looked up when somebody asks for it.
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("redcol")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,168 @@
+"""Checks on what callers pass, made before anything is sent, and its form for the library."""
+
+from __future__ import annotations
+
+import operator
+import re
+import sys
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, timezone
+from typing import Final
+
+from .errors import InvalidArgumentError
+
+_UINT64_MAX: Final = 2**64 - 1
+_ID: Final = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def url(value: object) -> str:
+    """A server's URL, which the library takes apart. Never shown: it may hold a password."""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"url must be a str or a redcol.Client, not {_kind(value)}.")
+    return text("url", value, show=False)
+
+
+def key(name: str, value: object) -> bytes:
+    """The name of a stream or a group: text, or any bytes."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name} must be a str or bytes, not {_kind(value)}.")
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            f"{name} {value!r} has characters that UTF-8 cannot hold; pass bytes."
+        ) from None
+
+
+def text(name: str, value: object, *, show: bool = True) -> str:
+    """Text for the C interface, where it ends at the first NUL."""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name} must be a str, not {_kind(value)}.")
+    shown = f" {value!r}" if show else ""
+    if "\0" in value:
+        raise InvalidArgumentError(f"{name}{shown} must not contain a NUL character.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"{name}{shown} is not valid Unicode.") from None
+    return value
+
+
+def integer(name: str, value: object, *, at_least: int, at_most: int = 2**63 - 1) -> int:
+    """A whole number: int, or what stands for one, such as numpy's integers; not bool, not text."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InvalidArgumentError(f"{name} must be an int, not {_kind(value)}.") from None
+    if isinstance(value, bool):
+        raise InvalidArgumentError(f"{name} must be an int, not bool.")
+    if not at_least <= number <= at_most:
+        raise InvalidArgumentError(f"{name} must be from {at_least} to {at_most}, not {number}.")
+    return number
+
+
+def flag(name: str, value: object) -> str:
+    """A bool, as the library's options spell it."""
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"{name} must be True or False, not {value!r}.")
+    return "true" if value else "false"
+
+
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in allowed:
+        words = " or ".join(repr(word) for word in allowed)
+        raise InvalidArgumentError(f"{name} must be {words}, not {value!r}.")
+    return value
+
+
+def range_end(name: str, value: object, *, new_too: bool = False) -> str:
+    """One end of a range of entries: "-", "+", an id, "(" and an id, milliseconds, or a time.
+
+    `new_too`: also "$", the last entry there is now.
+    """
+    if isinstance(value, str):
+        if value == "$":
+            if new_too:
+                return value
+            raise InvalidArgumentError(
+                f"{name} '$' means entries that are added from now on; give block_ms, to wait for "
+                "them, or follow the stream with iter_stream."
+            )
+        if value in ("-", "+") or _is_entry_id(value.removeprefix("(")):
+            return value
+        raise InvalidArgumentError(
+            f"{name} {value!r} is not an entry id. Give '1704067200000-0', '1704067200000', either "
+            "with '(' before it to exclude it, '-' for the first entry or '+' for the last."
+        )
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
+        return str(_milliseconds(name, aware))
+    if isinstance(value, date):
+        midnight = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+        return str(_milliseconds(name, midnight))
+    try:
+        return str(integer(name, value, at_least=0, at_most=_UINT64_MAX))
+    except InvalidArgumentError as error:
+        if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+            raise InvalidArgumentError(
+                f"{name} must be an entry id, milliseconds, a datetime or a date, "
+                f"not {_kind(value)}."
+            ) from None
+        raise error from None
+
+
+def entry_ids(values: Iterable[object]) -> bytes:
+    """Whole entry ids, one a line."""
+    ids: list[str] = []
+    for value in values:
+        entry_id = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+        if not isinstance(entry_id, str) or not _is_entry_id(entry_id):
+            raise InvalidArgumentError(
+                f"entry_ids[{len(ids)}] is {value!r}, which is not an entry id such as "
+                "'1704067200000-0'."
+            )
+        ids.append(entry_id)
+    return "\n".join(ids).encode()
+
+
+def ids_in(entry_ids: object) -> Iterable[object]:
+    """The ids in what callers pass: an iterable, a Series, or a frame with an _id column."""
+    # Without Polars in the process, nothing can be a Series or a frame.
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(entry_ids, polars.DataFrame):
+        if "_id" not in entry_ids.columns:
+            raise InvalidArgumentError(
+                f"The frame has no column '_id', only {entry_ids.columns}. Pass the Series of ids."
+            )
+        entry_ids = entry_ids["_id"]
+    if isinstance(entry_ids, (str, bytes)):
+        return [entry_ids]
+    if not isinstance(entry_ids, Iterable):
+        raise InvalidArgumentError(
+            "entry_ids must be entry ids, a Series of them or a frame with an '_id' column, not "
+            f"{type(entry_ids).__name__}."
+        )
+    return entry_ids
+
+
+def _is_entry_id(value: str) -> bool:
+    match = _ID.fullmatch(value)
+    # The lengths come first: int() of a huge text is slow, and refused by Python.
+    return match is not None and all(
+        part is None or (len(part) <= 20 and int(part) <= _UINT64_MAX) for part in match.groups()
+    )
+
+
+def _milliseconds(name: str, value: datetime) -> int:
+    milliseconds = (value - _EPOCH) // timedelta(milliseconds=1)
+    if milliseconds < 0:
+        raise InvalidArgumentError(f"{name} {value} is before 1970, where entry ids begin.")
+    return milliseconds
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__

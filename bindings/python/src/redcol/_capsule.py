@@ -1,0 +1,36 @@
+"""A batch of columns as the library gives it, in the capsules of the Arrow PyCapsule interface."""
+
+from __future__ import annotations
+
+from . import _native
+from .errors import ClosedError
+
+
+class Batch:
+    """One struct array and its schema. It can be taken once; the taker then owns the memory.
+
+    https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
+    """
+
+    __slots__ = ("_array", "_length", "_schema")
+
+    def __init__(self, schema_capsule: object, array_capsule: object) -> None:
+        self._schema: object | None = schema_capsule
+        self._array: object | None = array_capsule
+        self._length = _native.array_length(array_capsule)
+
+    def __len__(self) -> int:
+        """Number of rows; known also after the batch was taken."""
+        return self._length
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """The two capsules. A `requested_schema` is not followed, as the protocol allows."""
+        schema, array = self._schema, self._array
+        if schema is None or array is None:
+            raise ClosedError("This batch was taken before; a batch can be taken once.")
+        self._schema = self._array = None
+        return schema, array
+
+    def __arrow_c_schema__(self) -> object:
+        """The schema alone. It takes the batch as well: the columns are released."""
+        return self.__arrow_c_array__()[0]

@@ -1,0 +1,237 @@
+"""What is asked of the library: the arguments of the reading functions, checked, as its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from . import _arguments
+from . import schema as _schema
+from .errors import InvalidArgumentError, SchemaError
+
+
+@dataclass(frozen=True)
+class Request:
+    """A read, checked and ready for the library."""
+
+    streams: list[bytes]
+    columns: _schema.Columns | None
+    options: dict[str, str]
+    #: A column of ids that was not asked for, but is needed to name entries in errors.
+    hidden_id: str | None
+
+    def schema_capsule(self) -> object:
+        """The schema for the library; None to discover the columns."""
+        return None if self.columns is None else self.columns.capsule()
+
+
+def read_request(
+    stream: str | bytes,
+    *,
+    block_ms: int | None = None,
+    group: str | bytes | None = None,
+    consumer: str | bytes | None = None,
+    auto_ack: bool = False,
+    create_group: bool = True,
+    group_start_id: str = "0",
+    claim_idle_ms: int | None = None,
+    start_id: str | int | date = "-",
+    end_id: str | int | date = "+",
+    options: Mapping[str, str] | None = None,
+    **columns: Any,
+) -> Request:
+    """Check `read_stream`'s arguments. `options`: the library's own, not for callers."""
+    chosen = {"batch_rows": "0"}
+    waits = block_ms is not None
+    chosen |= _range_options(start_id, end_id, waits=waits)
+    if waits:
+        chosen["block_ms"] = _milliseconds("block_ms", block_ms)
+    chosen |= _group_options(
+        group,
+        consumer,
+        auto_ack=auto_ack,
+        create_group=create_group,
+        group_start_id=group_start_id,
+        claim_idle_ms=claim_idle_ms,
+    )
+    return _request([_arguments.key("stream", stream)], chosen | dict(options or {}), **columns)
+
+
+def follow_request(
+    stream: str | bytes | Sequence[str | bytes],
+    *,
+    batch_size: int,
+    block_ms: int | None,
+    group: str | bytes | None,
+    consumer: str | bytes | None,
+    auto_ack: bool,
+    create_group: bool,
+    group_start_id: str,
+    claim_idle_ms: int | None,
+    max_deliveries: int | None,
+    dead_letter: str | bytes | None,
+    start_id: str | int | date,
+    end_id: str | int | date,
+    stream_column: str | None,
+    on_idle: str,
+    **columns: Any,
+) -> Request:
+    """Check the arguments of an iterator."""
+    chosen = {
+        "follow": "true",
+        "batch_rows": str(_arguments.integer("batch_size", batch_size, at_least=1)),
+    }
+    _arguments.one_of("on_idle", on_idle, ("wait", "stop", "empty"))
+    if block_ms is not None:
+        _milliseconds("block_ms", block_ms)
+    chosen |= _range_options(start_id, end_id, waits=True)
+    # In an iterator the default of claim_idle_ms says nothing about wanting a group.
+    chosen |= _group_options(
+        group,
+        consumer,
+        auto_ack=auto_ack,
+        create_group=create_group,
+        group_start_id=group_start_id,
+        claim_idle_ms=claim_idle_ms if group is not None else None,
+    )
+    if (max_deliveries is None) != (dead_letter is None):
+        raise InvalidArgumentError(
+            "max_deliveries and dead_letter go together: an entry that was delivered too often is "
+            "kept in that stream."
+        )
+    if max_deliveries is not None and dead_letter is not None:
+        if group is None:
+            raise InvalidArgumentError("max_deliveries counts deliveries in a group: give group.")
+        number = _arguments.integer("max_deliveries", max_deliveries, at_least=1, at_most=2**31 - 1)
+        chosen["max_deliveries"] = str(number)
+        chosen["dead_letter"] = _name("dead_letter", dead_letter)
+    if isinstance(stream, (str, bytes)):
+        streams = [_arguments.key("stream", stream)]
+    else:
+        if not isinstance(stream, Sequence) or not stream:
+            raise InvalidArgumentError("stream must be a key, or a list of one or more keys.")
+        streams = [_arguments.key(f"stream[{i}]", key) for i, key in enumerate(stream)]
+        if len(set(streams)) != len(streams):
+            raise InvalidArgumentError("stream names a key twice.")
+        stream_column = "_stream" if stream_column is None else stream_column
+    return _request(streams, chosen, stream_column=stream_column, **columns)
+
+
+def _range_options(start_id: object, end_id: object, *, waits: bool) -> dict[str, str]:
+    return {
+        "start_id": _arguments.range_end("start_id", start_id, new_too=waits),
+        "end_id": _arguments.range_end("end_id", end_id),
+    }
+
+
+def _group_options(
+    group: str | bytes | None,
+    consumer: str | bytes | None,
+    *,
+    auto_ack: bool,
+    create_group: bool,
+    group_start_id: str,
+    claim_idle_ms: int | None,
+) -> dict[str, str]:
+    _arguments.flag("auto_ack", auto_ack)
+    created = _arguments.flag("create_group", create_group)
+    begin = _arguments.range_end("group_start_id", group_start_id, new_too=True)
+    claim = None if claim_idle_ms is None else _milliseconds("claim_idle_ms", claim_idle_ms)
+    if group is None:
+        if consumer is not None or auto_ack or claim is not None:
+            raise InvalidArgumentError("consumer, auto_ack and claim_idle_ms need a group.")
+        return {}
+    if consumer is None:
+        raise InvalidArgumentError(
+            "A group needs a consumer too: a name that this reader keeps over restarts, so that it "
+            "finds its pending entries again."
+        )
+    options = {
+        "group": _name("group", group),
+        "consumer": _name("consumer", consumer),
+        "create_group": created,
+        "group_start_id": begin,
+    }
+    if claim is not None:
+        options["claim_idle_ms"] = claim
+    return options
+
+
+def _milliseconds(name: str, value: object) -> str:
+    return str(_arguments.integer(name, value, at_least=0, at_most=2**31 - 1))
+
+
+def _name(name: str, value: object) -> str:
+    """A name that is passed as an option, which the library takes as UTF-8 text."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise InvalidArgumentError(f"{name} {value!r} is not UTF-8.") from None
+    given = _arguments.text(name, value)
+    if not given:
+        raise InvalidArgumentError(f"{name} must not be empty.")
+    return given
+
+
+def _request(
+    streams: list[bytes],
+    options: dict[str, str],
+    *,
+    schema: Mapping[str, Any] | None = None,
+    count: int | None = None,
+    include_id: bool = True,
+    id_column: str = "_id",
+    include_timestamp: bool = True,
+    timestamp_column: str = "_ts",
+    include_sequence: bool = False,
+    sequence_column: str = "_seq",
+    stream_column: str | None = None,
+    on_error: str = "raise",
+) -> Request:
+    """The part that all reads share: which columns, and how many rows."""
+    columns = None if schema is None else _schema.parse(schema)
+    names = {
+        "id_column": (include_id, id_column),
+        "timestamp_column": (include_timestamp, timestamp_column),
+        "sequence_column": (include_sequence, sequence_column),
+    }
+    chosen = {
+        "include_id": _arguments.flag("include_id", include_id),
+        "include_timestamp": _arguments.flag("include_timestamp", include_timestamp),
+        "include_sequence": _arguments.flag("include_sequence", include_sequence),
+        **{name: _arguments.text(name, value) for name, (_, value) in names.items()},
+        "on_error": _arguments.one_of("on_error", on_error, ("raise", "null")),
+    }
+    if stream_column is not None:
+        chosen["stream_column"] = _arguments.text("stream_column", stream_column)
+        names["stream_column"] = (True, stream_column)
+    if count is not None:
+        chosen["count"] = str(_arguments.integer("count", count, at_least=0))
+
+    taken: set[str] = set() if columns is None else set(columns.asked)
+    for argument, (included, name) in names.items():
+        if included and name in taken:
+            is_in_schema = columns is not None and name in columns.asked
+            way_out = (
+                ""
+                if argument == "stream_column"
+                else f", or leave it out with include_{argument.removesuffix('_column')}=False"
+            )
+            raise (SchemaError if is_in_schema else InvalidArgumentError)(
+                f"two columns would be named {name!r}: choose another {argument}{way_out}"
+            )
+        if included:
+            taken.add(name)
+
+    hidden_id = None
+    if columns is not None:
+        chosen |= columns.options()
+        if columns.json and not include_id:
+            hidden_id = "_id"
+            while hidden_id in taken:
+                hidden_id += "_"
+            chosen |= {"include_id": "true", "id_column": hidden_id}
+    return Request(streams, columns, chosen | options, hidden_id)

@@ -1,0 +1,63 @@
+"""Acknowledging entries of a consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from . import _arguments, _native, client
+from .client import DEFAULT_TIMEOUT_MS, Client
+
+if TYPE_CHECKING:
+    from polars import DataFrame, Series
+
+
+def ack_entries(
+    url: str | Client,
+    stream: str | bytes,
+    group: str | bytes,
+    entry_ids: Iterable[str] | Series | DataFrame,
+    *,
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> int:
+    """Acknowledge entries of a consumer group, so that the server no longer holds them as pending.
+
+    Args:
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        stream: the stream's key.
+        group: the group's name.
+        entry_ids: entry ids, any number of them: a list or another iterable, a Series, or a frame
+            with an ``_id`` column.
+        connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
+        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+
+    Returns:
+        How many entries were pending and are no longer. Those that were not pending do not count.
+        If the connection was lost on the way it is a lower bound: acknowledging is then done again.
+
+    Raises:
+        InvalidArgumentError: something that is not an entry id; nothing was sent.
+        NoGroupError: the group does not exist.
+        ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
+            PermissionDeniedError, WrongTypeError, ServerLoadingError, ServerError, ProtocolError:
+            as their names say.
+
+    Example:
+        >>> import redcol
+        >>> redcol.ack_entries("redis://localhost", "events", "analytics", ["1704067200000-0"])
+        1
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    key = _arguments.key("stream", stream)
+    name = _arguments.key("group", group)
+    ids = _arguments.entry_ids(_arguments.ids_in(entry_ids))
+    if not ids:
+        return 0
+    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        acknowledged, was_interrupted = _native.ack(handle, key, name, ids)
+        while was_interrupted:
+            # Those that are done by now do not count a second time.
+            more, was_interrupted = _native.ack(handle, key, name, ids)
+            acknowledged += more
+    return acknowledged

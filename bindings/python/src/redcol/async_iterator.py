@@ -1,0 +1,135 @@
+"""Following streams in an async for loop. The event loop waits on the socket; no thread is used."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import client
+from ._follow import Follower
+from ._request import follow_request
+from .client import Client
+from .errors import InvalidArgumentError
+from .iterator import _request_arguments, iter_stream
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+
+class AsyncStreamIterator(Follower):
+    """Batches of a stream as frames, made by :func:`stream_batches`.
+
+    Made, it has connected, created the group and looked up "$". Cancelling the task that waits
+    loses nothing: what was under way is there when the next batch is asked for.
+    """
+
+    def __aiter__(self) -> AsyncStreamIterator:
+        return self
+
+    async def __anext__(self) -> DataFrame:
+        await self._fill()
+        # Nothing here is awaited: a frame is either still ours or the caller's.
+        frame = self._frame
+        self._frame = None
+        if frame is None:
+            raise StopAsyncIteration
+        return frame
+
+    async def _fill(self) -> None:
+        self._take_turn()
+        try:
+            idle_at = self._idle_at()
+            while not self._advance(0):
+                if idle_at is not None and time.monotonic() >= idle_at:
+                    if self._idle():
+                        return
+                    idle_at = None  # on_idle="wait"
+                await self._readable(idle_at)
+        finally:
+            self._turn.release()
+
+    async def _readable(self, until: float | None) -> None:
+        """Wait until the read can go on, or the clock shows `until`."""
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+        descriptor = self._descriptor
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        loop.add_reader(descriptor, wake)
+        alarm = None
+        if until is not None:
+            alarm = loop.call_later(max(0.0, until - time.monotonic()), wake)
+        try:
+            await woken
+        finally:
+            loop.remove_reader(descriptor)
+            if alarm is not None:
+                alarm.cancel()
+
+    async def __aenter__(self) -> AsyncStreamIterator:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(kind)
+
+
+@functools.wraps(iter_stream, assigned=("__annotations__", "__kwdefaults__"))
+def stream_batches(url: str | Client, stream: Any, **arguments: Any) -> AsyncStreamIterator:
+    """Follow one or more streams in an ``async for`` loop.
+
+    Args:
+        url: as in :func:`iter_stream`.
+        stream: as in :func:`iter_stream`.
+        arguments: those of :func:`iter_stream`; ``batch_timeout_ms`` is another name of
+            ``block_ms``.
+
+    Returns:
+        An async iterator of frames, also an async context manager, with ``ack``, ``close``,
+        ``cancel`` and ``stats``. Connecting happens in this call, which may block for as long as
+        that takes; waiting for batches does not block the event loop.
+
+    Raises:
+        The exceptions of :func:`iter_stream`.
+
+    Example:
+        >>> import asyncio
+        >>> import redcol
+        >>> async def first_batch():
+        ...     async with redcol.stream_batches("redis://localhost", "events") as batches:
+        ...         async for batch in batches:
+        ...             return batch["value"].to_list()
+        >>> asyncio.run(first_batch())
+        ['10', '20']
+    """
+    if "batch_timeout_ms" in arguments:
+        if "block_ms" in arguments:
+            raise InvalidArgumentError(
+                "batch_timeout_ms is another name of block_ms: give one of them."
+            )
+        arguments["block_ms"] = arguments.pop("batch_timeout_ms")
+    bound = inspect.signature(iter_stream).bind(url, stream, **arguments)
+    bound.apply_defaults()
+    given = bound.arguments
+    timeouts = (given["connect_timeout_ms"], given["timeout_ms"])
+    client.check(url, *timeouts)
+    request = follow_request(**_request_arguments(given))
+    return AsyncStreamIterator(
+        url,
+        request,
+        auto_ack=given["auto_ack"],
+        block_ms=given["block_ms"],
+        on_idle=given["on_idle"],
+        timeouts=timeouts,
+    )

@@ -1,0 +1,260 @@
+"""The exceptions of redcol: one class per cause, each also the built-in that it resembles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = [
+    "AuthenticationError",
+    "BusyError",
+    "CancelledError",
+    "ClosedError",
+    "ConnectionFailedError",
+    "ForkedError",
+    "InvalidArgumentError",
+    "NameResolutionError",
+    "NoGroupError",
+    "OutOfMemoryError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "RedcolError",
+    "SchemaError",
+    "ServerError",
+    "ServerLoadingError",
+    "TimedOutError",
+    "UnsupportedError",
+    "ValueConversionError",
+    "WrongTypeError",
+]
+
+DETAIL_NAMES: Final = ("server_code", "stream", "entry_id", "field", "dtype", "value")
+
+
+class RedcolError(Exception):
+    r"""Anything that redcol raises. The message says what was asked, what came back, what to do.
+
+    Attributes (each None where the error has no such detail):
+        server_code: first word of the server's answer, such as ``"WRONGTYPE"``.
+        stream: the stream's key; bytes that are not printable are escaped as ``\xNN``.
+        entry_id: the entry that holds a value that does not fit.
+        field: the field whose value does not fit.
+        dtype: the Polars dtype that was asked for.
+        value: the value, escaped likewise and cut at 80 bytes.
+    """
+
+    #: The C interface's status for this cause (``REDCOL_ERROR_…`` in redcol.h); 0 if there is none.
+    status: int = 0
+
+    # Keyword-only details keep `args` at the message alone, so that str(), repr() and pickling are
+    # right also where the other base is OSError, which gives a second argument another meaning.
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        server_code: str | None = None,
+        stream: str | None = None,
+        entry_id: str | None = None,
+        field: str | None = None,
+        dtype: str | None = None,
+        value: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        if status is not None:
+            self.status = status
+        self.server_code = server_code
+        self.stream = stream
+        self.entry_id = entry_id
+        self.field = field
+        self.dtype = dtype
+        self.value = value
+
+
+class InvalidArgumentError(RedcolError, ValueError):
+    """An argument that cannot be right; nothing was sent."""
+
+    status = -1
+
+
+class ConnectionFailedError(RedcolError, ConnectionError):
+    """The connection was refused, reset or closed by the other side."""
+
+    status = -2
+
+
+class NameResolutionError(ConnectionFailedError):
+    """The host's name could not be resolved."""
+
+    status = -3
+
+
+class TimedOutError(RedcolError, TimeoutError):
+    """The server did not answer within the time allowed."""
+
+    status = -4
+
+
+class AuthenticationError(RedcolError, PermissionError):
+    """Wrong or missing user or password."""
+
+    status = -5
+
+
+class PermissionDeniedError(RedcolError, PermissionError):
+    """The server's access rules do not allow the command or the key."""
+
+    status = -6
+
+
+class WrongTypeError(RedcolError, TypeError):
+    """The key holds something that is no stream."""
+
+    status = -7
+
+
+class ServerLoadingError(RedcolError, ConnectionError):
+    """The server is still loading its data; try again later."""
+
+    status = -8
+
+
+class ServerError(RedcolError):
+    """Any other error that the server answered."""
+
+    status = -9
+
+
+class ProtocolError(RedcolError):
+    """Bytes that no Redis server should send."""
+
+    status = -10
+
+
+class ValueConversionError(RedcolError, ValueError):
+    """A value does not fit its column."""
+
+    status = -11
+
+
+class SchemaError(RedcolError, ValueError):
+    """A schema, or a column's dtype, that redcol cannot read."""
+
+    status = -12
+
+
+class OutOfMemoryError(RedcolError, MemoryError):
+    """The system gave no memory."""
+
+    status = -13
+
+
+class UnsupportedError(RedcolError, NotImplementedError):
+    """Known, but not offered by this version or server."""
+
+    status = -14
+
+
+class CancelledError(RedcolError):
+    """The call was cancelled from another thread."""
+
+    status = -15
+
+
+class ClosedError(RedcolError, ValueError):
+    """The client was closed before."""
+
+    status = -16
+
+
+class BusyError(RedcolError, RuntimeError):
+    """Another thread is inside a call on the same reader."""
+
+    status = -17
+
+
+class ForkedError(RedcolError, RuntimeError):
+    """The client was made by the parent process, before fork."""
+
+    status = -18
+
+
+class NoGroupError(RedcolError, LookupError):
+    """The consumer group does not exist."""
+
+    status = -19
+
+
+_CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
+    cls.status: cls
+    for cls in (
+        InvalidArgumentError,
+        ConnectionFailedError,
+        NameResolutionError,
+        TimedOutError,
+        AuthenticationError,
+        PermissionDeniedError,
+        WrongTypeError,
+        ServerLoadingError,
+        ServerError,
+        ProtocolError,
+        ValueConversionError,
+        SchemaError,
+        OutOfMemoryError,
+        UnsupportedError,
+        CancelledError,
+        ClosedError,
+        BusyError,
+        ForkedError,
+        NoGroupError,
+    )
+}
+
+
+def from_status(status: int, message: str, details: Mapping[str, str | None]) -> RedcolError:
+    """The exception for an error of the C interface; RedcolError if the status is a newer one."""
+    dtype = details.get("dtype")
+    return _CLASS_OF_STATUS.get(status, RedcolError)(
+        message,
+        status=status,
+        server_code=details.get("server_code"),
+        stream=details.get("stream"),
+        entry_id=details.get("entry_id"),
+        field=details.get("field"),
+        dtype=None if dtype is None else dtype_name(dtype),
+        value=details.get("value"),
+    )
+
+
+_DTYPE_NAMES: Final = {
+    "b": "Boolean",
+    "c": "Int8",
+    "C": "UInt8",
+    "s": "Int16",
+    "S": "UInt16",
+    "i": "Int32",
+    "I": "UInt32",
+    "l": "Int64",
+    "L": "UInt64",
+    "f": "Float32",
+    "g": "Float64",
+    "vu": "String",
+    "vz": "Binary",
+    "tdD": "Date",
+    "ttn": "Time",
+}
+_UNITS: Final = {"m": "ms", "u": "us", "n": "ns", "s": "s"}
+
+
+def dtype_name(arrow_format: str) -> str:
+    """The Polars dtype that an Arrow format string stands for, as Polars prints it."""
+    if arrow_format.startswith("d:"):
+        precision, _, scale = arrow_format[2:].partition(",")
+        return f"Decimal(precision={precision}, scale={scale})"
+    if arrow_format.startswith("ts") and len(arrow_format) > 3:
+        zone = repr(arrow_format[4:] or None)
+        unit = _UNITS.get(arrow_format[2], arrow_format[2])
+        return f"Datetime(time_unit={unit!r}, time_zone={zone})"
+    if arrow_format.startswith("tD") and len(arrow_format) > 2:
+        return f"Duration(time_unit={_UNITS.get(arrow_format[2], arrow_format[2])!r})"
+    return _DTYPE_NAMES.get(arrow_format, arrow_format)

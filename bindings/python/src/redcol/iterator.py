@@ -1,0 +1,185 @@
+"""Following streams in a for loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from . import client
+from ._follow import Follower
+from ._request import follow_request
+from .client import DEFAULT_TIMEOUT_MS, Client
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+#: How long one call into the library waits before Python looks at signals. A signal that reaches
+#: the waiting thread ends the wait at once; this is for those that come just before it.
+_WAIT_MS: Final = 100
+
+
+class StreamIterator(Follower):
+    """Batches of a stream as frames, made by :func:`iter_stream`.
+
+    Made, it has connected, created the group and looked up "$": what is added afterwards is not
+    missed. One thread at a time may ask for batches; :meth:`ack`, :meth:`cancel` and :meth:`close`
+    may come from any.
+    """
+
+    def __iter__(self) -> StreamIterator:
+        return self
+
+    def __next__(self) -> DataFrame:
+        self._fill()
+        # Nothing here lets a signal handler run: a frame is either still ours or the caller's.
+        frame = self._frame
+        self._frame = None
+        if frame is None:
+            raise StopIteration
+        return frame
+
+    def _fill(self) -> None:
+        self._take_turn()
+        try:
+            idle_at = self._idle_at()
+            while True:
+                wait_ms = _WAIT_MS
+                if idle_at is not None:
+                    left_ms = int((idle_at - time.monotonic()) * 1000)
+                    wait_ms = max(0, min(wait_ms, left_ms))
+                if self._advance(wait_ms):
+                    return
+                if idle_at is not None and time.monotonic() >= idle_at:
+                    if self._idle():
+                        return
+                    idle_at = None  # on_idle="wait"
+        finally:
+            self._turn.release()
+
+    def __enter__(self) -> StreamIterator:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(kind)
+
+
+def iter_stream(
+    url: str | Client,
+    stream: str | bytes | Sequence[str | bytes],
+    *,
+    batch_size: int = 100,
+    block_ms: int | None = 1000,
+    schema: Mapping[str, Any] | None = None,
+    start_id: str | int | date = "-",
+    end_id: str | int | date = "+",
+    count: int | None = None,
+    group: str | bytes | None = None,
+    consumer: str | bytes | None = None,
+    auto_ack: bool = False,
+    create_group: bool = True,
+    include_id: bool = True,
+    id_column: str = "_id",
+    include_timestamp: bool = True,
+    timestamp_column: str = "_ts",
+    include_sequence: bool = False,
+    sequence_column: str = "_seq",
+    stream_column: str | None = None,
+    on_error: Literal["raise", "null"] = "raise",
+    on_idle: Literal["wait", "stop", "empty"] = "wait",
+    group_start_id: str = "0",
+    claim_idle_ms: int | None = 300_000,
+    max_deliveries: int | None = None,
+    dead_letter: str | bytes | None = None,
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> StreamIterator:
+    """Follow one or more streams: what is there, then what is added, as frames of whole batches.
+
+    Without a group the iterator itself remembers where it is. As a member of a group, entries are
+    delivered to this consumer and stay pending until they are acknowledged: first come its own
+    pending entries, then those that others have held for ``claim_idle_ms``, then new ones. A lost
+    connection is made again for ever, and what was under way comes back.
+
+    Args:
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        stream: the stream's key, or a list of keys; then there is a ``_stream`` column.
+        batch_size: how many rows a frame has at the most.
+        block_ms: how long to wait for a batch before ``on_idle`` says what happens, in
+            milliseconds; 0 for ever, None not at all.
+        schema: as in :func:`read_stream`; every frame has exactly these columns. Without it a
+            column that was seen once stays.
+        start_id: without a group, read the entries after this one; ``"-"`` all, ``"$"`` those added
+            from now on.
+        end_id: without a group, end after this one.
+        count: end after so many entries.
+        group: the group to read in.
+        consumer: this member's name in the group. Keep it over restarts: the member's pending
+            entries are found by it.
+        auto_ack: acknowledge each batch when the next is asked for, and the last when a ``with``
+            block around the iterator ends without an exception.
+        create_group: make the group (and the stream) if it is missing, now or later.
+        include_id: as in :func:`read_stream`.
+        id_column: likewise.
+        include_timestamp: likewise.
+        timestamp_column: likewise.
+        include_sequence: likewise.
+        sequence_column: likewise.
+        on_error: likewise.
+        stream_column: the name of a column for the stream's key; ``_stream`` for a list of streams.
+        on_idle: with nothing to read for ``block_ms``: keep waiting, ``"stop"``, or ``"empty"``:
+            give a frame without rows.
+        group_start_id: where a group that is made begins: ``"0"``, ``"$"`` or an id.
+        claim_idle_ms: take over entries that another consumer has held unacknowledged for this
+            long, in milliseconds; None never.
+        max_deliveries: an entry that was delivered so often is not delivered again, but put away.
+        dead_letter: the stream to which it is then copied (with ``_id``, ``_stream``, ``_group``,
+            ``_consumer`` and ``_deliveries``) and acknowledged, both or neither.
+        connect_timeout_ms: as in :func:`read_stream`.
+        timeout_ms: likewise.
+
+    Returns:
+        An iterator of frames, also a context manager, with ``ack``, ``close``, ``cancel`` and
+        ``stats``.
+
+    Raises:
+        InvalidArgumentError, SchemaError: nothing was sent.
+        ValueConversionError: from the loop; the entry stays pending, and the iterator goes on
+            behind it.
+        NoGroupError: the group is missing and ``create_group`` is False.
+        ConnectionFailedError and its like: only when the iterator is made.
+        WrongTypeError, PermissionDeniedError, AuthenticationError, ServerError: as they are named.
+
+    Example:
+        >>> import redcol
+        >>> with redcol.iter_stream(
+        ...     "redis://localhost", "events", group="sums", consumer="worker-1", auto_ack=True,
+        ...     on_idle="stop",
+        ... ) as batches:
+        ...     for batch in batches:
+        ...         print(batch["value"].to_list())
+        ['10', '20']
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    request = follow_request(**_request_arguments(locals()))
+    return StreamIterator(
+        url,
+        request,
+        auto_ack=auto_ack,
+        block_ms=block_ms,
+        on_idle=on_idle,
+        timeouts=(connect_timeout_ms, timeout_ms),
+    )
+
+
+def _request_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `iter_stream` that say what is read: all but those of the connection."""
+    others = ("url", "connect_timeout_ms", "timeout_ms")
+    return {name: value for name, value in arguments.items() if name not in others}

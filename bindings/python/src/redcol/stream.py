@@ -1,0 +1,176 @@
+"""Reading one stream into a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from . import _native, client
+from ._capsule import Batch
+from ._frames import Frames
+from ._request import Request, read_request
+from .client import DEFAULT_TIMEOUT_MS, Client
+from .errors import ValueConversionError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from polars import DataFrame
+
+#: How long one call into the library waits before Python looks at signals. A signal that reaches
+#: the waiting thread ends the wait at once; this is for those that reach another.
+_WAIT_MS: Final = 100
+
+
+def read_stream(
+    url: str | Client,
+    stream: str | bytes,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    start_id: str | int | date = "-",
+    end_id: str | int | date = "+",
+    count: int | None = None,
+    block_ms: int | None = None,
+    group: str | bytes | None = None,
+    consumer: str | bytes | None = None,
+    auto_ack: bool = False,
+    create_group: bool = True,
+    include_id: bool = True,
+    id_column: str = "_id",
+    include_timestamp: bool = True,
+    timestamp_column: str = "_ts",
+    include_sequence: bool = False,
+    sequence_column: str = "_seq",
+    on_error: Literal["raise", "null"] = "raise",
+    group_start_id: str = "0",
+    claim_idle_ms: int | None = None,
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> DataFrame:
+    """Read entries of a stream into a DataFrame, oldest first, one row per entry.
+
+    A range of ids, unless ``block_ms`` waits for new entries or ``group`` makes it a member of a
+    consumer group. A member gets its own pending entries first (those that it did not acknowledge
+    before), then, with ``claim_idle_ms``, those that others have held for too long, then new ones.
+
+    Args:
+        url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]``, or a client
+            from :func:`redcol.connect`, whose own timeouts then hold.
+        stream: the stream's key.
+        schema: column names to dtypes. The frame then has exactly these columns (after ``_id`` and
+            ``_ts``), in this order; an entry without the field has null there, and other fields are
+            ignored. Polars dtypes and Python types (``str``, ``int``, …) are taken. Struct and List
+            columns are decoded from JSON text. Without a schema every field that is found becomes a
+            String column, in order of first appearance. If a field is twice in an entry, the last
+            one counts.
+        start_id: where to begin, inclusive (with ``block_ms``: after which to begin): an entry
+            id such as ``"1704067200000-0"``, its milliseconds alone as str or int, ``"-"`` for the
+            first entry, or a datetime or date (without a time zone: UTC; parts of a millisecond are
+            dropped; a date is its midnight).
+            A ``"("`` before an id excludes it. With ``block_ms`` also ``"$"``: only what is added
+            from now on. Not with ``group``, which remembers where it is.
+        end_id: where to end, inclusive, likewise; ``"+"`` for the last entry there is.
+        count: how many entries at the most; all if None.
+        block_ms: if there are no entries, wait for the first this long, in milliseconds; 0 for
+            ever. None does not wait.
+        group: read as a member of this consumer group.
+        consumer: the member's name in the group. Keep it over restarts: its pending entries are
+            found by it.
+        auto_ack: acknowledge the entries when the frame is complete, just before it is returned.
+        create_group: create the group (and the stream) if it is missing.
+        include_id: whether there is a column of entry ids (String).
+        id_column: its name. An entry's own field of the same name is not shown.
+        include_timestamp: whether there is a column of the ids' milliseconds (Int64).
+        timestamp_column: its name.
+        include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
+        sequence_column: its name.
+        on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        group_start_id: where a group that is created begins: ``"0"``, ``"$"`` or an id.
+        claim_idle_ms: take over entries that another consumer has held unacknowledged for this
+            long, in milliseconds.
+        connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
+        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+
+    Returns:
+        The entries. An empty or missing stream gives a frame without rows.
+
+    Raises:
+        InvalidArgumentError: an argument that cannot be right; nothing was sent.
+        SchemaError: a dtype that cannot be read from a stream; nothing was sent.
+        ValueConversionError: a value does not fit its column. It names stream, entry id, field,
+            dtype and value.
+        NoGroupError: the group is missing and ``create_group`` is False.
+        WrongTypeError: the key holds something that is no stream.
+        PermissionDeniedError: the user may not read it (``+xrange`` and ``%R~key`` are needed).
+        ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
+            ServerLoadingError, ServerError, ProtocolError: as their names say.
+
+    Example:
+        >>> import polars as pl
+        >>> import redcol
+        >>> df = redcol.read_stream(
+        ...     "redis://localhost", "events", schema={"action": pl.String, "value": pl.Int64}
+        ... )
+        >>> df.columns
+        ['_id', '_ts', 'action', 'value']
+        >>> df["value"].sum()
+        30
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    request = read_request(
+        stream,
+        schema=schema,
+        start_id=start_id,
+        end_id=end_id,
+        count=count,
+        block_ms=block_ms,
+        group=group,
+        consumer=consumer,
+        auto_ack=auto_ack,
+        create_group=create_group,
+        include_id=include_id,
+        id_column=id_column,
+        include_timestamp=include_timestamp,
+        timestamp_column=timestamp_column,
+        include_sequence=include_sequence,
+        sequence_column=sequence_column,
+        on_error=on_error,
+        group_start_id=group_start_id,
+        claim_idle_ms=claim_idle_ms,
+    )
+    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        return _read(handle, request, acknowledges=auto_ack)
+
+
+def _batches(iterator: _native.Handle) -> Iterator[Batch]:
+    """The batches of a read that ends. Ctrl-C is seen while it waits."""
+    while True:
+        capsules = _native.new_schema_capsule(), _native.new_array_capsule()
+        while (status := _native.iter_next(iterator, _WAIT_MS, *capsules)) == _native.TIMEOUT:
+            pass  # between two bytecodes Python runs signal handlers
+        if status == _native.END:
+            return
+        yield Batch(*capsules)
+
+
+def _read(
+    handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
+) -> DataFrame:
+    """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
+    import polars as pl
+
+    made = Frames(request)
+    iterator = _native.read_streams(
+        handle, request.streams, request.schema_capsule(), request.options
+    )
+    try:
+        frames = [made.make(batch) for batch in _batches(iterator)]
+        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+        if acknowledges:
+            _native.iter_ack(iterator, None, None)
+    except ValueConversionError as error:
+        made.name_dtype(error)
+        raise
+    finally:
+        iterator.free()
+    return frame

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import gc
+import itertools
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from redcol import _native
+from servers import REDIS_6, REDIS_7, VALKEY_9, Server
+
+_keys = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with Server(REDIS_7) as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=[REDIS_7, REDIS_6, VALKEY_9], ids=["r7", "r6", "v9"])
+def any_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with Server(request.param) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def db(server: Server) -> Iterator[redis.Redis]:
+    """redis-py, to write what redcol reads."""
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def key() -> str:
+    """A stream that nobody else uses."""
+    return f"stream-{next(_keys)}"
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fails a test after which more of the library's objects are alive than before."""
+    gc.collect()
+    before = _native.live_objects()
+    yield
+    gc.collect()
+    assert _native.live_objects() == before

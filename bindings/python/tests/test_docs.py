@@ -1,0 +1,70 @@
+"""What is written down runs: docstrings' examples, and the README files' Python blocks."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import redcol
+from servers import REDIS_7, Server
+
+READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
+MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
+
+
+def blocks() -> Iterator[object]:
+    for path in READMES:
+        found = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+        for number, text in enumerate(found):
+            yield pytest.param(text, id=f"{path.parent.name}-{number}")
+
+
+@pytest.fixture
+def localhost() -> Iterator[str]:
+    """A private server in place of redis://localhost, with the stream of the examples."""
+    with Server(REDIS_7) as server:
+        with server.client() as db:
+            for index, action in enumerate(("click", "view")):
+                fields = {"user_id": f"user_{index}", "action": action, "value": (index + 1) * 10}
+                db.xadd("events", fields, id=f"{1_704_067_200_000 + index}-0")
+            db.xgroup_create("events", "analytics", "0")
+            db.xreadgroup("analytics", "worker-1", {"events": ">"})
+        yield server.url
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(localhost: str, name: str) -> None:
+    module = importlib.import_module(name)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        if not test.examples or not test.name.startswith(name):
+            continue
+        for example in test.examples:
+            example.source = example.source.replace("redis://localhost", localhost)
+        result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+        assert result.failed == 0
+        assert result.attempted > 0
+
+
+def test_public_functions_have_examples_and_name_every_parameter() -> None:
+    for name in redcol.__all__:
+        documented = getattr(redcol, name)
+        assert documented.__doc__, name
+        if name in ("read_stream", "connect", "ack_entries"):
+            assert "Example:" in documented.__doc__
+            for parameter in documented.__annotations__:
+                if parameter != "return":
+                    assert f"\n    {parameter}: " in re.sub("    +", "    ", documented.__doc__)
+
+
+@pytest.mark.parametrize("text", list(blocks()))
+def test_readme_blocks(localhost: str, text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(compile(text.replace("redis://localhost", localhost), "README.md", "exec"), {})

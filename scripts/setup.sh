@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs what building and testing need and is missing: Debian packages, and a .venv for Python.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+requirements=bindings/python/requirements-dev.txt
+packages=(
+  libhiredis-dev libssl-dev libfast-float-dev # what the library is built from
+  libc6-dev gcc g++ binutils pkg-config
+  redis-server valgrind # what the tests run
+)
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+find_python() {
+  local name
+  for name in python3.13 python3.12 python3.11 python3; do
+    if "$name" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>&-; then
+      echo "$name"
+      return
+    fi
+  done
+}
+
+# RUNLEVEL=1: the redis-server that apt installs shall not start and listen on the public port.
+install_packages() {
+  say "installing $*"
+  local root=(env)
+  if [ "$(id -u)" -ne 0 ]; then root=(sudo env); fi
+  "${root[@]}" DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  "${root[@]}" DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+swift_version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p')
+if [ "$(printf '%s\n' 6.3 "${swift_version:-0}" | sort -V | head -n 1)" != 6.3 ]; then
+  say "found Swift ${swift_version:-nowhere}, but 6.3 is needed: https://www.swift.org/install"
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null || true)
+  if [ "$status" != "install ok installed" ]; then missing+=("$package"); fi
+done
+if [ ! -x .venv/bin/python ] && [ -z "$(find_python)" ]; then missing+=(python3 python3-venv); fi
+if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
+
+stamp=.venv/.requirements-$(sha256sum "$requirements" | cut -c 1-16)
+if [ -e "$stamp" ]; then exit 0; fi
+
+if ! .venv/bin/python -c '' 2>/dev/null; then
+  python=$(find_python)
+  if [ -z "$python" ]; then
+    say "Python 3.11 or later with its venv module is needed"
+    exit 1
+  fi
+  say "making .venv with $("$python" --version)"
+  "$python" -m venv --clear .venv
+fi
+say "installing the packages of $requirements into .venv"
+pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements")
+"${pip[@]}" || { say "once more" && "${pip[@]}"; }
+rm -f .venv/.requirements-*
+touch "$stamp"
