@@ -37,18 +37,18 @@
  *   Handles    are opaque. They are freed with redcol_free, in any order: an iterator keeps what it
  *              needs of its client, and batches and schemas depend on nothing. Using a handle after
  *              it was freed is undefined; using it after redcol_close gives REDCOL_ERROR_CLOSED.
- *   Ownership  is said in four words. "Owned by the caller": free it with the function that is named.
- *              "Borrowed": read during the call only, unless a longer time is named. "Moved": the
- *              struct is filled for the caller, who must call its release callback. "Copied": the
- *              caller's memory can go when the call returns.
+ *   Ownership  is said in four words. "Owned by the caller": free it with the function that is
+ *              named. "Borrowed": read during the call only, unless a longer time is named.
+ *              "Moved": the struct is filled for the caller, who must call its release callback.
+ *              "Copied": the caller's memory can go when the call returns.
  *   Outcome    is a redcol_status. 0 and positive values are outcomes that are no errors; negative
  *              values are errors. A call returns either what was asked for or an error, never both.
- *   Errors     `error_out` may be NULL. Otherwise it is written by every call: NULL unless the status
- *              is negative, and then an object that is owned by the caller (redcol_free).
+ *   Errors     `error_out` may be NULL. Otherwise it is written by every call: NULL unless the
+ *              status is negative, and then an object that is owned by the caller (redcol_free).
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
  *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
- *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it is
- *              any bytes, and a length of -1 means that it ends with a NUL byte.
+ *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it
+ *              is any bytes, and a length of -1 means that it ends with a NUL byte.
  *   Threads    A client can be used from any number of threads. An iterator serves one call at a
  *              time: a second one that comes while the first runs gets REDCOL_ERROR_BUSY.
  *              redcol_cancel may be called on both from any thread. Batches and schemas may be
@@ -121,17 +121,18 @@ const char *redcol_version(void);
 /*
  * Connect to a server and log in.
  *
- * url      redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=n]; copied.
- *          Parts are percent-decoded. IPv6 addresses stand in brackets. `?db=n` may stand in for `/db`,
- *          `?username=` and `?password=` for the part before the @. Default port 6379, default db 0.
+ * url      redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=n];
+ *          copied. Parts are percent-decoded. IPv6 addresses stand in brackets. `?db=n` may stand
+ *          in for `/db`, `?username=` and `?password=` for the part before the @. Default port
+ *          6379, default db 0.
  * options  NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
  *            "connect_timeout_ms"  connecting, logging in included; default "5000"
  *            "timeout_ms"          how long the server may stay silent while an answer is awaited;
  *                                  default "5000"
- * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL. REDCOL_TIMEOUT
- * means that a signal came: call again.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING, SERVER,
- * PROTOCOL, MEMORY, UNSUPPORTED (rediss:// in a build without TLS).
+ * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * REDCOL_TIMEOUT means that a signal came: call again.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
+ * SERVER, PROTOCOL, MEMORY, UNSUPPORTED (rediss:// in a build without TLS).
  * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
@@ -142,13 +143,14 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *
  * client          borrowed; the iterator may outlive it.
  * stream          the key, `stream_length` bytes or -1; copied.
- * schema          NULL, or a struct schema ("+s") whose children are the columns wanted; copied, its
- *                 release callback is not called. Given: the batches have exactly these columns, in
- *                 this order; an entry that lacks a field has null there; other fields are ignored.
- *                 NULL: every field that is found, as a string, in order of first appearance.
- *                 Types: b, c C s S i I l L, f g, vu u U (given back as vu), vz z Z (given back as
- *                 vz), d:p,s (128 bit), tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn: with any time zone,
- *                 tDs tDm tDu tDn, and integers with a dictionary of strings. Others: ERROR_SCHEMA.
+ * schema          NULL, or a struct schema ("+s") whose children are the columns wanted; copied,
+ *                 its release callback is not called. Given: the batches have exactly these
+ *                 columns, in this order; an entry that lacks a field has null there; other fields
+ *                 are ignored. NULL: every field that is found, as a string, in order of first
+ *                 appearance. Types: b, c C s S i I l L, f g, vu u U (given back as vu), vz z Z
+ *                 (given back as vz), d:p,s (128 bit), tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn:
+ *                 with any time zone, tDs tDm tDu tDn, and integers with a dictionary of strings.
+ *                 Others: ERROR_SCHEMA.
  * options         NULL, or an array of strings "key", "value", …, NULL; copied.
  *   "start_id"          "-" or an id: where to begin, inclusive; "(id" excludes it; default "-"
  *   "end_id"            "+" or an id: where to end, inclusive; "(id" excludes it; default "+", the
@@ -161,37 +163,42 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "include_id", "include_timestamp", "include_sequence"   "true" or "false": whether there is a
  *                       column for the whole id (string), for its milliseconds (int64) and for its
  *                       sequence number (uint64); default "true", "true", "false". They come first.
- *   "id_column", "timestamp_column", "sequence_column"      their names; default "_id", "_ts", "_seq"
+ *   "id_column", "timestamp_column", "sequence_column"
+ *                       their names; default "_id", "_ts", "_seq"
  *   "on_error"          "raise" or "null": what becomes of a value that does not fit its column;
  *                       default "raise"
  *   "columns_max"       how many columns may be discovered without a schema; default "10000"
  *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
  *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value
  *   "stream_column"     the name of a column for the stream's key; default: none
- *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the stream's
- *   last entry at the time of this call.
- *   "follow"            "true": read what is there and then what is added, without end (unless count
- *                       or end_id gives one); over lost connections too. Default "false"
- *   "block_ms"          without "follow": read what is there, or wait so long for the first entries;
- *                       "0" waits for ever. Default: a read of a range, or of what a group has
- *   Consumer groups. Entries are delivered to this consumer and pending until they are acknowledged.
- *   First come its own pending entries, then those it may claim, then new ones.
+ *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the
+ *   stream's last entry at the time of this call.
+ *   "follow"            "true": read what is there and then what is added, without end (unless
+ *                       count or end_id gives one); over lost connections too. Default "false"
+ *   "block_ms"          without "follow": read what is there, or wait so long for the first
+ *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
+ *                       has
+ *   Consumer groups. Entries are delivered to this consumer and pending until they are
+ *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
  *   "group", "consumer" their names; both or neither
- *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever it
- *                       vanishes; default "true"
+ *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever
+ *                       it vanishes; default "true"
  *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0"
  *   "auto_ack"          "true", with "follow": a batch is acknowledged when the next is asked for.
  *                       Without "follow", acknowledge with redcol_iter_ack. Default "false"
- *   "claim_idle_ms"     take over entries that another consumer has held for so long; default: never
- *   "max_deliveries", "dead_letter"  an entry that was delivered so often is not delivered again, but
- *                       copied to the stream of this name, with _id, _stream, _group, _consumer and
- *                       _deliveries, and acknowledged, both or neither. Default: delivered for ever
- * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL. REDCOL_TIMEOUT
- * means that a signal came: call again.
- * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. A range read does not block: nothing is sent
- * before the first redcol_iter_next. A read that follows, waits or has a group connects here, makes the
- * group and looks "$" up, so that nothing that is added afterwards is missed: it blocks for up to
- * connect_timeout_ms and timeout_ms, and has the errors of redcol_iter_next too. Any thread.
+ *   "claim_idle_ms"     take over entries that another consumer has held for so long; default:
+ *                       never
+ *   "max_deliveries"    how often an entry is delivered before it is put away; needs "dead_letter".
+ *                       Default: for ever
+ *   "dead_letter"       the stream to which it is then copied, with _id, _stream, _group, _consumer
+ *                       and _deliveries, and acknowledged, both or neither
+ * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * REDCOL_TIMEOUT means that a signal came: call again.
+ * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. A range read does not block: nothing is
+ * sent before the first redcol_iter_next. A read that follows, waits or has a group connects here,
+ * makes the group and looks "$" up, so that nothing that is added afterwards is missed: it blocks
+ * for up to connect_timeout_ms and timeout_ms, and has the errors of redcol_iter_next too. Any
+ * thread.
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -200,33 +207,34 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
 /*
  * Take the next batch.
  *
- * wait_ms     how long to wait for it: -1 as long as it takes (each exchange with the server is still
- *             bounded by timeout_ms), 0 not at all, else milliseconds.
+ * wait_ms     how long to wait for it: -1 as long as it takes (each exchange with the server is
+ *             still bounded by timeout_ms), 0 not at all, else milliseconds.
  * schema_out  NULL, or a struct that is written in every case.
  * batch_out   a struct that is written in every case.
- * REDCOL_OK       `*batch_out` is a struct array with one child per column, and `*schema_out` its schema:
- *                 both moved to the caller. Without a schema, a later batch may have more columns
- *                 than an earlier one, never fewer, and the earlier ones in the same places.
+ * REDCOL_OK       `*batch_out` is a struct array with one child per column, and `*schema_out` its
+ *                 schema: both moved to the caller. Without a schema, a later batch may have more
+ *                 columns than an earlier one, never fewer, and the earlier ones in the same
+ *                 places.
  * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
  * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
- * negative        an error: CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
- *                 SERVER, PROTOCOL, VALUE, SCHEMA, MEMORY, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. After CANCELLED and
- *                 BUSY the iterator goes on. After the others a range read gives the same error
- *                 again; one that follows tries again, and after VALUE goes on behind that entry,
- *                 which stays pending in a group.
+ * negative        an error: CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ *                 LOADING, SERVER, PROTOCOL, VALUE, SCHEMA, MEMORY, NO_GROUP, CANCELLED, CLOSED,
+ *                 BUSY, FORKED. After CANCELLED and BUSY the iterator goes on. After the others a
+ *                 range read gives the same error again; one that follows tries again, and after
+ *                 VALUE goes on behind that entry, which stays pending in a group.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
- * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The first
- * batch may be empty, so that there always is one that shows the columns; the others never are. A read
- * that follows gives no empty batch.
+ * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The
+ * first batch may be empty, so that there always is one that shows the columns; the others never
+ * are. A read that follows gives no empty batch.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
 
 /*
  * Start reading several streams at once, by following them or as a group's member: as
- * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends with a
- * NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids increase
- * within each stream.
+ * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends
+ * with a NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids
+ * increase within each stream.
  */
 redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
                                   const int64_t *stream_lengths, int64_t stream_count,
@@ -234,24 +242,24 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
                                   redcol_iter **iter_out, redcol_error **error_out);
 
 /*
- * Acknowledge entries that an iterator has handed over as a group's member, on a connection of its own, so
- * that it may be called while another thread waits in redcol_iter_next.
+ * Acknowledge entries that an iterator has handed over as a group's member, on a connection of its
+ * own, so that it may be called while another thread waits in redcol_iter_next.
  *
  * stream     the key, with its length or -1; NULL if the iterator has only one; borrowed.
  * entry_ids  entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1; borrowed.
  *            NULL: all that were handed over and not acknowledged, of all its streams.
- * acknowledged_out, the outcome, errors and blocking are those of redcol_ack; INVALID_ARGUMENT also if
- * the iterator reads without a group. Any thread.
+ * acknowledged_out, the outcome, errors and blocking are those of redcol_ack; INVALID_ARGUMENT also
+ * if the iterator reads without a group. Any thread.
  */
 redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
                               const char *entry_ids, int64_t entry_ids_length,
                               int64_t *acknowledged_out, redcol_error **error_out);
 
 /*
- * A file descriptor for an event loop: when redcol_iter_next with wait_ms 0 has given REDCOL_TIMEOUT, it
- * becomes readable (poll, epoll, kqueue) once the call is worth making again. Only wait on it; it stays
- * the same over reconnects. Borrowed until the iterator is closed or freed; -1 if `iter` is no iterator.
- * Any thread.
+ * A file descriptor for an event loop: when redcol_iter_next with wait_ms 0 has given
+ * REDCOL_TIMEOUT, it becomes readable (poll, epoll, kqueue) once the call is worth making again.
+ * Only wait on it; it stays the same over reconnects. Borrowed until the iterator is closed or
+ * freed; -1 if `iter` is no iterator. Any thread.
  */
 int redcol_iter_descriptor(const redcol_iter *iter);
 
@@ -269,22 +277,25 @@ int redcol_iter_descriptor(const redcol_iter *iter);
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 
 /*
- * Acknowledge entries of a consumer group (XACK), so that the server forgets that they were pending.
+ * Acknowledge entries of a consumer group (XACK), so that the server forgets that they were
+ * pending.
  *
  * stream, group   the key and the group's name, with their lengths or -1; borrowed.
  * entry_ids       entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1;
  *                 borrowed. Any number.
- * acknowledged_out  NULL, or written with the number of entries that were pending and are no longer.
+ * acknowledged_out  NULL, or written with the number of entries that were pending and are no
+ *                   longer.
  * REDCOL_OK       done. Entries that were not pending are no error and do not count.
  * REDCOL_TIMEOUT  a signal came; call again, which acknowledges what is left.
- * negative        INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION and the
- *                 other errors of redcol_iter_next. After a lost connection it is done again, since
- *                 acknowledging twice does no harm; the count is then a lower bound.
+ * negative        INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION and
+ *                 the other errors of redcol_iter_next. After a lost connection it is done again,
+ *                 since acknowledging twice does no harm; the count is then a lower bound.
  * Blocks for as long as the server takes. Any thread.
  */
 redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
                          const char *group, int64_t group_length, const char *entry_ids,
-                         int64_t entry_ids_length, int64_t *acknowledged_out, redcol_error **error_out);
+                         int64_t entry_ids_length, int64_t *acknowledged_out,
+                         redcol_error **error_out);
 
 /*
  * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with
@@ -295,9 +306,9 @@ redcol_status redcol_cancel(void *handle);
 
 /*
  * Close the connection of `handle` (a redcol_client or redcol_iter) now; later calls on it give
- * REDCOL_ERROR_CLOSED. Closing a client does not close its iterators. Doing it twice is no error. An
- * iterator that is inside a call on another thread is cancelled first, and gives REDCOL_ERROR_BUSY:
- * call again. INVALID_ARGUMENT if `handle` is neither; FORKED. Any thread.
+ * REDCOL_ERROR_CLOSED. Closing a client does not close its iterators. Doing it twice is no error.
+ * An iterator that is inside a call on another thread is cancelled first, and gives
+ * REDCOL_ERROR_BUSY: call again. INVALID_ARGUMENT if `handle` is neither; FORKED. Any thread.
  */
 redcol_status redcol_close(void *handle);
 
@@ -334,16 +345,16 @@ const char *redcol_error_detail(const redcol_error *error, const char *name);
 int64_t redcol_live_objects(void);
 
 /*
- * For bindings to Python: the Arrow PyCapsule interface needs destructors that are C functions and names
- * that live as long as the process.
+ * For bindings to Python: the Arrow PyCapsule interface needs destructors that are C functions and
+ * names that live as long as the process.
  *
  * redcol_capsule_setup          tell the library where CPython's PyCapsule_GetPointer is; once.
  * redcol_capsule_schema_name    "arrow_schema", static.
  * redcol_capsule_array_name     "arrow_array", static.
  * redcol_capsule_schema_new     memory for a struct ArrowSchema, zeroed; owned by the capsule.
  * redcol_capsule_array_new      memory for a struct ArrowArray, zeroed; owned by the capsule.
- * redcol_capsule_schema_free    a PyCapsule_Destructor: releases the struct unless it was moved out,
- * redcol_capsule_array_free     and frees its memory.
+ * redcol_capsule_schema_free    a PyCapsule_Destructor: releases the struct, unless it was moved
+ * redcol_capsule_array_free     out, and frees its memory.
  * The two _new functions give NULL when there is no memory. Any thread that holds the GIL.
  */
 void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));

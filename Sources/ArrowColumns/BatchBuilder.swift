@@ -18,7 +18,8 @@ public enum RefusedValue: Sendable {
 public struct BatchBuilder {
     public enum RowOutcome {
         case committed
-        /// The text of this column's value does not fit its type. Borrowed from the caller of `set`.
+        /// The text of this column's value does not fit its type. Borrowed from the caller of
+        /// `set`.
         case refused(column: Int, text: UnsafeBufferPointer<UInt8>)
         case noMemory
     }
@@ -99,8 +100,8 @@ public struct BatchBuilder {
         refusedCount = 0
     }
 
-    /// Sets the value of `column` in this row from its text, which must have 16 readable bytes after
-    /// its end. Set twice, the last value holds.
+    /// Sets the value of `column` in this row from its text, which must have 16 readable bytes
+    /// after its end. Set twice, the last value holds.
     @inline(__always)
     public mutating func set(_ column: Int, _ text: UnsafePointer<UInt8>, _ count: Int) {
         let builder = columns + column
@@ -204,9 +205,9 @@ public struct BatchBuilder {
 
     // MARK: Handing over
 
-    /// Moves the committed rows into `array` and describes them in `schema` (if not nil), and begins
-    /// an empty batch of the same columns. False when there is no memory: both are then released, and
-    /// the rows are lost.
+    /// Moves the committed rows into `array` and describes them in `schema` (if not nil), and
+    /// begins an empty batch of the same columns. False when there is no memory: both are then
+    /// released, and the rows are lost.
     public mutating func finish(
         array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
     ) -> Bool {

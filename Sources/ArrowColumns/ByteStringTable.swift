@@ -1,4 +1,5 @@
-// Byte strings numbered in order of arrival: the values of a dictionary column, the names of fields.
+// Byte strings numbered in order of arrival: the values of a dictionary column, the names of
+// fields.
 
 import CPlatform
 

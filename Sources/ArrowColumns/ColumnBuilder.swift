@@ -1,4 +1,5 @@
-// One column while it grows: text comes in, a value of the column's type is written at the current row.
+// One column while it grows: text comes in, a value of the column's type is written at the current
+// row.
 
 import CPlatform
 
@@ -224,13 +225,13 @@ struct ColumnBuilder {
         }
     }
 
-    /// How many different values the index type can number.
+    /// How many different values the index type can number; Polars keeps the largest for itself.
     private var largestIndex: Int {
         switch indexKind {
-        case .int8: return 1 << 7
-        case .uint8: return 1 << 8
-        case .int16: return 1 << 15
-        case .uint16: return 1 << 16
+        case .int8: return Int(Int8.max)
+        case .uint8: return Int(UInt8.max)
+        case .int16: return Int(Int16.max)
+        case .uint16: return Int(UInt16.max)
         default: return Int(Int32.max) - 1
         }
     }

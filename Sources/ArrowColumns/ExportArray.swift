@@ -1,5 +1,6 @@
-// Finished columns as arrays of the Arrow C Data Interface. Each array owns its buffers alone, so that a
-// consumer may move children out, release in any order and on any thread, and outlive everything else.
+// Finished columns as arrays of the Arrow C Data Interface. Each array owns its buffers alone, so
+// that a consumer may move children out, release in any order and on any thread, and outlive
+// everything else.
 // https://arrow.apache.org/docs/format/CDataInterface.html
 
 import CArrowData
@@ -58,7 +59,8 @@ private func export(
     return fill(dictionary, from: &values, rows: valueCount, isView: true)
 }
 
-/// Moves the buffers of `finished` into `out`; false, with the buffers freed, when there is no memory.
+/// Moves the buffers of `finished` into `out`; false, with the buffers freed, when there is no
+/// memory.
 private func fill(
     _ out: UnsafeMutablePointer<ArrowArray>, from finished: inout ColumnBuilder.Finished,
     rows: Int, isView: Bool

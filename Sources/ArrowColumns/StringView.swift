@@ -1,4 +1,5 @@
-// Arrow's 16-byte string views: up to 12 bytes stand in the view itself, longer text in a data buffer.
+// Arrow's 16-byte string views: up to 12 bytes stand in the view itself, longer text in a data
+// buffer.
 // https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
 
 import CPlatform

@@ -91,7 +91,8 @@ struct TextStore {
         }
         if length > 0 {
             // Address space that was reserved and never used goes back; the bytes do not move.
-            let kept = realloc(current, length + TextStore.slack) ?? UnsafeMutableRawPointer(current)
+            let kept =
+                realloc(current, length + TextStore.slack) ?? UnsafeMutableRawPointer(current)
             buffers[index] = UnsafeRawPointer(kept)
             sizes[index] = Int64(length)
         } else {

@@ -1,2 +1,2 @@
-/* What redcol uses of hiredis: the command encoder, and the reader for every reply but a stream's. */
+/* What redcol uses of hiredis: the command encoder, and the reader for replies without entries. */
 #include <hiredis/hiredis.h>

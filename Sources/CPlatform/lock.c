@@ -1,4 +1,5 @@
-/* A mutex behind a pointer: its address must not change, which Swift does not promise for a field. */
+/* A mutex behind a pointer: its address must not change, which Swift does not promise for a field.
+ * */
 #include "include/CPlatform.h"
 
 #include <pthread.h>

@@ -10,6 +10,8 @@ bool parse(const char *text, size_t length, Float *value_out) {
   // std::from_chars knows no leading plus; a Redis client may well write one.
   if (length > 1 && text[0] == '+' && text[1] != '-') ++text;
   fast_float::from_chars_result result = fast_float::from_chars(text, end, *value_out);
+  // "nan(anything)" is a number to C, but not to anyone who writes one into a stream.
+  if (length > 0 && end[-1] == ')') return false;
   // An exponent that is too large or too small gives infinity or zero, as Polars' own cast does.
   return result.ec == std::errc() && result.ptr == end;
 }

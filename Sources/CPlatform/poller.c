@@ -1,4 +1,5 @@
-/* One file descriptor that becomes readable when a read can go on: socket, cancel signal or alarm. */
+/* One file descriptor that becomes readable when a read can go on: socket, cancel signal or alarm.
+ * */
 #define _GNU_SOURCE
 #include "include/CPlatform.h"
 
@@ -29,7 +30,8 @@ void platform_poller_close(platform_poller *poller) {
   poller->alarm_fd = poller->cancel_fd = poller->epoll_fd = -1;
 }
 
-int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable, bool is_new) {
+int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable,
+                          bool is_new) {
   struct epoll_event event = {
       .events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u), .data = {.fd = socket_fd}};
   int operation = is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;

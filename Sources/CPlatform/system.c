@@ -57,7 +57,9 @@ ssize_t platform_send(int fd, const void *bytes, size_t length) {
   return send(fd, bytes, length, MSG_NOSIGNAL);
 }
 
-ssize_t platform_receive(int fd, void *bytes, size_t capacity) { return recv(fd, bytes, capacity, 0); }
+ssize_t platform_receive(int fd, void *bytes, size_t capacity) {
+  return recv(fd, bytes, capacity, 0);
+}
 
 void platform_error_text(int error, char *buffer, size_t capacity) {
   /* The GNU form of strerror_r may answer with a static text instead of the buffer. */

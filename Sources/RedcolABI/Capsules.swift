@@ -1,10 +1,12 @@
-// Arrow structs in Python capsules: destructors that are C functions, and names that outlive everything.
+// Arrow structs in Python capsules: destructors that are C functions, and names that outlive
+// everything.
 // https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
 
 import CPlatform
 import CRedcol
 
-/// CPython's PyCapsule_GetPointer, in this process if it is one; set once, by `redcol_capsule_setup`.
+/// CPython's PyCapsule_GetPointer, in this process if it is one; set once, by
+/// `redcol_capsule_setup`.
 nonisolated(unsafe) private var capsuleGetPointer:
     (
         @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?) ->

@@ -1,5 +1,5 @@
-// What stands behind the opaque pointers of the C interface: one class each, with a mark that tells them
-// apart, since C can pass any of them anywhere.
+// What stands behind the opaque pointers of the C interface: one class each, with a mark that tells
+// them apart, since C can pass any of them anywhere.
 
 import CPlatform
 import CRedcol
@@ -100,7 +100,8 @@ final class ClientHandle: Handle {
 /// redcol_iter
 final class IterHandle: Handle {
     let reader: StreamReader
-    /// Kept for acknowledging, which needs a connection of its own; freed with the last of its holders.
+    /// Kept for acknowledging, which needs a connection of its own; freed with the last of its
+    /// holders.
     let client: ClientHandle
     var pool: ConnectionPool { client.pool }
     private let lock: OpaquePointer
@@ -138,7 +139,8 @@ final class IterHandle: Handle {
         return membership
     }
 
-    /// Closes the reader; cancels the call that another thread is inside, and is then to be called again.
+    /// Closes the reader; cancels the call that another thread is inside, and is then to be called
+    /// again.
     func close() throws(RedisError) {
         do throws(RedisError) {
             try exclusively { reader in reader.close() }
@@ -178,6 +180,7 @@ final class ErrorHandle: Handle {
     }
 
     private static func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
-        text.utf8CString.withUnsafeBufferPointer { bytes in bytes.baseAddress.flatMap { strdup($0) } }
+        text.utf8CString.withUnsafeBufferPointer { bytes in bytes.baseAddress.flatMap { strdup($0) }
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 import CPlatform
 
-/// The result of a name look-up. Asking the system may block for as long as it takes to resolve a name.
+/// The result of a name look-up. Asking the system may block for as long as it takes to resolve a
+/// name.
 struct AddressList: ~Copyable {
     private let first: UnsafeMutablePointer<addrinfo>?
     private var next: UnsafeMutablePointer<addrinfo>?

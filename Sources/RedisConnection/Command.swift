@@ -31,8 +31,8 @@ public struct Command: Sendable {
         lengths.append(text.utf8.count)
     }
 
-    /// Adds two numbers with a hyphen between them, as entry ids are written. Acknowledging adds one of
-    /// these for each entry, so no String is made.
+    /// Adds two numbers with a hyphen between them, as entry ids are written. Acknowledging adds
+    /// one of these for each entry, so no String is made.
     public mutating func add(_ first: UInt64, hyphen second: UInt64) {
         let before = bytes.count
         appendDigits(first)

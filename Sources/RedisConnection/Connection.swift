@@ -1,5 +1,6 @@
-// One connection to a server: made, logged in, written to and read from without ever blocking, so that the
-// same code serves callers who wait here and callers who wait in an event loop of their own.
+// One connection to a server: made, logged in, written to and read from without ever blocking, so
+// that the same code serves callers who wait here and callers who wait in an event loop of their
+// own.
 
 import CPlatform
 
@@ -55,8 +56,8 @@ public final class Connection {
     private var isForked: Bool { getpid() != processID }
     private let processID = getpid()
 
-    /// A file descriptor that becomes readable when the connection can go on. It stays the same over
-    /// reconnects. Borrowed.
+    /// A file descriptor that becomes readable when the connection can go on. It stays the same
+    /// over reconnects. Borrowed.
     public var pollDescriptor: Int32 { poller.epoll_fd }
 
     /// Ends the wait that another thread is in, or else the next one. Safe in any thread.
@@ -161,8 +162,8 @@ public final class Connection {
             auth.add(password)
             login.append(auth)
         }
-        // Needs no right of its own, and tells at once when a password is missing. Always version 2 of
-        // the protocol: the reader of the small replies knows no other.
+        // Needs no right of its own, and tells at once when a password is missing. Always version 2
+        // of the protocol: the reader of the small replies knows no other.
         login.append(Command("HELLO", "2"))
         if endpoint.database != 0 {
             login.append(Command("SELECT", String(endpoint.database)))
@@ -176,7 +177,8 @@ public final class Connection {
             guard let reply = try nextReply() else { return }
             login.removeFirst()
             guard case .error(let text) = reply else { continue }
-            // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is needed.
+            // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is
+            // needed.
             if command.name == "HELLO", text.starts(with: Array("ERR".utf8)) { continue }
             if command.name == "AUTH", text.starts(with: Array("ERR".utf8)) {
                 throw RedisError(
@@ -202,8 +204,8 @@ public final class Connection {
         }
     }
 
-    /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how long
-    /// the server was asked to wait before it answers.
+    /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how
+    /// long the server was asked to wait before it answers.
     public func flush(extraMs: Int64 = 0) throws(RedisError) {
         if phase == .ready { deadline = platform_monotonic_ms() + timeouts.silenceMs + extraMs }
         try sendMore()
@@ -258,14 +260,16 @@ public final class Connection {
     /// Marks the first `count` bytes of `incoming` as used.
     public func consume(_ count: Int) { incoming.consume(count) }
 
-    /// The next whole reply; nil when it has not come in full. Not for the replies that hold entries.
+    /// The next whole reply; nil when it has not come in full. Not for the replies that hold
+    /// entries.
     public func nextReply() throws(RedisError) -> Reply? {
         while true {
             switch scanReply(incoming.waiting) {
             case .complete(let count):
                 let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
                 guard let reply = parseReply(bytes) else {
-                    throw RedisError(.protocolViolation, "an unreadable reply from \(endpoint.shown)")
+                    throw RedisError(
+                        .protocolViolation, "an unreadable reply from \(endpoint.shown)")
                 }
                 consume(count)
                 return reply
@@ -298,8 +302,8 @@ public final class Connection {
     /// When `advance` or the reader should be called again even if nothing comes; nil for never.
     public var nextDeadline: Int64? { deadline }
 
-    /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic clock;
-    /// nil for ever). A server that is silent for too long is an error, and so is a cancel.
+    /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic
+    /// clock; nil for ever). A server that is silent for too long is an error, and so is a cancel.
     public func wait(until: Int64?) throws(RedisError) -> Wake {
         let now = platform_monotonic_ms()
         try checkDeadline(now)
@@ -310,7 +314,7 @@ public final class Connection {
         switch platform_poller_wait(&poller, Int32(timeout)) {
         case Int32(PLATFORM_POLL_SOCKET): return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
-            throw RedisError(.cancelled, "cancelled; the read can go on")
+            throw RedisError(.cancelled, "cancelled by redcol_cancel")
         case Int32(PLATFORM_POLL_INTERRUPTED): return .interrupted
         case Int32(PLATFORM_POLL_FAILED):
             throw RedisError(.connection, "waiting for \(endpoint.shown) failed")
@@ -359,15 +363,16 @@ public final class Connection {
 
     private func closeSocketOnly() {
         guard fd >= 0 else { return }
-        // A child shares the poller with its parent, which goes on watching: close no more than our copy.
+        // A child shares the poller with its parent, which goes on watching: close no more than our
+        // copy.
         if !isForked { platform_poller_unwatch(&poller, fd) }
         close(fd)
         fd = -1
         watchesWrites = false
     }
 
-    /// Whether the server has closed or disturbed a connection that should be silent: then it must not
-    /// be used again.
+    /// Whether the server has closed or disturbed a connection that should be silent: then it must
+    /// not be used again.
     public func isStale() -> Bool {
         guard phase == .ready, incoming.count == 0, outgoing.isEmpty else { return true }
         do {

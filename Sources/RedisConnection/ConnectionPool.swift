@@ -1,5 +1,5 @@
-// The connections of one client: an idle one is used again, and each reader has one for itself, since a
-// reply must never be taken for another reader's.
+// The connections of one client: an idle one is used again, and each reader has one for itself,
+// since a reply must never be taken for another reader's.
 
 import CPlatform
 
@@ -26,7 +26,8 @@ public final class ConnectionPool: @unchecked Sendable {
 
     deinit { platform_lock_free(lock) }
 
-    /// Whether this process is a fork of the one that made the pool: its sockets are not ours to use.
+    /// Whether this process is a fork of the one that made the pool: its sockets are not ours to
+    /// use.
     public var isForked: Bool { getpid() != processID }
 
     /// A connection for one user alone: an idle one that still works, else a new one that is not
@@ -45,8 +46,8 @@ public final class ConnectionPool: @unchecked Sendable {
         return idle.popLast()
     }
 
-    /// Takes a connection back. Only one on which nothing is awaited may be used again; another one is
-    /// closed.
+    /// Takes a connection back. Only one on which nothing is awaited may be used again; another one
+    /// is closed.
     public func giveBack(_ connection: Connection, isIdle: Bool) {
         connection.takeCancel()
         // In a child the lock may be held by a thread that does not exist there.

@@ -16,7 +16,8 @@ public struct Endpoint: Sendable {
     public var shown: String {
         switch address {
         case .tcp(let host, let port):
-            return host.utf8.contains(0x3A) ? "redis://[\(host)]:\(port)" : "redis://\(host):\(port)"
+            return host.utf8.contains(0x3A)
+                ? "redis://[\(host)]:\(port)" : "redis://\(host):\(port)"
         case .unix(let path): return "unix://\(path)"
         }
     }
@@ -28,7 +29,8 @@ public struct Endpoint: Sendable {
         var index = 0
         while index < text.count {
             let rest = text.count - index
-            if rest >= password.count, text[index..<(index + password.count)].elementsEqual(password)
+            if rest >= password.count,
+                text[index..<(index + password.count)].elementsEqual(password)
             {
                 clean.append(contentsOf: Array("***".utf8))
                 index += password.count
@@ -115,7 +117,8 @@ extension Endpoint {
         RedisError(
             .invalidArgument,
             "the URL cannot be used: \(reason). "
-                + "Examples: redis://localhost:6379/0, redis://user:password@host, unix:///path?db=0")
+                + "Examples: redis://localhost:6379/0, redis://user:password@host, unix:///path"
+        )
     }
 
     private static func number(_ digits: [UInt8]?, most: Int, of what: String) throws(RedisError)
@@ -164,14 +167,19 @@ extension Endpoint {
     private struct Query {
         var pairs: [(key: [UInt8], value: [UInt8])] = []
         var firstKey: [UInt8]? { pairs.first?.key }
-        /// An @ after the question mark: perhaps the mark stands in a password, and is no beginning.
+        /// An @ after the question mark: perhaps the mark stands in a password, and is no
+        /// beginning.
         var mayHoldPassword = false
 
         mutating func removeValue(_ key: String) -> [UInt8]? {
             var found: [UInt8]?
             var kept: [(key: [UInt8], value: [UInt8])] = []
             for pair in pairs {
-                if pair.key.elementsEqual(key.utf8) { found = pair.value } else { kept.append(pair) }
+                if pair.key.elementsEqual(key.utf8) {
+                    found = pair.value
+                } else {
+                    kept.append(pair)
+                }
             }
             pairs = kept
             return found

@@ -1,5 +1,5 @@
-// What a server may claim before it is taken for broken or hostile. Nothing is ever reserved because of
-// a length that has only been claimed; these limits bound what is read and kept.
+// What a server may claim before it is taken for broken or hostile. Nothing is ever reserved
+// because of a length that has only been claimed; these limits bound what is read and kept.
 
 /// Limits on replies. The sizes are those of Redis itself where it has one.
 public enum ProtocolLimits {

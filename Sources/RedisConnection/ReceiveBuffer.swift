@@ -2,8 +2,8 @@
 
 import CPlatform
 
-/// One block of memory: used bytes, waiting bytes, free room, and zeroed slack after the waiting bytes,
-/// so that a parser can load 16 bytes at a time without reading past the end.
+/// One block of memory: used bytes, waiting bytes, free room, and zeroed slack after the waiting
+/// bytes, so that a parser can load 16 bytes at a time without reading past the end.
 public struct ReceiveBuffer: ~Copyable {
     /// Zeroed bytes after the last byte received.
     public static let slack = 64
@@ -62,8 +62,8 @@ public struct ReceiveBuffer: ~Copyable {
             begin = 0
         }
         if end * 2 > capacity {
-            // Doubling only when it is half full of bytes that have arrived: what is reserved follows
-            // what was received, never what was claimed.
+            // Doubling only when it is half full of bytes that have arrived: what is reserved
+            // follows what was received, never what was claimed.
             guard let grown = realloc(start, capacity * 2 + ReceiveBuffer.slack) else { return nil }
             memory = grown.assumingMemoryBound(to: UInt8.self)
             capacity *= 2

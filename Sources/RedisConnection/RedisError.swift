@@ -2,8 +2,8 @@
 
 /// An error with its cause, the words for a person and the details for a program.
 public struct RedisError: Error, Sendable {
-    /// Causes are the C interface's error statuses, one to one, but for `interrupted`: a signal came
-    /// while a call waited that has nothing to go on with, and is to be made again.
+    /// Causes are the C interface's error statuses, one to one, but for `interrupted`: a signal
+    /// came while a call waited that has nothing to go on with, and is to be made again.
     public enum Cause: Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
@@ -88,7 +88,7 @@ extension RedisError {
         case "MOVED", "ASK":
             return (
                 .unsupported,
-                "; this is a cluster, which is not supported: connect to the node that holds the key"
+                "; clusters are not supported: connect to the node that holds the key"
             )
         default:
             if text.hasPrefix("ERR AUTH") || text.hasPrefix("ERR invalid password") {
@@ -99,8 +99,8 @@ extension RedisError {
     }
 }
 
-/// `bytes` as text that is safe to print: everything but printable ASCII becomes \xNN, a backslash is
-/// doubled, and what goes past `limit` bytes becomes an ellipsis.
+/// `bytes` as text that is safe to print: everything but printable ASCII becomes \xNN, a backslash
+/// is doubled, and what goes past `limit` bytes becomes an ellipsis.
 public func escaped(_ bytes: [UInt8], limit: Int) -> String {
     bytes.withUnsafeBufferPointer { escaped($0, limit: limit) }
 }

@@ -1,5 +1,6 @@
-// Replies that are read whole: everything but stream entries. hiredis parses them, after a scan of ours has
-// found that the reply is complete and within the limits, since hiredis reserves what a peer only claims.
+// Replies that are read whole: everything but stream entries. hiredis parses them, after a scan of
+// ours has found that the reply is complete and within the limits, since hiredis reserves what a
+// peer only claims.
 
 import CHiredis
 import CPlatform

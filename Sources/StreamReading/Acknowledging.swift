@@ -1,5 +1,5 @@
-// Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of them
-// under way at once.
+// Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of
+// them under way at once.
 
 import CPlatform
 import RedisConnection
@@ -28,8 +28,8 @@ public struct Acknowledgement {
             guard let id = EntryID(word, sequenceIfMissing: nil) else {
                 throw RedisError(
                     .invalidArgument,
-                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is no entry id; ids look like "
-                        + "1704067200000-0. Nothing was acknowledged")
+                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is no entry id; ids look "
+                        + "like 1704067200000-0. Nothing was acknowledged")
             }
             ids.append(id)
         }
@@ -113,8 +113,8 @@ public struct Acknowledgement {
 
     private var hasAskedForGroup = false
 
-    /// Redis answers 0 for a group that does not exist, as it does for entries that are not pending;
-    /// XPENDING tells them apart.
+    /// Redis answers 0 for a group that does not exist, as it does for entries that are not
+    /// pending; XPENDING tells them apart.
     private mutating func checkGroup(_ connection: Connection) throws(RedisError) -> Bool {
         if !hasAskedForGroup {
             var command = Command("XPENDING")

@@ -89,14 +89,15 @@ public enum RangeBound {
     ) throws(RedisError) -> (EntryID, Bool) {
         let isExclusive = text.utf8.first == 0x28
         let digits = text.utf8.dropFirst(isExclusive ? 1 : 0)
-        // Redis completes the milliseconds of an excluded bound in the same way as of an included one.
+        // Redis completes the milliseconds of an excluded bound in the same way as of an included
+        // one.
         guard let id = EntryID(digits, sequenceIfMissing: sequenceIfMissing) else {
             let shown = escaped(Array(text.utf8), limit: 80)
             let hint =
                 text == "$"
-                ? "\"$\" means new entries only, which a range does not have; give block_ms to wait "
-                    + "for them"
-                : "give \"-\", \"+\", milliseconds, milliseconds-sequence, or one of these after \"(\""
+                ? "\"$\" means new entries only, which a range does not have; give block_ms to "
+                    + "wait for them"
+                : "give \"-\", \"+\", milliseconds, milliseconds-sequence, or one after \"(\""
             throw RedisError(
                 .invalidArgument, "\(name) is \"\(shown)\", which is no entry id: \(hint)")
         }

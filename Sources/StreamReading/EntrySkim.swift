@@ -1,5 +1,5 @@
-// Whether a large entry has arrived in full: it is counted through once, from where the last look stopped,
-// so that an entry which comes in many pieces is not parsed again for each of them.
+// Whether a large entry has arrived in full: it is counted through once, from where the last look
+// stopped, so that an entry which comes in many pieces is not parsed again for each of them.
 
 import RedisConnection
 

@@ -3,8 +3,8 @@
 import ArrowColumns
 import CPlatform
 
-/// Fields by name and, for speed, by position: entries of a stream mostly have the same fields in the same
-/// order, so the header `$7\r\nuser_id\r\n` expected at a position is compared in one go.
+/// Fields by name and, for speed, by position: entries of a stream mostly have the same fields in
+/// the same order, so the header `$7\r\nuser_id\r\n` expected at a position is compared in one go.
 struct FieldTable {
     /// The column of a field that nobody asked for.
     static let ignored = -1
@@ -39,12 +39,14 @@ struct FieldTable {
         headers.deallocate()
     }
 
-    /// Says where the field `name` goes; a name that is there already keeps its place. False when there
-    /// is no memory.
+    /// Says where the field `name` goes; a name that is there already keeps its place. False when
+    /// there is no memory.
     mutating func add(_ name: [UInt8], column: Int) -> Bool {
         name.withUnsafeBufferPointer { bytes in
             var nothing: UInt8 = 0
-            return withUnsafePointer(to: &nothing) { add(bytes.baseAddress ?? $0, bytes.count, column) }
+            return withUnsafePointer(to: &nothing) {
+                add(bytes.baseAddress ?? $0, bytes.count, column)
+            }
         }
     }
 
@@ -60,8 +62,8 @@ struct FieldTable {
         return columns[number]
     }
 
-    /// The length of the header at `text` if it is the one that was at `position` before, else 0, and
-    /// its column. `text` must have 32 readable bytes.
+    /// The length of the header at `text` if it is the one that was at `position` before, else 0,
+    /// and its column. `text` must have 32 readable bytes.
     @inline(__always)
     func match(_ position: Int, _ text: UnsafePointer<UInt8>) -> (length: Int, column: Int) {
         guard position < FieldTable.positions else { return (0, FieldTable.unknown) }
@@ -86,7 +88,9 @@ struct FieldTable {
         var header = Header()
         header.length = count
         header.column = column
-        withUnsafeMutableBytes(of: &header.words) { $0.copyMemory(from: .init(start: text, count: count)) }
+        withUnsafeMutableBytes(of: &header.words) {
+            $0.copyMemory(from: .init(start: text, count: count))
+        }
         withUnsafeMutableBytes(of: &header.masks) { masks in
             for index in 0..<count { masks[index] = 0xFF }
         }

@@ -131,7 +131,8 @@ struct PendingEntry {
 }
 
 extension Reply {
-    /// The entry in the answer to XRANGE or XREVRANGE with one entry: its id, and its fields and values.
+    /// The entry in the answer to XRANGE or XREVRANGE with one entry: its id, and its fields and
+    /// values.
     var firstEntry: (id: EntryID, fields: [[UInt8]])? {
         guard case .array(let entries) = self, case .array(let entry)? = entries.first,
             entry.count == 2, case .bulk(let text) = entry[0], case .array(let parts) = entry[1],

@@ -1,10 +1,10 @@
-// What a member of a consumer group asks for next, and why: its own pending entries, entries that others
-// have held for too long, new ones. Pure: it knows no socket, and time is given to it.
+// What a member of a consumer group asks for next, and why: its own pending entries, entries that
+// others have held for too long, new ones. Pure: it knows no socket, and time is given to it.
 
 /// The state of a group read over all its streams.
 struct GroupPlan {
-    /// How long the server is asked to wait for new entries. A connection that is dead, but not closed, can
-    /// take entries for no longer than this after the next one was made.
+    /// How long the server is asked to wait for new entries. A connection that is dead, but not
+    /// closed, can take entries for no longer than this after the next one was made.
     static let sliceMs: Int64 = 1_000
     /// When the pending list is looked at again after a reconnect: a slice later, and a little.
     static let secondLookMs: Int64 = sliceMs + 250
@@ -16,8 +16,8 @@ struct GroupPlan {
         case lastID(stream: Int)
         /// XGROUP CREATE … MKSTREAM.
         case create(stream: Int, at: EntryID)
-        /// XPENDING with counts: which entries were delivered too often. `isOwn`: of this consumer; else
-        /// those that are idle, of any.
+        /// XPENDING with counts: which entries were delivered too often. `isOwn`: of this consumer;
+        /// else those that are idle, of any.
         case deliveries(stream: Int, after: EntryID, isOwn: Bool)
         /// XREADGROUP with an id: this consumer's pending entries after it.
         case own(stream: Int, after: EntryID)
@@ -175,7 +175,8 @@ struct GroupPlan {
     }
 
     /// A page of XPENDING. `stray`: the first entry that nobody has in hand.
-    mutating func looked(_ index: Int, _ now: Int64, isFull: Bool, last: EntryID?, stray: EntryID?) {
+    mutating func looked(_ index: Int, _ now: Int64, isFull: Bool, last: EntryID?, stray: EntryID?)
+    {
         if let stray { readOwn(index, after: stray.previous ?? .smallest) }
         if isFull, let last {
             streams[index].lookCursor = last
@@ -185,8 +186,8 @@ struct GroupPlan {
         }
     }
 
-    /// A page of XAUTOCLAIM. `hasNameless`: entries of which the server did not tell the id are now in
-    /// the own pending list.
+    /// A page of XAUTOCLAIM. `hasNameless`: entries of which the server did not tell the id are now
+    /// in the own pending list.
     mutating func claimed(_ index: Int, _ now: Int64, cursor: EntryID, hasNameless: Bool) {
         streams[index].claimCursor = cursor
         streams[index].hasCountedIdle = false
@@ -202,10 +203,11 @@ struct GroupPlan {
                 creates ? .lost : .missing(retryAt: now + GroupPlan.missingRetryMs)
             streams[index].claimCursor = .smallest
         }
-        return creates || streams.contains { stream in
-            if case .missing = stream.phase { return false }
-            return true
-        }
+        return creates
+            || streams.contains { stream in
+                if case .missing = stream.phase { return false }
+                return true
+            }
     }
 
     /// The group is to be made at `id`.

@@ -1,5 +1,5 @@
-// Reads as a member of a consumer group. What was delivered to it is either acknowledged after the caller
-// has had it, or comes back.
+// Reads as a member of a consumer group. What was delivered to it is either acknowledged after the
+// caller has had it, or comes back.
 
 import ArrowColumns
 import CPlatform
@@ -170,9 +170,10 @@ final class GroupReader: StreamReader {
     private var isBatchReady: Bool {
         let rows = parser.pointee.batch.rowCount
         if rows > 0, rows >= rowsMax { return true }
-        return options.follows && rows > 0 && !awaited.contains { awaited in
-            if case .answer = awaited { return true } else { return false }
-        }
+        return options.follows && rows > 0
+            && !awaited.contains { awaited in
+                if case .answer = awaited { return true } else { return false }
+            }
     }
 
     // MARK: Asking
@@ -229,7 +230,8 @@ final class GroupReader: StreamReader {
 
     private func send(_ request: GroupPlan.Request) throws(RedisError) -> Int {
         var asked = max(
-            1, min(options.follows ? min(options.batchRows, 1_000_000) : GroupReader.pageRows, wanted))
+            1,
+            min(options.follows ? min(options.batchRows, 1_000_000) : GroupReader.pageRows, wanted))
         switch request {
         case .lastID(let stream): try connection.enqueue(member.lastID(stream))
         case .create(let stream, let id): try connection.enqueue(member.create(stream, at: id))
@@ -397,7 +399,8 @@ final class GroupReader: StreamReader {
         let now = platform_monotonic_ms()
         switch request {
         case .lastID(let stream):
-            // Where all is known to have been handled; or the beginning, if the stream was begun anew.
+            // Where all is known to have been handled; or the beginning, if the stream was begun
+            // anew.
             var position = handled[stream]
             if let oldest = held.oldest(stream: stream) {
                 position = min(position, oldest.previous ?? .smallest)
@@ -432,7 +435,9 @@ final class GroupReader: StreamReader {
         _ reply: Reply, _ stream: Int, after: EntryID, asked: Int, _ now: Int64
     ) throws(RedisError) {
         if case .error(let text) = reply { return try takeError(error(text, "XPENDING")) }
-        guard case .array(let lines) = reply else { throw connection.violation("a strange XPENDING") }
+        guard case .array(let lines) = reply else {
+            throw connection.violation("a strange XPENDING")
+        }
         let inHand = everythingInHand()
         var pendingRows: Set<RowID> = []
         var last: EntryID?
@@ -448,7 +453,8 @@ final class GroupReader: StreamReader {
         }
         let isFull = lines.count >= asked
         // What the server no longer counts as pending was acknowledged by someone else.
-        held.keepOnly(pendingRows, stream: stream, from: after, upTo: isFull ? last ?? after : .largest)
+        held.keepOnly(
+            pendingRows, stream: stream, from: after, upTo: isFull ? last ?? after : .largest)
         plan.looked(stream, now, isFull: isFull, last: last, stray: stray)
     }
 

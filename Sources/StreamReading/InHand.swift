@@ -1,5 +1,5 @@
-// The entries that this consumer has and the server still counts as pending: they must not be delivered
-// again, and are acknowledged when the caller is done with them.
+// The entries that this consumer has and the server still counts as pending: they must not be
+// delivered again, and are acknowledged when the caller is done with them.
 
 import CPlatform
 import RedisConnection
@@ -57,7 +57,9 @@ final class InHand: @unchecked Sendable {
             guard queueSent < queue.count else { return [] }
             let stream = queue[queueSent].stream
             var end = queueSent
-            while end < queue.count, end - queueSent < most, queue[end].stream == stream { end += 1 }
+            while end < queue.count, end - queueSent < most, queue[end].stream == stream {
+                end += 1
+            }
             let rows = Array(queue[queueSent..<end])
             queueSent = end
             return rows
@@ -106,8 +108,8 @@ final class InHand: @unchecked Sendable {
         }
     }
 
-    /// Forgets what the server no longer counts as pending: `pending` are all entries of the stream up
-    /// to `last` that are.
+    /// Forgets what the server no longer counts as pending: `pending` are all entries of the stream
+    /// up to `last` that are.
     func keepOnly(_ pending: Set<RowID>, stream: Int, from first: EntryID, upTo last: EntryID) {
         locked {
             let number = Int32(truncatingIfNeeded: stream)

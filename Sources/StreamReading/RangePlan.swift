@@ -1,5 +1,5 @@
-// What to ask next when a range of ids is read: pages, each beginning after the last entry of the one
-// before. Pure: it knows no socket.
+// What to ask next when a range of ids is read: pages, each beginning after the last entry of the
+// one before. Pure: it knows no socket.
 
 /// The state of a range read. `nextPage()` says what to ask, the other functions what came of it.
 struct RangePlan {
@@ -15,7 +15,8 @@ struct RangePlan {
     /// A page that shows how large the entries are, before larger pages are asked for.
     static let firstPageRows = 256
     static let pageRowsMost = 10_000
-    /// About what a page should have: the server builds the whole of it in memory before it sends any.
+    /// About what a page should have: the server builds the whole of it in memory before it sends
+    /// any.
     static let pageBytes = 4 * 1024 * 1024
 
     private var next: EntryID?

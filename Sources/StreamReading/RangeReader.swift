@@ -118,9 +118,11 @@ final class RangeReader: StreamReader {
         return outcome
     }
 
-    /// Reads the answer to the question for the stream's last id; false when it has not come in full.
+    /// Reads the answer to the question for the stream's last id; false when it has not come in
+    /// full.
     private func parseEnd() throws(RedisError) -> Bool {
-        let (used, outcome) = endParser.parser.pointee.parse(connection.incoming.waiting, rowsMax: .max)
+        let (used, outcome) = endParser.parser.pointee.parse(
+            connection.incoming.waiting, rowsMax: .max)
         connection.consume(used)
         switch outcome {
         case .needsMore, .batchFull: return false

@@ -30,8 +30,8 @@ struct ReadColumns {
             if reserved.contains(where: { $0.name == column.name }) {
                 throw RedisError(
                     .schema,
-                    "the schema has a column \"\(escaped(column.name, limit: 80))\", which is already "
-                        + "the name of a column for the entry's id; rename that one (id_column, "
+                    "the schema has a column \"\(escaped(column.name, limit: 80))\", which is "
+                        + "already the name of a column for the entry's id; rename that one (id_column, "
                         + "timestamp_column, …) or leave it out (include_…)")
             }
             columns.append(column)
@@ -55,7 +55,8 @@ struct ReadColumns {
         if columns.contains(where: { $0.name == bytes }) {
             throw RedisError(
                 .invalidArgument,
-                "\(option) is \"\(escaped(bytes, limit: 80))\", which another column is named already")
+                "\(option) is \"\(escaped(bytes, limit: 80))\", as is another column"
+            )
         }
         columns.append(RequestedColumn(name: bytes, type: type))
         return columns.count - 1

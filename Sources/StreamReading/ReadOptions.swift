@@ -49,8 +49,8 @@ public struct ReadOptions {
                 .invalidArgument,
                 group.isEmpty
                     ? "a consumer without a group: give group too"
-                    : "a group without a consumer: give consumer, a name that this reader keeps over "
-                        + "restarts, so that it finds its pending entries again")
+                    : "a group without a consumer: give consumer, a name that this reader keeps "
+                        + "over restarts, so that it finds its pending entries again")
         }
         if group.isEmpty, autoAck {
             throw RedisError(.invalidArgument, "auto_ack acknowledges in a group: give group too")
@@ -58,8 +58,8 @@ public struct ReadOptions {
         if (deliveriesMax == nil) != deadLetter.isEmpty {
             throw RedisError(
                 .invalidArgument,
-                "max_deliveries and dead_letter go together: an entry that was delivered too often is "
-                    + "kept in that stream")
+                "max_deliveries and dead_letter go together: an entry that was delivered too often "
+                    + "is kept in that stream")
         }
         if !group.isEmpty, startID != "-" || endID != "+" {
             throw RedisError(

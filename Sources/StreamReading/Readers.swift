@@ -34,7 +34,8 @@ extension StreamReader {
         return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
     }
 
-    /// These entries of `stream` are no longer in hand; `acknowledged` of them were pending. Any thread.
+    /// These entries of `stream` are no longer in hand; `acknowledged` of them were pending. Any
+    /// thread.
     public func released(stream: [UInt8], ids: [EntryID], acknowledged: Int64) {
         guard let inHand, let index = streams.firstIndex(of: stream) else { return }
         inHand.release(ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) })

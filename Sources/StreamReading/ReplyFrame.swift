@@ -1,5 +1,5 @@
-// What stands around the entries of a reply: which streams they belong to, how many there are, and what
-// follows them.
+// What stands around the entries of a reply: which streams they belong to, how many there are, and
+// what follows them.
 
 import RedisConnection
 
@@ -13,8 +13,8 @@ enum ReplyShape {
     case claimed(stream: Int)
 }
 
-/// How far a reply has been read, apart from its entries. It never goes back: each piece is taken when it
-/// is complete.
+/// How far a reply has been read, apart from its entries. It never goes back: each piece is taken
+/// when it is complete.
 struct ReplyFrame {
     enum Outcome {
         /// The next thing is an entry.
@@ -50,8 +50,11 @@ struct ReplyFrame {
     }
 
     var hasBegun: Bool { phase != .start }
+    /// Nothing of the reply is still to come.
+    var hasEnded: Bool { phase == .done && entriesLeft == 0 }
 
-    /// Reads on until an entry, the end or a lack of bytes. `names`: the streams that were asked for.
+    /// Reads on until an entry, the end or a lack of bytes. `names`: the streams that were asked
+    /// for.
     mutating func advance(
         _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, names: [[UInt8]]
     ) -> Outcome {

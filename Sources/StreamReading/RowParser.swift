@@ -1,6 +1,6 @@
-// Stream entries, parsed where they were received and committed to a batch row by row. This is the hot path:
-// nothing is allocated per entry or per value. Where an entry is not complete yet, the parser goes back
-// to its start and begins it again when more has come.
+// Stream entries, parsed where they were received and committed to a batch row by row. This is the
+// hot path: nothing is allocated per entry or per value. Where an entry is not complete yet, the
+// parser goes back to its start and begins it again when more has come.
 
 import ArrowColumns
 import CPlatform
@@ -27,7 +27,8 @@ struct RowID: Hashable {
     var stream: Int32
 }
 
-/// Parses the entries of one reply after the other into the rows of a batch. Plain memory behind a pointer.
+/// Parses the entries of one reply after the other into the rows of a batch. Plain memory behind a
+/// pointer.
 struct RowParser {
     private enum Step {
         static let needsMore = 0
@@ -92,8 +93,8 @@ struct RowParser {
     private var entryBytes = 0
     private var failedID: [UInt8] = []
 
-    /// `columns`: those of the entry's id first, then the fields'. `ignoredNames`: fields that must not
-    /// become columns, since a column of that name is there already.
+    /// `columns`: those of the entry's id first, then the fields'. `ignoredNames`: fields that must
+    /// not become columns, since a column of that name is there already.
     init(
         streams: [[UInt8]], columns: [RequestedColumn], idColumns: IDColumns,
         ignoredNames: [[UInt8]], unknown: Unknown, columnsMax: Int, onRefused: RefusedValue
@@ -150,13 +151,16 @@ struct RowParser {
 
     // MARK: One reply
 
-    /// Parses as much of `bytes` as it can, up to `rowsMax` rows in the batch, and says how many bytes
-    /// were used. The reply is the one that was announced by `expect`. `bytes` must have
+    /// Parses as much of `bytes` as it can, up to `rowsMax` rows in the batch, and says how many
+    /// bytes were used. The reply is the one that was announced by `expect`. `bytes` must have
     /// `ReceiveBuffer.slack` zero bytes after its end.
     mutating func parse(
         _ bytes: UnsafeBufferPointer<UInt8>, rowsMax: Int
     ) -> (used: Int, outcome: ParseOutcome) {
-        guard let start = bytes.baseAddress, !bytes.isEmpty else { return (0, .needsMore) }
+        guard let start = bytes.baseAddress, !bytes.isEmpty else {
+            // The last entry of the reply was refused: its end needs no more bytes.
+            return (0, frame?.hasEnded == true ? .replyEnd : .needsMore)
+        }
         guard var frame else { return (0, .failed(malformed("a reply that was not expected"))) }
         let end = start + bytes.count
         var position = start
@@ -403,7 +407,7 @@ struct RowParser {
             return RedisError(
                 .value,
                 "entry \(id), field \"\(field)\": the value \"\(value)\" does not fit "
-                    + "\(column.type.name) (\(dtype)); give the column another type, or "
+                    + "\(column.categories == nil ? column.type.name : "Enum") (\(dtype)); give the column another type, or "
                     + "on_error=\"null\" to read such values as null",
                 details: [
                     (.entryID, id), (.field, field), (.dtype, dtype), (.value, value),
@@ -413,7 +417,7 @@ struct RowParser {
             return RedisError(
                 .schema,
                 "entry \(id) would be the first to have a column number \(columnsMax + 1) "
-                    + "(columns_max is \(columnsMax)): give a schema that names the fields you want",
+                    + "(columns_max is \(columnsMax)): give a schema with the fields you want",
                 details: [(.entryID, id)])
         case Step.sameName:
             return RedisError(

@@ -1,5 +1,5 @@
-// What all reads have in common: a connection of their own, a parser, the wait for the next batch, and
-// going on after a lost connection. What to ask and what an answer means is a subclass's.
+// What all reads have in common: a connection of their own, a parser, the wait for the next batch,
+// and going on after a lost connection. What to ask and what an answer means is a subclass's.
 
 import ArrowColumns
 import CArrowData
@@ -11,7 +11,8 @@ public enum ReadOutcome: Sendable {
     case batch, end, timeout
 }
 
-/// A row parser behind a pointer, where its fields are reached without the checks that a class's have.
+/// A row parser behind a pointer, where its fields are reached without the checks that a class's
+/// have.
 final class ParserOwner {
     let parser: UnsafeMutablePointer<RowParser>
 
@@ -68,8 +69,8 @@ public class StreamReader {
     /// Whether an answer is awaited.
     var awaitsReply: Bool { false }
 
-    /// Talks to the server as far as that needs no wait; true when a batch (or the end) is ready. The
-    /// connection is ready.
+    /// Talks to the server as far as that needs no wait; true when a batch (or the end) is ready.
+    /// The connection is ready.
     func exchange() throws(RedisError) -> Bool { true }
 
     /// The connection is gone, and with it all that was awaited.
@@ -187,7 +188,8 @@ public class StreamReader {
 
     // MARK: Going on
 
-    /// Does all that can be done without waiting; true when a batch (or the end) can be handed over.
+    /// Does all that can be done without waiting; true when a batch (or the end) can be handed
+    /// over.
     func goOn() throws(RedisError) -> Bool {
         if isDone || heldError != nil { return true }
         if let retryAt {

@@ -1,5 +1,5 @@
-// Reads a stream's entries after an id and then waits for new ones (XREAD): without a group, the reader
-// itself remembers where it is.
+// Reads a stream's entries after an id and then waits for new ones (XREAD): without a group, the
+// reader itself remembers where it is.
 // https://redis.io/docs/latest/commands/xread/
 
 import ArrowColumns
@@ -8,7 +8,8 @@ import RedisConnection
 
 /// A read that follows one or more streams, or waits for the first new entries and ends.
 final class TailReader: StreamReader {
-    /// The server is asked to wait this long at the most: a connection that died unnoticed is found out.
+    /// The server is asked to wait this long at the most: a connection that died unnoticed is found
+    /// out.
     static let sliceMs: Int64 = 1_000
     /// How often an idle stream is looked at, to see whether it was deleted and begun anew.
     static let resetCheckMs: Int64 = 5_000
@@ -72,7 +73,8 @@ final class TailReader: StreamReader {
     private func lastID(in reply: Reply) throws(RedisError) -> EntryID? {
         if case .error(let text) = reply {
             throw failed(
-                .server(text, endpoint: connection.endpoint, asked: "asking for the stream's last id"))
+                .server(
+                    text, endpoint: connection.endpoint, asked: "asking for the stream's last id"))
         }
         return reply.firstEntry?.id
     }

@@ -8,8 +8,8 @@ enum Length {
     static let malformed = -3
 }
 
-/// Reads `type`, a length and the end of the line, and moves `position` past them; else says why not.
-/// Needs 16 zero bytes after `end`.
+/// Reads `type`, a length and the end of the line, and moves `position` past them; else says why
+/// not. Needs 16 zero bytes after `end`.
 @inline(__always)
 func readLength(
     _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ type: UInt8

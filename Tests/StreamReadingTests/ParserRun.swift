@@ -19,7 +19,7 @@ enum Pieces: Sendable {
         switch self {
         case .whole: return [total]
         case .single: return [Int](repeating: 1, count: total)
-        case .cut(let place): return [place, total - place]
+        case .cut(let place): return [place, total - place].filter { $0 > 0 }
         case .sized(let size): return stride(from: 0, to: total, by: size).map { min(size, total - $0) }
         case .random(let seed, let most):
             var generator = SeededGenerator(seed)

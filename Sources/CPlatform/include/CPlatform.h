@@ -1,6 +1,7 @@
 /*
- * The little of redcol that must be C or C++: the system calls that Swift imports from here (so that
- * nothing depends on a Swift overlay of libc), number parsing, and what only a C file can promise.
+ * The little of redcol that must be C or C++: the system calls that Swift imports from here (so
+ * that nothing depends on a Swift overlay of libc), number parsing, and what only a C file can
+ * promise.
  */
 #ifndef CPLATFORM_H
 #define CPLATFORM_H
@@ -32,7 +33,8 @@ bool platform_parse_float(const char *text, size_t length, float *value_out);
 /* counter.c: objects alive in this process, and counters of a caller's own. */
 void platform_live_objects_add(int64_t change);
 int64_t platform_live_objects(void);
-/* A few counters that any thread may add to and read. An index out of range is ignored, or reads 0. */
+/* A few counters that any thread may add to and read. An index out of range is ignored, or reads 0.
+ * */
 typedef struct platform_counters platform_counters;
 platform_counters *platform_counters_new(int count);
 void platform_counters_free(platform_counters *counters);
@@ -61,7 +63,8 @@ enum {
 /* All return 0 or an errno value, unless said otherwise. */
 int platform_poller_open(platform_poller *poller);
 void platform_poller_close(platform_poller *poller);
-int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable, bool is_new);
+int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable,
+                          bool is_new);
 void platform_poller_unwatch(platform_poller *poller, int socket_fd);
 /* Waits up to timeout_ms (-1: for ever); returns one of PLATFORM_POLL_…. A cancel is consumed. */
 int platform_poller_wait(platform_poller *poller, int timeout_ms);

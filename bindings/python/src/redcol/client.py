@@ -151,7 +151,8 @@ def _open(url: str, connect_timeout_ms: int, timeout_ms: int) -> _native.ClientH
 
 
 _SHOWABLE: Final = re.compile(
-    r"((?:redis|valkey)s?://)(?:[^@/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:\d+)?(?:[/?#][^@]*)?"
+    r"((?:redis|valkey)s?://)(?:[^@/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:\d+)?"
+    r"(?:[/?#][^@]*)?"
     r"|(unix://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?",
     re.IGNORECASE,
 )
