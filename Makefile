@@ -40,6 +40,7 @@ demo: setup build  ## write 100,000 events to a private redis-server (or to REDI
 build:  ## build the library, .build/release/libredcol.so, from what setup installs
 	@if [ $(EXPORTS) -nt $(LIBRARY) ]; then rm -f $(LIBRARY); fi
 	@$(SWIFT) build $(RELEASE_FLAGS)
+	@ln -sf libredcol.so $(LIBRARY).0
 
 .PHONY: test
 test: setup build  ## run all tests and count them
@@ -54,8 +55,8 @@ lint: setup  ## look at style and types, without changing anything
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: setup build  ## read 1,000,000 entries in four ways and compare the times
-	@$(PYTHON) bindings/python/benchmarks/bench_read.py
+bench: setup build  ## compare the times of reading 1,000,000 entries, alone and in a group, and of the tail
+	@for name in read group tail; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
 
 .PHONY: wheel
 wheel: setup build  ## build the Python package, dist/redcol-*.whl

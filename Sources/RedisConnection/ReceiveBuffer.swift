@@ -60,6 +60,8 @@ public struct ReceiveBuffer: ~Copyable {
             memmove(start, start + begin, end - begin)
             end -= begin
             begin = 0
+            // Nothing may come, and the waiting bytes may be looked at again.
+            memset(start + end, 0, ReceiveBuffer.slack)
         }
         if end * 2 > capacity {
             // Doubling only when it is half full of bytes that have arrived: what is reserved

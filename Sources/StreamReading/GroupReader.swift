@@ -297,15 +297,15 @@ final class GroupReader: StreamReader {
             case .own, .new, .claim: return try takeEntries(request, asked)
             default:
                 guard let reply = try connection.nextReply() else { return false }
-                noteProgress()
                 awaited.removeFirst()
                 try takeReply(request, asked, reply)
+                noteProgress()
             }
         case .acknowledged(let count):
             guard let reply = try connection.nextReply() else { return false }
-            noteProgress()
             awaited.removeFirst()
             if case .error(let text) = reply { throw error(text, "acknowledging entries") }
+            noteProgress()
             if case .integer(let number) = reply {
                 statistics.add(.acknowledged, Int(clamping: number))
             }

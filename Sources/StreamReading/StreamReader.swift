@@ -124,7 +124,15 @@ public class StreamReader {
             nextIsAsked()
             while true {
                 if try goOn() { return try handOver(array, schema) }
-                switch try wait(until) {
+                let wake: Connection.Wake
+                do {
+                    wake = try wait(until)
+                } catch {
+                    // A server that was silent for too long is a lost connection too.
+                    try scheduleRetry(after: error)
+                    continue
+                }
+                switch wake {
                 case .ready: continue
                 case .timeout, .interrupted:
                     if waitMs == 0 { connection.armAlarm(until: nextWake) }
@@ -228,7 +236,7 @@ public class StreamReader {
         connectionLost()
     }
 
-    /// The server has answered: the next loss is a new one.
+    /// The server has answered, and not with an error: the next loss is a new one.
     func noteProgress() {
         backoff.succeeded()
         lossBeganAt = nil
@@ -269,7 +277,6 @@ public class StreamReader {
     /// The error answer that stands where entries were expected; nil when it has not come in full.
     func serverError(_ asked: String) throws(RedisError) -> RedisError? {
         guard let reply = try connection.nextReply() else { return nil }
-        noteProgress()
         guard case .error(let text) = reply else {
             return connection.violation("an answer that is no error")
         }

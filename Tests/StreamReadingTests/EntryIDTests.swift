@@ -35,7 +35,8 @@ func idsWithoutASequenceNumber(_ text: String, _ expected: EntryID) {
 }
 
 @Test(arguments: [
-    "", "-", "--", "1-", "-1", "1-2-3", "1--2", "+1-1", "1-+1", " 1-1", "1-1 ", "1-1\n", "0x1-1", "1.0-1",
+    "", "-", "--", "1-", "-1", "1-2-3", "1--2", "+1-1", "1-+1", " 1-1", "1-1 ", "1-1\n", "0x1-1",
+    "1.0-1",
     "1-1e3", "*", "$", ">", "1-*", "18446744073709551616-0", "0-18446744073709551616",
     "99999999999999999999999999-0", "1,2", "١-٢", "1-\0",
 ])
@@ -65,31 +66,35 @@ func neighbours(_ id: EntryID, _ after: EntryID) {
 
 @Test func idsAreComparedAsNumbers() {
     let rising = [
-        EntryID(0, 0), EntryID(0, 9), EntryID(0, 10), EntryID(9, 0), EntryID(10, 0), EntryID(10, most),
+        EntryID(0, 0), EntryID(0, 9), EntryID(0, 10), EntryID(9, 0), EntryID(10, 0),
+        EntryID(10, most),
         EntryID(1 << 63, 0), EntryID(most, 0), EntryID(most, most),
     ]
     #expect(rising.shuffled().sorted() == rising)
 }
 
-@Test(arguments: [
-    ("-", EntryID.smallest, EntryID.smallest),
-    ("+", EntryID.largest, EntryID.largest),
-    ("5", EntryID(5, 0), EntryID(5, most)),
-    ("5-7", EntryID(5, 7), EntryID(5, 7)),
-    ("(5-7", EntryID(5, 8), EntryID(5, 6)),
-    ("(5", EntryID(5, 1), EntryID(5, most - 1)),
-    ("(5-0", EntryID(5, 1), EntryID(4, most)),
-    ("(5-18446744073709551615", EntryID(6, 0), EntryID(5, most - 1)),
-    ("(0-0", EntryID(0, 1), nil),
-    ("(18446744073709551615-18446744073709551615", nil, EntryID(most, most - 1)),
-    ("18446744073709551615", EntryID(most, 0), EntryID(most, most)),
-] as [(String, EntryID?, EntryID?)])
+@Test(
+    arguments: [
+        ("-", EntryID.smallest, EntryID.smallest),
+        ("+", EntryID.largest, EntryID.largest),
+        ("5", EntryID(5, 0), EntryID(5, most)),
+        ("5-7", EntryID(5, 7), EntryID(5, 7)),
+        ("(5-7", EntryID(5, 8), EntryID(5, 6)),
+        ("(5", EntryID(5, 1), EntryID(5, most - 1)),
+        ("(5-0", EntryID(5, 1), EntryID(4, most)),
+        ("(5-18446744073709551615", EntryID(6, 0), EntryID(5, most - 1)),
+        ("(0-0", EntryID(0, 1), nil),
+        ("(18446744073709551615-18446744073709551615", nil, EntryID(most, most - 1)),
+        ("18446744073709551615", EntryID(most, 0), EntryID(most, most)),
+    ] as [(String, EntryID?, EntryID?)])
 func boundsOfARange(_ text: String, _ lower: EntryID?, _ upper: EntryID?) throws {
     #expect(try RangeBound.lower(text, name: "start_id") == lower)
     #expect(try RangeBound.upper(text, name: "end_id") == upper)
 }
 
-@Test(arguments: ["", "(", "((1", "(-", "(+", "x", "1-x", "18446744073709551616", "[1", "1-1)", " 1"])
+@Test(arguments: [
+    "", "(", "((1", "(-", "(+", "x", "1-x", "18446744073709551616", "[1", "1-1)", " 1",
+])
 func boundsThatAreNone(_ text: String) {
     for (name, bound) in [("start_id", RangeBound.lower), ("end_id", RangeBound.upper)] {
         let error = #expect(throws: RedisError.self) { try bound(text, name) }

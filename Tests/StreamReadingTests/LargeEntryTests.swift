@@ -82,7 +82,9 @@ func largeEntriesInPieces(_ shape: (fields: Int, valueBytes: Int), _ piece: Int)
 }
 
 @Test func aLargeEntryOfOneValueByteByByteAtItsEnd() throws {
-    let reply = Resp.entries([largeEntry("1-1", fields: 2, valueBytes: 100_000), SampleEntry("1-2")])
+    let reply = Resp.entries([
+        largeEntry("1-1", fields: 2, valueBytes: 100_000), SampleEntry("1-2"),
+    ])
     let run = try ParserRun()
     run.withParser { $0.expect(.entries, entriesMax: 2) }
     try run.continueFeeding(Array(reply.dropLast(200)), .sized(1_000))

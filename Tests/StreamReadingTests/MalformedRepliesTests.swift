@@ -14,12 +14,15 @@ private func after(_ entry: String) -> [UInt8] { utf8("*2\r\n" + good + entry) }
 
 private let malformedEntries = [
     "*2\n$3\r\n1-2\r\n*0\r\n", "*2\r$3\r\n1-2\r\n*0\r\n", "*3\r\n$3\r\n1-2\r\n*0\r\n:1\r\n",
-    "*1\r\n$3\r\n1-2\r\n", "*0\r\n", "*-2\r\n", "*-1x\r\n", ":1\r\n", "+OK\r\n", "$3\r\n1-2\r\n", "x",
+    "*1\r\n$3\r\n1-2\r\n", "*0\r\n", "*-2\r\n", "*-1x\r\n", ":1\r\n", "+OK\r\n", "$3\r\n1-2\r\n",
+    "x",
     "-ERR in the middle\r\n", "\r\n\r\n", "*2\r\n:1\r\n*0\r\n", "*2\r\n$-1\r\n*0\r\n",
-    "*2\r\n*0\r\n*0\r\n", "*2\r\n+1-2\r\n*0\r\n", "*2\r\n$0\r\n\r\n*0\r\n", "*2\r\n$1\r\n1\r\n*0\r\n",
+    "*2\r\n*0\r\n*0\r\n", "*2\r\n+1-2\r\n*0\r\n", "*2\r\n$0\r\n\r\n*0\r\n",
+    "*2\r\n$1\r\n1\r\n*0\r\n",
     "*2\r\n$3\r\n1+2\r\n*0\r\n", "*2\r\n$3\r\n1-x\r\n*0\r\n", "*2\r\n$4\r\n-1-2\r\n*0\r\n",
     "*2\r\n$2\r\n1-2\r\n*0\r\n", "*2\r\n$4\r\n1-2\r\n*0\r\n", "*2\r\n$3\r\n1-2xy*0\r\n",
-    "*2\r\n$22\r\n18446744073709551616-0\r\n*0\r\n", "*2\r\n$42\r\n" + String(repeating: "1", count: 42),
+    "*2\r\n$22\r\n18446744073709551616-0\r\n*0\r\n",
+    "*2\r\n$42\r\n" + String(repeating: "1", count: 42),
     "*2\r\n$99999999999999\r\n", "*2\r\n$3\r\n1-2\r\n*1\r\n$1\r\na\r\n",
     "*2\r\n$3\r\n1-2\r\n*3\r\n$1\r\na\r\n$1\r\nv\r\n$1\r\nb\r\n", "*2\r\n$3\r\n1-2\r\n*-2\r\n",
     "*2\r\n$3\r\n1-2\r\n*2147483646\r\n", "*2\r\n$3\r\n1-2\r\n*9223372036854775806\r\n",
@@ -27,11 +30,16 @@ private let malformedEntries = [
     "*2\r\n$3\r\n1-2\r\n:2\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$-1\r\n$1\r\nv\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$-1\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nb\r\n$-1\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n:5\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n*0\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n*1\r\n$1\r\na\r\n$1\r\nv\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nab\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\n\n$1\r\nv\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$1\r\nvw\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$2\r\nv\r\n*2\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$ 1\r\nv\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$+1\r\nv\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$\r\nv\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$536870913\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$-\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n*1\r\n$1\r\na\r\n$1\r\nv\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nab\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\n\n$1\r\nv\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$1\r\nvw\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$2\r\nv\r\n*2\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$ 1\r\nv\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$+1\r\nv\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$\r\nv\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$536870913\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$-\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$536870913\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$1\rxv\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$999999999999999999999999",
 ]
@@ -50,7 +58,8 @@ func malformedEntries(_ entry: String, _ hasSchema: Bool) throws {
 }
 
 @Test(arguments: [
-    "+OK\r\n", ":1\r\n", "$3\r\nabc\r\n", "*-2\r\n", "*\r\n", "*x\r\n", "*1.0\r\n", "* 1\r\n", "x", "\r\n", "\0\0\0\0",
+    "+OK\r\n", ":1\r\n", "$3\r\nabc\r\n", "*-2\r\n", "*\r\n", "*x\r\n", "*1.0\r\n", "* 1\r\n", "x",
+    "\r\n", "\0\0\0\0",
     "%1\r\n", "*9999999999999\r\n", "*3\n\n", "*-1\n",
 ])
 func repliesThatAreNoArray(_ reply: String) throws {
@@ -67,7 +76,8 @@ func moreEntriesThanWereAskedFor(_ asked: Int, _ claimed: Int) throws {
     let run = try ParserRun()
     try run.feed(utf8("*\(claimed)\r\n" + good), .single, entriesMax: asked)
     #expect(run.failure?.cause == .protocolViolation)
-    #expect(run.failure?.message.contains("\(claimed) entries, but \(asked) were asked for") == true)
+    #expect(
+        run.failure?.message.contains("\(claimed) entries, but \(asked) were asked for") == true)
     #expect(run.rows.isEmpty)
 }
 
@@ -84,8 +94,10 @@ func moreEntriesThanWereAskedFor(_ asked: Int, _ claimed: Int) throws {
 }
 
 @Test(arguments: [
-    "*2\r\n$1\r\na\r\n", "*3\r\n*0\r\n", "*1\r\n*1\r\n", "*1\r\n*2\r\n$5\r\nwrong\r\n*0\r\n", "*0x\r\n", ":1\r\n",
-    "*1\r\n*2\r\n$-1\r\n*0\r\n", "*1\r\n*2\r\n:1\r\n", "*1\r\n*2\r\n$6\r\nevents\r\n:1\r\n", "*-2\r\n",
+    "*2\r\n$1\r\na\r\n", "*3\r\n*0\r\n", "*1\r\n*1\r\n", "*1\r\n*2\r\n$5\r\nwrong\r\n*0\r\n",
+    "*0x\r\n", ":1\r\n",
+    "*1\r\n*2\r\n$-1\r\n*0\r\n", "*1\r\n*2\r\n:1\r\n", "*1\r\n*2\r\n$6\r\nevents\r\n:1\r\n",
+    "*-2\r\n",
     "*1\r\n*2\r\n$6\r\nevents\r\n*1\r\n*2\r\n:1\r\n", "*1\r\n*2\r\n$99999999999\r\n", "$-1\r\n",
 ])
 func malformedRepliesOfStreams(_ reply: String) throws {
@@ -97,8 +109,10 @@ func malformedRepliesOfStreams(_ reply: String) throws {
 }
 
 @Test(arguments: [
-    "*-1\r\n", "*1\r\n$3\r\n0-0\r\n", "*4\r\n", "*3\r\n$1\r\n0\r\n*0\r\n*0\r\n", "*3\r\n:0\r\n", "*2\r\n$-1\r\n",
-    "*3\r\n$3\r\n0-0\r\n:1\r\n", "*3\r\n$3\r\n0-0\r\n*0\r\n*-2\r\n", "*3\r\n$3\r\n0-0\r\n*0\r\n*1\r\n:1\r\n",
+    "*-1\r\n", "*1\r\n$3\r\n0-0\r\n", "*4\r\n", "*3\r\n$1\r\n0\r\n*0\r\n*0\r\n", "*3\r\n:0\r\n",
+    "*2\r\n$-1\r\n",
+    "*3\r\n$3\r\n0-0\r\n:1\r\n", "*3\r\n$3\r\n0-0\r\n*0\r\n*-2\r\n",
+    "*3\r\n$3\r\n0-0\r\n*0\r\n*1\r\n:1\r\n",
     "*3\r\n$3\r\n0-0\r\n*0\r\n*99999999\r\n", "*3\r\n$3\r\n0-0\r\n*0\r\n*1\r\n$1\r\nx\r\n",
     "*3\r\n$42\r\n", "*3\r\n$3\r\n0-0xy*0\r\n*0\r\n", "*3\r\n$3\r\n0-0\r\n*0\r\n*1\r\n$3\r\n1-1xy",
 ])

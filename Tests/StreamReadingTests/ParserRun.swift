@@ -20,7 +20,8 @@ enum Pieces: Sendable {
         case .whole: return [total]
         case .single: return [Int](repeating: 1, count: total)
         case .cut(let place): return [place, total - place].filter { $0 > 0 }
-        case .sized(let size): return stride(from: 0, to: total, by: size).map { min(size, total - $0) }
+        case .sized(let size):
+            return stride(from: 0, to: total, by: size).map { min(size, total - $0) }
         case .random(let seed, let most):
             var generator = SeededGenerator(seed)
             var sizes: [Int] = []
@@ -142,7 +143,9 @@ final class ParserRun {
             schema.release?(&schema)
         }
         let table = try readTable(&array, &schema)
-        if let earlier = batches.last, earlier.names != Array(table.names.prefix(earlier.names.count)) {
+        if let earlier = batches.last,
+            earlier.names != Array(table.names.prefix(earlier.names.count))
+        {
             throw ParserFault(what: "columns changed their places")
         }
         if !table.rows.isEmpty { batches.append(table) }

@@ -43,7 +43,9 @@ func allEntriesAreReadOnce(_ count: Int) {
     var stream = MadeUpStream(ids: ids(count))
     stream.answer(&plan)
     #expect(stream.given == ids(count))
-    #expect(stream.asked.first == .init(first: .smallest, last: .largest, count: 256, asksForEnd: false))
+    #expect(
+        stream.asked.first == .init(first: .smallest, last: .largest, count: 256, asksForEnd: false)
+    )
     #expect(plan.nextPage() == nil)
 }
 
@@ -93,7 +95,9 @@ func countIsKept(_ count: Int, _ pageRows: Int) {
         return nil
     }
     // The end is asked for with the second page, when 75 are there; a page may go past it.
-    #expect(stream.asked.map { $0.asksForEnd } == [false, true] + stream.asked.dropFirst(2).map { _ in false })
+    #expect(
+        stream.asked.map { $0.asksForEnd } == [false, true]
+            + stream.asked.dropFirst(2).map { _ in false })
     #expect(stream.given.count >= 75 && stream.given.count < 85)
     #expect(stream.given == Array(stream.ids.prefix(stream.given.count)))
 }
@@ -104,7 +108,9 @@ func countIsKept(_ count: Int, _ pageRows: Int) {
     plan.pageEnded(asked: 10, entries: 10, bytes: 1_000)
     #expect(plan.nextPage()?.asksForEnd == true)
     plan.found(end: nil)
-    #expect(plan.nextPage() == .init(first: EntryID(3, 2), last: .largest, count: 10, asksForEnd: false))
+    #expect(
+        plan.nextPage() == .init(first: EntryID(3, 2), last: .largest, count: 10, asksForEnd: false)
+    )
     // It is asked for once.
     plan.found(end: EntryID(1, 0))
     #expect(plan.nextPage()?.last == .largest)

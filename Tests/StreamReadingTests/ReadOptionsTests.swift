@@ -77,14 +77,15 @@ func optionsThatCannotBeRight(_ key: String, _ value: String, _ reason: String) 
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
 }
 
-@Test(arguments: [
-    ("", []),
-    ("0:,", [""]),
-    ("1:a,4:blue,", ["a", "blue"]),
-    ("3:1:a,0:,", ["1:a", ""]),
-    ("2:,,,", [",,"]),
-    ("7:größe,", ["größe"]),
-] as [(String, [String])])
+@Test(
+    arguments: [
+        ("", []),
+        ("0:,", [""]),
+        ("1:a,4:blue,", ["a", "blue"]),
+        ("3:1:a,0:,", ["1:a", ""]),
+        ("2:,,,", [",,"]),
+        ("7:größe,", ["größe"]),
+    ] as [(String, [String])])
 func netstrings(_ text: String, _ expected: [String]) throws {
     #expect(try OptionValue.netstrings("categories:0", text) == expected.map { utf8($0) })
 }

@@ -17,7 +17,9 @@ private struct Expected {
     init(_ reply: [UInt8], schema: [(name: String, format: String)]?, nullsMisfits: Bool) throws {
         let reserved = ["_id", "_ts"].map { utf8($0) }
         columns = reserved + (schema ?? []).map { utf8($0.name) }
-        guard let found = HiredisReader.reply(reply)?.rows else { throw ParserFault(what: "no rows") }
+        guard let found = HiredisReader.reply(reply)?.rows else {
+            throw ParserFault(what: "no rows")
+        }
         for entry in found {
             var row: [[UInt8]: Cell] = [reserved[0]: .text(entry.id)]
             var misfits = 0
@@ -58,7 +60,8 @@ private struct Expected {
 }
 
 private let schema: [(name: String, format: String)] = [
-    ("field3", "vu"), ("field1", "l"), ("größe 1", "vz"), ("field2", "vz"), ("", "vu"), ("absent", "l"),
+    ("field3", "vu"), ("field1", "l"), ("größe 1", "vz"), ("field2", "vz"), ("", "vu"),
+    ("absent", "l"),
     ("many149", "l"), ("field7", "l"),
 ]
 
@@ -90,7 +93,8 @@ func aStreamInRandomPieces(_ seed: UInt64, _ onError: String) throws {
         let most = generator.pick([3, 50, 1_000, 10_000])
         let rowsMax = generator.pick([1, 7, 64, Int.max])
         try compare(
-            reply, .random(seed, most: most), hasSchema: hasSchema, onError: onError, rowsMax: rowsMax)
+            reply, .random(seed, most: most), hasSchema: hasSchema, onError: onError,
+            rowsMax: rowsMax)
         try compare(reply, .whole, hasSchema: hasSchema, onError: onError)
     }
 }
@@ -144,5 +148,7 @@ func repliesOfManyStreams(_ seed: UInt64) throws {
     #expect(rowIDs.map { names[Int($0.stream)] } == expected.map { $0.0 })
     #expect(rowIDs.map { $0.id.text } == expected.map { $0.1 })
     let deleted = run.withParser { $0.takeDeleted() }
-    #expect(deleted.named.map { $0.id.text } == parts.flatMap { $0.1.filter { $0.isDeleted }.map { $0.id } })
+    #expect(
+        deleted.named.map { $0.id.text }
+            == parts.flatMap { $0.1.filter { $0.isDeleted }.map { $0.id } })
 }

@@ -7,7 +7,9 @@ import Testing
 
 @testable import StreamReading
 
-private func row(_ id: String, _ milliseconds: Int64?, _ cells: (String, Cell)...) -> [[UInt8]: Cell] {
+private func row(_ id: String, _ milliseconds: Int64?, _ cells: (String, Cell)...) -> [[UInt8]:
+    Cell]
+{
     var row: [[UInt8]: Cell] = [utf8("_id"): .text(id)]
     if let milliseconds { row[utf8("_ts")] = .integer(milliseconds) }
     for (name, cell) in cells { row[utf8(name)] = cell }
@@ -111,7 +113,9 @@ func noEntries(_ reply: String) throws {
 }
 
 @Test func millisecondsBeyondATimestamp() throws {
-    let reply = Resp.entries([SampleEntry("9223372036854775808-0", "a", "1"), SampleEntry("9223372036854775809-0")])
+    let reply = Resp.entries([
+        SampleEntry("9223372036854775808-0", "a", "1"), SampleEntry("9223372036854775809-0"),
+    ])
     let strict = try ParserRun()
     try strict.feed(reply)
     #expect(strict.rows.isEmpty && strict.refused.count == 2 && strict.repliesEnded == 1)
@@ -175,7 +179,8 @@ func noEntries(_ reply: String) throws {
 }
 
 @Test(arguments: [
-    ([0x61, 0x00], "a\\x00"), ([0xFF], "\\xff"), ([0xC3, 0x28], "\\xc3("), ([0x61, 0xE2, 0x82], "a\\xe2\\x82"),
+    ([0x61, 0x00], "a\\x00"), ([0xFF], "\\xff"), ([0xC3, 0x28], "\\xc3("),
+    ([0x61, 0xE2, 0x82], "a\\xe2\\x82"),
     (utf8("größe") + [0x80], "größe\\x80"), ([0xED, 0xA0, 0x80], "\\xed\\xa0\\x80"), ([], ""),
     ([0xF0, 0x9F, 0x98, 0x80, 0xFE], "😀\\xfe"), ([0xC3], "\\xc3"),
 ])
@@ -190,7 +195,8 @@ func namesThatAreNoText(_ name: [UInt8], _ shown: String) throws {
     let run = try ParserRun()
     try run.feed(
         Resp.entries([
-            SampleEntry("1-1", [([0xFF], utf8("v"))]), SampleEntry("1-2", [(utf8("\\xff"), utf8("w"))]),
+            SampleEntry("1-1", [([0xFF], utf8("v"))]),
+            SampleEntry("1-2", [(utf8("\\xff"), utf8("w"))]),
         ]))
     #expect(run.failure?.cause == .schema)
     #expect(run.failure?.message.contains("1-2") == true)
@@ -238,7 +244,8 @@ func namesThatAreNoText(_ name: [UInt8], _ shown: String) throws {
     #expect(run.refused.isEmpty)
     #expect(
         run.rows == [
-            row("1-1", nil, ("s", .text("stays"))), row("1-2", nil), row("1-3", nil, ("n", .integer(2))),
+            row("1-1", nil, ("s", .text("stays"))), row("1-2", nil),
+            row("1-3", nil, ("n", .integer(2))),
             row("1-4", nil),
         ])
 }

@@ -12,6 +12,7 @@ public final class TemporaryRedis {
 
     public let socket: String
     public var url: String { "unix://\(socket)" }
+    public var processID: Int32 { process.processIdentifier }
     private let directory: URL
     private let process = Process()
     private var context: UnsafeMutablePointer<redisContext>?

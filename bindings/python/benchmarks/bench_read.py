@@ -21,53 +21,15 @@ from typing import Any
 
 import events
 from contestants import CONTESTANTS
+from workers import HERE, Worker, compile_floor, refuse_debug_build
 
 from servers import Server
 
-HERE = Path(__file__).parent
 PAGE_ENTRIES = 10_000
 
 
-class Worker:
-    """A contestant's process: reads the stream once each time it is asked to."""
-
-    def __init__(self, *command: str) -> None:
-        self._command = " ".join(command)
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-
-    def read_once(self) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self._command} ended with {self._process.wait()}")
-        return dict(json.loads(line))
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-def refuse_debug_build() -> None:
-    """Debug builds are several times slower. Only they load Swift's runtime from the toolchain."""
-    library = os.environ.get("REDCOL_LIBRARY")
-    if library is None:
-        return  # a wheel's library, which is always a release build
-    dynamic = subprocess.run(["readelf", "-d", library], check=True, capture_output=True, text=True)
-    if "debug" in Path(library).resolve().parts or "libswiftCore" in dynamic.stdout:
-        sys.exit(f"{library} is a debug build; its times say nothing. Use `make bench`.")
-
-
-def compile_drain(directory: str) -> str:
-    program = f"{directory}/drain"
-    subprocess.run(["cc", "-O2", "-o", program, str(HERE / "drain.c")], check=True)
-    return program
-
-
 def start_workers(directory: str, socket_path: str, entries: int) -> dict[str, Worker]:
-    program = compile_drain(directory)
+    program = compile_floor("drain.c", directory)
     whole = Path(directory, "whole")
     whole.write_text(f"XRANGE {events.STREAM} - +\n")
     pages = Path(directory, "pages")
@@ -91,7 +53,7 @@ def run_rounds(workers: dict[str, Worker], rounds: int) -> dict[str, list[dict[s
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for number in range(rounds + 1):
         for name, worker in workers.items():
-            result = worker.read_once()
+            result = worker.ask()
             if number > 0:
                 results[name].append(result)
     return results

@@ -25,6 +25,18 @@ def any_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture
+def url(any_server: Server) -> str:
+    return any_server.url
+
+
+@pytest.fixture
+def any_db(any_server: Server) -> Iterator[redis.Redis]:
+    """redis-py, on the server of `any_server`."""
+    with any_server.client() as client:
+        yield client
+
+
 @pytest.fixture(scope="session")
 def db(server: Server) -> Iterator[redis.Redis]:
     """redis-py, to write what redcol reads."""

@@ -90,9 +90,3 @@ def test_acknowledging_what_was_read(any_server: Server, url: str) -> None:
         db.xreadgroup("analytics", "worker-1", {"events": ">"}, count=8)
         assert redis.ack_entries(url, "events", "analytics", df["_id"].to_list()) == 8
         assert db.xpending("events", "analytics")["pending"] == 0
-
-
-@pytest.mark.parametrize("arguments", [{"group": "g", "consumer": "c"}, {"block_ms": 10}])
-def test_what_comes_later_says_so(url: str, arguments: dict[str, object]) -> None:
-    with pytest.raises(redis.UnsupportedError, match="ranges only"):
-        redis.read_stream(url, stream="events", **arguments)

@@ -15,11 +15,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+import reads
 import redis
 
 import arrow_structs
 import redcol
-from redcol import _native, client, stream
+from redcol import _native, client
 from redcol._capsule import Batch
 from servers import Server
 
@@ -51,9 +52,8 @@ def filled(db: redis.Redis, key: str) -> str:
 
 
 def batches(server: Server, key: str, **arguments: object) -> list[Batch]:
-    request = stream._range_request(key, **arguments)
     with client.using(server.url, 5000, 5000) as handle:
-        return list(stream._batches(handle, request))
+        return list(reads.batches(handle, key, **arguments))
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, None], ids=["schema", "discovered"])
@@ -107,9 +107,8 @@ def test_schema_alone(server: Server, filled: str, no_leaks: None) -> None:
 
 def test_nothing_is_left_when_nobody_takes_it(server: Server, filled: str, no_leaks: None) -> None:
     batches(server, filled, options={"batch_rows": "10"})
-    request = stream._range_request(filled, options={"batch_rows": "10"})
     with client.using(server.url, 5000, 5000) as handle:
-        unfinished = stream._batches(handle, request)
+        unfinished = reads.batches(handle, filled, options={"batch_rows": "10"})
         next(unfinished)
     next(unfinished)
     del unfinished
@@ -184,11 +183,12 @@ def test_importing_is_light() -> None:
 )
 def test_ending_a_process_that_holds_everything(server: Server, filled: str, ending: str) -> None:
     run(f"""
+import reads
 import redcol
-from redcol import stream
+import reads
 client = redcol.connect({server.url!r})
 frame = redcol.read_stream(client, {filled!r})
-iterator = stream._batches(client._handle, stream._range_request({filled!r}))
+iterator = reads.batches(client._handle, {filled!r})
 batch = next(iterator)
 client.close()
 {ending}

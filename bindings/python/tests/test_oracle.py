@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+import reads
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 import oracle
 import redcol
 from redcol import _native, client, stream
+from redcol._request import read_request
 from servers import Server
 
 RESERVED = ("_id", "_ts", "_seq")
@@ -120,12 +122,11 @@ def write(db: redis.Redis, key: str, ids: list[tuple[int, int]], rows: list[list
 def read_both_ways(server: Server, key: str, **arguments: Any) -> pl.DataFrame:
     """One frame by read_stream's way; the same in batches, each checked in full by pyarrow."""
     options = arguments.pop("options")
-    request = stream._range_request(key, **arguments, options={**options, "batch_rows": "0"})
-    request_in_batches = stream._range_request(key, **arguments, options=options)
+    request = read_request(key, **arguments, options={**options, "batch_rows": "0"})
     with client.using(server.url, 5000, 5000) as handle:
         whole = stream._read(handle, request)
         frames = []
-        for batch in stream._batches(handle, request_in_batches):
+        for batch in reads.batches(handle, key, **arguments, options=options):
             rows = len(batch)
             checked = pa.record_batch(batch)
             checked.validate(full=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import time
@@ -54,6 +53,8 @@ class AsyncStreamIterator(Follower):
 
     async def _readable(self, until: float | None) -> None:
         """Wait until the read can go on, or the clock shows `until`."""
+        import asyncio  # here, so that importing redcol stays light
+
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         descriptor = self._descriptor

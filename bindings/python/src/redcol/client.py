@@ -117,12 +117,15 @@ def lasting(url: str | Client, connect_timeout_ms: int, timeout_ms: int) -> Last
 def using(
     url: str | Client, connect_timeout_ms: int, timeout_ms: int
 ) -> Iterator[_native.ClientHandle]:
-    """The same for one call."""
-    found = lasting(url, connect_timeout_ms, timeout_ms)
+    """The handle of a client, or of a connection that is gone at the end of one call."""
+    if isinstance(url, Client):
+        yield url._handle
+        return
+    handle = _open(url, connect_timeout_ms, timeout_ms)
     try:
-        yield found.handle
+        yield handle
     finally:
-        found.close()
+        handle.free()
 
 
 def check(url: object, connect_timeout_ms: object, timeout_ms: object) -> None:

@@ -1,0 +1,55 @@
+"""The processes in which contestants run, and what all benchmarks do before they start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+class Worker:
+    """A contestant's process: answers every line with one of JSON."""
+
+    def __init__(self, *command: str) -> None:
+        self._command = " ".join(command)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def ask(self, request: str = "") -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(request + "\n")
+        self._process.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._command} ended with {self._process.wait()}")
+        return dict(json.loads(line))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def refuse_debug_build() -> None:
+    """Debug builds are several times slower. Only they load Swift's runtime from the toolchain."""
+    library = os.environ.get("REDCOL_LIBRARY")
+    if library is None:
+        return  # a wheel's library, which is always a release build
+    dynamic = subprocess.run(["readelf", "-d", library], check=True, capture_output=True, text=True)
+    if "debug" in Path(library).resolve().parts or "libswiftCore" in dynamic.stdout:
+        sys.exit(f"{library} is a debug build; its times say nothing. Use `make bench`.")
+
+
+def compile_floor(source: str, directory: str, *options: str) -> str:
+    """Compile the C program that says what a task costs at the least; gives its path."""
+    program = f"{directory}/{Path(source).stem}"
+    subprocess.run(["cc", "-O2", "-o", program, str(HERE / source), *options], check=True)
+    return program

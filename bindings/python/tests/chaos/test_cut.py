@@ -1,0 +1,170 @@
+"""A reply of 100 entries is cut after every one of its bytes: nothing is lost, and nothing doubled."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+import redis
+from proxy import CLAIM, NEW, OWN, RANGE, Faults, Proxy
+
+import redcol
+from servers import REDIS_7, Server
+
+ENTRIES = 100
+SCHEMA = {"n": pl.Int64, "t": pl.String}
+#: How long one read may take in which one reply was cut: the next attempt is made at once.
+SECONDS_MAX = 2.0
+IS_WHOLE = bool(os.environ.get("REDCOL_CHAOS"))
+
+
+class Cutting:
+    """A server with a stream of 100 entries, and a proxy in front of it."""
+
+    def __init__(self, server: Server, proxy: Proxy, db: redis.Redis):
+        self.server = server
+        self.proxy = proxy
+        self.db = db
+        self.groups = 0
+        db.delete("s")
+        with db.pipeline() as pipeline:
+            for n in range(ENTRIES):
+                pipeline.xadd("s", {"n": n, "t": f"{n % 7}é"}, id=f"{n + 1}-1")
+            pipeline.execute()
+        self.rows = [
+            (entry.decode(), int(fields[b"n"]), fields[b"t"].decode())
+            for entry, fields in db.xrange("s")
+        ]
+
+    def reply_length(self, command: str) -> int:
+        """How many bytes the server answers to an inline command."""
+        with socket.socket(socket.AF_UNIX) as raw, raw.makefile("rb") as stream:
+            raw.connect(str(self.server.socket_path))
+            raw.sendall(command.encode() + b"\r\n")
+
+            def size(line: bytes) -> int:
+                if line[:1] == b"$":
+                    return len(line) + len(stream.read(int(line[1:]) + 2))
+                parts = int(line[1:]) if line[:1] == b"*" else 0
+                return len(line) + sum(size(stream.readline()) for _ in range(parts))
+
+            return size(stream.readline())
+
+    def new_group(self, consumer: str | None = None) -> str:
+        """A group; all entries are pending for `consumer`, if one is named."""
+        self.groups += 1
+        group = f"g{self.groups}"
+        if consumer:
+            self.db.xgroup_create("s", group, "0")
+            self.db.xreadgroup(group, consumer, {"s": ">"})
+        return group
+
+    def cut(self, since: bytes, after: int) -> None:
+        end = "reset" if after % 3 == 0 else "close"
+        faults = Faults(end_after=after, since=since, end=end)
+        self.proxy.begin(lambda number: faults if number == 0 else Faults())
+
+    def read_group(self, group: str, *, batch_size: int = 100, claim_idle_ms: int | None = None):
+        """The rows that one iterator gives until it has given all, and what it says of itself."""
+        rows: list[tuple] = []
+        deadline = time.monotonic() + SECONDS_MAX
+        with redcol.iter_stream(
+            self.proxy.url,
+            "s",
+            schema=SCHEMA,
+            group=group,
+            consumer="c",
+            auto_ack=True,
+            batch_size=batch_size,
+            block_ms=50,
+            on_idle="empty",
+            claim_idle_ms=claim_idle_ms,
+            include_timestamp=False,
+        ) as batches:
+            while len(rows) < ENTRIES and time.monotonic() < deadline:
+                rows += next(batches).rows()
+        return rows, batches.stats
+
+    def check(self, group: str, after: int, length: int, **options) -> None:
+        rows, stats = self.read_group(group, **options)
+        said = f"cut after {after} bytes: {stats}"
+        assert rows == self.rows, said
+        # If the answer to XACK was lost, that to the second one is 0.
+        assert ENTRIES - options.get("batch_size", 0) <= stats.acknowledged <= ENTRIES, said
+        assert stats.reconnects == 1 or after >= length, said
+        assert self.db.xpending("s", group)["pending"] == 0, said
+
+
+@pytest.fixture(scope="module")
+def cutting(any_server: Server) -> Iterator[Cutting]:
+    with any_server.client() as db, Proxy(any_server.socket_path) as proxy:
+        yield Cutting(any_server, proxy, db)
+
+
+def is_redis_7(cutting: Cutting) -> bool:
+    return cutting.server.process.args[0] == REDIS_7
+
+
+def offsets(length: int, step: int) -> range:
+    """The bytes after which a reply is cut: all of them in the whole run, else every `step`-th."""
+    return range(0, length + 1, 1 if IS_WHOLE else step)
+
+
+def test_new_entries(cutting: Cutting) -> None:
+    cutting.db.xgroup_create("s", "length", "0")
+    length = cutting.reply_length("XREADGROUP GROUP length c COUNT 100 STREAMS s >")
+    assert 4_000 < length < 6_000, length
+    for after in offsets(length, 1 if is_redis_7(cutting) else 9):
+        cutting.cut(NEW, after)
+        cutting.check(cutting.new_group(), after, length)
+
+
+def test_new_entries_in_small_batches(cutting: Cutting) -> None:
+    """The cut falls into any of many replies, each with the acknowledgement of the one before."""
+    length = 5_000
+    for after in offsets(length, 31 if is_redis_7(cutting) else 101):
+        cutting.cut(NEW, after)
+        cutting.check(cutting.new_group(), after, length, batch_size=7)
+
+
+def test_own_pending_entries(cutting: Cutting) -> None:
+    cutting.new_group("c")
+    length = cutting.reply_length(f"XREADGROUP GROUP g{cutting.groups} c COUNT 100 STREAMS s 0-0")
+    for after in offsets(length, 23 if is_redis_7(cutting) else 101):
+        cutting.cut(OWN, after)
+        cutting.check(cutting.new_group("c"), after, length)
+
+
+def test_claimed_entries(cutting: Cutting) -> None:
+    cutting.new_group("other")
+    length = cutting.reply_length(f"XAUTOCLAIM s g{cutting.groups} c 0 0-0 COUNT 100")
+    for after in offsets(length, 23 if is_redis_7(cutting) else 101):
+        cutting.cut(CLAIM, after)
+        group = cutting.new_group("other")
+        time.sleep(0.002)  # they must be idle for 1 ms
+        cutting.check(group, after, length, claim_idle_ms=1)
+
+
+def test_a_range(cutting: Cutting) -> None:
+    length = cutting.reply_length("XRANGE s - +")
+    for after in offsets(length, 1 if is_redis_7(cutting) else 9):
+        cutting.cut(RANGE, after)
+        frame = redcol.read_stream(cutting.proxy.url, "s", schema=SCHEMA, include_timestamp=False)
+        assert frame.rows() == cutting.rows, f"cut after {after} bytes"
+        assert cutting.proxy.accepted == 2 or after == length, f"cut after {after} bytes"
+
+
+@pytest.mark.parametrize("pieces", [(1, 1), (1, 60)], ids=["bytes", "pieces"])
+def test_pieces(cutting: Cutting, pieces: tuple[int, int]) -> None:
+    """Each piece is looked at before the next one comes."""
+    for _ in range(8 if IS_WHOLE else 2):
+        cutting.proxy.begin(lambda _: Faults(pieces=pieces, gap=0.000_02))
+        rows, stats = cutting.read_group(cutting.new_group())
+        assert rows == cutting.rows
+        assert stats.reconnects == 0
+        frame = redcol.read_stream(cutting.proxy.url, "s", schema=SCHEMA, include_timestamp=False)
+        assert frame.rows() == cutting.rows

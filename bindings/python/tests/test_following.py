@@ -1,0 +1,406 @@
+"""iter_stream in ordinary weather: what it gives, and when that is acknowledged."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import polars as pl
+import pytest
+import redis
+
+import redcol
+from grouping import GROUP, SCHEMA, add, pending, wait_for_blocked
+from servers import Server
+
+STOP = {"on_idle": "stop", "block_ms": 20}
+
+
+def numbers(frames: Iterator[pl.DataFrame] | list[pl.DataFrame]) -> list[list[int]]:
+    return [frame["n"].to_list() for frame in frames]
+
+
+# The guide, block by block.
+
+
+def test_guide_synchronous_iterator(url: str, any_db: redis.Redis, key: str) -> None:
+    for number in range(250):
+        any_db.xadd(key, {"action": "click" if number % 2 else "view"})
+    lengths = []
+    for batch_df in redcol.iter_stream(url, stream=key, batch_size=100, block_ms=1000):
+        summary = batch_df.group_by("action").len()
+        lengths.append(summary["len"].sum())
+        if sum(lengths) == 250:
+            break
+    assert lengths == [100, 100, 50]
+
+
+def test_guide_with_a_consumer_group(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(250))
+    seen: list[str] = []
+    for batch_df in redcol.iter_stream(
+        url, stream=key, group="g", consumer="worker-1", batch_size=100, auto_ack=True
+    ):
+        assert pending(any_db, key) == batch_df["_id"].to_list()
+        seen += batch_df["_id"].to_list()
+        if len(seen) == 250:
+            break
+    assert seen == ids
+    assert pending(any_db, key) == ids[200:]  # after a break, the last batch
+
+
+def test_guide_real_time_analytics(url: str, any_db: redis.Redis, key: str) -> None:
+    for number in range(1500):
+        any_db.xadd(key, {"sensor_id": f"s{number % 3}", "value": number / 2, "other": "x"})
+    summaries = []
+    for batch_df in redcol.iter_stream(
+        url,
+        stream=key,
+        group="aggregator",
+        consumer="worker-1",
+        batch_size=1000,
+        block_ms=5000,
+        schema={"sensor_id": pl.Utf8, "value": pl.Float64},
+        auto_ack=True,
+    ):
+        summary = batch_df.group_by("sensor_id").agg(
+            [
+                pl.col("value").mean().alias("avg"),
+                pl.col("value").max().alias("max"),
+                pl.len().alias("count"),
+            ]
+        )
+        summaries.append(summary.sort("sensor_id"))
+        if len(summaries) == 2:
+            break
+    assert [summary["count"].sum() for summary in summaries] == [1000, 500]
+    assert summaries[0].row(0) == ("s0", 249.75, 499.5, 334)
+
+
+# Making one.
+
+
+def test_it_is_an_object_and_works_when_it_is_made(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    add(any_db, key, [0])
+    made = {
+        "tail": redcol.iter_stream(url, key, start_id="$", schema=SCHEMA, **STOP),
+        "new": redcol.iter_stream(url, key, **GROUP, group_start_id="$", schema=SCHEMA, **STOP),
+    }
+    assert [group["name"] for group in any_db.xinfo_groups(key)] == [b"g"]
+    add(any_db, key, [1, 2])
+    for iterator in made.values():
+        assert isinstance(iterator, redcol.StreamIterator)
+        assert iter(iterator) is iterator
+        assert not hasattr(iterator, "send")
+        assert numbers(iterator) == [[1, 2]]
+        iterator.close()
+
+
+def test_errors_come_when_it_is_made(url: str, key: str) -> None:
+    with pytest.raises(redcol.ConnectionFailedError):
+        redcol.iter_stream("unix:///nowhere", key)
+    for arguments in ({"group": "g"}, {"auto_ack": True}, {"batch_size": 0}, {"on_idle": "end"}):
+        with pytest.raises(redcol.InvalidArgumentError):
+            redcol.iter_stream(url, key, **arguments)
+    for streams in ([], [key, key], 7):
+        with pytest.raises(redcol.InvalidArgumentError):
+            redcol.iter_stream(url, streams)
+
+
+def test_a_group_remembers_where_it_is(url: str, key: str) -> None:
+    for arguments in ({"start_id": "5-0"}, {"end_id": "5-0"}):
+        with pytest.raises(redcol.InvalidArgumentError, match="group_start_id"):
+            redcol.iter_stream(url, key, **GROUP, **arguments)
+
+
+# What ends it.
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["no group", "group"])
+def test_backlog_then_tail(url: str, any_db: redis.Redis, key: str, group: dict[str, str]) -> None:
+    add(any_db, key, range(5))
+    with redcol.iter_stream(url, key, **group, batch_size=2, schema=SCHEMA) as batches:
+        assert numbers(itertools.islice(batches, 3)) == [[0, 1], [2, 3], [4]]
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, batches)
+            wait_for_blocked(any_db)
+            add(any_db, key, [5])
+            assert waiting.result(5)["n"].to_list() == [5]
+        assert batches.stats.delivered == 6
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["no group", "group"])
+def test_count_ends_it(url: str, any_db: redis.Redis, key: str, group: dict[str, str]) -> None:
+    add(any_db, key, range(9))
+    acks = {"auto_ack": True} if group else {}
+    for count in (5, 0, 4):
+        batches = redcol.iter_stream(
+            url, key, **group, **acks, batch_size=3, count=count, schema=SCHEMA
+        )
+        assert sum(len(batch) for batch in batches) == count
+        assert next(batches, None) is None
+        batches.close()
+    if group:
+        assert pending(any_db, key) == []
+        assert any_db.xinfo_groups(key)[0]["last-delivered-id"] == any_db.xrevrange(key)[0][0]
+
+
+def test_ids_end_it(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(9))
+    for start, end, expected in (
+        ("-", ids[6], range(7)),
+        (ids[1], ids[6], range(2, 7)),
+        ("-", "(" + ids[6], range(6)),
+        (ids[3], ids[2], []),
+    ):
+        with redcol.iter_stream(
+            url, key, start_id=start, end_id=end, batch_size=4, schema=SCHEMA
+        ) as batches:
+            assert [n for batch in batches for n in batch["n"]] == list(expected)
+
+
+def test_idle_waits(url: str, any_db: redis.Redis, key: str) -> None:
+    with redcol.iter_stream(url, key, block_ms=10, schema=SCHEMA) as batches:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, batches)
+            time.sleep(0.1)
+            assert not waiting.done()
+            add(any_db, key, [1])
+            assert numbers([waiting.result(5)]) == [[1]]
+
+
+def test_idle_stops(url: str, any_db: redis.Redis, key: str) -> None:
+    add(any_db, key, range(3))
+    batches = redcol.iter_stream(url, key, **GROUP, batch_size=2, auto_ack=True, **STOP)
+    assert [len(batch) for batch in batches] == [2, 1]
+    assert pending(any_db, key) == []  # the next one was asked for
+    add(any_db, key, [3])
+    assert next(batches, None) is None
+    batches.close()
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["no group", "group"])
+def test_not_waiting_at_all(
+    url: str, any_db: redis.Redis, key: str, group: dict[str, str]
+) -> None:
+    add(any_db, key, range(3))
+    arguments = {"block_ms": None, "on_idle": "stop", "batch_size": 2, "schema": SCHEMA}
+    with redcol.iter_stream(url, key, **group, **arguments) as batches:
+        assert numbers(batches) == [[0, 1], [2]]
+
+
+def test_idle_gives_empty_frames(url: str, any_db: redis.Redis, key: str) -> None:
+    arguments: dict[str, Any] = {"block_ms": 20, "on_idle": "empty"}
+    with redcol.iter_stream(url, key, schema=SCHEMA, **arguments) as batches:
+        assert next(batches).schema == {"_id": pl.String, "_ts": pl.Int64, "n": pl.Int64}
+        add(any_db, key, [1])
+        assert numbers([next(batches), next(batches)]) == [[1], []]
+    with redcol.iter_stream(url, [key], include_sequence=True, **arguments) as batches:
+        assert next(batches).columns == ["_id", "_ts", "_seq", "_stream", "n"]
+        assert next(batches).columns == ["_id", "_ts", "_seq", "_stream", "n"]
+        any_db.xadd(key, {"m": 1})
+        assert next(batches).columns == ["_id", "_ts", "_seq", "_stream", "n", "m"]
+
+
+def test_a_column_once_seen_stays(url: str, any_db: redis.Redis, key: str) -> None:
+    for name in "abc":
+        any_db.xadd(key, {name: name})
+    with redcol.iter_stream(url, key, batch_size=1, include_id=False) as batches:
+        frames = list(itertools.islice(batches, 3))
+    assert [frame.columns for frame in frames] == [
+        ["_ts", "a"],
+        ["_ts", "a", "b"],
+        ["_ts", "a", "b", "c"],
+    ]
+    assert frames[2].row(0)[1:] == (None, None, "c")
+
+
+# When entries are acknowledged.
+
+
+def test_the_next_request_acknowledges(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(6))
+    batches = redcol.iter_stream(url, key, **GROUP, batch_size=2, auto_ack=True, **STOP)
+    assert pending(any_db, key) == []
+    next(batches)
+    assert pending(any_db, key) == ids[:2]
+    next(batches)
+    assert pending(any_db, key) == ids[2:4]
+    next(batches)
+    assert batches.stats.acknowledged == 4
+    assert next(batches, None) is None
+    assert pending(any_db, key) == []
+    assert batches.stats == redcol.Stats(6, 6, 0, 0, 0, 0, 0, 0)
+    batches.close()
+
+
+@pytest.mark.parametrize("how", ["end", "break", "error", "close", "break outside", "forgotten"])
+def test_what_leaves_the_last_batch_pending(
+    url: str, any_db: redis.Redis, key: str, no_leaks: None, how: str
+) -> None:
+    ids = add(any_db, key, range(4))
+    batches = redcol.iter_stream(url, key, **GROUP, batch_size=2, auto_ack=True)
+    if how in ("end", "break", "error"):
+        try:
+            with batches:
+                for _ in batches:
+                    if how == "break":
+                        break
+                    if how == "error":
+                        raise LookupError
+                    if batches.stats.delivered == 4:
+                        break
+        except LookupError:
+            pass
+    else:
+        for _ in batches:
+            break
+        if how == "close":
+            batches.close()
+            batches.close()
+            with pytest.raises(redcol.ClosedError):
+                next(batches)
+    stats = batches.stats
+    if how == "break outside":
+        batches.close()
+    del batches
+    gc.collect()
+    assert pending(any_db, key) == ([] if how in ("end", "break") else ids[:2])
+    assert stats.acknowledged == {"end": 4, "break": 2}.get(how, 0)
+    if how == "forgotten":
+        wait_until_gone(any_db)
+
+
+def wait_until_gone(db: redis.Redis) -> None:
+    """Until nobody but `db` is connected."""
+    deadline = time.monotonic() + 5
+    while len(db.client_list()) > 1:
+        assert time.monotonic() < deadline, db.client_list()
+        time.sleep(0.005)
+
+
+def test_without_auto_ack_everything_stays_pending(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    ids = add(any_db, key, range(6))
+    with redcol.iter_stream(url, key, **GROUP, batch_size=2, **STOP) as batches:
+        frames = list(batches)
+        assert pending(any_db, key) == ids
+        assert batches.ack(frames[0]) == 2
+        assert batches.ack([ids[2]]) == 1
+        assert batches.ack(frames[1]["_id"]) == 1
+        assert pending(any_db, key) == ids[4:]
+        assert batches.ack() == 2
+        assert batches.ack() == 0
+        assert batches.stats.acknowledged == 6
+        with pytest.raises(redcol.InvalidArgumentError):
+            batches.ack(["no id"])
+        with pytest.raises(redcol.InvalidArgumentError, match="_id"):
+            batches.ack(frames[0].drop("_id"))
+    assert pending(any_db, key) == []
+
+
+def test_acknowledging_needs_a_group(url: str, key: str) -> None:
+    with redcol.iter_stream(url, key) as batches, pytest.raises(redcol.InvalidArgumentError):
+        batches.ack()
+
+
+# Several streams.
+
+
+def test_several_streams(url: str, any_db: redis.Redis, key: str) -> None:
+    streams = [f"{key}-{letter}" for letter in "abc"]
+    for index, stream in enumerate(streams):
+        add(any_db, stream, range(index * 10, index * 10 + 5))
+    for group in ({}, GROUP):
+        batches = redcol.iter_stream(url, streams, **group, batch_size=4, schema=SCHEMA, **STOP)
+        frames = list(batches)
+        assert all(0 < len(frame) <= 4 for frame in frames)
+        assert frames[0].columns == ["_id", "_ts", "_stream", "n"]
+        whole = pl.concat(frames)
+        for index, stream in enumerate(streams):
+            part = whole.filter(pl.col("_stream") == stream)["n"].to_list()
+            assert part == list(range(index * 10, index * 10 + 5))
+        if not group:
+            batches.close()
+    with pytest.raises(redcol.InvalidArgumentError, match="stream column"):
+        batches.ack(whole["_id"])
+    assert batches.ack(whole.filter(pl.col("n") % 10 < 2)) == 6
+    assert [len(pending(any_db, stream)) for stream in streams] == [3, 3, 3]
+    assert batches.ack() == 9
+    batches.close()
+
+
+def test_several_streams_acknowledged_on_the_next_request(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    streams = [f"{key}-{number}".encode() for number in range(20)]
+    for stream in streams:
+        add(any_db, stream.decode(), range(10))
+    with redcol.iter_stream(
+        url, streams, **GROUP, batch_size=7, auto_ack=True, stream_column="from", **STOP
+    ) as batches:
+        frames = list(batches)
+    assert all(len(frame) <= 7 for frame in frames)
+    counts = pl.concat(frames)["from"].value_counts()
+    assert sorted(counts.rows()) == sorted((stream.decode(), 10) for stream in streams)
+    assert all(any_db.xpending(stream, "g")["pending"] == 0 for stream in streams)
+
+
+@pytest.mark.parametrize("create_group", [True, False])
+def test_one_missing_stream_does_not_stop_the_others(
+    url: str, any_db: redis.Redis, key: str, create_group: bool
+) -> None:
+    there, missing = f"{key}-there", f"{key}-missing"
+    add(any_db, there, range(3))
+    if not create_group:
+        any_db.xgroup_create(there, "g", "0")
+    with redcol.iter_stream(
+        url, [missing, there], **GROUP, create_group=create_group, schema=SCHEMA
+    ) as batches:
+        assert numbers([next(batches)]) == [[0, 1, 2]]
+        assert any_db.exists(missing) == create_group
+        add(any_db, there, [3])
+        assert numbers([next(batches)]) == [[3]]
+        add(any_db, missing, [4])
+        if not create_group:
+            any_db.xgroup_create(missing, "g", "0")
+        frame = next(batches)
+        assert frame.select("_stream", "n").rows() == [(missing, 4)]
+
+
+def test_no_stream_at_all(url: str, any_db: redis.Redis, key: str) -> None:
+    with redcol.iter_stream(url, [f"{key}-a", f"{key}-b"], **GROUP, create_group=False) as batches:
+        with pytest.raises(redcol.NoGroupError):
+            next(batches)
+
+
+# One client for several.
+
+
+def test_one_client_for_several(any_server: Server, any_db: redis.Redis, key: str) -> None:
+    add(any_db, key, range(6))
+    with redcol.connect(any_server.url) as client:
+        tail = redcol.iter_stream(client, key, batch_size=4, schema=SCHEMA, **STOP)
+        member = redcol.iter_stream(client, key, **GROUP, batch_size=4, schema=SCHEMA, **STOP)
+        assert numbers([next(tail), next(member), next(tail)]) == [[0, 1, 2, 3]] * 2 + [[4, 5]]
+        tail.close()
+        assert numbers(member) == [[4, 5]]
+        assert repr(member) == f"<redcol.StreamIterator of '{key}'>"
+        assert len(redcol.read_stream(client, key)) == 6
+    with pytest.raises(redcol.ClosedError):
+        next(redcol.iter_stream(client, key))
+
+
+def test_no_warnings_when_forgotten(any_server: Server, key: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        redcol.iter_stream(any_server.url, key)
+        gc.collect()

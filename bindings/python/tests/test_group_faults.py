@@ -1,0 +1,413 @@
+"""Nothing is lost: what comes back, what is put away, and groups that vanish."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import polars as pl
+import pytest
+import redis
+
+import redcol
+from grouping import GROUP, SCHEMA, add, pending, wait_for_blocked
+from servers import REDIS_6, REDIS_7, VALKEY_9, Server
+
+STOP = {"on_idle": "stop", "block_ms": 50}
+
+
+def ids_of(frames: Any) -> list[str]:
+    return [entry_id for frame in frames for entry_id in frame["_id"]]
+
+
+# What comes first.
+
+
+def test_own_then_claimed_then_new(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(9))
+    any_db.xgroup_create(key, "g", "0")
+    any_db.xreadgroup("g", "other", {key: ">"}, count=3)
+    any_db.xreadgroup("g", "c", {key: ">"}, count=3)
+    with redcol.iter_stream(url, key, **GROUP, claim_idle_ms=0, auto_ack=True, **STOP) as batches:
+        assert ids_of(batches) == ids[3:6] + ids[:3] + ids[6:]
+        stats = batches.stats
+    assert (stats.delivered, stats.redelivered, stats.claimed) == (9, 6, 3)
+    assert (stats.acknowledged, pending(any_db, key)) == (9, [])
+
+
+def test_new_entries_are_not_starved(url: str, any_db: redis.Redis, key: str) -> None:
+    old = add(any_db, key, range(2_000))
+    any_db.xgroup_create(key, "g", "0")
+    any_db.xreadgroup("g", "other", {key: ">"})
+    new = add(any_db, key, range(100))
+    with redcol.iter_stream(
+        url, key, **GROUP, batch_size=20, claim_idle_ms=0, auto_ack=True
+    ) as batches:
+        first = ids_of(itertools.islice(batches, 10))
+        assert 60 <= len(set(first) & set(new)) <= 140
+        rest = ids_of(itertools.islice(batches, 95))
+    assert sorted(first + rest) == sorted(old + new)
+    assert any_db.xpending(key, "g")["pending"] == 0
+
+
+def test_a_dead_consumers_entries_are_claimed(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(30))
+    members = [
+        redcol.iter_stream(
+            url, key, group="g", consumer=f"c{n}", batch_size=5, claim_idle_ms=200, auto_ack=True
+        )
+        for n in range(3)
+    ]
+    first = [next(member)["_id"].to_list() for member in members]
+    members[0].close()
+    done = first[1] + first[2]
+    deadline = time.monotonic() + 10
+    while len(done) < len(ids):
+        assert time.monotonic() < deadline
+        for member in members[1:]:
+            # Asked at once, so that what it has in hand does not idle for long enough.
+            member._on_idle, member._block_ms = "empty", 10
+            done += next(member)["_id"].to_list()
+    assert sorted(done) == sorted(ids)
+    assert sum(member.stats.claimed for member in members[1:]) >= 5
+    assert set(first[0]) <= set(done)
+    for member in members:
+        member.close()
+
+
+def test_entries_in_hand_are_not_claimed_back(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(3))
+    with redcol.iter_stream(
+        url, key, **GROUP, claim_idle_ms=50, on_idle="empty", block_ms=20
+    ) as batches:
+        held = next(batches)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.3:
+            assert len(next(batches)) == 0
+        new = add(any_db, key, range(1))
+        while not len(frame := next(batches)):
+            pass
+        assert (held["_id"].to_list(), frame["_id"].to_list()) == (ids, new)
+        assert batches.stats[:5] == (4, 0, 0, 0, 0)
+        assert batches.ack() == 4
+
+
+def test_a_lost_connection_redelivers_nothing_in_hand(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    ids = add(any_db, key, range(6))
+    with redcol.iter_stream(
+        url, key, **GROUP, batch_size=2, auto_ack=True, schema=SCHEMA
+    ) as batches:
+        seen = [next(batches)]
+        for _ in range(2):
+            any_db.client_kill_filter(_type="normal", skipme=True)
+            seen.append(next(batches))
+        assert ids_of(seen) == ids
+        assert batches.stats.reconnects == 2
+    assert pending(any_db, key) == []
+
+
+# Deleted while pending.
+
+
+@pytest.mark.parametrize("whose", ["own", "claimed"])
+def test_deleted_pending_entries(url: str, any_db: redis.Redis, key: str, whose: str) -> None:
+    ids = add(any_db, key, range(10))
+    any_db.xgroup_create(key, "g", "0")
+    any_db.xreadgroup("g", "c" if whose == "own" else "other", {key: ">"}, count=8)
+    any_db.xdel(key, *ids[1:7])
+    with redcol.iter_stream(
+        url, key, **GROUP, batch_size=3, claim_idle_ms=0, auto_ack=True, **STOP
+    ) as batches:
+        assert ids_of(batches) == [ids[0], *ids[7:]]
+        assert batches.stats.deleted == 6
+        assert batches.stats.redelivered == 2
+    assert pending(any_db, key) == []
+
+
+# Entries that keep failing.
+
+
+def test_dead_letters(url: str, any_db: redis.Redis, key: str) -> None:
+    ids = add(any_db, key, range(3))
+    any_db.xadd(key, {"n": "7", "text": "ü", "n2": ""})
+    arguments = {"max_deliveries": 2, "dead_letter": f"{key}-dead", "claim_idle_ms": 0, **STOP}
+    for consumer in ("a", "b"):
+        with redcol.iter_stream(url, key, group="g", consumer=consumer, **arguments) as batches:
+            frames = list(batches)
+            assert len(pl.concat(frames)) == 4
+            batches.ack(ids[1:])
+            ids = ids[:1]
+    assert len(pending(any_db, key)) == 2
+    with redcol.iter_stream(url, key, **GROUP, **arguments) as batches:
+        assert ids_of(batches) == []
+        assert batches.stats.dead_lettered == 2
+        assert batches.stats.delivered == 0
+    assert pending(any_db, key) == []
+    dead = redcol.read_stream(url, f"{key}-dead", id_column="at")
+    assert dead["_id"].to_list()[0] == ids[0]
+    assert dead.select("_stream", "_group", "_consumer", "_deliveries").rows() == [
+        (key, "g", "b", "2")
+    ] * 2
+    assert dead.select("n", "text", "n2").rows() == [("0", None, None), ("7", "ü", "")]
+
+
+def test_own_entries_that_were_delivered_too_often(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    ids = add(any_db, key, range(3))
+    arguments = {"max_deliveries": 3, "dead_letter": f"{key}-dead", **STOP}
+    for turn in range(5):
+        with redcol.iter_stream(url, key, **GROUP, **arguments) as batches:
+            assert ids_of(batches) == (ids if turn < 3 else [])
+    assert any_db.xlen(f"{key}-dead") == 3
+    assert pending(any_db, key) == []
+
+
+def test_a_dead_letter_and_its_acknowledgement_are_one(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    add(any_db, key, range(1))
+    any_db.set(f"{key}-dead", "no stream")
+    arguments = {"max_deliveries": 1, "dead_letter": f"{key}-dead", **STOP}
+    with redcol.iter_stream(url, key, **GROUP, **arguments) as batches:
+        assert len(list(batches)) == 1
+    with redcol.iter_stream(url, key, **GROUP, **arguments) as batches:
+        with pytest.raises(redcol.WrongTypeError):
+            next(batches)
+        assert len(pending(any_db, key)) == 1
+        any_db.delete(f"{key}-dead")
+        assert list(batches) == []
+        assert batches.stats.dead_lettered == 1
+    assert (pending(any_db, key), any_db.xlen(f"{key}-dead")) == ([], 1)
+
+
+# Values that do not fit.
+
+
+@pytest.mark.parametrize("auto_ack", [True, False])
+def test_a_value_that_does_not_fit(
+    url: str, any_db: redis.Redis, key: str, auto_ack: bool
+) -> None:
+    good = add(any_db, key, range(3))
+    bad = any_db.xadd(key, {"n": "no number"}).decode()
+    good += add(any_db, key, range(3, 5))
+    with redcol.iter_stream(url, key, **GROUP, schema=SCHEMA, auto_ack=auto_ack) as batches:
+        assert next(batches)["n"].to_list() == [0, 1, 2]
+        with pytest.raises(redcol.ValueConversionError, match="no number") as caught:
+            next(batches)
+        assert (caught.value.stream, caught.value.entry_id) == (key, bad)
+        assert (caught.value.field, caught.value.dtype) == ("n", "Int64")
+        assert next(batches)["n"].to_list() == [3, 4]
+    assert pending(any_db, key) == ([bad] if auto_ack else [*good[:3], bad, *good[3:]])
+
+
+@pytest.mark.parametrize("on_error", ["raise", "null"])
+def test_json_that_does_not_fit(
+    url: str, any_db: redis.Redis, key: str, on_error: str
+) -> None:
+    texts = ['{"x": 1}', '{"x": 2}', '{"x":', '{"x": 3}', '{"x": 4}', '{"x": 5}']
+    ids = [any_db.xadd(key, {"j": text}).decode() for text in texts]
+    schema = {"j": pl.Struct({"x": pl.Int64})}
+    with redcol.iter_stream(
+        url, key, **GROUP, schema=schema, auto_ack=True, batch_size=2, on_error=on_error
+    ) as batches:
+        assert next(batches)["j"].to_list() == [{"x": 1}, {"x": 2}]
+        if on_error == "raise":
+            with pytest.raises(redcol.ValueConversionError) as caught:
+                next(batches)
+            assert (caught.value.entry_id, caught.value.field) == (ids[2], "j")
+            assert pending(any_db, key) == ids[2:4]
+        else:
+            assert next(batches)["j"].to_list() == [None, {"x": 3}]
+        assert next(batches)["j"].to_list() == [{"x": 4}, {"x": 5}]
+        assert pending(any_db, key) == ids[2 if on_error == "raise" else 4 :][:2] + (
+            ids[4:] if on_error == "raise" else []
+        )
+    assert pending(any_db, key) == (ids[2:4] if on_error == "raise" else [])
+
+
+# Groups and streams that vanish.
+
+
+def destroy(server: Server, db: redis.Redis, key: str) -> None:
+    db.xgroup_destroy(key, "g")
+
+
+def delete(server: Server, db: redis.Redis, key: str) -> None:
+    db.delete(key)
+
+
+def rename(server: Server, db: redis.Redis, key: str) -> None:
+    db.rename(key, f"{key}-elsewhere")
+
+
+def overwrite(server: Server, db: redis.Redis, key: str) -> None:
+    db.set(key, "text")
+
+
+def flush(server: Server, db: redis.Redis, key: str) -> None:
+    db.flushall()
+
+
+def restart(server: Server, db: redis.Redis, key: str) -> None:
+    server.process.kill()
+    server.process.wait()
+    command = server.process.args
+    server.process = subprocess.Popen(command, stdout=server.log, stderr=server.log)
+    server._wait_until_it_answers()
+    db.connection_pool.disconnect()
+
+
+ACCIDENTS = [destroy, delete, rename, overwrite, flush, restart]
+
+
+@pytest.fixture(scope="module", params=[REDIS_7, REDIS_6, VALKEY_9], ids=["r7", "r6", "v9"])
+def fragile(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server that tests may flush and kill."""
+    with Server(request.param) as started:
+        yield started
+
+
+@pytest.mark.parametrize("create_group", [True, False], ids=["create", "no create"])
+@pytest.mark.parametrize("when", ["blocked", "idle"])
+@pytest.mark.parametrize("accident", ACCIDENTS, ids=lambda accident: accident.__name__)
+def test_a_group_that_vanishes(
+    fragile: Server,
+    key: str,
+    accident: Callable[[Server, redis.Redis, str], None],
+    when: str,
+    create_group: bool,
+) -> None:
+    with redis.Redis(unix_socket_path=str(fragile.socket_path)) as db, ThreadPoolExecutor(1) as pool:
+        before = add(db, key, range(3))
+        db.xgroup_create(key, "g", "0")
+        batches = redcol.iter_stream(
+            fragile.url, key, **GROUP, create_group=create_group, auto_ack=True, schema=SCHEMA
+        )
+        with batches:
+            assert next(batches)["_id"].to_list() == before
+            waiting = pool.submit(next, batches)
+            wait_for_blocked(db)
+            if when == "idle":
+                # It has all, and asks for nothing while the accident happens.
+                before += add(db, key, [3])
+                assert waiting.result(5)["n"].to_list() == [3]
+            accident(fragile, db, key)
+            if when == "idle":
+                waiting = pool.submit(next, batches)
+            if accident is overwrite or not create_group:
+                expected = redcol.WrongTypeError if accident is overwrite else redcol.NoGroupError
+                with pytest.raises(expected):
+                    waiting.result(10)
+                return
+            after = add(db, key, range(10, 13))
+            frames = [waiting.result(10)]
+            while sum(map(len, frames)) < 3:
+                frames.append(pool.submit(next, batches).result(10))
+            # At least once: what was acknowledged before may come again, if the stream is still there.
+            got = ids_of(frames)
+            assert [entry_id for entry_id in got if entry_id not in before] == after
+            assert batches.stats.resets == 1
+            after = add(db, key, [13])
+            assert ids_of([pool.submit(next, batches).result(10)]) == after
+        assert pending(db, key) == []
+
+
+def test_a_group_that_vanishes_with_a_batch_in_hand(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    """It is not known to have been handled, so it comes again, and what follows does too."""
+    ids = add(any_db, key, range(6))
+    with redcol.iter_stream(url, key, **GROUP, batch_size=2, auto_ack=False, **STOP) as batches:
+        frames = [next(batches), next(batches)]
+        batches.ack(frames[0])
+        any_db.xgroup_destroy(key, "g")
+        assert ids_of(batches) == ids[2:]
+        assert batches.ack() == 4
+
+
+def test_a_stream_begun_anew_without_a_group(url: str, any_db: redis.Redis, key: str) -> None:
+    streams = [f"{key}-{n}" for n in range(3)]
+    for stream in streams:
+        for n in range(3):
+            any_db.xadd(stream, {"n": n}, id=f"{n + 100}-1")
+    with ThreadPoolExecutor(3) as pool:
+        iterators = [redcol.iter_stream(url, stream, schema=SCHEMA) for stream in streams]
+        assert [next(batches)["n"].to_list() for batches in iterators] == [[0, 1, 2]] * 3
+        waiting = [pool.submit(next, batches) for batches in iterators]
+        wait_for_blocked(any_db, 3)
+        for index, stream in enumerate(streams):
+            any_db.delete(stream)
+            if index == 1:
+                time.sleep(0.02)
+            for n in range(10, 13):
+                any_db.xadd(stream, {"n": n}, id=f"{n}-{index + 1}")
+        frames = [result.result(12)["n"].to_list() for result in waiting]
+    assert frames == [[10, 11, 12]] * 3
+    for batches in iterators:
+        assert batches.stats.resets == 1
+        batches.close()
+
+
+def test_a_json_reader_recreates_its_group(url: str, any_db: redis.Redis, key: str) -> None:
+    schema = {"j": pl.List(pl.Int64)}
+    any_db.xadd(key, {"j": "[1]"})
+    with redcol.iter_stream(url, key, **GROUP, schema=schema, auto_ack=True) as batches:
+        assert next(batches)["j"].to_list() == [[1]]
+        any_db.delete(key)
+        any_db.xadd(key, {"j": "[2]"})
+        assert next(batches)["j"].to_list() == [[2]]
+
+
+def test_one_of_several_groups_vanishes(url: str, any_db: redis.Redis, key: str) -> None:
+    """The others go on, and what is in hand of them does not come again."""
+    streams = [f"{key}-a", f"{key}-b"]
+    for stream in streams:
+        add(any_db, stream, range(2))
+    with redcol.iter_stream(url, streams, **GROUP, schema=SCHEMA, batch_size=4) as batches:
+        held = next(batches)
+        assert len(held) == 4
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, batches)
+            wait_for_blocked(any_db)
+            any_db.delete(streams[0])
+            new = add(any_db, streams[0], [7])
+            assert waiting.result(10)["_id"].to_list() == new
+        assert batches.ack(held.filter(pl.col("_stream") == streams[1])) == 2
+        assert batches.stats.redelivered == 0
+
+
+def test_members_come_and_go(url: str, any_db: redis.Redis, key: str) -> None:
+    """Eight members share a stream; each takes some batches and leaves one in hand."""
+    ids = add(any_db, key, range(1_000))
+    got: list[str] = []
+    lock = threading.Lock()
+
+    def member(number: int) -> None:
+        batches = redcol.iter_stream(
+            url, key, group="g", consumer=f"c{number}", batch_size=10, auto_ack=True
+        )
+        for _ in range(6):
+            frame = next(batches)
+            with lock:
+                got.extend(frame["_id"])
+        batches.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(member, range(8)))
+    assert len(got) == len(set(got)) == 480
+    assert len(pending(any_db, key)) == 80
+    with redcol.iter_stream(
+        url, key, **GROUP, batch_size=100, claim_idle_ms=0, auto_ack=True, **STOP
+    ) as batches:
+        rest = ids_of(batches)
+    assert sorted(set(got) | set(rest)) == sorted(ids)
+    assert len(rest) == 600
+    assert any_db.xpending(key, "g")["pending"] == 0
