@@ -46,6 +46,10 @@ build:  ## build the library, .build/release/libredcol.so, from what setup insta
 test: setup build  ## run all tests and count them
 	@scripts/test.sh
 
+.PHONY: chaos
+chaos: setup build  ## cut, hold, reset and kill for CHAOS_SECONDS, 1800 if not set; REDCOL_SEED replays
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} scripts/chaos.sh
+
 .PHONY: check
 check: lint build  ## lint, and compare the header with the symbols of the library
 	@scripts/check_symbols.sh $(LIBRARY)

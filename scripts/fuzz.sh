@@ -4,9 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scratch=.build-fuzz
-# Only debug builds tell the fuzzer which branches a Swift function took.
+# Only debug builds tell the fuzzer which branches a Swift function took. Of two sanitizers the Swift
+# driver tells the compiler only one, now this and now that; -Xfrontend names both.
 REDCOL_FUZZ=1 env -u CC -u CXX swift build --scratch-path "$scratch" --product Fuzz \
-  --sanitize fuzzer --sanitize address -Xswiftc -use-ld=lld
+  --sanitize fuzzer --sanitize address -Xswiftc -use-ld=lld \
+  -Xswiftc -Xfrontend -Xswiftc -sanitize=address,fuzzer
 
 # Inputs that reach something new are kept for later runs; one that fails is left beside them.
 mkdir -p "$scratch/corpus"

@@ -61,8 +61,10 @@ int platform_poller_wait(platform_poller *poller, int timeout_ms) {
 
 void platform_poller_cancel(platform_poller *poller) {
   uint64_t one = 1;
+  int error = errno; /* of what a signal handler has interrupted */
   ssize_t written = write(poller->cancel_fd, &one, sizeof one);
   (void)written; /* it fails only when a cancel is pending already */
+  errno = error;
 }
 
 bool platform_poller_take_cancel(platform_poller *poller) {

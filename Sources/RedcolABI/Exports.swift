@@ -153,6 +153,16 @@ public func redcol_iter_ack(
 }
 
 @c @implementation
+public func redcol_iter_unread(
+    _ iter: OpaquePointer?, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    reporting(error_out) { () throws(RedisError) in
+        try Arguments.iter(iter).exclusively { reader throws(RedisError) in try reader.unread() }
+        return Status.ok
+    }
+}
+
+@c @implementation
 public func redcol_iter_descriptor(_ iter: OpaquePointer?) -> Int32 {
     do throws(RedisError) {
         return try Arguments.iter(iter).reader.pollDescriptor

@@ -27,7 +27,8 @@ public final class Connection {
     private var phase = Phase.closed
     private var fd: Int32 = -1
     private var watchesWrites = false
-    private var poller = platform_poller(epoll_fd: -1, cancel_fd: -1, alarm_fd: -1)
+    /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
+    private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
     private var addresses: AddressList?
     private var outgoing = SendBuffer()
     public private(set) var incoming = ReceiveBuffer()
@@ -39,7 +40,8 @@ public final class Connection {
     public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedisError) {
         self.endpoint = endpoint
         self.timeouts = timeouts
-        let error = platform_poller_open(&poller)
+        poller.initialize(to: platform_poller(epoll_fd: -1, cancel_fd: -1, alarm_fd: -1))
+        let error = platform_poller_open(poller)
         if error != 0 {
             throw RedisError(.memory, "no file descriptor for a connection: \(errorText(error))")
         }
@@ -47,7 +49,8 @@ public final class Connection {
 
     deinit {
         closeSocket()
-        platform_poller_close(&poller)
+        platform_poller_close(poller)
+        poller.deallocate()
     }
 
     public var isReady: Bool { phase == .ready }
@@ -58,16 +61,17 @@ public final class Connection {
 
     /// A file descriptor that becomes readable when the connection can go on. It stays the same
     /// over reconnects. Borrowed.
-    public var pollDescriptor: Int32 { poller.epoll_fd }
+    public var pollDescriptor: Int32 { poller.pointee.epoll_fd }
 
-    /// Ends the wait that another thread is in, or else the next one. Safe in any thread.
+    /// Ends the wait that another thread is in, or else the next one. Safe in any thread, and in a
+    /// signal handler.
     public func cancel() {
-        if !isForked { platform_poller_cancel(&poller) }
+        if !isForked { platform_poller_cancel(poller) }
     }
 
     /// Forgets a cancel that nobody has waited for.
     func takeCancel() {
-        if !isForked { _ = platform_poller_take_cancel(&poller) }
+        if !isForked { _ = platform_poller_take_cancel(poller) }
     }
 
     // MARK: Connecting
@@ -125,7 +129,7 @@ public final class Connection {
         }
         fd = socket
         watchesWrites = status == EINPROGRESS
-        let error = platform_poller_watch(&poller, fd, true, watchesWrites, true)
+        let error = platform_poller_watch(poller, fd, true, watchesWrites, true)
         guard error == 0 else { throw refused(error) }
         phase = .connecting
         if status == 0 { try beginLogin() }
@@ -219,7 +223,7 @@ public final class Connection {
         case .failed(let error): throw lost(errorText(error))
         }
         guard wantsWrites != watchesWrites else { return }
-        let error = platform_poller_watch(&poller, fd, true, wantsWrites, false)
+        let error = platform_poller_watch(poller, fd, true, wantsWrites, false)
         guard error == 0 else { throw lost(errorText(error)) }
         watchesWrites = wantsWrites
     }
@@ -311,7 +315,7 @@ public final class Connection {
         if let until { end = min(end, until) }
         if let deadline { end = min(end, deadline) }
         let timeout = end == Int64.max ? -1 : max(0, min(end - now, Int64(Int32.max)))
-        switch platform_poller_wait(&poller, Int32(timeout)) {
+        switch platform_poller_wait(poller, Int32(timeout)) {
         case Int32(PLATFORM_POLL_SOCKET): return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
             throw RedisError(.cancelled, "cancelled by redcol_cancel")
@@ -345,7 +349,7 @@ public final class Connection {
         if let until { end = min(end, until) }
         if let deadline { end = min(end, deadline) }
         let delay = end == Int64.max ? -1 : max(0, end - platform_monotonic_ms())
-        platform_poller_set_alarm(&poller, delay)
+        platform_poller_set_alarm(poller, delay)
     }
 
     // MARK: Closing
@@ -365,7 +369,7 @@ public final class Connection {
         guard fd >= 0 else { return }
         // A child shares the poller with its parent, which goes on watching: close no more than our
         // copy.
-        if !isForked { platform_poller_unwatch(&poller, fd) }
+        if !isForked { platform_poller_unwatch(poller, fd) }
         close(fd)
         fd = -1
         watchesWrites = false

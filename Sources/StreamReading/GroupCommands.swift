@@ -16,6 +16,13 @@ struct GroupMember {
         return command
     }
 
+    func firstID(_ stream: Int) -> Command {
+        var command = Command("XRANGE")
+        command.add(streams[stream])
+        for word in ["-", "+", "COUNT", "1"] { command.add(word) }
+        return command
+    }
+
     func create(_ stream: Int, at id: EntryID) -> Command {
         var command = Command("XGROUP", "CREATE")
         command.add(streams[stream])
@@ -88,7 +95,7 @@ struct GroupMember {
         return command
     }
 
-    /// Copies an entry to the dead letters and acknowledges it, both or neither.
+    /// Copies an entry to the dead letters and acknowledges it, in a transaction.
     func putAway(_ pending: PendingEntry, stream: Int, fields: [[UInt8]], to deadLetter: [UInt8])
         -> [Command]
     {
@@ -107,7 +114,7 @@ struct GroupMember {
         add.add("_deliveries")
         add.add(String(pending.deliveries))
         let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
-        return [Command("MULTI"), add, acknowledge([row]), Command("EXEC")]
+        return [add, acknowledge([row])]
     }
 }
 

@@ -12,23 +12,31 @@ struct GroupPlan {
     static let missingRetryMs: Int64 = 1_000
 
     enum Request: Equatable {
-        /// Where the stream ends: XREVRANGE + - COUNT 1. Before its group is made anew.
-        case lastID(stream: Int)
+        /// Where the stream begins, and whether the entry that was handled last is there: was it
+        /// begun anew? Before its group is made anew.
+        case wasReset(stream: Int)
         /// XGROUP CREATE … MKSTREAM.
         case create(stream: Int, at: EntryID)
         /// XPENDING with counts: which entries were delivered too often. `isOwn`: of this consumer;
-        /// else those that are idle, of any.
+        /// else those that are idle, of any, and which of them may be claimed.
         case deliveries(stream: Int, after: EntryID, isOwn: Bool)
         /// XREADGROUP with an id: this consumer's pending entries after it.
         case own(stream: Int, after: EntryID)
         /// XPENDING of this consumer: are there entries that nobody has in hand?
         case look(stream: Int, after: EntryID)
-        /// XAUTOCLAIM.
-        case claim(stream: Int, cursor: EntryID)
+        /// XAUTOCLAIM of so many idle entries from one on, none of which is in hand.
+        case claim(stream: Int, cursor: EntryID, count: Int)
         /// XREADGROUP with ">".
         case new(streams: [Int], blockMs: Int64?)
         /// Nothing to ask before this time: all streams are missing.
         case pause(until: Int64)
+    }
+
+    /// A run of idle entries without one in hand: claiming that would count as a delivery.
+    struct Claimable: Equatable {
+        var first: EntryID
+        var last: EntryID
+        var count: Int
     }
 
     private enum Phase: Equatable {
@@ -46,7 +54,8 @@ struct GroupPlan {
         var lookCursor = EntryID.smallest
         var claimAt: Int64 = 0
         var claimCursor = EntryID.smallest
-        var hasCountedIdle = false
+        /// Idle entries after the cursor that are to be claimed.
+        var claimable: Claimable?
     }
 
     private let creates: Bool
@@ -80,7 +89,7 @@ struct GroupPlan {
                 recover(index, now)
             }
             switch streams[index].phase {
-            case .lost: return .lastID(stream: index)
+            case .lost: return .wasReset(stream: index)
             case .creating(let id): return .create(stream: index, at: id)
             case .counting(let after): return .deliveries(stream: index, after: after, isOwn: true)
             case .own(let after): return .own(stream: index, after: after)
@@ -93,11 +102,11 @@ struct GroupPlan {
             return .look(stream: index, after: streams[index].lookCursor)
         }
         if !isTurnOfNew, let index = ready.first(where: { isClaimDue($0, now) }) {
-            if countsDeliveries, !streams[index].hasCountedIdle {
+            guard let run = streams[index].claimable else {
                 return .deliveries(
                     stream: index, after: streams[index].claimCursor, isOwn: false)
             }
-            return .claim(stream: index, cursor: streams[index].claimCursor)
+            return .claim(stream: index, cursor: run.first, count: run.count)
         }
         isTurnOfNew = false
         guard waits, mayBlock, !ready.contains(where: { isClaimDue($0, now) }) else {
@@ -153,15 +162,20 @@ struct GroupPlan {
         streams[index].phase = countsDeliveries ? .counting(after: after) : .own(after: after)
     }
 
-    /// The entries of this page that were delivered too often have been put away.
-    mutating func counted(_ index: Int, isOwn: Bool) {
-        if isOwn {
-            if case .counting(let after) = streams[index].phase {
-                streams[index].phase = .own(after: after)
-            }
-        } else {
-            streams[index].hasCountedIdle = true
+    /// The own entries of this page that were delivered too often have been put away.
+    mutating func countedOwn(_ index: Int) {
+        if case .counting(let after) = streams[index].phase {
+            streams[index].phase = .own(after: after)
         }
+    }
+
+    /// A page of idle entries. `run`: the first of them that are to be claimed; if there are none,
+    /// `last` is the page's last entry, or nil if no page comes after it.
+    mutating func countedIdle(_ index: Int, _ now: Int64, run: Claimable?, last: EntryID?) {
+        streams[index].claimable = run
+        if run != nil { return }
+        streams[index].claimCursor = last ?? .smallest
+        if last == nil { streams[index].claimAt = now + claimEveryMs }
     }
 
     /// A page of own pending entries: `entries` of the `asked`, the last of them `last`.
@@ -188,12 +202,12 @@ struct GroupPlan {
 
     /// A page of XAUTOCLAIM. `hasNameless`: entries of which the server did not tell the id are now
     /// in the own pending list.
-    mutating func claimed(_ index: Int, _ now: Int64, cursor: EntryID, hasNameless: Bool) {
-        streams[index].claimCursor = cursor
-        streams[index].hasCountedIdle = false
+    mutating func claimed(_ index: Int, hasNameless: Bool) {
         isTurnOfNew = true
-        if cursor == .smallest { streams[index].claimAt = now + claimEveryMs }
-        if hasNameless { readOwn(index, after: .smallest) }
+        guard let run = streams[index].claimable else { return }
+        streams[index].claimCursor = run.last
+        streams[index].claimable = nil
+        if hasNameless { readOwn(index, after: run.first.previous ?? .smallest) }
     }
 
     /// The group of these streams is gone, or was never there. False if that is an error to raise.
@@ -202,6 +216,7 @@ struct GroupPlan {
             streams[index].phase =
                 creates ? .lost : .missing(retryAt: now + GroupPlan.missingRetryMs)
             streams[index].claimCursor = .smallest
+            streams[index].claimable = nil
         }
         return creates
             || streams.contains { stream in

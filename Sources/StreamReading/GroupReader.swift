@@ -24,18 +24,28 @@ final class GroupReader: StreamReader {
     private enum Awaited {
         case acknowledged(Int)
         case answer(GroupPlan.Request, asked: Int)
+        /// Where the stream begins.
+        case firstID(stream: Int)
         /// The entry that is to be put away, its fields.
-        case deadLetter(PendingEntry, stream: Int)
-        /// MULTI, XADD, XACK and EXEC: how many of their answers are still to come.
-        case putAway(left: Int)
+        case deadLetter(PendingEntry, stream: Int, isLast: Bool)
+        /// WATCH, and XLEN of the dead letters: the last before the transaction.
+        case letterStream(stream: Int, isLast: Bool)
+        /// MULTI, the letters' XADD and XACK, EXEC: how many of their answers are still to come.
+        case putAway(left: Int, stream: Int)
     }
+    private var letters: [(PendingEntry, fields: [[UInt8]])] = []
     private var awaited: [Awaited] = []
     private var pauseUntil: Int64?
 
     /// Where a group that is lost is made again: up to here this reader knows that all was handled.
     private var handled: [EntryID]
+    /// Whether that is an entry, and not only where the group was made.
+    private var hasHandled: [Bool]
+    private var firstIDs: [Int: EntryID] = [:]
     private var refused: [RowID: Int64] = [:]
     private var hasRows = false
+    /// The rows of the last batch, until the next is asked for.
+    private var lastRows: [RowID] = []
     private var cameEmpty = false
     private var blockUntil: Int64?
 
@@ -53,6 +63,7 @@ final class GroupReader: StreamReader {
             waits: options.waits)
         remaining = options.count ?? .max
         handled = Array(repeating: .smallest, count: streams.count)
+        hasHandled = Array(repeating: false, count: streams.count)
         try super.init(pool: pool, streams: streams, schema: schema, options: options)
         parser.pointee.keepsRowIDs = true
         if remaining == 0 { isDone = true }
@@ -112,35 +123,49 @@ final class GroupReader: StreamReader {
 
     override func connectionLost() {
         awaited = []
+        letters = []
         held.connectionLost()
     }
 
     override func nextIsAsked() {
+        lastRows = []
         if options.autoAck, options.follows { held.queueHeld() }
     }
 
     override func willHandOver() {
         let rows = parser.pointee.takeRows()
         held.hold(rows)
+        lastRows = rows
         remaining -= min(rows.count, remaining)
         for row in rows {
             let stream = Int(row.stream)
             if row.id > handled[stream] { handled[stream] = row.id }
+            hasHandled[stream] = true
         }
         if !rows.isEmpty { hasRows = true }
+    }
+
+    override func takeBack() -> Bool {
+        guard !lastRows.isEmpty else { return false }
+        held.takeBack(lastRows)
+        if options.count != nil { remaining += lastRows.count }
+        refused = [:]
+        statistics.add(.delivered, -lastRows.count)
+        lastRows = []
+        return true
     }
 
     override func exchange() throws(RedisError) -> Bool {
         while true {
             if let next = awaited.first {
                 if try !take(next) {
-                    if isBatchReady { return true }
+                    if isBatchReady { return try acknowledgeAlone() }
                     guard try connection.receive() else { return false }
                 }
                 if isDone || heldError != nil { return true }
                 continue
             }
-            if isBatchReady { return true }
+            if isBatchReady { return try acknowledgeAlone() }
             if wanted == 0 {
                 if parser.pointee.batch.rowCount > 0 { return true }
                 if try sendAcknowledgements() {
@@ -217,6 +242,11 @@ final class GroupReader: StreamReader {
         return blockUntil.map { now >= $0 } ?? false
     }
 
+    override func acknowledgeAlone() throws(RedisError) -> Bool {
+        if connection.isReady, try sendAcknowledgements() { try connection.flush() }
+        return true
+    }
+
     private func sendAcknowledgements() throws(RedisError) -> Bool {
         var hasSent = false
         while true {
@@ -232,11 +262,17 @@ final class GroupReader: StreamReader {
         var asked = max(
             1,
             min(options.follows ? min(options.batchRows, 1_000_000) : GroupReader.pageRows, wanted))
+        // What XPENDING tells of twice as many is read whole.
+        if options.deliveriesMax != nil { asked = min(asked, GroupReader.pageRows) }
         switch request {
-        case .lastID(let stream): try connection.enqueue(member.lastID(stream))
+        case .wasReset(let stream):
+            try connection.enqueue(member.firstID(stream))
+            awaited.append(.firstID(stream: stream))
+            try connection.enqueue(member.entry(stream, handled[stream]))
         case .create(let stream, let id): try connection.enqueue(member.create(stream, at: id))
         case .deliveries(let stream, let after, let isOwn):
-            asked = max(GroupReader.pendingPage, 2 * asked)
+            asked = max(
+                GroupReader.pendingPage, isOwn ? 2 * asked : min(asked, GroupReader.pageRows))
             try connection.enqueue(
                 member.pending(
                     stream, after: after, count: asked,
@@ -250,7 +286,8 @@ final class GroupReader: StreamReader {
             parser.pointee.expect(.streams, entriesMax: asked)
             try connection.enqueue(
                 member.read([stream], after: after, count: asked, blockMs: nil))
-        case .claim(let stream, let cursor):
+        case .claim(let stream, let cursor, let count):
+            asked = min(asked, count)
             passOverInHand()
             parser.pointee.expect(.claimed(stream: stream), entriesMax: asked)
             try connection.enqueue(
@@ -310,18 +347,28 @@ final class GroupReader: StreamReader {
                 statistics.add(.acknowledged, Int(clamping: number))
             }
             held.answered(count)
-        case .deadLetter(let pending, let stream):
+        case .firstID(let stream):
             guard let reply = try connection.nextReply() else { return false }
             awaited.removeFirst()
-            try putAway(pending, stream, reply)
-        case .putAway(let left):
+            firstIDs[stream] = reply.firstEntry?.id
+        case .deadLetter(let pending, let stream, let isLast):
+            guard let reply = try connection.nextReply() else { return false }
+            awaited.removeFirst()
+            try collectLetter(pending, stream, reply)
+            if isLast { try checkLetterStream(stream) }
+        case .letterStream(let stream, let isLast):
+            guard let reply = try connection.nextReply() else { return false }
+            awaited.removeFirst()
+            if case .error(let text) = reply { throw error(text, "looking at the dead letters") }
+            if isLast { try putAway(stream) }
+        case .putAway(let left, let stream):
             guard let reply = try connection.nextReply() else { return false }
             awaited.removeFirst()
             if case .error(let text) = reply { throw error(text, "keeping a dead letter") }
             if left > 1 {
-                awaited.insert(.putAway(left: left - 1), at: 0)
+                awaited.insert(.putAway(left: left - 1, stream: stream), at: 0)
             } else {
-                statistics.add(.deadLettered, 1)
+                try havePutAway(stream, reply)
             }
         }
         return true
@@ -380,11 +427,10 @@ final class GroupReader: StreamReader {
         switch request {
         case .own(let stream, _):
             plan.ownPage(stream, entries: entries, asked: asked, last: parser.pointee.lastID)
-        case .claim(let stream, _):
+        case .claim(let stream, _, _):
             let frame = parser.pointee.replyFrame
             statistics.add(.deleted, frame?.deletedIDs.count ?? 0)
-            plan.claimed(
-                stream, now, cursor: frame?.claimCursor ?? .smallest, hasNameless: nameless > 0)
+            plan.claimed(stream, hasNameless: nameless > 0)
         case .new:
             cameEmpty = entries == 0 && plan.hasClaimed(now)
         default: break
@@ -398,7 +444,7 @@ final class GroupReader: StreamReader {
     ) throws(RedisError) {
         let now = platform_monotonic_ms()
         switch request {
-        case .lastID(let stream):
+        case .wasReset(let stream):
             // Where all is known to have been handled; or the beginning, if the stream was begun
             // anew.
             var position = handled[stream]
@@ -406,10 +452,10 @@ final class GroupReader: StreamReader {
                 position = min(position, oldest.previous ?? .smallest)
             }
             if case .error(let text) = reply {
-                let failure = error(text, "asking for the stream's last id")
+                let failure = error(text, "asking for the stream's entries")
                 guard failure.cause == .permission else { throw failure }
                 position = .smallest
-            } else if reply.firstEntry?.id ?? .smallest < position {
+            } else if wasReset(stream, isLastThere: reply.firstEntry != nil) {
                 position = .smallest
             }
             plan.create(stream, at: position)
@@ -417,18 +463,36 @@ final class GroupReader: StreamReader {
             if case .error(let text) = reply, !text.starts(with: Array("BUSYGROUP".utf8)) {
                 throw error(text, "creating the group \"\(escaped(options.group, limit: 200))\"")
             }
-            held.forget(stream: stream)
-            handled[stream] = id
-            statistics.add(.resets, 1)
+            // One that is there after all may still count as pending what is in hand.
+            if case .error = reply {
+            } else {
+                held.forget(stream: stream)
+                handled[stream] = id
+                hasHandled[stream] = false
+                statistics.add(.resets, 1)
+            }
             plan.created(stream, now)
         case .deliveries(let stream, _, let isOwn):
-            try findDeadLetters(reply, stream)
-            plan.counted(stream, isOwn: isOwn)
+            let page = try findDeadLetters(reply, stream)
+            if isOwn {
+                plan.countedOwn(stream)
+            } else {
+                findClaimable(page, stream, asked: asked, now)
+            }
         case .look(let stream, let after):
             try look(reply, stream, after: after, asked: asked, now)
         default: break
         }
         connection.expectNothing()
+    }
+
+    /// Whether the stream may have been deleted and begun anew since this reader had its entries. In
+    /// doubt it was, and some entries come a second time: a new stream can give ids again that the
+    /// old one has given in the same millisecond.
+    private func wasReset(_ stream: Int, isLastThere: Bool) -> Bool {
+        guard let first = firstIDs[stream] else { return true }
+        if first.milliseconds >= handled[stream].milliseconds { return true }
+        return hasHandled[stream] && !isLastThere
     }
 
     private func look(
@@ -460,21 +524,57 @@ final class GroupReader: StreamReader {
 
     // MARK: Dead letters
 
-    private func findDeadLetters(_ reply: Reply, _ stream: Int) throws(RedisError) {
-        if case .error(let text) = reply { return try takeError(error(text, "XPENDING")) }
-        guard case .array(let lines) = reply, let most = options.deliveriesMax else { return }
-        let inHand = everythingInHand()
-        for line in lines {
-            guard let pending = PendingEntry(line), pending.deliveries >= most,
-                !inHand.contains(RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream)))
-            else { continue }
-            try connection.enqueue(member.entry(stream, pending.id))
-            awaited.append(.deadLetter(pending, stream: stream))
+    /// Puts away what was delivered too often. Gives all entries of the page, and whether they are
+    /// free to be delivered: not those, and not what is in hand.
+    private func findDeadLetters(
+        _ reply: Reply, _ stream: Int
+    ) throws(RedisError) -> [(id: EntryID, isFree: Bool)] {
+        if case .error(let text) = reply {
+            try takeError(error(text, "XPENDING"))
+            return []
         }
-        if !awaited.isEmpty { try connection.flush() }
+        guard case .array(let lines) = reply else {
+            throw connection.violation("a strange XPENDING")
+        }
+        let inHand = everythingInHand()
+        var page: [(id: EntryID, isFree: Bool)] = []
+        var found: [PendingEntry] = []
+        for line in lines {
+            guard let pending = PendingEntry(line) else {
+                throw connection.violation("a strange line of XPENDING")
+            }
+            let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
+            let isInHand = inHand.contains(row)
+            let isDead = !isInHand && pending.deliveries >= options.deliveriesMax ?? .max
+            if isDead { found.append(pending) }
+            page.append((pending.id, !isInHand && !isDead))
+        }
+        guard !found.isEmpty else { return page }
+        for (index, pending) in found.enumerated() {
+            try connection.enqueue(member.entry(stream, pending.id))
+            awaited.append(
+                .deadLetter(pending, stream: stream, isLast: index == found.count - 1))
+        }
+        try connection.flush()
+        return page
     }
 
-    private func putAway(
+    /// Finds the first run of entries to claim in a page of idle ones.
+    private func findClaimable(
+        _ page: [(id: EntryID, isFree: Bool)], _ stream: Int, asked: Int, _ now: Int64
+    ) {
+        var run: GroupPlan.Claimable?
+        let most = min(options.batchRows, GroupReader.pageRows, max(1, wanted))
+        if let first = page.firstIndex(where: { $0.isFree }) {
+            let end = page[first...].firstIndex { !$0.isFree } ?? page.endIndex
+            let last = min(end - 1, first + most - 1)
+            run = GroupPlan.Claimable(
+                first: page[first].id, last: page[last].id, count: last - first + 1)
+        }
+        plan.countedIdle(stream, now, run: run, last: page.count < asked ? nil : page.last?.id)
+    }
+
+    private func collectLetter(
         _ pending: PendingEntry, _ stream: Int, _ reply: Reply
     ) throws(RedisError) {
         if case .error(let text) = reply { throw error(text, "reading a dead letter") }
@@ -484,12 +584,42 @@ final class GroupReader: StreamReader {
             held.queueDeleted([RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))])
             return
         }
-        let commands = member.putAway(
-            pending, stream: stream, fields: entry.fields, to: options.deadLetter)
-        for command in commands { try connection.enqueue(command) }
-        // Its answers come after those of the entries that were asked for before.
-        awaited.append(.putAway(left: commands.count))
+        letters.append((pending, entry.fields))
+    }
+
+    /// A transaction does not undo XACK when XADD fails because the key holds another type: that is
+    /// looked at before, and WATCH sees to it that it stays so.
+    private func checkLetterStream(_ stream: Int) throws(RedisError) {
+        guard !letters.isEmpty else { return }
+        for (isLast, name) in [(false, "WATCH"), (true, "XLEN")] {
+            var command = Command(name)
+            command.add(options.deadLetter)
+            try connection.enqueue(command)
+            awaited.append(.letterStream(stream: stream, isLast: isLast))
+        }
         try connection.flush()
+    }
+
+    private func putAway(_ stream: Int) throws(RedisError) {
+        try connection.enqueue(Command("MULTI"))
+        for (pending, fields) in letters {
+            let commands = member.putAway(
+                pending, stream: stream, fields: fields, to: options.deadLetter)
+            for command in commands { try connection.enqueue(command) }
+        }
+        try connection.enqueue(Command("EXEC"))
+        awaited.append(.putAway(left: 2 + 2 * letters.count, stream: stream))
+        try connection.flush()
+    }
+
+    /// The answer to EXEC: null if someone else has written to the dead letters meanwhile.
+    private func havePutAway(_ stream: Int, _ reply: Reply) throws(RedisError) {
+        guard case .array(let answers) = reply else { return try checkLetterStream(stream) }
+        for answer in answers {
+            if case .error(let text) = answer { throw error(text, "keeping a dead letter") }
+        }
+        statistics.add(.deadLettered, letters.count)
+        letters = []
     }
 
     // MARK: Errors

@@ -80,11 +80,19 @@ final class InHand: @unchecked Sendable {
     /// A caller has acknowledged these.
     func release(_ rows: [RowID]) { locked { released.formUnion(rows) } }
 
-    /// What was handed over and not acknowledged, of all streams.
+    /// What was handed over and not acknowledged, of all streams; also what is about to be.
     func handedOver() -> [RowID] {
         locked {
             settle()
-            return held
+            return held + queue[queueSent...]
+        }
+    }
+
+    /// These rows were not handed over after all.
+    func takeBack(_ rows: [RowID]) {
+        locked {
+            let gone = Set(rows)
+            held.removeAll { gone.contains($0) }
         }
     }
 

@@ -1,7 +1,11 @@
-// What to ask next when a range of ids is read: pages, each beginning after the last entry of the
-// one before. Pure: it knows no socket.
+// What to ask next when a range of ids is read: slices of the range, several of them under way at
+// once, so that neither the server nor the way to it is ever idle. Pure: it knows no socket.
 
-/// The state of a range read. `nextPage()` says what to ask, the other functions what came of it.
+/// The state of a range read. `nextPage` says what to ask, the other functions what came of it.
+///
+/// Pages are disjoint slices of the range in its order, each as wide as is likely to hold `pageRows`
+/// entries, judged from those before. A page that holds more than it may (`count`) is cut there by
+/// the server; what was asked after it is then passed over, and asked again from the cut.
 struct RangePlan {
     struct Page: Equatable {
         var first: EntryID
@@ -12,60 +16,184 @@ struct RangePlan {
         var asksForEnd: Bool
     }
 
-    /// A page that shows how large the entries are, before larger pages are asked for.
+    /// A page that shows how large and how dense the entries are, before more are asked for.
     static let firstPageRows = 256
-    static let pageRowsMost = 10_000
-    /// About what a page should have: the server builds the whole of it in memory before it sends
-    /// any.
-    static let pageBytes = 4 * 1024 * 1024
+    /// Entries that a page should have: while the server collects them, its other clients wait.
+    static let pageRowsMost = 2_000
+    /// About how many bytes a page should have: the server builds the whole of it in memory.
+    static let pageBytes = 512 * 1024
+    /// Entries under way at once: enough for a server that is near, and for each millisecond of the
+    /// way to one that is not.
+    static let rowsUnderWay = 8_000
+    static let rowsUnderWayPerMs = 3_500
+    static let rowsUnderWayMost = 96_000
+    static let pagesUnderWayMost = 64
 
+    /// How wide a slice is.
+    private enum Width {
+        case milliseconds(UInt64)
+        /// Within one millisecond.
+        case sequence(UInt64)
+    }
+
+    /// The first id that was not asked for; nil when all were.
     private var next: EntryID?
-    private var last: EntryID
-    private var remaining: Int
+    private let last: EntryID
+    /// The last id of the stream, as far as it matters.
+    private var end: EntryID
+    /// Entries that may still be read.
+    private(set) var remaining: Int
     private let fixedPageRows: Int
     private var pageRows: Int
-    private var isEndKnown: Bool
+    private var width: Width?
+    private var wasEmpty = false
+    private var hasAskedForEnd: Bool
     private var pagesDone = 0
+    /// Pages that may be under way now: after a cut it begins at one, so that a stream whose
+    /// density cannot be guessed costs no more than a page in vain.
+    private var depth = 1
+    private var rowsWanted = RangePlan.rowsUnderWay
 
     /// `first` or `last` nil: nothing lies in the range. `pageRows` 0: chosen here.
     init(first: EntryID?, last: EntryID?, count: Int?, pageRows: Int) {
         next = last == nil ? nil : first
         self.last = last ?? .smallest
+        end = self.last
         remaining = count ?? .max
         fixedPageRows = pageRows
         self.pageRows = pageRows > 0 ? pageRows : RangePlan.firstPageRows
-        isEndKnown = last != .largest
+        hasAskedForEnd = self.last != .largest
         if let first, first > self.last { next = nil }
         if remaining <= 0 { next = nil }
     }
 
-    /// What to ask now; nil when everything has been read.
-    func nextPage() -> Page? {
-        guard let next else { return nil }
-        return Page(
-            first: next, last: last, count: min(pageRows, remaining),
-            asksForEnd: !isEndKnown && pagesDone > 0)
+    // MARK: Asking
+
+    /// What to ask now, while the answers to `underWay` pages are awaited; nil for nothing now.
+    mutating func nextPage(underWay: Int) -> Page? {
+        guard let first = next, remaining > 0, first <= end else { return nil }
+        guard underWay < (width == nil ? 1 : depth) else { return nil }
+        // What is under way may be all that is wanted.
+        if underWay > 0, remaining / underWay <= pageRows { return nil }
+        let bound = min(end, sliceEnd(first))
+        // A slice may hold twice what is expected before it is cut.
+        let (twice, _) = pageRows.multipliedReportingOverflow(by: 2)
+        let most = width == nil || fixedPageRows > 0 ? pageRows : twice
+        let page = Page(
+            first: first, last: bound, count: min(most, remaining),
+            asksForEnd: !hasAskedForEnd && pagesDone > 0)
+        if page.asksForEnd { hasAskedForEnd = true }
+        next = bound < end ? bound.next : nil
+        return page
     }
 
-    /// The stream's last id at this moment; nil for an empty stream.
+    private func sliceEnd(_ first: EntryID) -> EntryID {
+        switch width {
+        case .none: return end
+        case .milliseconds(let span):
+            let (sum, overflow) = first.milliseconds.addingReportingOverflow(span - 1)
+            return EntryID(overflow ? .max : sum, .max)
+        case .sequence(let span):
+            let (sum, overflow) = first.sequence.addingReportingOverflow(span - 1)
+            return EntryID(first.milliseconds, overflow ? .max : sum)
+        }
+    }
+
+    /// How long an answer takes to come, in milliseconds, the server's own time included.
+    mutating func measured(roundTripMs: Int64) {
+        let far = min(max(roundTripMs, 0), 1_000) * Int64(RangePlan.rowsUnderWayPerMs)
+        rowsWanted = min(RangePlan.rowsUnderWay + Int(far), RangePlan.rowsUnderWayMost)
+    }
+
+    private var depthMost: Int {
+        max(2, min(RangePlan.pagesUnderWayMost, rowsWanted / max(pageRows, 1)))
+    }
+
+    /// The stream's last id at this moment; nil if that is not told.
     mutating func found(end: EntryID?) {
-        guard !isEndKnown else { return }
-        isEndKnown = true
-        if let end, end < last { last = end }
+        guard let end, end < self.end else { return }
+        self.end = end
+        if let first = next, first > end { next = nil }
     }
 
-    /// Entries were read up to `id`; also called when a page was cut short by a lost connection.
-    mutating func read(upTo id: EntryID, entries: Int) {
-        remaining -= min(entries, remaining)
-        next = id < last && remaining > 0 ? id.next : nil
-    }
+    // MARK: What has come of it
 
-    /// A page came to its end with `entries` of the `asked`, in `bytes` bytes.
-    mutating func pageEnded(asked: Int, entries: Int, bytes: Int) {
+    /// A page came to its end with `entries`, the first and last of which are given, in `bytes`
+    /// bytes. True if it was cut, so that the pages after it must be passed over.
+    mutating func pageEnded(
+        _ page: Page, entries: Int, first: EntryID?, last: EntryID?, bytes: Int
+    ) -> Bool {
         pagesDone += 1
-        if entries < asked { next = nil }
-        guard fixedPageRows == 0, entries > 0 else { return }
-        let entryBytes = max(bytes / entries, 1)
-        pageRows = max(1, min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes))
+        remaining -= min(entries, remaining)
+        let isCut = entries >= page.count && (last.map { $0 < page.last } ?? false)
+        if entries > 0, fixedPageRows == 0 {
+            let entryBytes = max(bytes / entries, 1)
+            pageRows = max(1, min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes))
+        }
+        if isCut {
+            depth = width == nil ? min(4, depthMost) : 1
+            next = last?.next
+        } else {
+            // A slice without entries says nothing about how dense the next ones are.
+            if entries > 0 { depth = min(depth * 2, depthMost) }
+            if page.last >= end { next = nil }
+        }
+        adaptWidth(page, entries: entries, first: first, last: last, isCut: isCut)
+        return isCut
+    }
+
+    private mutating func adaptWidth(
+        _ page: Page, entries: Int, first: EntryID?, last: EntryID?, isCut: Bool
+    ) {
+        let rows = UInt64(entries)
+        let wanted = UInt64(pageRows)
+        if case .sequence = width, !isCut, rows < wanted {
+            // Few are left in this millisecond, if any: next comes the rest of it.
+            width = .milliseconds(1)
+            depth = 1
+            return
+        }
+        guard let first, let last, entries > 0 else {
+            // A gap: the next slices are wider, until entries come again.
+            if wasEmpty, case .milliseconds(let span) = width {
+                width = .milliseconds(grown(span, by: 8))
+            }
+            wasEmpty = true
+            return
+        }
+        wasEmpty = false
+        // A page that was cut, and the first, say nothing about the slice as a whole.
+        let isPart = isCut || width == nil
+        let from = isPart ? first.milliseconds : page.first.milliseconds
+        let to = isPart ? last.milliseconds : page.last.milliseconds
+        let span = to >= from ? to - from : 0
+        if span == 0, isCut || rows >= wanted {
+            width = .sequence(wanted)
+            return
+        }
+        // Entries per millisecond say how many milliseconds hold the rows wanted.
+        let (milliseconds, isAll) = span.addingReportingOverflow(1)
+        let (product, overflow) = (isAll ? span : milliseconds)
+            .multipliedReportingOverflow(by: wanted)
+        var ideal = max(1, (overflow ? .max : product) / rows)
+        if case .milliseconds(let before) = width {
+            ideal = min(max(ideal, before / 8), grown(before, by: 8))
+        }
+        width = .milliseconds(ideal)
+    }
+
+    private func grown(_ span: UInt64, by factor: UInt64) -> UInt64 {
+        let (product, overflow) = max(span, 1).multipliedReportingOverflow(by: factor)
+        return overflow ? .max : product
+    }
+
+    /// The connection was lost in the middle of `page` (the first of those under way; nil if none
+    /// was), of which `entries` were read, up to `id`.
+    mutating func interrupted(_ page: Page?, upTo id: EntryID?, entries: Int) {
+        remaining -= min(entries, remaining)
+        depth = 1
+        guard let page else { return }
+        next = id.map { $0.next } ?? page.first
+        if let first = next, first > end { next = nil }
     }
 }

@@ -1,4 +1,5 @@
-// Reads a range of a stream, batch by batch: asks what the plan says and parses what comes.
+// Reads a range of a stream, batch by batch: asks what the plan says, several pages at once, and
+// parses what comes in one row of columns.
 
 import ArrowColumns
 import CPlatform
@@ -13,11 +14,16 @@ final class RangeReader: StreamReader {
     /// The replies that are awaited, in the order in which they will come.
     private enum Awaited {
         case end
-        case page(asked: Int)
+        case page(RangePlan.Page)
+        /// A page that lies behind one that was cut: its entries are asked for again.
+        case inVain(RangePlan.Page)
     }
     private var awaited: [Awaited] = []
+    private var pagesUnderWay = 0
+    /// Whether the parser has been told of the page that comes next.
+    private var hasBegunPage = false
     private var pageBytes = 0
-    private var pageEntries = 0
+    private var askedAt: Int64?
 
     /// Nothing is sent before the first `next`.
     init(
@@ -37,29 +43,33 @@ final class RangeReader: StreamReader {
     override var awaitsReply: Bool { !awaited.isEmpty }
 
     override func connectionLost() {
+        var head: RangePlan.Page?
+        for case .page(let page) in awaited {
+            head = page
+            break
+        }
+        plan.interrupted(
+            head, upTo: parser.pointee.lastID, entries: parser.pointee.entriesParsed)
         awaited = []
+        pagesUnderWay = 0
+        parser.pointee.upperBound = nil
         endParser.parser.pointee.abandonReply()
-        noteEntries()
+        endPage()
     }
 
-    /// Lets the plan know of the entries that were read, so that it goes on after them.
-    private func noteEntries() {
-        guard let last = parser.pointee.lastID else { return }
-        plan.read(upTo: last, entries: parser.pointee.entriesParsed)
-        pageEntries += parser.pointee.entriesParsed
+    private func endPage() {
+        hasBegunPage = false
+        pageBytes = 0
         parser.pointee.forgetPosition()
     }
 
     override func exchange() throws(RedisError) -> Bool {
         while true {
+            try ask()
             guard let reply = awaited.first else {
-                guard let page = plan.nextPage() else {
-                    isDone = true
-                    connection.expectNothing()
-                    return true
-                }
-                try ask(page)
-                continue
+                isDone = true
+                connection.expectNothing()
+                return true
             }
             switch reply {
             case .end:
@@ -67,9 +77,14 @@ final class RangeReader: StreamReader {
                     guard try connection.receive() else { return false }
                     continue
                 }
-            case .page(let asked):
-                switch try parsePage(asked) {
+            case .page(let page):
+                switch try parsePage(page) {
                 case .batchFull: return true
+                case .needsMore: guard try connection.receive() else { return false }
+                default: continue
+                }
+            case .inVain(let page):
+                switch try passOver(page) {
                 case .needsMore: guard try connection.receive() else { return false }
                 default: continue
                 }
@@ -77,39 +92,92 @@ final class RangeReader: StreamReader {
         }
     }
 
-    private func ask(_ page: RangePlan.Page) throws(RedisError) {
-        if page.asksForEnd {
-            var command = Command("XREVRANGE")
+    /// Asks for all that may be under way.
+    private func ask() throws(RedisError) {
+        if case .inVain = awaited.first { return }
+        var hasAsked = false
+        while let page = plan.nextPage(underWay: pagesUnderWay) {
+            if page.asksForEnd {
+                var command = Command("XREVRANGE")
+                command.add(streams[0])
+                for word in ["+", "-", "COUNT", "1"] { command.add(word) }
+                try connection.enqueue(command)
+                awaited.append(.end)
+                endParser.parser.pointee.expect(.entries, entriesMax: 1)
+            }
+            var command = Command("XRANGE")
             command.add(streams[0])
-            for word in ["+", "-", "COUNT", "1"] { command.add(word) }
+            command.add(page.first)
+            command.add(page.last)
+            command.add("COUNT")
+            command.add(String(page.count))
             try connection.enqueue(command)
-            awaited.append(.end)
-            endParser.parser.pointee.expect(.entries, entriesMax: 1)
+            awaited.append(.page(page))
+            pagesUnderWay += 1
+            hasAsked = true
         }
-        var command = Command("XRANGE")
-        command.add(streams[0])
-        command.add(page.first)
-        command.add(page.last)
-        command.add("COUNT")
-        command.add(String(page.count))
-        try connection.enqueue(command)
-        awaited.append(.page(asked: page.count))
-        parser.pointee.expect(.entries, entriesMax: page.count)
-        pageBytes = 0
-        pageEntries = 0
+        guard hasAsked else { return }
+        if askedAt == nil { askedAt = platform_monotonic_ms() }
         try connection.flush()
     }
 
-    private func parsePage(_ asked: Int) throws(RedisError) -> ParseOutcome {
+    private func beginPage(_ page: RangePlan.Page) {
+        guard !hasBegunPage else { return }
+        hasBegunPage = true
+        parser.pointee.expect(.entries, entriesMax: page.count)
+    }
+
+    private func parsePage(_ page: RangePlan.Page) throws(RedisError) -> ParseOutcome {
+        beginPage(page)
         let before = connection.incoming.count
-        let outcome = parse(rowsMax: options.batchRows)
+        if before > 0, let asked = askedAt, asked > 0 {
+            plan.measured(roundTripMs: platform_monotonic_ms() - asked)
+            askedAt = 0
+        }
+        // Pages under way may hold more than is wanted in all.
+        let (wanted, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(
+            plan.remaining - parser.pointee.entriesParsed)
+        let outcome = parse(rowsMax: min(options.batchRows, overflow ? .max : wanted))
         pageBytes += before - connection.incoming.count
         switch outcome {
-        case .needsMore, .batchFull: break
+        case .needsMore: break
+        case .batchFull:
+            if plan.remaining <= parser.pointee.entriesParsed { isDone = true }
         case .replyEnd:
             awaited.removeFirst()
-            noteEntries()
-            plan.pageEnded(asked: asked, entries: pageEntries, bytes: pageBytes)
+            pagesUnderWay -= 1
+            let isCut = plan.pageEnded(
+                page, entries: parser.pointee.entriesParsed, first: parser.pointee.firstID,
+                last: parser.pointee.lastID, bytes: pageBytes)
+            endPage()
+            if isCut { giveUpPages() }
+        case .serverError:
+            guard let error = try serverError("XRANGE") else { return .needsMore }
+            throw error
+        case .refused(let error), .failed(let error): throw error
+        }
+        return outcome
+    }
+
+    /// A page was cut: those behind it come all the same, but out of order.
+    private func giveUpPages() {
+        for index in awaited.indices {
+            if case .page(let page) = awaited[index] { awaited[index] = .inVain(page) }
+        }
+        pagesUnderWay = 0
+    }
+
+    private func passOver(_ page: RangePlan.Page) throws(RedisError) -> ParseOutcome {
+        beginPage(page)
+        // Every entry lies behind this bound.
+        parser.pointee.upperBound = .smallest
+        let outcome = parse(rowsMax: .max)
+        switch outcome {
+        case .needsMore, .batchFull: return .needsMore
+        case .replyEnd:
+            awaited.removeFirst()
+            parser.pointee.upperBound = nil
+            endPage()
         case .serverError:
             guard let error = try serverError("XRANGE") else { return .needsMore }
             throw error

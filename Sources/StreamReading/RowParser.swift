@@ -66,7 +66,8 @@ struct RowParser {
     /// The streams' names as values of `IDColumns.stream`, with padding, one after the other.
     private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
 
-    /// The last entry that was parsed, whatever became of it.
+    /// The first and the last entry parsed since `forgetPosition`, whatever became of them.
+    private(set) var firstID: EntryID?
     private(set) var lastID: EntryID?
     /// Entries parsed since `forgetPosition`, whatever became of them.
     private(set) var entriesParsed = 0
@@ -252,6 +253,7 @@ struct RowParser {
             return Step.passedOver
         }
         if passesOver(id, stream) { return passOver(start, end, id) }
+        if firstID == nil { firstID = id }
         guard elements & 1 == 0 else { return Step.malformed }
         guard elements <= ProtocolLimits.entryElements else { return Step.tooLarge }
 
@@ -438,7 +440,10 @@ struct RowParser {
         body(&batch)
     }
 
+    mutating func forgetUpperBoundWasPassed() { hasPassedUpperBound = false }
+
     mutating func forgetPosition() {
+        firstID = nil
         lastID = nil
         entriesParsed = 0
     }

@@ -85,6 +85,12 @@ public class StreamReader {
     /// The caller asks for the next batch, and so is done with the last one.
     func nextIsAsked() {}
 
+    /// Acknowledges what waits for it, although nothing is to be asked now: rows or an error are there.
+    func acknowledgeAlone() throws(RedisError) -> Bool { true }
+
+    /// Forgets that the last batch was handed over; false if there is none to take back.
+    func takeBack() -> Bool { false }
+
     /// When `exchange` should be called even if nothing has come.
     var wakeAt: Int64? { nil }
 
@@ -160,6 +166,20 @@ public class StreamReader {
         return shown
     }
 
+    /// Takes the last batch back, of which the caller could make nothing: it comes again. Only
+    /// before the next batch is asked for.
+    public func unread() throws(RedisError) {
+        if isClosed { throw RedisError(.closed, "this read was closed") }
+        guard options.follows else {
+            throw RedisError(.invalidArgument, "only a read that follows can take a batch back")
+        }
+        guard takeBack() else { return }
+        isDone = false
+        heldError = nil
+        // What is under way belongs after that batch.
+        dropConnection()
+    }
+
     private func handOver(
         _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>?
     ) throws(RedisError) -> ReadOutcome {
@@ -199,12 +219,13 @@ public class StreamReader {
     /// Does all that can be done without waiting; true when a batch (or the end) can be handed
     /// over.
     func goOn() throws(RedisError) -> Bool {
-        if isDone || heldError != nil { return true }
+        if isDone { return true }
         if let retryAt {
             guard platform_monotonic_ms() >= retryAt else { return false }
             self.retryAt = nil
         }
         do {
+            if heldError != nil { return try acknowledgeAlone() }
             if !connection.isReady {
                 guard try connection.advance() else { return false }
                 connected()

@@ -19,6 +19,9 @@ final class TailReader: StreamReader {
     private var cursors: [EntryID] = []
     private var remaining: Int
     private var hasRows = false
+    /// Where the batch that is being read begins, and where the last one did, with its rows.
+    private var batchFrom: [EntryID] = []
+    private var handedOver: (from: [EntryID], rows: Int)?
 
     private enum Awaited {
         case entries
@@ -52,6 +55,7 @@ final class TailReader: StreamReader {
         } else {
             _ = try askNow([])
         }
+        batchFrom = cursors
         nextResetCheck = platform_monotonic_ms() + TailReader.resetCheckMs
     }
 
@@ -87,7 +91,25 @@ final class TailReader: StreamReader {
         noteRows()
     }
 
-    override func willHandOver() { noteRows() }
+    override func willHandOver() {
+        noteRows()
+        handedOver = (batchFrom, parser.pointee.batch.rowCount)
+        batchFrom = cursors
+    }
+
+    override func nextIsAsked() { handedOver = nil }
+
+    override func takeBack() -> Bool {
+        guard let (from, rows) = handedOver else { return false }
+        handedOver = nil
+        noteRows()
+        cursors = from
+        batchFrom = from
+        if options.count != nil { remaining += rows }
+        parser.pointee.forgetUpperBoundWasPassed()
+        statistics.add(.delivered, -rows)
+        return true
+    }
 
     /// Moves the cursors after the entries that were read. Those passed over lie after the end.
     private func noteRows() {
@@ -116,6 +138,7 @@ final class TailReader: StreamReader {
                 // The stream was deleted and begun anew: its entries are all new.
                 if let last = reply.firstEntry?.id, last < cursors[stream] {
                     cursors[stream] = .smallest
+                    batchFrom[stream] = .smallest
                     statistics.add(.resets, 1)
                 }
             case .entries:

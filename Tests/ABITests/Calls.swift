@@ -1,5 +1,5 @@
-// The C functions called as a C program calls them, with what they promise in every case checked: an
-// error object exactly with a negative status, and nothing given beside it.
+// The C functions called as a C program calls them, with what they promise in every case checked:
+// an error object exactly with a negative status, and nothing given beside it.
 
 import CArrowData
 import CRedcol

@@ -1,5 +1,5 @@
-// Who owns what: batches outlive everything, everything is freed in any order, nothing is left over. Live
-// objects are counted in a process of the test's own, where no other test makes any.
+// Who owns what: batches outlive everything, all is freed in any order, nothing is left over.
+// Live objects are counted in a process of the test's own, where no other test makes any.
 
 import CArrowData
 import CRedcol
@@ -131,6 +131,7 @@ private func expected(_ numbers: ClosedRange<Int64>) -> [[Cell]] {
         #expect(fields.first?.name.map { String(cString: $0) } == "text")
         #expect(fields.last?.format.map { String(cString: $0) } == "vu")
         let columns = try moved.map { try readColumn($0, "vu") }
+        try #require(columns.count == 2)
         #expect(columns[0] == expected(1...20).map { $0[3] })
         #expect(columns[1] == expected(1...20).map { $0[0] })
         for index in moved.indices {

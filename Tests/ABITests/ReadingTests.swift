@@ -1,5 +1,5 @@
-// Reading and acknowledging through the C interface from a server of its own, and each status that a
-// server can bring about.
+// Reading and acknowledging through the C interface from a server of its own, and each status that
+// a server can bring about.
 
 import CArrowData
 import CRedcol

@@ -1,4 +1,4 @@
-// Calls that meet: cancelling, closing and calling from other threads, signals, and forked children.
+// Calls that meet: cancelling, closing and calling from other threads, signals, forked children.
 
 import CArrowData
 import CRedcol
@@ -31,7 +31,7 @@ func aCancelledIteratorGoesOn(_ options: [String]) throws {
     #expect(cancel(iter) == REDCOL_OK)
     let began = ContinuousClock.now
     #expect(waiting()?.status == REDCOL_ERROR_CANCELLED)
-    #expect(ContinuousClock.now - began < .milliseconds(250))
+    #expect(ContinuousClock.now - began < .seconds(2))
     redis.resume()
     if !isRange { try redis.addEntries("s", 1...3) }
     #expect(next(iter, waitMs: 10_000).rows.count >= 1)

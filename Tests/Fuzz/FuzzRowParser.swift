@@ -1,5 +1,5 @@
-// A libFuzzer target: bytes become replies in pieces, and hiredis' own reader says what a good one has to
-// give. scripts/fuzz.sh builds and runs it.
+// A libFuzzer target: bytes become replies in pieces, and hiredis' own reader says what a good one
+// has to give. scripts/fuzz.sh builds and runs it.
 
 import ArrowColumns
 import CArrowData

@@ -1,5 +1,5 @@
-// Inputs to begin with, written into the first directory on the command line: the fuzzer would take long
-// to invent a reply of its own.
+// Inputs to begin with, written into the first directory on the command line: the fuzzer would take
+// long to invent a reply of its own.
 
 import CPlatform
 import Foundation
@@ -48,7 +48,9 @@ private func seeds() -> [[UInt8]] {
     let small = [
         "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nn\r\n$2\r\n-5\r\n", "*-1\r\n", "*0\r\n",
         "-ERR no\r\n",
-        "*1\r\n*2\r\n$3\r\n1-1\r\n*-1\r\n", "*2\r\n*-1\r\n$-1\r\n", ":1\r\n", "$536870912\r\n",
+        "*1\r\n*2\r\n$3\r\n1-1\r\n*-1\r\n",
+        "*1\r\n*2\r\n$41\r\n18446744073709551615-18446744073709551614\r\n*0\r\n",
+        "*2\r\n*-1\r\n$-1\r\n", ":1\r\n", "$536870912\r\n",
         "*2147483647\r\n",
     ]
     return seeds + small.map { [0, 2, 255, 0, 200] + utf8($0) }

@@ -1,5 +1,5 @@
-// Bytes that no Redis server sends where entries should be: an error each time, never a trap, and never
-// half a row.
+// Bytes that no Redis server sends where entries should be: an error each time, never a trap, and
+// never half a row.
 
 import RedisConnection
 import TestSupport
@@ -136,8 +136,8 @@ func claimsThatAreWithinTheLimits(_ reply: String) throws {
     #expect(run.failure == nil && run.repliesEnded == 0 && run.rows.isEmpty)
 }
 
-/// One byte of a good reply is changed: it fails, or is good in another way, but no row appears that
-/// hiredis would not have found in the same bytes.
+/// One byte of a good reply is changed: it fails, or is good in another way, but no row appears
+/// that hiredis would not have found in the same bytes.
 @Test(arguments: 0..<40)
 func spoiltReplies(_ seed: UInt64) throws {
     var generator = SeededGenerator(seed)

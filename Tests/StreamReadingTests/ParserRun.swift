@@ -1,5 +1,5 @@
-// A row parser fed as a reader feeds it: pieces arrive in a receive buffer, what was used is consumed,
-// full batches are taken out and read back.
+// A row parser fed as a reader feeds it: pieces arrive in a buffer, what was used is consumed, full
+// batches are taken out and read back.
 
 import ArrowColumns
 import CArrowData

@@ -1,4 +1,4 @@
-// Entries become rows: recorded replies, schemas, columns that are found late, values that do not fit.
+// Entries become rows: recorded replies, schemas, late columns, values that do not fit.
 
 import ArrowColumns
 import RedisConnection
@@ -29,8 +29,8 @@ private enum Recorded {
         """
     static let pending = """
         *1\r\n*2\r\n$1\r\ns\r\n*3\r\n*2\r\n$3\r\n1-1\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n\
-        $3\r\ntwo\r\n*2\r\n$3\r\n1-2\r\n*-1\r\n*2\r\n$41\r\n18446744073709551615-18446744073709551614\
-        \r\n*6\r\n$12\r\nnaïve field\r\n$1\r\nx\r\n$1\r\na\r\n$1\r\n3\r\n$1\r\na\r\n$1\r\n4\r\n
+        $3\r\ntwo\r\n*2\r\n$3\r\n1-2\r\n*-1\r\n*2\r\n$41\r\n18446744073709551615-184467440737095516\
+        14\r\n*6\r\n$12\r\nnaïve field\r\n$1\r\nx\r\n$1\r\na\r\n$1\r\n3\r\n$1\r\na\r\n$1\r\n4\r\n
         """
     static let claimed = """
         *3\r\n$3\r\n0-0\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n\
@@ -163,6 +163,7 @@ func noEntries(_ reply: String) throws {
     try run.feed(Resp.entries(first + [SampleEntry("100-1", "b", "late", "a", "x")]))
     try run.feed(Resp.entries([SampleEntry("101-1", "c", "later")]))
     #expect(run.batches.map { $0.names.count } == [3, 4])
+    try #require(run.rows.count == 102)
     #expect(run.rows[99] == row("99-1", nil, ("a", .text("99"))))
     #expect(run.rows[100] == row("100-1", nil, ("a", .text("x")), ("b", .text("late"))))
     #expect(run.rows[101] == row("101-1", nil, ("c", .text("later"))))
@@ -225,7 +226,7 @@ func namesThatAreNoText(_ name: [UInt8], _ shown: String) throws {
     #expect(run.repliesEnded == 1 && run.failure == nil)
     #expect(run.rows.map { $0[utf8("_id")] } == [.text("1-1"), .text("1-5")])
     #expect(run.rows.map { $0[utf8("n")] } == [.integer(1), .integer(2)])
-    #expect(run.refused.count == 4 && run.refused.allSatisfy { $0.cause == .value })
+    try #require(run.refused.count == 4 && run.refused.allSatisfy { $0.cause == .value })
     let details = run.refused.map { error in error.details.map { $0.1 } }
     #expect(details[0] == ["1-2", "n", "l", "x\\x0a"])
     #expect(details[1] == ["1-3", "n", "l", String(repeating: "9", count: 80) + "…"])

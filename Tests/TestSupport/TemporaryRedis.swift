@@ -3,8 +3,8 @@
 import CHiredis
 import Foundation
 
-/// Started by `init`, which fails when there is no server. `stop`, or the deinitializer, stops it by
-/// its own process id.
+/// Started by `init`, which fails when there is no server. `stop`, or the deinitializer, stops it
+/// by its own process id.
 public final class TemporaryRedis {
     public struct Failure: Error, CustomStringConvertible {
         public let description: String

@@ -137,6 +137,7 @@ def test_example_ends_with_ctrl_c(under: list[str], server: Server, example: Pat
     command = [*under, example, server.url, "events", "sums", "worker-1", "1000"]
     with Program(*command) as program:
         assert program.error_line() == "waiting\n"
+        time.sleep(0.3)  # it is inside a call that waits: there the handler runs
         began = time.monotonic()
         program.process.send_signal(signal.SIGINT)
         code, out, err = program.end()

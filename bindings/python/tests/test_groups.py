@@ -14,7 +14,6 @@ import redcol
 from grouping import GROUP, SCHEMA, add, pending, wait_for_blocked
 from servers import Server
 
-
 # The guide, block by block.
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import _arguments, _native, client
 from ._capsule import Batch
-from ._frames import Frames
+from ._frames import Frames, Piece
 from ._request import Request
 from .client import Client
 from .errors import (
@@ -18,6 +17,7 @@ from .errors import (
     CancelledError,
     ClosedError,
     InvalidArgumentError,
+    NoGroupError,
     ValueConversionError,
 )
 
@@ -69,15 +69,21 @@ class Follower:
         # A value that cannot be decoded here is found when the library has handed its batch over:
         # then only we know that the caller has not had it.
         self._acks_here = auto_ack and self._frames.decodes
+        #: Entries that were handed over and not acknowledged, where values are decoded here.
+        self._in_hand: dict[bytes, dict[str, None]] = {}
+        self._given: dict[bytes, list[str]] | None = None
         options = dict(request.options)
         if auto_ack and not self._acks_here:
             options["auto_ack"] = "true"
-        self._turn = threading.Lock()
+        # Not a lock: an interrupt between taking it and knowing that would leave it taken.
+        self._turn: dict[int, object] = {}
         self._is_closed = False
         self._is_over = False
-        # What a KeyboardInterrupt may leave half done: an asked batch, and a frame not handed over.
+        # What a KeyboardInterrupt may leave half done: a batch that was asked for, one of which no
+        # frame was made yet, and pieces of one that were not handed over.
         self._capsules: tuple[object, object] | None = None
-        self._frame: DataFrame | None = None
+        self._is_taken = False
+        self._pieces: list[Piece] = []
         self._client = client.lasting(url, *timeouts)
         self._handle = _native.read_streams(
             self._client.handle, request.streams, request.schema_capsule(), options
@@ -87,12 +93,16 @@ class Follower:
     # -- Reading
 
     def _advance(self, wait_ms: int) -> bool:
-        """Go on for up to `wait_ms`; True when there is a frame or the end."""
-        if self._frame is not None or self._is_over:
+        """Go on for up to `wait_ms`; True when there is a piece or the end."""
+        self._note_given()
+        if self._acks_here and self._in_hand:
+            self._ack_automatically()
+        if self._pieces or self._is_over:
             return True
+        if self._is_taken:
+            _native.iter_unread(self._handle)
+            self._is_taken = False
         if self._capsules is None:
-            if self._acks_here:
-                _native.iter_ack(self._handle, None, None)
             self._capsules = _native.new_schema_capsule(), _native.new_array_capsule()
         schema, array = self._capsules
         if not _native.is_filled(array):
@@ -111,18 +121,30 @@ class Follower:
             if status == _native.END:
                 self._is_over = True
                 return True
-        self._capsules = None  # taken from here on: it cannot be read a second time
-        self._frame = self._frames.make(Batch(schema, array))
+        # From here on the batch cannot be taken a second time, only be put back. Python looks at
+        # signals after a call, but not between two assignments.
+        self._is_taken = True
+        self._capsules = None
+        pieces = self._frames.pieces(Batch(schema, array))
+        self._pieces = pieces
+        self._is_taken = False
         return True
+
+    def _note_given(self) -> None:
+        """Keep the ids of what was handed over last."""
+        if self._given and "group" in self._request.options:
+            for stream, ids in self._given.items():
+                self._in_hand.setdefault(stream, {}).update(dict.fromkeys(ids))
+        self._given = None
 
     def _idle(self) -> bool:
         """`block_ms` have passed with nothing to read; True when that is to be told."""
         if self._on_idle == "empty":
-            self._frame = self._frames.empty()
+            self._pieces = [Piece(self._frames.empty())]
             return True
         if self._on_idle == "stop":
-            if self._acks_here or self._auto_ack:
-                self.ack()
+            if self._auto_ack:
+                self._ack_automatically()
             self._is_over = True
             return True
         return False
@@ -133,11 +155,16 @@ class Follower:
             return None
         return time.monotonic() + (self._block_ms or 0) / 1000
 
-    def _take_turn(self) -> None:
-        if self._is_closed and self._frame is None and not self._is_over:
+    def _take_turn(self, token: object) -> None:
+        if self._is_closed and not self._pieces and not self._is_over:
             raise ClosedError("This iterator was closed.")
-        if not self._turn.acquire(blocking=False):
+        if self._turn.setdefault(0, token) is not token:
             raise BusyError("Another thread is inside a call on this iterator; one at a time.")
+
+    def _end_turn(self, token: object) -> None:
+        # No call, so that no interrupt comes in between.
+        if 0 in self._turn and self._turn[0] is token:
+            del self._turn[0]
 
     # -- What users call
 
@@ -151,14 +178,60 @@ class Follower:
         Returns:
             How many entries were pending and are no longer.
         """
+        if entries is None:
+            return self._ack_all()
         total = 0
+        self._note_given()
         for stream, ids in self._split(entries):
             total += _native.iter_ack(self._handle, stream, ids)
+            if self._in_hand:
+                self._forget(stream, ids.decode().split())
         return total
 
-    def _split(self, entries: Any) -> list[tuple[bytes | None, bytes | None]]:
-        if entries is None:
-            return [(None, None)]
+    def _forget(self, stream: bytes, ids: list[str]) -> None:
+        in_hand = self._in_hand.get(stream, {})
+        for entry_id in ids:
+            in_hand.pop(entry_id, None)
+        if not in_hand:
+            self._in_hand.pop(stream, None)
+
+    def _ack_all(self) -> int:
+        if self._frames.decodes and "group" in self._request.options:
+            # The library has handed over rows that were refused here, or are still to come.
+            total = 0
+            self._note_given()
+            for stream, ids in list(self._in_hand.items()):
+                acknowledged = list(ids)
+                text = _arguments.entry_ids(acknowledged)
+                total += _native.iter_ack(self._handle, stream, text)
+                self._forget(stream, acknowledged)
+            return total
+        self._put_back()
+        return _native.iter_ack(self._handle, None, None)
+
+    def _put_back(self) -> None:
+        """Give a batch back that an interrupt has kept from the caller."""
+        token = object()
+        try:
+            if self._turn.setdefault(0, token) is not token or self._is_closed:
+                return
+            is_filled = self._capsules is not None and _native.is_filled(self._capsules[1])
+            has_rows = any(piece.frame is not None and len(piece.frame) for piece in self._pieces)
+            if self._is_taken or is_filled or has_rows:
+                _native.iter_unread(self._handle)
+                self._pieces, self._capsules, self._is_taken = [], None, False
+        finally:
+            self._end_turn(token)
+
+    def _ack_automatically(self) -> None:
+        try:
+            self._ack_all()
+        except NoGroupError:
+            # Nothing is pending there any more; and the group will be made again.
+            if self._request.options["create_group"] != "true":
+                raise
+
+    def _split(self, entries: Any) -> list[tuple[bytes, bytes]]:
         names = self._request.options
         stream_column = names.get("stream_column")
         if not hasattr(entries, "get_columns"):
@@ -177,7 +250,7 @@ class Follower:
                 )
         if stream_column is None:
             return [(self._request.streams[0], _arguments.entry_ids(entries[id_column]))]
-        by_name = {self._frames.stream_name(name): name for name in self._request.streams}
+        by_name = self._frames.streams_by_name()
         return [
             (by_name[part[stream_column][0]], _arguments.entry_ids(part[id_column]))
             for part in entries.partition_by(stream_column)
@@ -210,7 +283,7 @@ class Follower:
     def _leave(self, kind: type[BaseException] | None) -> None:
         try:
             if kind is None and self._auto_ack and not self._is_closed:
-                self.ack()
+                self._ack_automatically()
         finally:
             self.close()
 

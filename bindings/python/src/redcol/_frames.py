@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import schema as _schema
 from ._capsule import Batch
@@ -13,10 +13,22 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
 
+class Piece(NamedTuple):
+    """Rows, or what was wrong with the row in their place."""
+
+    frame: DataFrame | None = None
+    error: ValueConversionError | None = None
+    #: The rows' entry ids by stream, where values are decoded here.
+    ids: dict[bytes, list[str]] | None = None
+
+
 class Frames:
     """Makes the frames of one read."""
 
     def __init__(self, request: Request) -> None:
+        # Before anything is read: Ctrl-C in the middle of this import must not cost a batch.
+        import polars  # noqa: F401
+
         self._request = request
         self._columns = request.columns
         self._last: DataFrame | None = None
@@ -28,26 +40,72 @@ class Frames:
 
     def make(self, batch: Batch) -> DataFrame:
         """The frame of a batch, which is taken."""
+        frame, errors = self._decoded(self._imported(batch))
+        for error in errors.values():
+            raise error
+        return self._finished(frame)
+
+    def pieces(self, batch: Batch) -> list[Piece]:
+        """Those of an iterator's batch: a row whose value does not fit is an error by itself."""
+        frame, errors = self._decoded(self._imported(batch))
+        if not self.decodes:
+            return [Piece(self._finished(frame))]
+        found = []
+        begin = 0
+        for row in [*sorted(errors), len(frame)]:
+            if row > begin:
+                rows = frame[begin:row]
+                found.append(Piece(self._finished(rows), ids=self._ids(rows)))
+            if row in errors:
+                found.append(Piece(error=errors[row]))
+            begin = row + 1
+        return found
+
+    def _imported(self, batch: Batch) -> DataFrame:
         import polars as pl
 
         try:
-            frame = pl.DataFrame(batch)
+            return pl.DataFrame(batch)
         except pl.exceptions.PolarsError as error:
             # Such as a Categorical of 8 bits with more values than that.
             raise SchemaError(f"Polars refused the columns that were read: {error}") from error
-        request = self._request
-        if self._columns is not None and self._columns.json:
-            frame = _schema.decode_json(
-                frame,
-                self._columns,
-                stream=_schema.escape(request.streams[0], at_most=200),
-                ids=frame[request.options["id_column"]],
-                on_error=request.options["on_error"],
-            )
-        if request.hidden_id is not None:
-            frame = frame.drop(request.hidden_id)
+
+    def _decoded(self, frame: DataFrame) -> tuple[DataFrame, dict[int, ValueConversionError]]:
+        if self._columns is None or not self._columns.json:
+            return frame, {}
+        options = self._request.options
+        column = options.get("stream_column")
+
+        def stream_of(row: int) -> str:
+            stream = self._request.streams[0]
+            if column is not None:
+                stream = self.streams_by_name()[frame[column][row]]
+            return _schema.escape(stream, at_most=200)
+
+        return _schema.decode_json(
+            frame,
+            self._columns,
+            stream_of=stream_of,
+            ids=frame[options["id_column"]],
+            on_error=options["on_error"],
+        )
+
+    def _finished(self, frame: DataFrame) -> DataFrame:
+        if self._request.hidden_id is not None:
+            frame = frame.drop(self._request.hidden_id)
         self._last = frame.clear()
         return frame
+
+    def _ids(self, frame: DataFrame) -> dict[bytes, list[str]]:
+        options = self._request.options
+        column = options.get("stream_column")
+        if column is None:
+            return {self._request.streams[0]: frame[options["id_column"]].to_list()}
+        by_name = self.streams_by_name()
+        return {
+            by_name[part[column][0]]: part[options["id_column"]].to_list()
+            for part in frame.partition_by(column)
+        }
 
     def empty(self) -> DataFrame:
         """A frame without rows, of the columns that are known."""
@@ -80,6 +138,10 @@ class Frames:
         dtype = self._columns.asked.get(error.field or "")
         if dtype is not None:
             error.dtype = str(dtype)
+
+    def streams_by_name(self) -> dict[str, bytes]:
+        """The streams' keys by what their column shows."""
+        return {self.stream_name(name): name for name in self._request.streams}
 
     @staticmethod
     def stream_name(stream: bytes) -> str:

@@ -46,6 +46,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
     ),
+    "redcol_iter_unread": (c_int32, [c_void_p, _Out]),
     "redcol_iter_descriptor": (c_int32, [c_void_p]),
     "redcol_iter_statistic": (c_int64, [c_void_p, c_char_p]),
     "redcol_ack": (
@@ -304,6 +305,13 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
         _raise_if_error(status, error)
         total += acknowledged.value
     return total
+
+
+def iter_unread(iterator: Handle) -> None:
+    """Take back the batch that was handed over last: it comes again."""
+    error = Handle()
+    status = library().redcol_iter_unread(iterator.pointer, ctypes.byref(error.pointer))
+    _raise_if_error(status, error)
 
 
 def iter_descriptor(iterator: Handle) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from .errors import InvalidArgumentError
 from .iterator import _request_arguments, iter_stream
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from polars import DataFrame
 
 
@@ -26,21 +30,27 @@ class AsyncStreamIterator(Follower):
     loses nothing: what was under way is there when the next batch is asked for.
     """
 
+    #: The event loop that waits for the socket, and how to wake it.
+    _waiting: tuple[AbstractEventLoop, Callable[[], None]] | None = None
+
     def __aiter__(self) -> AsyncStreamIterator:
         return self
 
     async def __anext__(self) -> DataFrame:
         await self._fill()
-        # Nothing here is awaited: a frame is either still ours or the caller's.
-        frame = self._frame
-        self._frame = None
-        if frame is None:
+        if not self._pieces:
             raise StopAsyncIteration
+        # Nothing here lets a signal handler run: a frame is either still ours or the caller's.
+        frame, error, self._given = self._pieces[0]
+        del self._pieces[0]
+        if frame is None:
+            raise error or StopAsyncIteration
         return frame
 
     async def _fill(self) -> None:
-        self._take_turn()
+        token = object()
         try:
+            self._take_turn(token)
             idle_at = self._idle_at()
             while not self._advance(0):
                 if idle_at is not None and time.monotonic() >= idle_at:
@@ -49,7 +59,7 @@ class AsyncStreamIterator(Follower):
                     idle_at = None  # on_idle="wait"
                 await self._readable(idle_at)
         finally:
-            self._turn.release()
+            self._end_turn(token)
 
     async def _readable(self, until: float | None) -> None:
         """Wait until the read can go on, or the clock shows `until`."""
@@ -64,15 +74,29 @@ class AsyncStreamIterator(Follower):
                 woken.set_result(None)
 
         loop.add_reader(descriptor, wake)
+        self._waiting = loop, wake
         alarm = None
         if until is not None:
             alarm = loop.call_later(max(0.0, until - time.monotonic()), wake)
         try:
             await woken
         finally:
+            self._waiting = None
             loop.remove_reader(descriptor)
             if alarm is not None:
                 alarm.cancel()
+
+    def close(self) -> None:
+        """Close the connection. Nothing is acknowledged: what is pending stays so. Any thread.
+
+        A loop that waits in another task ends. Twice is no error.
+        """
+        super().close()
+        waiting = self._waiting
+        if waiting is not None:
+            loop, wake = waiting
+            with contextlib.suppress(RuntimeError):  # the event loop is closed
+                loop.call_soon_threadsafe(wake)
 
     async def __aenter__(self) -> AsyncStreamIterator:
         return self

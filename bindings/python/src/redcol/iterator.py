@@ -34,16 +34,19 @@ class StreamIterator(Follower):
 
     def __next__(self) -> DataFrame:
         self._fill()
-        # Nothing here lets a signal handler run: a frame is either still ours or the caller's.
-        frame = self._frame
-        self._frame = None
-        if frame is None:
+        if not self._pieces:
             raise StopIteration
+        # Nothing here lets a signal handler run: a frame is either still ours or the caller's.
+        frame, error, self._given = self._pieces[0]
+        del self._pieces[0]
+        if frame is None:
+            raise error or StopIteration
         return frame
 
     def _fill(self) -> None:
-        self._take_turn()
+        token = object()
         try:
+            self._take_turn(token)
             idle_at = self._idle_at()
             while True:
                 wait_ms = _WAIT_MS
@@ -57,7 +60,7 @@ class StreamIterator(Follower):
                         return
                     idle_at = None  # on_idle="wait"
         finally:
-            self._turn.release()
+            self._end_turn(token)
 
     def __enter__(self) -> StreamIterator:
         return self

@@ -6,7 +6,7 @@ from JSON here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -120,18 +120,28 @@ def _instance(dtype: Any) -> DataType:
 
 
 def decode_json(
-    frame: DataFrame, columns: Columns, *, stream: str, ids: Series, on_error: str
-) -> DataFrame:
-    """The frame with its JSON text columns decoded. `ids` are the rows' entry ids, for errors."""
+    frame: DataFrame,
+    columns: Columns,
+    *,
+    stream_of: Callable[[int], str],
+    ids: Series,
+    on_error: str,
+) -> tuple[DataFrame, dict[int, ValueConversionError]]:
+    """The frame with its JSON text columns decoded, and the rows whose value does not fit.
+
+    `ids` are the rows' entry ids, for errors.
+    """
     decoded = []
+    errors: dict[int, ValueConversionError] = {}
     for name, dtype in columns.json.items():
         text = frame[name]
         values, bad_rows = _decode_column(text, dtype)
-        if bad_rows and on_error == "raise":
-            row = bad_rows[0]
-            raise _value_error(stream, ids[row], name, dtype, text[row])
+        if on_error == "raise":
+            for row in bad_rows:
+                error = _value_error(stream_of(row), ids[row], name, dtype, text[row])
+                errors.setdefault(row, error)
         decoded.append(values)
-    return frame.with_columns(decoded)
+    return frame.with_columns(decoded), errors
 
 
 def _decode_column(text: Series, dtype: DataType) -> tuple[Series, list[int]]:

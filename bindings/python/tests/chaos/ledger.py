@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import tempfile
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import redis
+
 import worker
 from proxy import Proxy, random_plan
-from worker import Task, read_record
-
 from servers import Server
+from worker import Task, read_record
 
 DRAIN_SECONDS = 60.0
 CLAIM_IDLE_MS = 3_000
@@ -45,7 +46,9 @@ class Run:
 
     process: subprocess.Popen[bytes]
     record: Path
-    was_killed: bool = False
+
+    def error(self) -> str:
+        return Path(f"{self.record}.err").read_text()
 
 
 class Member:
@@ -75,9 +78,15 @@ class Member:
         self.runs.append(Run(worker.start(self.mode, task), record))
 
     def kill(self) -> None:
-        self.runs[-1].was_killed = True
         self.runs[-1].process.kill()
         self.runs[-1].process.wait()
+
+    def end(self) -> None:
+        """Let it end by itself."""
+        run = self.runs[-1]
+        run.process.terminate()
+        status = run.process.wait(20)
+        assert status == 0, f"{self.ledger.said}: status {status}: {run.error()}"
 
     def stop(self) -> None:
         if self.runs and self.runs[-1].process.poll() is None:
@@ -164,8 +173,7 @@ class Ledger:
         for member in self.members:
             run = member.runs[-1]
             if run.process.poll() is not None:
-                error = Path(f"{run.record}.err").read_text()
-                raise AssertionError(f"{self.said}: {member.mode} reader ended: {error}")
+                raise AssertionError(f"{self.said}: {member.mode} reader ended: {run.error()}")
 
     # -- Ending
 
@@ -186,22 +194,21 @@ class Ledger:
             except redis.ResponseError:
                 entries, pending, last = {}, {"no group"}, (0, 0)
             left = [i for i in entries if order(i) > last]
-            if not pending and not left:
+            are_ready = all(read_record(member.runs[-1].record) for member in self.members)
+            if are_ready and not pending and not left:
                 break
             said = f"{self.said}: after {DRAIN_SECONDS:.0f} s {len(left)} entries were not read "
             said += f"and these are pending: {sorted(pending)[:9]}"
             assert time.monotonic() < deadline, said
             time.sleep(0.05)
         for member in self.members:
-            process = member.runs[-1].process
-            process.terminate()
-            assert process.wait(20) == 0, self.said
+            member.end()
         self._look()
 
     # -- Checking
 
     def _state(self) -> tuple[dict[str, int], set[str], tuple[int, int]]:
-        """All entries and their numbers, the pending ones, the last one that the group was given."""
+        """All entries with their numbers, the pending ones, the last one that was delivered."""
         with self.db.pipeline(transaction=True) as pipeline:
             pipeline.xinfo_groups("s")
             pipeline.xpending_range("s", "g", "-", "+", 10_000_000)
@@ -267,7 +274,7 @@ class Ledger:
             stats = line["stats"]
             if stats["redelivered"] == redelivered:
                 places = [newest, *map(order, ids)]
-                steps = zip(places, places[1:], strict=False)
+                steps = itertools.pairwise(places)
                 assert all(a < b for a, b in steps), f"{said}: out of order: {places}"
                 newest = places[-1]
             redelivered = stats["redelivered"]

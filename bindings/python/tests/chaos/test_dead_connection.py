@@ -1,4 +1,4 @@
-"""A connection that is dead, but open, takes entries from the one that came after it: they come back."""
+"""A dead connection that is still open takes entries from the one after it: they come back."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from servers import Server
 #: The promise: an entry that was taken so reaches the user within three seconds.
 SECONDS_MAX = 3.3
 SLICE_MS = 1_000
+#: On a busy machine a slice may pass before anything else has happened.
+ATTEMPTS = 9
 
 
 def options(group: str) -> dict:
-    return {"group": group, "consumer": "c", "auto_ack": True, "block_ms": 100, "on_idle": "empty"}
+    return {"group": group, "consumer": "c", "auto_ack": True, "block_ms": 20, "on_idle": "empty"}
 
 
 def command(*words: str) -> bytes:
@@ -36,15 +38,19 @@ def abandoned(server: Server, stream: str, group: str) -> Iterator[None]:
         dead.connect(str(server.socket_path))
         words = ("XREADGROUP", "GROUP", group, "c", "COUNT", "100", "BLOCK", str(SLICE_MS))
         dead.sendall(command(*words, "STREAMS", stream, ">"))
-        wait_for_blocked(db, 1)
+        while not db.info("clients")["blocked_clients"]:
+            time.sleep(0.001)
         yield
 
 
-def wait_for_blocked(db: redis.Redis, count: int) -> None:
-    deadline = time.monotonic() + 5
-    while db.info("clients")["blocked_clients"] < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+def are_blocked(db: redis.Redis, batches: redcol.StreamIterator, count: int) -> bool:
+    """Whether so many connections wait in the server, within the time that one slice gives."""
+    deadline = time.monotonic() + SLICE_MS / 1000
+    while time.monotonic() < deadline:
+        assert next(batches).is_empty()
+        if db.info("clients")["blocked_clients"] >= count:
+            return True
+    return False
 
 
 def add(db: redis.Redis, stream: str, count: int) -> list[str]:
@@ -75,37 +81,45 @@ def stream(any_server: Server) -> Iterator[str]:
 
 @pytest.mark.parametrize("count", [1, 250])
 def test_one_from_before_the_iterator(any_server: Server, stream: str, count: int) -> None:
-    with any_server.client() as db, abandoned(any_server, stream, "g"):
-        with redcol.iter_stream(any_server.url, stream, **options("g")) as batches:
-            waiting = threading.Timer(0.3, lambda: ids.extend(add(db, stream, count)))
-            ids: list[str] = []
-            waiting.start()
-            next(batches)  # has looked at its own pending entries, and blocks behind the dead one
-            wait_for_blocked(db, 1)
-            waiting.join()
-            assert db.xpending(stream, "g")["pending"] >= 1
-            got, seconds = read(batches, ids)
-            assert sorted(got) == sorted(ids)
-            assert seconds < SECONDS_MAX
+    with any_server.client() as db:
+        for _ in range(ATTEMPTS):
+            with (
+                abandoned(any_server, stream, "g"),
+                redcol.iter_stream(any_server.url, stream, **options("g")) as batches,
+            ):
+                # It has looked at its own pending entries, and waits behind the dead one.
+                if are_blocked(db, batches, 2):
+                    check_theft(db, batches, stream, count)
+                    return
+    pytest.fail("never did both of them wait")
 
 
 @pytest.mark.parametrize("count", [1, 250])
 def test_the_iterators_own(any_server: Server, stream: str, count: int) -> None:
-    """The proxy resets the client's half of a blocked connection; the server does not hear of it."""
-    with any_server.client() as db, Proxy(any_server.socket_path) as proxy:
-        with redcol.iter_stream(proxy.url, stream, **options("g")) as batches:
-            next(batches)
-            wait_for_blocked(db, 1)
+    """The proxy resets the half of its client; the server does not hear of it."""
+    with (
+        any_server.client() as db,
+        Proxy(any_server.socket_path) as proxy,
+        redcol.iter_stream(proxy.url, stream, **options("g")) as batches,
+    ):
+        for _ in range(ATTEMPTS):
+            assert are_blocked(db, batches, 1)
+            reconnects = batches.stats.reconnects
             proxy.strike("abandon")
-            deadline = time.monotonic() + 5
-            while batches.stats.reconnects == 0 or proxy.accepted < 2:
-                assert time.monotonic() < deadline
+            while batches.stats.reconnects == reconnects:
                 next(batches)
-            wait_for_blocked(db, 2)  # the dead one first
-            ids = add(db, stream, count)
-            got, seconds = read(batches, ids)
-            assert sorted(got) == sorted(ids)
-            assert seconds < SECONDS_MAX
+            if are_blocked(db, batches, 2):
+                check_theft(db, batches, stream, count)
+                return
+    pytest.fail("never did both of them wait")
+
+
+def check_theft(db: redis.Redis, batches: redcol.StreamIterator, stream: str, count: int) -> None:
+    ids = add(db, stream, count)
+    got, seconds = read(batches, ids)
+    assert sorted(got) == sorted(ids)
+    assert seconds < SECONDS_MAX
+    assert batches.stats.redelivered == min(count, 100)
 
 
 def test_again_and_again(any_server: Server, stream: str) -> None:
@@ -118,11 +132,22 @@ def test_again_and_again(any_server: Server, stream: str) -> None:
             while not stop.wait(0.01):
                 ids.extend(add(db, stream, 3))
 
-    producer = threading.Thread(target=produce)
-    with Proxy(any_server.socket_path) as proxy:
-        with redcol.iter_stream(proxy.url, stream, **options("g")) as batches:
-            producer.start()
-            got: list[str] = []
+    @contextlib.contextmanager
+    def producing() -> Iterator[None]:
+        thread = threading.Thread(target=produce)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    with (
+        Proxy(any_server.socket_path) as proxy,
+        redcol.iter_stream(proxy.url, stream, **options("g")) as batches,
+    ):
+        got: list[str] = []
+        with producing():
             until = time.monotonic() + 3
             strike_at = 0.0
             while time.monotonic() < until:
@@ -130,9 +155,7 @@ def test_again_and_again(any_server: Server, stream: str) -> None:
                 if time.monotonic() > strike_at:
                     proxy.strike("abandon")
                     strike_at = time.monotonic() + 0.25
-            stop.set()
-            producer.join()
-            more, seconds = read(batches, [i for i in ids if i not in set(got)])
-            assert sorted(got + more) == sorted(ids)
-            assert seconds < SECONDS_MAX
-            assert batches.stats.reconnects >= 3
+        more, seconds = read(batches, [i for i in ids if i not in set(got)])
+        assert sorted(got + more) == sorted(ids)
+        assert seconds < SECONDS_MAX
+        assert batches.stats.reconnects >= 3

@@ -1,4 +1,4 @@
-"""Readers as processes: killed between two batches, sharing a stream, taking over from a dead one."""
+"""Readers as processes: killed between batches, sharing a stream, taking over from a dead one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import redis
 
 import worker
+from cases import on_servers
 from servers import Server
 from worker import Task, read_record
 
@@ -72,8 +73,8 @@ class Readers:
 
 
 @pytest.fixture
-def stream(any_server: Server) -> Iterator[str]:
-    yield f"processes-{time.monotonic_ns()}"
+def stream() -> str:
+    return f"processes-{time.monotonic_ns()}"
 
 
 @pytest.fixture
@@ -95,7 +96,11 @@ def pending(db: redis.Redis, stream: str, consumer: str | None = None) -> list[s
     return [line["message_id"].decode() for line in found]
 
 
-@pytest.mark.parametrize("mode", ["auto", "asyncio", "manual"])
+@on_servers(
+    "mode",
+    [("r7", "auto"), ("r7", "asyncio"), ("r7", "manual"), ("r6", "auto"), ("v9", "auto")],
+    ["auto", "asyncio", "manual"],
+)
 def test_kill_between_two_batches(
     any_server: Server, readers: Readers, stream: str, mode: str
 ) -> None:
@@ -117,7 +122,7 @@ def test_kill_between_two_batches(
         assert pending(db, stream) == []
 
 
-@pytest.mark.parametrize("count", [2, 3, 8])
+@on_servers("count", [("r7", 2), ("r7", 8), ("r6", 3), ("v9", 4)], [2, 3, 5, 8])
 def test_consumers_share_a_stream(
     any_server: Server, readers: Readers, stream: str, count: int
 ) -> None:
@@ -153,6 +158,7 @@ def test_the_others_claim_what_a_dead_one_had(
         assert pending(db, stream) == left
         for name in ("a", "b", "c"):
             readers.start(name, batch_size=7, claim_idle_ms=1_500, timeout_ms=10_000)
+        readers.wait_until_ready()
         second = add(db, stream, 60)
         wanted = set(first[20:] + second)
 

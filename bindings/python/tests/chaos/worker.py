@@ -1,4 +1,4 @@
-"""Programs for processes of their own: a producer that records, and readers that record and get killed.
+"""Programs for processes of their own: a producer and readers, which record what they do.
 
 usage: worker.py produce|auto|manual|asyncio '{"…": …}', the fields of `Task`
 """
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import redis
 
 import redcol
 
@@ -87,6 +86,8 @@ class Stop:
 
 def produce(task: Task, stop: Stop) -> None:
     """Write numbered entries in bursts, and record those that the server has answered."""
+    import redis
+
     record = Record(task.record)
     rng = random.Random(task.seed)
     n = 0
