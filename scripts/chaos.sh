@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the whole of the fault injection once, then the ledger with new seeds, for CHAOS_SECONDS in all.
+# Runs all of the fault injection, then the ledger with new seeds until CHAOS_SECONDS have passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

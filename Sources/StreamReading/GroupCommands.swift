@@ -10,10 +10,7 @@ struct GroupMember {
     let consumer: [UInt8]
 
     func lastID(_ stream: Int) -> Command {
-        var command = Command("XREVRANGE")
-        command.add(streams[stream])
-        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
-        return command
+        .lastEntry(of: streams[stream])
     }
 
     func firstID(_ stream: Int) -> Command {

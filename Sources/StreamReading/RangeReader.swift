@@ -98,10 +98,7 @@ final class RangeReader: StreamReader {
         var hasAsked = false
         while let page = plan.nextPage(underWay: pagesUnderWay) {
             if page.asksForEnd {
-                var command = Command("XREVRANGE")
-                command.add(streams[0])
-                for word in ["+", "-", "COUNT", "1"] { command.add(word) }
-                try connection.enqueue(command)
+                try connection.enqueue(.lastEntry(of: streams[0]))
                 awaited.append(.end)
                 endParser.parser.pointee.expect(.entries, entriesMax: 1)
             }
@@ -204,8 +201,4 @@ final class RangeReader: StreamReader {
         awaited.removeFirst()
         return true
     }
-}
-
-extension Command {
-    mutating func add(_ id: EntryID) { add(id.milliseconds, hyphen: id.sequence) }
 }

@@ -103,22 +103,11 @@ struct ReplyFrame {
                 position = next + length + 2
                 phase = .entryCount
             case .claimCursor:
-                var next = position
-                let length = readLength(&next, end, 0x24)
-                if length == Length.needsMore { return .needsMore }
-                guard length >= 0, length <= 41 else {
-                    return .malformed(ReplyFrame.shown(before, end))
+                switch ReplyFrame.readID(&position, end) {
+                case .id(let id): claimCursor = id
+                case .needsMore: return .needsMore
+                case .malformed: return .malformed(ReplyFrame.shown(before, end))
                 }
-                guard end - next >= length + 2 else { return .needsMore }
-                guard endsLine(next + length) else {
-                    return .malformed(ReplyFrame.shown(before, end))
-                }
-                let text = UnsafeBufferPointer(start: next, count: length)
-                guard let cursor = EntryID(text, sequenceIfMissing: nil) else {
-                    return .malformed(ReplyFrame.shown(before, end))
-                }
-                claimCursor = cursor
-                position = next + length + 2
                 phase = .entryCount
             case .entryCount:
                 let count = readLength(&position, end, 0x2A)
@@ -149,26 +138,37 @@ struct ReplyFrame {
                     phase = .done
                     continue
                 }
-                var next = position
-                let length = readLength(&next, end, 0x24)
-                if length == Length.needsMore { return .needsMore }
-                guard length >= 0, length <= 41 else {
-                    return .malformed(ReplyFrame.shown(before, end))
+                switch ReplyFrame.readID(&position, end) {
+                case .id(let id): deletedIDs.append(id)
+                case .needsMore: return .needsMore
+                case .malformed: return .malformed(ReplyFrame.shown(before, end))
                 }
-                guard end - next >= length + 2 else { return .needsMore }
-                guard endsLine(next + length) else {
-                    return .malformed(ReplyFrame.shown(before, end))
-                }
-                let text = UnsafeBufferPointer(start: next, count: length)
-                guard let id = EntryID(text, sequenceIfMissing: nil) else {
-                    return .malformed(ReplyFrame.shown(before, end))
-                }
-                deletedIDs.append(id)
                 deletedLeft -= 1
-                position = next + length + 2
             case .done: return .end
             }
         }
+    }
+
+    private enum IDOutcome {
+        case id(EntryID)
+        case needsMore, malformed
+    }
+
+    /// Reads an id that stands by itself, and moves `position` past it.
+    private static func readID(
+        _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+    ) -> IDOutcome {
+        var next = position
+        let length = readLength(&next, end, 0x24)
+        if length == Length.needsMore { return .needsMore }
+        guard length >= 0, length <= 41 else { return .malformed }
+        guard end - next >= length + 2 else { return .needsMore }
+        let text = UnsafeBufferPointer(start: next, count: length)
+        guard endsLine(next + length), let id = EntryID(text, sequenceIfMissing: nil) else {
+            return .malformed
+        }
+        position = next + length + 2
+        return .id(id)
     }
 
     static func shown(_ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> String {

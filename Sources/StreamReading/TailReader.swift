@@ -67,12 +67,7 @@ final class TailReader: StreamReader {
         return try RangeBound.lower(digits, name: "start_id") ?? .largest
     }
 
-    private func askLastID(_ stream: Int) -> Command {
-        var command = Command("XREVRANGE")
-        command.add(streams[stream])
-        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
-        return command
-    }
+    private func askLastID(_ stream: Int) -> Command { .lastEntry(of: streams[stream]) }
 
     private func lastID(in reply: Reply) throws(RedisError) -> EntryID? {
         if case .error(let text) = reply {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import polars as pl
 import redis
@@ -29,3 +30,7 @@ def wait_for_blocked(db: redis.Redis, clients: int = 1) -> None:
     while int(db.info("clients")["blocked_clients"]) < clients:
         assert time.monotonic() < deadline
         time.sleep(0.002)
+
+
+def ids_of(frames: Any) -> list[str]:
+    return [entry_id for frame in frames for entry_id in frame["_id"]]

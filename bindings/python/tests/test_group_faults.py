@@ -1,29 +1,20 @@
-"""Nothing is lost: what comes back, what is put away, and groups that vanish."""
+"""Nothing is lost: what comes back and when, and what is put away."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import polars as pl
 import pytest
 import redis
 
 import redcol
-from grouping import GROUP, SCHEMA, add, pending, wait_for_blocked
-from servers import REDIS_6, REDIS_7, VALKEY_9, Server
+from grouping import GROUP, SCHEMA, add, ids_of, pending
 
 STOP = {"on_idle": "stop", "block_ms": 250}
-
-
-def ids_of(frames: Any) -> list[str]:
-    return [entry_id for frame in frames for entry_id in frame["_id"]]
 
 
 # What comes first.
@@ -251,174 +242,6 @@ def test_json_without_auto_ack(url: str, any_db: redis.Redis, key: str, streams:
         assert batches.ack() == 2 * streams
         assert batches.ack() == 0
     assert [len(pending(any_db, name)) for name in keys] == [1] * streams
-
-
-# Groups and streams that vanish.
-
-
-def destroy(server: Server, db: redis.Redis, key: str) -> None:
-    db.xgroup_destroy(key, "g")
-
-
-def delete(server: Server, db: redis.Redis, key: str) -> None:
-    db.delete(key)
-
-
-def rename(server: Server, db: redis.Redis, key: str) -> None:
-    db.rename(key, f"{key}-elsewhere")
-
-
-def overwrite(server: Server, db: redis.Redis, key: str) -> None:
-    db.set(key, "text")
-
-
-def flush(server: Server, db: redis.Redis, key: str) -> None:
-    db.flushall()
-
-
-def restart(server: Server, db: redis.Redis, key: str) -> None:
-    server.process.kill()
-    server.process.wait()
-    command = server.process.args
-    server.process = subprocess.Popen(command, stdout=server.log, stderr=server.log)
-    server._wait_until_it_answers()
-    db.connection_pool.disconnect()
-
-
-ACCIDENTS = [destroy, delete, rename, overwrite, flush, restart]
-
-
-@pytest.fixture(scope="module", params=[REDIS_7, REDIS_6, VALKEY_9], ids=["r7", "r6", "v9"])
-def fragile(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server that tests may flush and kill."""
-    with Server(request.param) as started:
-        yield started
-
-
-@pytest.mark.parametrize("create_group", [True, False], ids=["create", "no create"])
-@pytest.mark.parametrize("when", ["blocked", "idle"])
-@pytest.mark.parametrize("accident", ACCIDENTS, ids=lambda accident: accident.__name__)
-def test_a_group_that_vanishes(
-    fragile: Server,
-    key: str,
-    accident: Callable[[Server, redis.Redis, str], None],
-    when: str,
-    create_group: bool,
-) -> None:
-    with (
-        redis.Redis(unix_socket_path=str(fragile.socket_path)) as db,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        before = add(db, key, range(3))
-        db.xgroup_create(key, "g", "0")
-        batches = redcol.iter_stream(
-            fragile.url, key, **GROUP, create_group=create_group, auto_ack=True, schema=SCHEMA
-        )
-        with contextlib.closing(batches):
-            assert next(batches)["_id"].to_list() == before
-            waiting = pool.submit(next, batches)
-            wait_for_blocked(db)
-            if when == "idle":
-                # It has all, and asks for nothing while the accident happens.
-                before += add(db, key, [3])
-                assert waiting.result(5)["n"].to_list() == [3]
-            accident(fragile, db, key)
-            if when == "idle":
-                waiting = pool.submit(next, batches)
-            if accident is overwrite or not create_group:
-                expected = redcol.WrongTypeError if accident is overwrite else redcol.NoGroupError
-                with pytest.raises(expected):
-                    waiting.result(10)
-                return
-            after = add(db, key, range(10, 13))
-            frames = [waiting.result(10)]
-            while sum(map(len, frames)) < 3:
-                frames.append(pool.submit(next, batches).result(10))
-            # What was acknowledged before may come again, if the stream is still there.
-            got = ids_of(frames)
-            assert [entry_id for entry_id in got if entry_id not in before] == after
-            assert batches.stats.resets == 1
-            after = add(db, key, [13])
-            assert ids_of([pool.submit(next, batches).result(10)]) == after
-            assert pending(db, key) == after
-
-
-def test_a_group_that_vanishes_with_a_batch_in_hand(
-    url: str, any_db: redis.Redis, key: str
-) -> None:
-    """It is not known to have been handled, so it comes again, and what follows does too."""
-    ids = [any_db.xadd(key, {"n": n}, id=f"{n + 1}-0").decode() for n in range(6)]
-    with redcol.iter_stream(url, key, **GROUP, batch_size=2, auto_ack=False, **STOP) as batches:
-        frames = [next(batches), next(batches)]
-        batches.ack(frames[0])
-        any_db.xgroup_destroy(key, "g")
-        assert ids_of(batches) == ids[2:]
-        assert batches.ack() == 4
-
-
-def test_a_stream_begun_anew_without_a_group(url: str, any_db: redis.Redis, key: str) -> None:
-    streams = [f"{key}-{n}" for n in range(3)]
-    for stream in streams:
-        for n in range(3):
-            any_db.xadd(stream, {"n": n}, id=f"{n + 100}-1")
-    with ThreadPoolExecutor(3) as pool:
-        iterators = [redcol.iter_stream(url, stream, schema=SCHEMA) for stream in streams]
-        assert [next(batches)["n"].to_list() for batches in iterators] == [[0, 1, 2]] * 3
-        waiting = [pool.submit(next, batches) for batches in iterators]
-        wait_for_blocked(any_db, 3)
-        for index, stream in enumerate(streams):
-            any_db.delete(stream)
-            if index == 1:
-                time.sleep(0.02)
-            for n in range(10, 13):
-                any_db.xadd(stream, {"n": n}, id=f"{n}-{index + 1}")
-        frames = [result.result(12)["n"].to_list() for result in waiting]
-    assert frames == [[10, 11, 12]] * 3
-    for batches in iterators:
-        assert batches.stats.resets == 1
-        batches.close()
-
-
-def test_a_stream_begun_anew_with_ids_that_were_handled(
-    url: str, any_db: redis.Redis, key: str
-) -> None:
-    for last in ("5-1", "5-2", "5-3", "6-0"):
-        for entry_id in ("4-0", "5-0", "5-1", "5-2"):
-            any_db.xadd(key, {"n": 1}, id=entry_id)
-        with redcol.iter_stream(url, key, **GROUP, auto_ack=True) as batches:
-            assert len(next(batches)) == 4
-            any_db.delete(key)
-            anew = [any_db.xadd(key, {"n": 2}, id=entry_id).decode() for entry_id in ("5-0", last)]
-            assert next(batches)["_id"].to_list() == anew
-        any_db.delete(key)
-
-
-def test_a_json_reader_recreates_its_group(url: str, any_db: redis.Redis, key: str) -> None:
-    schema = {"j": pl.List(pl.Int64)}
-    any_db.xadd(key, {"j": "[1]"})
-    with redcol.iter_stream(url, key, **GROUP, schema=schema, auto_ack=True) as batches:
-        assert next(batches)["j"].to_list() == [[1]]
-        any_db.delete(key)
-        any_db.xadd(key, {"j": "[2]"})
-        assert next(batches)["j"].to_list() == [[2]]
-
-
-def test_one_of_several_groups_vanishes(url: str, any_db: redis.Redis, key: str) -> None:
-    """The others go on, and what is in hand of them does not come again."""
-    streams = [f"{key}-a", f"{key}-b"]
-    for stream in streams:
-        add(any_db, stream, range(2))
-    with redcol.iter_stream(url, streams, **GROUP, schema=SCHEMA, batch_size=4) as batches:
-        held = next(batches)
-        assert len(held) == 4
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(next, batches)
-            wait_for_blocked(any_db)
-            any_db.delete(streams[0])
-            new = add(any_db, streams[0], [7])
-            assert waiting.result(10)["_id"].to_list() == new
-        assert batches.ack(held.filter(pl.col("_stream") == streams[1])) == 2
-        assert batches.stats.redelivered == 0
 
 
 def test_members_come_and_go(url: str, any_db: redis.Redis, key: str) -> None:

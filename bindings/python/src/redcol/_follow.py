@@ -161,11 +161,6 @@ class Follower:
         if self._turn.setdefault(0, token) is not token:
             raise BusyError("Another thread is inside a call on this iterator; one at a time.")
 
-    def _end_turn(self, token: object) -> None:
-        # No call, so that no interrupt comes in between.
-        if 0 in self._turn and self._turn[0] is token:
-            del self._turn[0]
-
     # -- What users call
 
     def ack(self, entries: Iterable[str] | Series | DataFrame | None = None) -> int:
@@ -221,7 +216,9 @@ class Follower:
                 _native.iter_unread(self._handle)
                 self._pieces, self._capsules, self._is_taken = [], None, False
         finally:
-            self._end_turn(token)
+            # No call before it, so that no interrupt comes in between.
+            if 0 in self._turn and self._turn[0] is token:
+                del self._turn[0]
 
     def _ack_automatically(self) -> None:
         try:

@@ -134,11 +134,14 @@ class Handle:
     right after that call.
     """
 
-    __slots__ = ("__weakref__", "_close", "_free", "_lock", "is_closed", "pointer")
+    __slots__ = ("__weakref__", "_close", "_free", "_lock", "error", "is_closed", "pointer")
 
     def __init__(self) -> None:
         lib = library()
         self.pointer = c_void_p()
+        #: For the errors of iter_next: Python swallows an interrupt that comes in `__del__`, so
+        #: that none should run for every batch.
+        self.error: Handle | None = None
         self.is_closed = False
         self._close = lib.redcol_close
         # Reentrant, since a signal handler or a finalizer may close what is being closed.
@@ -275,7 +278,11 @@ def read_streams(
 
 def iter_next(iterator: Handle, wait_ms: int, schema_capsule: object, array_capsule: object) -> int:
     """Take the next batch into the two empty capsules: OK, END or TIMEOUT."""
-    error = Handle()
+    error = iterator.error
+    if error is None:
+        error = iterator.error = Handle()
+    elif error.pointer:  # left there by an interrupt
+        error.free()
     status: int = library().redcol_iter_next(
         iterator.pointer,
         wait_ms,

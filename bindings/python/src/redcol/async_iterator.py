@@ -59,7 +59,9 @@ class AsyncStreamIterator(Follower):
                     idle_at = None  # on_idle="wait"
                 await self._readable(idle_at)
         finally:
-            self._end_turn(token)
+            # No call before it, so that no interrupt comes in between.
+            if 0 in self._turn and self._turn[0] is token:
+                del self._turn[0]
 
     async def _readable(self, until: float | None) -> None:
         """Wait until the read can go on, or the clock shows `until`."""

@@ -60,7 +60,9 @@ class StreamIterator(Follower):
                         return
                     idle_at = None  # on_idle="wait"
         finally:
-            self._end_turn(token)
+            # No call before it, so that no interrupt comes in between.
+            if 0 in self._turn and self._turn[0] is token:
+                del self._turn[0]
 
     def __enter__(self) -> StreamIterator:
         return self

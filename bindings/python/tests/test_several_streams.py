@@ -1,0 +1,82 @@
+"""iter_stream over a list of streams."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+import redis
+
+import redcol
+from grouping import GROUP, SCHEMA, add, pending
+
+STOP = {"on_idle": "stop", "block_ms": 250}
+
+
+def test_several_streams(url: str, any_db: redis.Redis, key: str) -> None:
+    streams = [f"{key}-{letter}" for letter in "abc"]
+    for index, stream in enumerate(streams):
+        add(any_db, stream, range(index * 10, index * 10 + 5))
+    for group in ({}, GROUP):
+        batches = redcol.iter_stream(url, streams, **group, batch_size=4, schema=SCHEMA, **STOP)
+        frames = list(batches)
+        assert all(0 < len(frame) <= 4 for frame in frames)
+        assert frames[0].columns == ["_id", "_ts", "_stream", "n"]
+        whole = pl.concat(frames)
+        for index, stream in enumerate(streams):
+            part = whole.filter(pl.col("_stream") == stream)["n"].to_list()
+            assert part == list(range(index * 10, index * 10 + 5))
+        if not group:
+            batches.close()
+    with pytest.raises(redcol.InvalidArgumentError, match="stream column"):
+        batches.ack(whole["_id"])
+    assert batches.ack(whole.filter(pl.col("n") % 10 < 2)) == 6
+    assert [len(pending(any_db, stream)) for stream in streams] == [3, 3, 3]
+    assert batches.ack() == 9
+    batches.close()
+
+
+def test_several_streams_acknowledged_on_the_next_request(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    streams = [f"{key}-{number}".encode() for number in range(20)]
+    for stream in streams:
+        add(any_db, stream.decode(), range(10))
+    with redcol.iter_stream(
+        url, streams, **GROUP, batch_size=7, auto_ack=True, stream_column="from", **STOP
+    ) as batches:
+        frames = list(batches)
+    assert all(len(frame) <= 7 for frame in frames)
+    counts = pl.concat(frames)["from"].value_counts()
+    assert sorted(counts.rows()) == sorted((stream.decode(), 10) for stream in streams)
+    assert all(any_db.xpending(stream, "g")["pending"] == 0 for stream in streams)
+
+
+@pytest.mark.parametrize("create_group", [True, False])
+def test_one_missing_stream_does_not_stop_the_others(
+    url: str, any_db: redis.Redis, key: str, create_group: bool
+) -> None:
+    there, missing = f"{key}-there", f"{key}-missing"
+    add(any_db, there, range(3))
+    if not create_group:
+        any_db.xgroup_create(there, "g", "0")
+    with redcol.iter_stream(
+        url, [missing, there], **GROUP, create_group=create_group, schema=SCHEMA
+    ) as batches:
+        assert [next(batches)["n"].to_list()] == [[0, 1, 2]]
+        assert any_db.exists(missing) == create_group
+        add(any_db, there, [3])
+        assert [next(batches)["n"].to_list()] == [[3]]
+        add(any_db, missing, [4])
+        if not create_group:
+            any_db.xgroup_create(missing, "g", "0")
+        frame = next(batches)
+        assert frame.select("_stream", "n").rows() == [(missing, 4)]
+
+
+def test_no_stream_at_all(url: str, any_db: redis.Redis, key: str) -> None:
+    streams = [f"{key}-a", f"{key}-b"]
+    with (
+        redcol.iter_stream(url, streams, **GROUP, create_group=False) as batches,
+        pytest.raises(redcol.NoGroupError),
+    ):
+        next(batches)
