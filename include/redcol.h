@@ -177,7 +177,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       count or end_id gives one); over lost connections too. Default "false"
  *   "block_ms"          without "follow": read what is there, or wait so long for the first
  *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
- *                       has
+ *                       has. With "follow": how long the server is asked to wait at a time, at most
+ *                       and by default 1000
  *   Consumer groups. Entries are delivered to this consumer and pending until they are
  *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
  *   "group", "consumer" their names; both or neither
@@ -280,6 +281,7 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "deleted"        pending entries that had been deleted: acknowledged without a row
  *   "dead_lettered"  entries put away after max_deliveries
  *   "reconnects"     connections that were lost
+ *   "empty_answers"  answers without entries, when there was nothing else to read either
  *   "resets"         groups made again, and streams that were deleted and begun anew
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);

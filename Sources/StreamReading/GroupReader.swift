@@ -47,6 +47,8 @@ final class GroupReader: StreamReader {
     /// The rows of the last batch, until the next is asked for.
     private var lastRows: [RowID] = []
     private var cameEmpty = false
+    /// Whether all that could be claimed had been when new entries were asked for.
+    private var hadClaimed = false
     private var blockUntil: Int64?
 
     override init(
@@ -218,8 +220,12 @@ final class GroupReader: StreamReader {
             if try sendAcknowledgements() { try connection.flush() }
             return false
         }
-        if case .new(let streams, let block?) = request, let until = blockUntil {
-            request = .new(streams: streams, blockMs: max(1, min(block, until - now)))
+        if case .new(let streams, let block?) = request {
+            let left = blockUntil.map { $0 - now } ?? options.sliceMs(most: block)
+            request = .new(streams: streams, blockMs: max(1, min(block, left)))
+            hadClaimed = plan.hasClaimed(now)
+        } else if case .new = request {
+            hadClaimed = plan.hasClaimed(now)
         }
         _ = try sendAcknowledgements()
         var extraMs: Int64 = 0
@@ -432,7 +438,8 @@ final class GroupReader: StreamReader {
             statistics.add(.deleted, frame?.deletedIDs.count ?? 0)
             plan.claimed(stream, hasNameless: nameless > 0)
         case .new:
-            cameEmpty = entries == 0 && plan.hasClaimed(now)
+            cameEmpty = entries == 0 && hadClaimed
+            if cameEmpty { statistics.add(.emptyAnswers, 1) }
         default: break
         }
         parser.pointee.forgetPosition()

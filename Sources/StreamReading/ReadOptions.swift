@@ -40,6 +40,12 @@ public struct ReadOptions {
         try checkGroup()
     }
 
+    /// How long the server is asked to wait at a time when a stream is followed, if not `most`.
+    func sliceMs(most: Int64) -> Int64 {
+        guard let blockMs, blockMs > 0 else { return most }
+        return min(blockMs, most)
+    }
+
     /// Whether entries are read by waiting for them, rather than a range of those that are there.
     public var waits: Bool { follows || blockMs != nil }
 

@@ -7,7 +7,7 @@ import RedisConnection
 public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
-        case resets
+        case resets, emptyAnswers
 
         public var name: StaticString {
             switch self {
@@ -19,6 +19,7 @@ public final class Statistics: @unchecked Sendable {
             case .deleted: return "deleted"
             case .deadLettered: return "dead_lettered"
             case .resets: return "resets"
+            case .emptyAnswers: return "empty_answers"
             }
         }
     }

@@ -146,6 +146,7 @@ final class TailReader: StreamReader {
                 case .batchFull: return true
                 case .replyEnd:
                     awaited.removeFirst()
+                    if parser.pointee.rows.isEmpty { statistics.add(.emptyAnswers, 1) }
                     connection.expectNothing()
                     if try isOver() { return true }
                 case .serverError:
@@ -196,7 +197,7 @@ final class TailReader: StreamReader {
 
     /// A read that does not follow takes what is there, and waits only if that is nothing.
     private func blockMs(_ now: Int64) -> Int64? {
-        if options.follows { return TailReader.sliceMs }
+        if options.follows { return options.sliceMs(most: TailReader.sliceMs) }
         if hasRows { return nil }
         if blockUntil == nil, let block = options.blockMs, block > 0 { blockUntil = now + block }
         hasBlocked = true

@@ -186,9 +186,6 @@ def test_idle_stops(url: str, any_db: redis.Redis, key: str) -> None:
     batches.close()
 
 
-@pytest.mark.xfail(
-    reason="idle is counted from the call, not from the server's answer", strict=True
-)
 @pytest.mark.parametrize("block_ms", [None, 20])
 def test_idle_is_not_a_slow_answer(block_ms: int | None) -> None:
     """The server needs 150 ms to say that there is an entry: that is not idleness."""

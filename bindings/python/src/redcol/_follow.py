@@ -48,6 +48,38 @@ class Stats(NamedTuple):
     """Groups made again, and streams that were deleted and begun anew."""
 
 
+class Idleness:
+    """When a wait counts as idle: after `block_ms`, and an answer that there is nothing to read.
+
+    A server that does not answer at all is not idle, but `patience` seconds later it is taken so.
+    """
+
+    def __init__(self, handle: _native.Handle, block_ms: int | None, patience: float) -> None:
+        self._handle = handle
+        now = time.monotonic()
+        #: When to look; None for never.
+        self.at: float | None = None if block_ms == 0 else now + (block_ms or 0) / 1000
+        self._latest = now + (block_ms or 0) / 1000 + patience
+        self._answers = self._count()
+
+    def _count(self) -> int:
+        return _native.iter_statistic(self._handle, "empty_answers")
+
+    def has_come(self) -> bool:
+        """Whether it is idle now. If it is not although it is time, look again soon."""
+        now = time.monotonic()
+        if self.at is None or now < self.at:
+            return False
+        if self._count() > self._answers or now >= self._latest:
+            return True
+        self.at = now + 0.01
+        return False
+
+    def forget(self) -> None:
+        """Whoever waits wants to go on waiting."""
+        self.at = None
+
+
 class Follower:
     """A read that follows streams; not for users, but for the iterators made of it."""
 
@@ -66,6 +98,7 @@ class Follower:
         self._block_ms = block_ms
         self._on_idle = on_idle
         self._auto_ack = auto_ack
+        self._patience = timeouts[1] / 1000
         # A value that cannot be decoded here is found when the library has handed its batch over:
         # then only we know that the caller has not had it.
         self._acks_here = auto_ack and self._frames.decodes
@@ -149,11 +182,9 @@ class Follower:
             return True
         return False
 
-    def _idle_at(self) -> float | None:
-        """When the wait that begins now counts as idle; None for never."""
-        if self._block_ms == 0:
-            return None
-        return time.monotonic() + (self._block_ms or 0) / 1000
+    def _idleness(self) -> Idleness:
+        """The wait that begins now."""
+        return Idleness(self._handle, self._block_ms, self._patience)
 
     def _take_turn(self, token: object) -> None:
         if self._is_closed and not self._pieces and not self._is_over:

@@ -86,6 +86,9 @@ def follow_request(
     _arguments.one_of("on_idle", on_idle, ("wait", "stop", "empty"))
     if block_ms is not None:
         _milliseconds("block_ms", block_ms)
+    if on_idle != "wait" and block_ms != 0:
+        # What is idle is told by an answer without entries, which must not come later than that.
+        chosen["block_ms"] = str(block_ms or 1)
     chosen |= _range_options(start_id, end_id, waits=True)
     # In an iterator the default of claim_idle_ms says nothing about wanting a group.
     chosen |= _group_options(

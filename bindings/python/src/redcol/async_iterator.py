@@ -51,13 +51,13 @@ class AsyncStreamIterator(Follower):
         token = object()
         try:
             self._take_turn(token)
-            idle_at = self._idle_at()
+            idleness = self._idleness()
             while not self._advance(0):
-                if idle_at is not None and time.monotonic() >= idle_at:
+                if idleness.has_come():
                     if self._idle():
                         return
-                    idle_at = None  # on_idle="wait"
-                await self._readable(idle_at)
+                    idleness.forget()  # on_idle="wait"
+                await self._readable(idleness.at)
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:

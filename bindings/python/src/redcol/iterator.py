@@ -47,18 +47,18 @@ class StreamIterator(Follower):
         token = object()
         try:
             self._take_turn(token)
-            idle_at = self._idle_at()
+            idleness = self._idleness()
             while True:
                 wait_ms = _WAIT_MS
-                if idle_at is not None:
-                    left_ms = int((idle_at - time.monotonic()) * 1000)
+                if idleness.at is not None:
+                    left_ms = int((idleness.at - time.monotonic()) * 1000)
                     wait_ms = max(0, min(wait_ms, left_ms))
                 if self._advance(wait_ms):
                     return
-                if idle_at is not None and time.monotonic() >= idle_at:
+                if idleness.has_come():
                     if self._idle():
                         return
-                    idle_at = None  # on_idle="wait"
+                    idleness.forget()  # on_idle="wait"
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
