@@ -257,9 +257,9 @@ redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t str
                               int64_t *acknowledged_out, redcol_error **error_out);
 
 /*
- * Take back the batch that redcol_iter_next gave last, because the caller could make nothing of it (an
- * exception came, memory ran out): its entries come again. Only of a read that follows, and before the
- * next batch is asked for; else nothing is done. The connection is made anew.
+ * Take back the batch that redcol_iter_next gave last, because the caller could make nothing of it
+ * (an exception came, memory ran out): its entries come again. Only of a read that follows, and
+ * before the next batch is asked for; else nothing is done. The connection is made anew.
  * Errors: INVALID_ARGUMENT, CLOSED, BUSY, FORKED. Does not block. Any thread.
  */
 redcol_status redcol_iter_unread(redcol_iter *iter, redcol_error **error_out);
@@ -310,8 +310,8 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
 /*
  * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with
  * REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never blocks; any
- * thread; for an iterator also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT if `handle` is
- * neither, or FORKED.
+ * thread; for an iterator also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT if `handle`
+ * is neither, or FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 

@@ -108,8 +108,8 @@ public enum RangeBound {
 extension Command {
     mutating func add(_ id: EntryID) { add(id.milliseconds, hyphen: id.sequence) }
 
-    /// XREVRANGE for the stream's last entry: where it ends now. A missing stream is no error, as it
-    /// would be to XINFO.
+    /// XREVRANGE for the stream's last entry: where it ends now. A missing stream is no error, as
+    /// it would be to XINFO.
     static func lastEntry(of stream: [UInt8]) -> Command {
         var command = Command("XREVRANGE")
         command.add(stream)

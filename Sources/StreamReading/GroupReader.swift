@@ -15,13 +15,13 @@ final class GroupReader: StreamReader {
     /// How long an entry that was refused is left alone before it is tried again.
     private static let refusedRestMs: Int64 = 30_000
 
-    private let member: GroupMember
-    private let held: InHand
+    let member: GroupMember
+    let held: InHand
     override var inHand: InHand? { held }
     private var plan: GroupPlan
     private var remaining: Int
 
-    private enum Awaited {
+    enum Awaited {
         case acknowledged(Int)
         case answer(GroupPlan.Request, asked: Int)
         /// Where the stream begins.
@@ -33,8 +33,8 @@ final class GroupReader: StreamReader {
         /// MULTI, the letters' XADD and XACK, EXEC: how many of their answers are still to come.
         case putAway(left: Int, stream: Int)
     }
-    private var letters: [(PendingEntry, fields: [[UInt8]])] = []
-    private var awaited: [Awaited] = []
+    var letters: [(PendingEntry, fields: [[UInt8]])] = []
+    var awaited: [Awaited] = []
     private var pauseUntil: Int64?
 
     /// Where a group that is lost is made again: up to here this reader knows that all was handled.
@@ -108,7 +108,7 @@ final class GroupReader: StreamReader {
         throw failed(error(text, "creating the group \"\(escaped(options.group, limit: 200))\""))
     }
 
-    private func error(_ text: [UInt8], _ asked: String) -> RedisError {
+    func error(_ text: [UInt8], _ asked: String) -> RedisError {
         .server(text, endpoint: connection.endpoint, asked: asked)
     }
 
@@ -323,7 +323,7 @@ final class GroupReader: StreamReader {
         parser.pointee.skipped = everythingInHand()
     }
 
-    private func everythingInHand() -> Set<RowID> {
+    func everythingInHand() -> Set<RowID> {
         var rows = held.all()
         rows.formUnion(parser.pointee.rows)
         rows.formUnion(refused.keys)
@@ -493,9 +493,9 @@ final class GroupReader: StreamReader {
         connection.expectNothing()
     }
 
-    /// Whether the stream may have been deleted and begun anew since this reader had its entries. In
-    /// doubt it was, and some entries come a second time: a new stream can give ids again that the
-    /// old one has given in the same millisecond.
+    /// Whether the stream may have been deleted and begun anew since this reader had its entries.
+    /// In doubt it was, and some entries come a second time: a new stream can give ids again that
+    /// the old one has given in the same millisecond.
     private func wasReset(_ stream: Int, isLastThere: Bool) -> Bool {
         guard let first = firstIDs[stream] else { return true }
         if first.milliseconds >= handled[stream].milliseconds { return true }
@@ -529,43 +529,6 @@ final class GroupReader: StreamReader {
         plan.looked(stream, now, isFull: isFull, last: last, stray: stray)
     }
 
-    // MARK: Dead letters
-
-    /// Puts away what was delivered too often. Gives all entries of the page, and whether they are
-    /// free to be delivered: not those, and not what is in hand.
-    private func findDeadLetters(
-        _ reply: Reply, _ stream: Int
-    ) throws(RedisError) -> [(id: EntryID, isFree: Bool)] {
-        if case .error(let text) = reply {
-            try takeError(error(text, "XPENDING"))
-            return []
-        }
-        guard case .array(let lines) = reply else {
-            throw connection.violation("a strange XPENDING")
-        }
-        let inHand = everythingInHand()
-        var page: [(id: EntryID, isFree: Bool)] = []
-        var found: [PendingEntry] = []
-        for line in lines {
-            guard let pending = PendingEntry(line) else {
-                throw connection.violation("a strange line of XPENDING")
-            }
-            let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
-            let isInHand = inHand.contains(row)
-            let isDead = !isInHand && pending.deliveries >= options.deliveriesMax ?? .max
-            if isDead { found.append(pending) }
-            page.append((pending.id, !isInHand && !isDead))
-        }
-        guard !found.isEmpty else { return page }
-        for (index, pending) in found.enumerated() {
-            try connection.enqueue(member.entry(stream, pending.id))
-            awaited.append(
-                .deadLetter(pending, stream: stream, isLast: index == found.count - 1))
-        }
-        try connection.flush()
-        return page
-    }
-
     /// Finds the first run of entries to claim in a page of idle ones.
     private func findClaimable(
         _ page: [(id: EntryID, isFree: Bool)], _ stream: Int, asked: Int, _ now: Int64
@@ -581,57 +544,9 @@ final class GroupReader: StreamReader {
         plan.countedIdle(stream, now, run: run, last: page.count < asked ? nil : page.last?.id)
     }
 
-    private func collectLetter(
-        _ pending: PendingEntry, _ stream: Int, _ reply: Reply
-    ) throws(RedisError) {
-        if case .error(let text) = reply { throw error(text, "reading a dead letter") }
-        guard let entry = reply.firstEntry else {
-            // It was deleted: there is nothing to keep.
-            statistics.add(.deleted, 1)
-            held.queueDeleted([RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))])
-            return
-        }
-        letters.append((pending, entry.fields))
-    }
-
-    /// A transaction does not undo XACK when XADD fails because the key holds another type: that is
-    /// looked at before, and WATCH sees to it that it stays so.
-    private func checkLetterStream(_ stream: Int) throws(RedisError) {
-        guard !letters.isEmpty else { return }
-        for (isLast, name) in [(false, "WATCH"), (true, "XLEN")] {
-            var command = Command(name)
-            command.add(options.deadLetter)
-            try connection.enqueue(command)
-            awaited.append(.letterStream(stream: stream, isLast: isLast))
-        }
-        try connection.flush()
-    }
-
-    private func putAway(_ stream: Int) throws(RedisError) {
-        try connection.enqueue(Command("MULTI"))
-        for (pending, fields) in letters {
-            let commands = member.putAway(
-                pending, stream: stream, fields: fields, to: options.deadLetter)
-            for command in commands { try connection.enqueue(command) }
-        }
-        try connection.enqueue(Command("EXEC"))
-        awaited.append(.putAway(left: 2 + 2 * letters.count, stream: stream))
-        try connection.flush()
-    }
-
-    /// The answer to EXEC: null if someone else has written to the dead letters meanwhile.
-    private func havePutAway(_ stream: Int, _ reply: Reply) throws(RedisError) {
-        guard case .array(let answers) = reply else { return try checkLetterStream(stream) }
-        for answer in answers {
-            if case .error(let text) = answer { throw error(text, "keeping a dead letter") }
-        }
-        statistics.add(.deadLettered, letters.count)
-        letters = []
-    }
-
     // MARK: Errors
 
-    private func takeError(_ error: RedisError) throws(RedisError) {
+    func takeError(_ error: RedisError) throws(RedisError) {
         let isUnblocked = error.details.contains { $0.0 == .serverCode && $0.1 == "UNBLOCKED" }
         // The key is gone, or a cluster's slot has moved: the next request tells which.
         if isUnblocked { return }

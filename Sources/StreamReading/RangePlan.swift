@@ -3,9 +3,10 @@
 
 /// The state of a range read. `nextPage` says what to ask, the other functions what came of it.
 ///
-/// Pages are disjoint slices of the range in its order, each as wide as is likely to hold `pageRows`
-/// entries, judged from those before. A page that holds more than it may (`count`) is cut there by
-/// the server; what was asked after it is then passed over, and asked again from the cut.
+/// Pages are disjoint slices of the range in its order, each as wide as is likely to hold
+/// `pageRows` entries, judged from those before. A page that holds more than it may (`count`) is
+/// cut there by the server; what was asked after it is then passed over, and asked again from the
+/// cut.
 struct RangePlan {
     struct Page: Equatable {
         var first: EntryID

@@ -31,7 +31,8 @@ struct ReadColumns {
                 throw RedisError(
                     .schema,
                     "the schema has a column \"\(escaped(column.name, limit: 80))\", which is "
-                        + "already the name of a column for the entry's id; rename that one (id_column, "
+                        + "already the name of a column for the entry's id; rename that one "
+                        + "(id_column, "
                         + "timestamp_column, …) or leave it out (include_…)")
             }
             columns.append(column)

@@ -409,7 +409,8 @@ struct RowParser {
             return RedisError(
                 .value,
                 "entry \(id), field \"\(field)\": the value \"\(value)\" does not fit "
-                    + "\(column.categories == nil ? column.type.name : "Enum") (\(dtype)); give the column another type, or "
+                    + "\(column.categories == nil ? column.type.name : "Enum") (\(dtype)); "
+                    + "give the column another type, or "
                     + "on_error=\"null\" to read such values as null",
                 details: [
                     (.entryID, id), (.field, field), (.dtype, dtype), (.value, value),

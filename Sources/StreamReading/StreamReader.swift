@@ -85,7 +85,8 @@ public class StreamReader {
     /// The caller asks for the next batch, and so is done with the last one.
     func nextIsAsked() {}
 
-    /// Acknowledges what waits for it, although nothing is to be asked now: rows or an error are there.
+    /// Acknowledges what waits for it, although nothing is to be asked now: rows or an error are
+    /// there.
     func acknowledgeAlone() throws(RedisError) -> Bool { true }
 
     /// Forgets that the last batch was handed over; false if there is none to take back.
