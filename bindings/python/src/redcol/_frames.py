@@ -32,11 +32,8 @@ class Frames:
         self._request = request
         self._columns = request.columns
         self._last: DataFrame | None = None
-
-    @property
-    def decodes(self) -> bool:
-        """Whether values are decoded here, which can fail when the library is done with them."""
-        return self._columns is not None and bool(self._columns.json)
+        #: Whether values are decoded here, which can fail when the library is done with them.
+        self.decodes = self._columns is not None and bool(self._columns.json)
 
     def make(self, batch: Batch) -> DataFrame:
         """The frame of a batch, which is taken."""
@@ -71,7 +68,7 @@ class Frames:
             raise SchemaError(f"Polars refused the columns that were read: {error}") from error
 
     def _decoded(self, frame: DataFrame) -> tuple[DataFrame, dict[int, ValueConversionError]]:
-        if self._columns is None or not self._columns.json:
+        if self._columns is None or not self.decodes:
             return frame, {}
         options = self._request.options
         column = options.get("stream_column")
@@ -93,7 +90,9 @@ class Frames:
     def _finished(self, frame: DataFrame) -> DataFrame:
         if self._request.hidden_id is not None:
             frame = frame.drop(self._request.hidden_id)
-        self._last = frame.clear()
+        # Without a schema, later frames may have more columns.
+        if self._last is None or self._last.width != frame.width:
+            self._last = frame.clear()
         return frame
 
     def _ids(self, frame: DataFrame) -> dict[bytes, list[str]]:
