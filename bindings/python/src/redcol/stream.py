@@ -80,7 +80,8 @@ def read_stream(
         create_group: create the group (and the stream) if it is missing.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of the same name is not shown.
-        include_timestamp: whether there is a column of the ids' milliseconds (Int64).
+        include_timestamp: whether there is a column of the ids' milliseconds (Int64). An id may
+            have more than Int64 holds; that is a value that does not fit (see `on_error`).
         timestamp_column: its name.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
         sequence_column: its name.
