@@ -366,7 +366,11 @@ int64_t redcol_live_objects(void);
  * redcol_capsule_array_new      memory for a struct ArrowArray, zeroed; owned by the capsule.
  * redcol_capsule_schema_free    a PyCapsule_Destructor: releases the struct, unless it was moved
  * redcol_capsule_array_free     out, and frees its memory.
- * The two _new functions give NULL when there is no memory. Any thread that holds the GIL.
+ * redcol_capsule_handle_name    "redcol_handle", static.
+ * redcol_capsule_handle_new     memory for a pointer to a handle, NULL at first, to be given as
+ *                               `client_out`, `iter_out` or `error_out`; owned by the capsule.
+ * redcol_capsule_handle_free    a PyCapsule_Destructor: redcol_free of what the pointer points to.
+ * The three _new functions give NULL when there is no memory. Any thread that holds the GIL.
  */
 void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
 const char *redcol_capsule_schema_name(void);
@@ -375,6 +379,9 @@ struct ArrowSchema *redcol_capsule_schema_new(void);
 struct ArrowArray *redcol_capsule_array_new(void);
 void redcol_capsule_schema_free(void *capsule);
 void redcol_capsule_array_free(void *capsule);
+const char *redcol_capsule_handle_name(void);
+void **redcol_capsule_handle_new(void);
+void redcol_capsule_handle_free(void *capsule);
 
 #ifdef __cplusplus
 }

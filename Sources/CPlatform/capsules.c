@@ -3,3 +3,4 @@
 
 const char *platform_capsule_schema_name(void) { return "arrow_schema"; }
 const char *platform_capsule_array_name(void) { return "arrow_array"; }
+const char *platform_capsule_handle_name(void) { return "redcol_handle"; }

@@ -54,3 +54,20 @@ public func redcol_capsule_array_free(_ capsule: UnsafeMutableRawPointer?) {
     array.pointee.release?(array)
     free(memory)
 }
+
+@c @implementation
+public func redcol_capsule_handle_name() -> UnsafePointer<CChar>? { platform_capsule_handle_name() }
+
+@c @implementation
+public func redcol_capsule_handle_new() -> UnsafeMutablePointer<UnsafeMutableRawPointer?>? {
+    calloc(1, MemoryLayout<UnsafeMutableRawPointer?>.size)?
+        .assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+}
+
+@c @implementation
+public func redcol_capsule_handle_free(_ capsule: UnsafeMutableRawPointer?) {
+    guard let memory = capsuleGetPointer?(capsule, platform_capsule_handle_name()) else { return }
+    let cell = memory.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+    redcol_free(cell.pointee)
+    free(memory)
+}

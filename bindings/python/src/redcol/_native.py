@@ -68,6 +68,9 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_capsule_array_new": (c_void_p, []),
     "redcol_capsule_schema_free": (None, [c_void_p]),
     "redcol_capsule_array_free": (None, [c_void_p]),
+    "redcol_capsule_handle_name": (c_void_p, []),
+    "redcol_capsule_handle_new": (c_void_p, []),
+    "redcol_capsule_handle_free": (None, [c_void_p]),
 }
 
 # Prototypes of our own: setting argtypes on the shared ctypes.pythonapi functions would change them
@@ -131,18 +134,27 @@ class Handle:
     """An object of the library: a client, an iterator or an error. Freed when this goes.
 
     It exists before the call that fills it, so that nothing is lost when a KeyboardInterrupt comes
-    right after that call.
+    right after that call. A capsule frees it, and no `__del__`: Python swallows a KeyboardInterrupt
+    that comes in there.
     """
 
-    __slots__ = ("__weakref__", "_close", "_free", "_lock", "error", "is_closed", "pointer")
+    __slots__ = (
+        *("__weakref__", "_capsule", "_close", "_free", "_lock"),
+        *("error", "is_closed", "owner", "pointer"),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         lib = library()
-        self.pointer = c_void_p()
-        #: For the errors of iter_next: Python swallows an interrupt that comes in `__del__`, so
-        #: that none should run for every batch.
+        cell = lib.redcol_capsule_handle_new()
+        self._capsule = _new_capsule(
+            cell, lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free
+        )
+        self.pointer = c_void_p.from_address(cell)
+        #: For the errors of iter_next, one for all of them.
         self.error: Handle | None = None
         self.is_closed = False
+        #: The client that closes this iterator with itself.
+        self.owner: ClientHandle | None = None
         self._close = lib.redcol_close
         # Reentrant, since a signal handler or a finalizer may close what is being closed.
         self._lock = threading.RLock()
@@ -164,11 +176,9 @@ class Handle:
         with self._lock:
             address, self.pointer.value = self.pointer.value, None
             self._free(address)
-
-    def __del__(self) -> None:
-        # Attributes are missing if the library could not be loaded.
-        if hasattr(self, "_free"):
-            self.free()
+        if self.owner is not None:
+            # Now, since an interrupt would be swallowed in the weak reference's callback, too.
+            self.owner.forget(self)
 
 
 class ClientHandle(Handle):
@@ -183,10 +193,16 @@ class ClientHandle(Handle):
 
     def add(self, iterator: Handle) -> None:
         """Let `close` end this iterator, too."""
+        iterator.owner = self
         with self._iterators_lock:
             self._iterators.add(iterator)
         if self.is_closed:  # by another thread, which may not have seen the iterator
             iterator.close()
+
+    def forget(self, iterator: Handle) -> None:
+        """`close` need not end this iterator any more."""
+        with self._iterators_lock:
+            self._iterators.discard(iterator)
 
     def close(self) -> bool:
         """Close it and what reads through it. Any thread; twice is no error."""
