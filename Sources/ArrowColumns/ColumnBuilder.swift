@@ -14,6 +14,7 @@ struct ColumnBuilder {
     let scale: Int32
     let indexKind: ColumnType.Kind
     let byteWidth: Int
+    let categoriesMost: Int
     /// A dictionary whose values were named beforehand takes no others.
     let isClosed: Bool
 
@@ -38,6 +39,7 @@ struct ColumnBuilder {
         scale = type.scale
         indexKind = type.indexKind
         byteWidth = type.byteWidth
+        categoriesMost = type.categoriesMost
         isClosed = categories != nil
         for category in categories ?? [] {
             let number = category.withUnsafeBufferPointer { bytes in
@@ -207,7 +209,7 @@ struct ColumnBuilder {
     ) -> Outcome {
         var number = dictionary.find(bytes, count)
         if number == nil, !isClosed {
-            guard dictionary.count < largestIndex, isValidUTF8(bytes, count) else {
+            guard dictionary.count < categoriesMost, isValidUTF8(bytes, count) else {
                 return .doesNotFit
             }
             number = dictionary.insert(bytes, count)
@@ -222,17 +224,6 @@ struct ColumnBuilder {
         case .int32: return store(Int32(truncatingIfNeeded: index), row)
         case .uint32: return store(UInt32(truncatingIfNeeded: index), row)
         default: return store(Int64(index), row)
-        }
-    }
-
-    /// How many different values the index type can number; Polars keeps the largest for itself.
-    private var largestIndex: Int {
-        switch indexKind {
-        case .int8: return Int(Int8.max)
-        case .uint8: return Int(UInt8.max)
-        case .int16: return Int(Int16.max)
-        case .uint16: return Int(UInt16.max)
-        default: return Int(Int32.max) - 1
         }
     }
 

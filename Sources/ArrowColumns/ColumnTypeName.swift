@@ -1,4 +1,4 @@
-// What a person calls a column's type, for messages.
+// What a person calls a column's type, and how many categories it can number.
 
 extension ColumnType {
     /// The type's name in words that users of data frames know.
@@ -23,6 +23,17 @@ extension ColumnType {
         case .string: return "String"
         case .binary: return "Binary"
         case .dictionary: return "Categorical"
+        }
+    }
+
+    /// How many different values the index type can number; Polars keeps the largest for itself.
+    public var categoriesMost: Int {
+        switch indexKind {
+        case .int8: return Int(Int8.max)
+        case .uint8: return Int(UInt8.max)
+        case .int16: return Int(Int16.max)
+        case .uint16: return Int(UInt16.max)
+        default: return Int(Int32.max) - 1
         }
     }
 }

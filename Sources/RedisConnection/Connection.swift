@@ -183,7 +183,11 @@ public final class Connection {
             guard case .error(let text) = reply else { continue }
             // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is
             // needed.
-            if command.name == "HELLO", text.starts(with: Array("ERR".utf8)) { continue }
+            if command.name == "HELLO", text.starts(with: Array("ERR".utf8)),
+                !text.starts(with: Array("ERR max number of clients".utf8))
+            {
+                continue
+            }
             if command.name == "AUTH", text.starts(with: Array("ERR".utf8)) {
                 throw RedisError(
                     .authentication,

@@ -65,6 +65,7 @@ public struct Acknowledgement {
                 connection.closeSocket()
                 // Acknowledging twice does no harm: what was not answered is sent again.
                 sent = answered
+                hasAskedForGroup = false
             }
         }
     }

@@ -42,10 +42,13 @@ final class GroupReader: StreamReader {
     /// Whether that is an entry, and not only where the group was made.
     private var hasHandled: [Bool]
     private var firstIDs: [Int: EntryID] = [:]
+    private var handledBefore: [EntryID] = []
+    /// Entries that were refused and are still pending, and when they are tried again.
     private var refused: [RowID: Int64] = [:]
     private var hasRows = false
     /// The rows of the last batch, until the next is asked for.
     private var lastRows: [RowID] = []
+    private var inHandAtLook: Set<RowID> = []
     private var cameEmpty = false
     /// Whether all that could be claimed had been when new entries were asked for.
     private var hadClaimed = false
@@ -134,10 +137,12 @@ final class GroupReader: StreamReader {
         if options.autoAck, options.follows { held.queueHeld() }
     }
 
-    override func willHandOver() {
+    override func willHandOver(rows handed: Int) {
         let rows = parser.pointee.takeRows()
         held.hold(rows)
         lastRows = rows
+        handledBefore = handled
+        if !refused.isEmpty { for row in rows { refused[row] = nil } }
         remaining -= min(rows.count, remaining)
         for row in rows {
             let stream = Int(row.stream)
@@ -150,6 +155,7 @@ final class GroupReader: StreamReader {
     override func takeBack() -> Bool {
         guard !lastRows.isEmpty else { return false }
         held.takeBack(lastRows)
+        handled = handledBefore
         if options.count != nil { remaining += lastRows.count }
         refused = [:]
         statistics.add(.delivered, -lastRows.count)
@@ -179,7 +185,12 @@ final class GroupReader: StreamReader {
                 return true
             }
             let now = platform_monotonic_ms()
-            if let pause = pauseUntil, pause > now { return false }
+            if let pause = pauseUntil, pause > now {
+                // Nothing is awaited, but a connection that is closed meanwhile wants to be
+                // noticed.
+                _ = try connection.receive()
+                return false
+            }
             pauseUntil = nil
             if try !ask(now) { return isDone }
         }
@@ -299,12 +310,10 @@ final class GroupReader: StreamReader {
             try connection.enqueue(
                 member.claim(
                     stream, cursor: cursor, idleMs: options.claimIdleMs ?? 0, count: asked))
-        case .new(var streams, let blockMs):
+        case .new(let streams, let blockMs):
             // COUNT counts each stream by itself.
-            if wanted < asked * streams.count {
-                streams = Array(streams.prefix(wanted))
-                asked = max(1, wanted / max(1, streams.count))
-            }
+            // What comes beyond what is wanted stays pending.
+            if wanted < asked * streams.count { asked = max(1, wanted / streams.count) }
             parser.pointee.skipped = []
             parser.pointee.expect(.streams, entriesMax: asked)
             try connection.enqueue(
@@ -318,15 +327,14 @@ final class GroupReader: StreamReader {
     /// Entries that the caller has, or that are in the batch, must not come again; and one that was
     /// refused not at once.
     private func passOverInHand() {
-        let now = platform_monotonic_ms()
-        refused = refused.filter { $0.value > now }
         parser.pointee.skipped = everythingInHand()
     }
 
     func everythingInHand() -> Set<RowID> {
         var rows = held.all()
         rows.formUnion(parser.pointee.rows)
-        rows.formUnion(refused.keys)
+        let now = platform_monotonic_ms()
+        for (row, until) in refused where until > now { rows.insert(row) }
         return rows
     }
 
@@ -443,7 +451,7 @@ final class GroupReader: StreamReader {
         default: break
         }
         parser.pointee.forgetPosition()
-        connection.expectNothing()
+        if awaited.isEmpty { connection.expectNothing() }
     }
 
     private func takeReply(
@@ -457,6 +465,9 @@ final class GroupReader: StreamReader {
             var position = handled[stream]
             if let oldest = held.oldest(stream: stream) {
                 position = min(position, oldest.previous ?? .smallest)
+            }
+            for row in refused.keys where Int(row.stream) == stream {
+                position = min(position, row.id.previous ?? .smallest)
             }
             if case .error(let text) = reply {
                 let failure = error(text, "asking for the stream's entries")
@@ -490,7 +501,7 @@ final class GroupReader: StreamReader {
             try look(reply, stream, after: after, asked: asked, now)
         default: break
         }
-        connection.expectNothing()
+        if awaited.isEmpty { connection.expectNothing() }
     }
 
     /// Whether the stream may have been deleted and begun anew since this reader had its entries.
@@ -509,7 +520,9 @@ final class GroupReader: StreamReader {
         guard case .array(let lines) = reply else {
             throw connection.violation("a strange XPENDING")
         }
-        let inHand = everythingInHand()
+        // Once for all pages: with many entries in hand it takes longer than to ask.
+        if after == .smallest || inHandAtLook.isEmpty { inHandAtLook = everythingInHand() }
+        let inHand = inHandAtLook
         var pendingRows: Set<RowID> = []
         var last: EntryID?
         var stray: EntryID?
@@ -526,6 +539,7 @@ final class GroupReader: StreamReader {
         // What the server no longer counts as pending was acknowledged by someone else.
         held.keepOnly(
             pendingRows, stream: stream, from: after, upTo: isFull ? last ?? after : .largest)
+        if !isFull { inHandAtLook = [] }
         plan.looked(stream, now, isFull: isFull, last: last, stray: stray)
     }
 

@@ -111,8 +111,8 @@ final class InHand: @unchecked Sendable {
         locked {
             let number = Int32(truncatingIfNeeded: stream)
             held.removeAll { $0.stream == number }
+            queueSent -= queue[..<queueSent].filter { $0.stream == number }.count
             queue.removeAll { $0.stream == number }
-            queueSent = min(queueSent, queue.count)
         }
     }
 

@@ -190,10 +190,14 @@ struct RangePlan {
 
     /// The connection was lost in the middle of `page` (the first of those under way; nil if none
     /// was), of which `entries` were read, up to `id`.
-    mutating func interrupted(_ page: Page?, upTo id: EntryID?, entries: Int) {
-        remaining -= min(entries, remaining)
+    /// `isEndTold`: whether no question for the stream's end was left without an answer.
+    mutating func interrupted(
+        _ page: Page?, upTo id: EntryID?, entries: Int, isEndTold: Bool = true
+    ) {
         depth = 1
+        if !isEndTold { hasAskedForEnd = false }
         guard let page else { return }
+        remaining -= min(entries, remaining)
         next = id.map { $0.next } ?? page.first
         if let first = next, first > end { next = nil }
     }

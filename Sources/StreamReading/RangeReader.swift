@@ -44,12 +44,14 @@ final class RangeReader: StreamReader {
 
     override func connectionLost() {
         var head: RangePlan.Page?
-        for case .page(let page) in awaited {
-            head = page
-            break
+        var isEndTold = true
+        for reply in awaited {
+            if case .page(let page) = reply, head == nil { head = page }
+            if case .end = reply { isEndTold = false }
         }
         plan.interrupted(
-            head, upTo: parser.pointee.lastID, entries: parser.pointee.entriesParsed)
+            head, upTo: parser.pointee.lastID, entries: parser.pointee.entriesParsed,
+            isEndTold: isEndTold)
         awaited = []
         pagesUnderWay = 0
         parser.pointee.upperBound = nil

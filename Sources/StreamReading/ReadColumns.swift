@@ -45,6 +45,13 @@ struct ReadColumns {
                     .invalidArgument,
                     "categories:\(index) names a column that is no dictionary column of the schema")
             }
+            let most = columns[reserved.count + index].type.categoriesMost
+            guard values.count <= most, Set(values).count == values.count else {
+                throw RedisError(
+                    .invalidArgument,
+                    "categories:\(index) has \(values.count) values; its index type can number "
+                        + "\(most), each of them once")
+            }
             columns[reserved.count + index].categories = values
         }
     }

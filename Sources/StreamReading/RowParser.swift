@@ -80,8 +80,8 @@ struct RowParser {
     var skipped: Set<RowID> = []
     /// Entries after this one are passed over.
     var upperBound: EntryID?
-    /// Whether an entry after `upperBound` has come.
-    private(set) var hasPassedUpperBound = false
+    /// The streams of which an entry after `upperBound` has come.
+    private(set) var streamsPassed: Set<Int> = []
     /// Entries that are pending but were deleted: they have an id and nothing else.
     private(set) var deleted: [RowID] = []
     /// Deleted entries of which Redis 6.2 does not tell the id.
@@ -341,7 +341,7 @@ struct RowParser {
     @inline(__always)
     private mutating func passesOver(_ id: EntryID, _ stream: Int) -> Bool {
         if let upperBound, id > upperBound {
-            hasPassedUpperBound = true
+            streamsPassed.insert(stream)
             return true
         }
         return !skipped.isEmpty
@@ -441,7 +441,7 @@ struct RowParser {
         body(&batch)
     }
 
-    mutating func forgetUpperBoundWasPassed() { hasPassedUpperBound = false }
+    mutating func forgetStreamsPassed() { streamsPassed = [] }
 
     mutating func forgetPosition() {
         firstID = nil

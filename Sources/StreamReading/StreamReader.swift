@@ -80,7 +80,7 @@ public class StreamReader {
     func connected() {}
 
     /// The rows of the batch are about to be handed over.
-    func willHandOver() {}
+    func willHandOver(rows: Int) {}
 
     /// The caller asks for the next batch, and so is done with the last one.
     func nextIsAsked() {}
@@ -192,11 +192,12 @@ public class StreamReader {
             }
             if isDone, hasGivenBatch || !givesEmptyBatch { return .end }
         }
-        hasGivenBatch = true
-        willHandOver()
         guard parser.pointee.withBatch({ $0.finish(array: array, schema: schema) }) else {
+            _ = parser.pointee.takeRows()  // nobody has them
             throw RedisError(.memory, "no memory to hand over a batch of \(rows) rows")
         }
+        hasGivenBatch = true
+        willHandOver(rows: rows)
         statistics.add(.delivered, rows)
         return .batch
     }

@@ -19,13 +19,15 @@ final class TailReader: StreamReader {
     private var cursors: [EntryID] = []
     private var remaining: Int
     private var hasRows = false
+    /// The largest id that was read of each stream; nil before the first.
+    private var seen: [EntryID?] = []
     /// Where the batch that is being read begins, and where the last one did, with its rows.
     private var batchFrom: [EntryID] = []
     private var handedOver: (from: [EntryID], rows: Int)?
 
     private enum Awaited {
         case entries
-        case lastID(stream: Int)
+        case lastGenerated(stream: Int)
     }
     private var awaited: [Awaited] = []
     private var nextResetCheck: Int64 = 0
@@ -48,6 +50,7 @@ final class TailReader: StreamReader {
         parser.pointee.keepsRowIDs = true
         if remaining == 0 { isDone = true }
         cursors = Array(repeating: start ?? .smallest, count: streams.count)
+        seen = Array(repeating: nil, count: streams.count)
         if isNew {
             for (stream, reply) in try askNow(streams.indices.map(askLastID)).enumerated() {
                 cursors[stream] = try lastID(in: reply) ?? .smallest
@@ -86,9 +89,9 @@ final class TailReader: StreamReader {
         noteRows()
     }
 
-    override func willHandOver() {
+    override func willHandOver(rows: Int) {
         noteRows()
-        handedOver = (batchFrom, parser.pointee.batch.rowCount)
+        handedOver = (batchFrom, rows)
         batchFrom = cursors
     }
 
@@ -101,7 +104,7 @@ final class TailReader: StreamReader {
         cursors = from
         batchFrom = from
         if options.count != nil { remaining += rows }
-        parser.pointee.forgetUpperBoundWasPassed()
+        parser.pointee.forgetStreamsPassed()
         statistics.add(.delivered, -rows)
         return true
     }
@@ -109,7 +112,14 @@ final class TailReader: StreamReader {
     /// Moves the cursors after the entries that were read. Those passed over lie after the end.
     private func noteRows() {
         let rows = parser.pointee.takeRows()
-        for row in rows { cursors[Int(row.stream)] = row.id }
+        for row in rows {
+            let stream = Int(row.stream)
+            cursors[stream] = row.id
+            seen[stream] = max(seen[stream] ?? row.id, row.id)
+        }
+        if let upper = parser.pointee.upperBound {
+            for stream in parser.pointee.streamsPassed { cursors[stream] = upper }
+        }
         remaining -= min(rows.count, remaining)
         if !rows.isEmpty { hasRows = true }
     }
@@ -118,7 +128,7 @@ final class TailReader: StreamReader {
         while true {
             guard let reply = awaited.first else {
                 noteRows()
-                if parser.pointee.hasPassedUpperBound || remaining == 0 || hasReachedEnd {
+                if remaining == 0 || hasReachedEnd {
                     isDone = true
                     return true
                 }
@@ -127,15 +137,10 @@ final class TailReader: StreamReader {
                 continue
             }
             switch reply {
-            case .lastID(let stream):
+            case .lastGenerated(let stream):
                 guard let reply = try connection.nextReply() else { return false }
                 awaited.removeFirst()
-                // The stream was deleted and begun anew: its entries are all new.
-                if let last = reply.firstEntry?.id, last < cursors[stream] {
-                    cursors[stream] = .smallest
-                    batchFrom[stream] = .smallest
-                    statistics.add(.resets, 1)
-                }
+                takeLastGenerated(reply, stream)
             case .entries:
                 if remaining == 0 {
                     isDone = true
@@ -205,14 +210,39 @@ final class TailReader: StreamReader {
         return max(1, min(TailReader.sliceMs, until - now))
     }
 
+    /// The stream was deleted and begun anew if it has not come as far as this reader has seen it:
+    /// then its entries are all new. Deleting and trimming entries does not change how far it came.
+    /// A key that is missing, or of which one may not ask, tells nothing.
+    private func takeLastGenerated(_ reply: Reply, _ stream: Int) {
+        guard case .array(let parts) = reply, let seen = seen[stream] else { return }
+        for (name, value) in zip(parts, parts.dropFirst()) {
+            guard case .bulk(let name) = name, name.elementsEqual("last-generated-id".utf8),
+                case .bulk(let text) = value, let last = EntryID(text, sequenceIfMissing: nil)
+            else { continue }
+            guard last < seen else { return }
+            cursors[stream] = .smallest
+            batchFrom[stream] = .smallest
+            self.seen[stream] = nil
+            statistics.add(.resets, 1)
+            return
+        }
+    }
+
     private func ask() throws(RedisError) {
         let now = platform_monotonic_ms()
         if options.follows, now >= nextResetCheck {
             nextResetCheck = now + TailReader.resetCheckMs
-            for stream in streams.indices {
-                try connection.enqueue(askLastID(stream))
-                awaited.append(.lastID(stream: stream))
+            for stream in streams.indices where seen[stream] != nil {
+                var command = Command("XINFO", "STREAM")
+                command.add(streams[stream])
+                try connection.enqueue(command)
+                awaited.append(.lastGenerated(stream: stream))
             }
+            // Not together with XREAD, whose answer could lie behind what is to be read again.
+            if !awaited.isEmpty { return try connection.flush() }
+        }
+        let wanted = streams.indices.filter { stream in
+            parser.pointee.upperBound.map { cursors[stream] < $0 } ?? true
         }
         let block = blockMs(now)
         let page = options.follows ? min(options.batchRows, 1_000_000) : TailReader.pageRows
@@ -224,8 +254,8 @@ final class TailReader: StreamReader {
             command.add(String(block))
         }
         command.add("STREAMS")
-        for stream in streams { command.add(stream) }
-        for cursor in cursors { command.add(cursor) }
+        for stream in wanted { command.add(streams[stream]) }
+        for stream in wanted { command.add(cursors[stream]) }
         try connection.enqueue(command)
         awaited.append(.entries)
         parser.pointee.expect(.streams, entriesMax: asked)
