@@ -183,7 +183,9 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
  *   "group", "consumer" their names; both or neither
  *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever
- *                       it vanishes; default "true"
+ *                       it vanishes: then behind what this iterator knows to be handled. Entries
+ *                       before that which other consumers had pending are not given again. Default
+ *                       "true"
  *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0"
  *   "auto_ack"          "true", with "follow": a batch is acknowledged when the next is asked for.
  *                       Without "follow", acknowledge with redcol_iter_ack. Default "false"
@@ -275,7 +277,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
 /*
  * What an iterator has done so far, by name; -1 for a name that there is not. Any thread.
  *   "delivered"      rows handed over
- *   "acknowledged"   entries that were pending and were acknowledged through this iterator
+ *   "acknowledged"   entries that were pending and were acknowledged through this iterator; a lower
+ *                    bound if an answer was lost
  *   "redelivered"    rows that had been delivered before, to this consumer or another
  *   "claimed"        those of them that were taken over from another consumer
  *   "deleted"        pending entries that had been deleted: acknowledged without a row

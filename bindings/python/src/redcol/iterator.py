@@ -130,7 +130,9 @@ def iter_stream(
             entries are found by it.
         auto_ack: acknowledge each batch when the next is asked for, and the last when a ``with``
             block around the iterator ends without an exception.
-        create_group: make the group (and the stream) if it is missing, now or later.
+        create_group: make the group (and the stream) if it is missing, now or later. One that
+            vanishes is made again behind what this iterator knows to be handled; entries before
+            that which other consumers had pending are not given again.
         include_id: as in :func:`read_stream`.
         id_column: likewise.
         include_timestamp: likewise.
