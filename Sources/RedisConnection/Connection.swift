@@ -270,9 +270,11 @@ public final class Connection {
 
     /// The next whole reply; nil when it has not come in full. Not for the replies that hold
     /// entries.
-    public func nextReply() throws(RedisError) -> Reply? {
+    public func nextReply(
+        bytesMax: Int = ProtocolLimits.replyBytes
+    ) throws(RedisError) -> Reply? {
         while true {
-            switch scanReply(incoming.waiting) {
+            switch scanReply(incoming.waiting, bytesMax: bytesMax) {
             case .complete(let count):
                 let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
                 guard let reply = parseReply(bytes) else {

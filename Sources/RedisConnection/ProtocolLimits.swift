@@ -14,7 +14,7 @@ public enum ProtocolLimits {
     /// The fields and values of one entry, counted together.
     public static let entryElements = 2 * 1024 * 1024
     /// A reply that is read whole (everything but streams), and its elements and levels.
-    public static let replyBytes = entryBytes
+    public static let replyBytes = 16 * 1024 * 1024
     public static let replyElements = 1024 * 1024
     public static let replyDepth = 7
 }

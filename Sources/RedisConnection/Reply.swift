@@ -24,8 +24,11 @@ public enum ReplyExtent: Equatable, Sendable {
     case hostile(String)
 }
 
-/// Finds where the reply at the start of `bytes` ends, without reserving anything.
-public func scanReply(_ bytes: UnsafeBufferPointer<UInt8>) -> ReplyExtent {
+/// Finds where the reply at the start of `bytes` ends, without reserving anything. `bytesMax`: how
+/// long it may be.
+public func scanReply(
+    _ bytes: UnsafeBufferPointer<UInt8>, bytesMax: Int = ProtocolLimits.replyBytes
+) -> ReplyExtent {
     var offset = 0
     var elements = 0
     // How many elements each open array still lacks; the outermost "array" is the reply itself.
@@ -41,7 +44,7 @@ public func scanReply(_ bytes: UnsafeBufferPointer<UInt8>) -> ReplyExtent {
             return .hostile("a reply of more than \(ProtocolLimits.replyElements) elements")
         }
         guard offset < bytes.count else {
-            return offset > ProtocolLimits.replyBytes ? tooLong : .incomplete
+            return offset > bytesMax ? tooLong(bytesMax) : .incomplete
         }
         let type = bytes[offset]
         switch lineEnd(bytes, from: offset + 1) {
@@ -56,7 +59,7 @@ public func scanReply(_ bytes: UnsafeBufferPointer<UInt8>) -> ReplyExtent {
                 guard let length = decimal(line), length >= -1 else {
                     return .hostile("a string length that is none")
                 }
-                guard length <= Int64(ProtocolLimits.replyBytes) else { return tooLong }
+                guard length <= Int64(bytesMax) else { return tooLong(bytesMax) }
                 if length >= 0 {
                     offset += Int(length) + 2
                     if offset <= bytes.count,
@@ -85,12 +88,13 @@ public func scanReply(_ bytes: UnsafeBufferPointer<UInt8>) -> ReplyExtent {
         case .tooLong: return .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
         }
     }
-    if offset > ProtocolLimits.replyBytes { return tooLong }
+    if offset > bytesMax { return tooLong(bytesMax) }
     return offset <= bytes.count ? .complete(offset) : .incomplete
 }
 
-private let tooLong = ReplyExtent.hostile(
-    "a reply of more than \(ProtocolLimits.replyBytes) bytes")
+private func tooLong(_ bytesMax: Int) -> ReplyExtent {
+    .hostile("a reply of more than \(bytesMax) bytes")
+}
 
 private enum LineEnd {
     case found(Int)

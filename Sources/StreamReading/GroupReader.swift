@@ -347,7 +347,8 @@ final class GroupReader: StreamReader {
             switch request {
             case .own, .new, .claim: return try takeEntries(request, asked)
             default:
-                guard let reply = try connection.nextReply() else { return false }
+                guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes)
+                else { return false }
                 awaited.removeFirst()
                 try takeReply(request, asked, reply)
                 noteProgress()
@@ -366,7 +367,9 @@ final class GroupReader: StreamReader {
             awaited.removeFirst()
             firstIDs[stream] = reply.firstEntry?.id
         case .deadLetter(let pending, let stream, let isLast):
-            guard let reply = try connection.nextReply() else { return false }
+            guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) else {
+                return false
+            }
             awaited.removeFirst()
             try collectLetter(pending, stream, reply)
             if isLast { try checkLetterStream(stream) }

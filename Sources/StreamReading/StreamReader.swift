@@ -274,7 +274,8 @@ public class StreamReader {
             try connection.flush()
             var replies: [Reply] = []
             while replies.count < commands.count {
-                if let reply = try connection.nextReply() {
+                // It may hold an entry.
+                if let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) {
                     replies.append(reply)
                 } else {
                     try connection.waitOrStop()

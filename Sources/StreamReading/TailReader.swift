@@ -138,7 +138,10 @@ final class TailReader: StreamReader {
             }
             switch reply {
             case .lastGenerated(let stream):
-                guard let reply = try connection.nextReply() else { return false }
+                // XINFO STREAM shows the first and the last entry, too.
+                guard
+                    let reply = try connection.nextReply(bytesMax: 2 * ProtocolLimits.entryBytes)
+                else { return false }
                 awaited.removeFirst()
                 takeLastGenerated(reply, stream)
             case .entries:

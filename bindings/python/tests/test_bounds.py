@@ -129,3 +129,25 @@ def test_an_index_that_cannot_number_the_categories(
         else:
             with pytest.raises(redcol.InvalidArgumentError, match="index type"):
                 _native.read_streams(*read)
+
+
+def test_a_large_dead_letter(server: Server, db: redis.Redis, key: str) -> None:
+    """Larger than any other reply may be: an entry may have what Redis lets it have."""
+    text = "x" * (17 << 20)
+    db.xadd(key, {"n": 1, "text": text}, id="1-0")
+    db.xgroup_create(key, "g", "0")
+    db.xreadgroup("g", "c", {key: ">"})
+    add(db, key, range(2, 3))
+    letters = f"{key}-dead"
+    with redcol.iter_stream(
+        server.url, key, auto_ack=True, max_deliveries=1, dead_letter=letters, **GROUP
+    ) as batches:
+        assert next(batches)["n"].to_list() == [2]
+        assert batches.stats.dead_lettered == 1
+        assert batches.stats.reconnects == 0
+    assert db.xrange(letters)[0][1][b"text"] == text.encode()
+    with redcol.iter_stream(
+        server.url, letters, start_id="$", block_ms=20, on_idle="stop"
+    ) as batches:
+        assert list(batches) == []
+    db.delete(key, letters)
