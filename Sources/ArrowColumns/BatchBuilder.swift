@@ -224,10 +224,4 @@ public struct BatchBuilder {
         }
         return true
     }
-
-    /// Forgets all rows.
-    public mutating func clear() {
-        if setCount != 0 { rewindRow() }
-        rowCount = 0
-    }
 }
