@@ -24,6 +24,9 @@ def ids(kind: str) -> list[tuple[int, int]]:
         return [(start + index // 5000, index % 5000) for index in range(ENTRIES)]
     if kind == "far apart":
         return [(start + index * 86_400_000, 0) for index in range(ENTRIES)]
+    if kind == "suddenly dense":  # pages are under way behind the one that is cut
+        even = [(start + index, 0) for index in range(ENTRIES // 2)]
+        return even + [(start + ENTRIES // 2 + index // 8, index % 8) for index in range(ENTRIES)]
     if kind == "one by one":
         return [(index + 1, 0) for index in range(ENTRIES)]
     found = []
@@ -46,6 +49,7 @@ def fill(db: redis.Redis, key: str, wanted: list[tuple[int, int]]) -> None:
 
 
 KINDS = ["one millisecond", "thousands a millisecond", "far apart", "one by one", "bursts"]
+KINDS += ["suddenly dense"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
