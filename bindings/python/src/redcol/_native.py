@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import errors
 
@@ -27,6 +27,10 @@ END: Final = 1
 TIMEOUT: Final = 2
 
 _Out = POINTER(c_void_p)
+
+#: Where `release` is in the structs of the Arrow C Data Interface.
+_ARRAY_RELEASE: Final = 64
+_SCHEMA_RELEASE: Final = 56
 _Strings = POINTER(c_char_p)
 
 #: Every function of redcol.h: what it returns and what it takes.
@@ -140,16 +144,16 @@ class Handle:
 
     __slots__ = (
         *("__weakref__", "_capsule", "_close", "_free", "_lock"),
-        *("error", "is_closed", "owner", "pointer"),
+        *("error", "is_closed", "owner", "pointer", "pointer_reference"),
     )  # fmt: skip
 
     def __init__(self) -> None:
         lib = library()
         cell = lib.redcol_capsule_handle_new()
-        self._capsule = _new_capsule(
-            cell, lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free
-        )
+        self._capsule = _new_capsule(cell, *_capsule_kinds().handle)
         self.pointer = c_void_p.from_address(cell)
+        #: Where the library may write it.
+        self.pointer_reference = ctypes.byref(self.pointer)
         #: For the errors of iter_next, one for all of them.
         self.error: Handle | None = None
         self.is_closed = False
@@ -255,7 +259,7 @@ def open_client(url: str, options: Mapping[str, str]) -> ClientHandle | None:
     """Connect. None if a signal ended the call: look at it, and call again."""
     client, error = ClientHandle(), Handle()
     status = library().redcol_open(
-        url.encode(), _options(options), ctypes.byref(client.pointer), ctypes.byref(error.pointer)
+        url.encode(), _options(options), client.pointer_reference, error.pointer_reference
     )
     _raise_if_error(status, error)
     return client if status == OK else None
@@ -284,16 +288,19 @@ def read_streams(
             count,
             schema,
             _options(options),
-            ctypes.byref(iterator.pointer),
-            ctypes.byref(error.pointer),
+            iterator.pointer_reference,
+            error.pointer_reference,
         )
         _raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
 
 
-def iter_next(iterator: Handle, wait_ms: int, schema_capsule: object, array_capsule: object) -> int:
-    """Take the next batch into the two empty capsules: OK, END or TIMEOUT."""
+def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool = True) -> int:
+    """Take the next batch into a slot without an array: OK, END or TIMEOUT.
+
+    `wants_schema`: into one without a schema. Else the one that is there stays.
+    """
     error = iterator.error
     if error is None:
         error = iterator.error = Handle()
@@ -302,11 +309,12 @@ def iter_next(iterator: Handle, wait_ms: int, schema_capsule: object, array_caps
     status: int = library().redcol_iter_next(
         iterator.pointer,
         wait_ms,
-        _capsule_pointer(schema_capsule, b"arrow_schema"),
-        _capsule_pointer(array_capsule, b"arrow_array"),
-        ctypes.byref(error.pointer),
+        slot.schema_address if wants_schema else None,
+        slot.array_address,
+        error.pointer_reference,
     )
-    _raise_if_error(status, error, iterator)
+    if status < 0:
+        _raise_if_error(status, error, iterator)
     return status
 
 
@@ -323,7 +331,7 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
             entry_ids,
             0 if entry_ids is None else len(entry_ids),
             ctypes.byref(acknowledged),
-            ctypes.byref(error.pointer),
+            error.pointer_reference,
         )
         _raise_if_error(status, error)
         total += acknowledged.value
@@ -333,7 +341,7 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
 def iter_unread(iterator: Handle) -> None:
     """Take back the batch that was handed over last: it comes again."""
     error = Handle()
-    status = library().redcol_iter_unread(iterator.pointer, ctypes.byref(error.pointer))
+    status = library().redcol_iter_unread(iterator.pointer, error.pointer_reference)
     _raise_if_error(status, error)
 
 
@@ -344,7 +352,8 @@ def iter_descriptor(iterator: Handle) -> int:
 
 def iter_statistic(iterator: Handle, name: str) -> int:
     """One number of what an iterator has done so far."""
-    return int(library().redcol_iter_statistic(iterator.pointer, name.encode()))
+    found: int = library().redcol_iter_statistic(iterator.pointer, name.encode())
+    return found
 
 
 def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> tuple[int, bool]:
@@ -359,7 +368,7 @@ def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> 
         entry_ids,
         len(entry_ids),
         ctypes.byref(acknowledged),
-        ctypes.byref(error.pointer),
+        error.pointer_reference,
     )
     _raise_if_error(status, error, client)
     return acknowledged.value, status == TIMEOUT
@@ -370,51 +379,60 @@ def cancel(handle: Handle) -> None:
     library().redcol_cancel(handle.pointer)
 
 
-def new_schema_capsule() -> object:
-    """A capsule with an empty ArrowSchema, to be filled by iter_next."""
+class Slot:
+    """Room for one batch after the other: an ArrowSchema and an ArrowArray that iter_next fills.
+
+    Both are in capsules, which own them. Where they are is known without asking the capsules, since
+    a small batch takes no longer than a few such questions.
+    """
+
+    __slots__ = ("array", "array_address", "schema", "schema_address")
+
+    def __init__(self) -> None:
+        lib = library()
+        kinds = _capsule_kinds()
+        self.schema_address = lib.redcol_capsule_schema_new()
+        self.schema = _new_capsule(self.schema_address, *kinds.schema)
+        self.array_address = lib.redcol_capsule_array_new()
+        self.array = _new_capsule(self.array_address, *kinds.array)
+
+    def has_array(self) -> bool:
+        """Whether an array is here that nobody has moved out."""
+        return c_void_p.from_address(self.array_address + _ARRAY_RELEASE).value is not None
+
+    def has_schema(self) -> bool:
+        """Whether a schema is here that nobody has moved out."""
+        return c_void_p.from_address(self.schema_address + _SCHEMA_RELEASE).value is not None
+
+    def rows(self) -> int:
+        """How many rows the array has: `length` is the struct's first member."""
+        return c_int64.from_address(self.array_address).value
+
+
+class _CapsuleKinds(NamedTuple):
+    """Names and destructors of capsules, as the pointers that CPython wants."""
+
+    schema: tuple[int, int]
+    array: tuple[int, int]
+    handle: tuple[int, int]
+
+
+@functools.cache
+def _capsule_kinds() -> _CapsuleKinds:
     lib = library()
-    return _new_capsule(
-        lib.redcol_capsule_schema_new(),
-        lib.redcol_capsule_schema_name(),
-        lib.redcol_capsule_schema_free,
+
+    def kind(name: int, destructor: Any) -> tuple[int, int]:
+        return name, ctypes.cast(destructor, c_void_p).value or 0
+
+    return _CapsuleKinds(
+        schema=kind(lib.redcol_capsule_schema_name(), lib.redcol_capsule_schema_free),
+        array=kind(lib.redcol_capsule_array_name(), lib.redcol_capsule_array_free),
+        handle=kind(lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free),
     )
 
 
-def new_array_capsule() -> object:
-    """A capsule with an empty ArrowArray, to be filled by iter_next."""
-    lib = library()
-    return _new_capsule(
-        lib.redcol_capsule_array_new(),
-        lib.redcol_capsule_array_name(),
-        lib.redcol_capsule_array_free,
-    )
-
-
-def _new_capsule(memory: int | None, name: int, destructor: Any) -> object:
+def _new_capsule(memory: int | None, name: int, destructor: int) -> object:
     # NULL would make CPython raise ValueError: say what it means.
     if not memory:
         raise errors.OutOfMemoryError("No memory for an Arrow struct.")
-    return _capsule_new(memory, name, ctypes.cast(destructor, c_void_p))
-
-
-def is_filled(array_capsule: object) -> bool:
-    """Whether iter_next has put an array into this capsule."""
-    return bool(_Array.from_address(_capsule_pointer(array_capsule, b"arrow_array")).release)
-
-
-class _Array(ctypes.Structure):
-    """struct ArrowArray, to see whether it is released."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("length", "null_count", "offset")),
-        *((name, c_int64) for name in ("n_buffers", "n_children")),
-        *((name, c_void_p) for name in ("buffers", "children", "dictionary")),
-        ("release", c_void_p),
-        ("private_data", c_void_p),
-    )
-
-
-def array_length(array_capsule: object) -> int:
-    """How many rows the ArrowArray in a capsule has: `length` is the struct's first member."""
-    address = _capsule_pointer(array_capsule, b"arrow_array")
-    return c_int64.from_address(address).value
+    return _capsule_new(memory, name, destructor)
