@@ -45,21 +45,26 @@ public struct Command: Sendable {
     /// Adds two numbers with a hyphen between them, as entry ids are written. Acknowledging adds
     /// one of these for each entry.
     public mutating func add(_ first: UInt64, hyphen second: UInt64) {
-        // "$41\r\n", twice twenty digits, a hyphen and "\r\n" are 48 bytes.
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 48) { room in
+        // "$41\r\n", twice twenty digits, a hyphen and "\r\n" are 48 bytes, and eight may be
+        // written beyond a number.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { room in
             guard let start = room.baseAddress else { return }
-            let length = decimalDigits(first) &+ 1 &+ decimalDigits(second)
-            var end = start
-            end.pointee = 0x24
-            end = writeDecimal(UInt64(length), to: end + 1)
-            end[0] = 0x0D
-            end[1] = 0x0A
-            end = writeDecimal(first, to: end + 2)
-            end.pointee = 0x2D
-            end = writeDecimal(second, to: end + 1)
-            end[0] = 0x0D
-            end[1] = 0x0A
-            encoded.append(contentsOf: UnsafeBufferPointer(start: start, count: end + 2 - start))
+            let text = start + 5
+            var length = writeDecimal(first, to: text)
+            text[length] = 0x2D
+            length += 1
+            length += writeDecimal(second, to: text + length)
+            text[length] = 0x0D
+            text[length + 1] = 0x0A
+            // Ids have 3 to 41 bytes: their own length has one digit or two.
+            let header = length < 10 ? start + 1 : start
+            start[1] = UInt8(truncatingIfNeeded: length / 10) &+ 0x30
+            header[0] = 0x24
+            start[2] = UInt8(truncatingIfNeeded: length % 10) &+ 0x30
+            start[3] = 0x0D
+            start[4] = 0x0A
+            encoded.append(
+                contentsOf: UnsafeBufferPointer(start: header, count: text + length + 2 - header))
         }
         argumentCount += 1
     }
@@ -83,43 +88,14 @@ public struct Command: Sendable {
 
 /// `mark`, a number and the end of the line: "*3\r\n" or "$5\r\n".
 private func appendHeader(_ mark: UInt8, _ number: Int, to bytes: inout [UInt8]) {
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 24) { room in
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { room in
         guard let start = room.baseAddress else { return }
         start.pointee = mark
-        let end = writeDecimal(UInt64(number.magnitude), to: start + 1)
+        let end = start + 1 + writeDecimal(UInt64(number.magnitude), to: start + 1)
         end[0] = 0x0D
         end[1] = 0x0A
         bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end + 2 - start))
     }
-}
-
-/// How many digits a number has.
-@inline(__always)
-private func decimalDigits(_ value: UInt64) -> Int {
-    var count = 1
-    var rest = value
-    while rest >= 10_000 {
-        rest /= 10_000
-        count &+= 4
-    }
-    return count &+ (rest >= 1_000 ? 3 : rest >= 100 ? 2 : rest >= 10 ? 1 : 0)
-}
-
-/// Writes a number, and gives the place behind it.
-@inline(__always)
-private func writeDecimal(
-    _ value: UInt64, to start: UnsafeMutablePointer<UInt8>
-) -> UnsafeMutablePointer<UInt8> {
-    let end = start + decimalDigits(value)
-    var position = end
-    var rest = value
-    while rest >= 10 {
-        position -= 1
-        position.pointee = UInt8(truncatingIfNeeded: rest % 10) &+ 0x30
-        rest /= 10
-    }
-    start.pointee = UInt8(truncatingIfNeeded: rest) &+ 0x30
-    return end
 }
 
 /// Encoded commands that were not sent yet, or not in full.

@@ -49,6 +49,26 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
     #expect(sent([command]) == Resp.strings(example.words))
 }
 
+@Test func idsAreWrittenAsTheyAreRead() {
+    var numbers: [UInt64] = [0, .max, .max - 1, 1 << 63]
+    var power: UInt64 = 1
+    for _ in 0..<20 {
+        numbers += [power - 1, power, power + 1, power &* 7 / 3]
+        power = power.multipliedReportingOverflow(by: 10).partialValue
+    }
+    var generator = SystemRandomNumberGenerator()
+    for bits in 1..<64 { numbers.append(generator.next() >> UInt64(bits)) }
+    var command = Command()
+    for (index, number) in numbers.enumerated() {
+        command.add(number, hyphen: numbers[numbers.count - 1 - index])
+    }
+    let expected = numbers.enumerated().map { index, number in
+        utf8("\(number)-\(numbers[numbers.count - 1 - index])")
+    }
+    #expect(command.arguments == expected)
+    #expect(sent([command]) == Resp.strings(expected))
+}
+
 @Test func commandsByHand() {
     var command = Command("XACK", "s", "")
     command.add("g")
@@ -94,7 +114,7 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
 
 @Test func sendingToNobodyFails() {
     var buffer = SendBuffer()
-    add(Command("PING"), to: &buffer)
+    buffer.append(Command("PING"))
     guard case .failed(let error) = buffer.flush(to: -1) else {
         Issue.record("sent")
         return

@@ -96,7 +96,7 @@ def print_table(results: Results, entries: int, batch_size: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "5"))
+    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
     parser.add_argument("--entries", type=int, default=entries_default)
     parser.add_argument("--rounds", type=int, default=rounds_default)
     parser.add_argument(

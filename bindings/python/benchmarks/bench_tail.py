@@ -82,7 +82,7 @@ def print_table(results: dict[str, list[Percentiles]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "5"))
+    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
     parser.add_argument("--entries", type=int, default=1_000, help="in a round")
     parser.add_argument("--rounds", type=int, default=rounds_default)
     parser.add_argument("--small", action="store_true", help="100 entries, 1 round: does it run?")

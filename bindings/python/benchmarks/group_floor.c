@@ -4,9 +4,9 @@
  *   group_floor ADDRESS STREAM
  *
  * For every line "GROUP BATCH ENTRIES" on standard input it connects to the address (a unix socket
- * or a port) and reads so many entries as a member of the group, lock-step: XACK of the batch before
- * and the next XREADGROUP in one write. Of a reply it looks at lengths, since it must find the ids,
- * and at no value. It prints the seconds, its own CPU seconds and the entries.
+ * or a port) and reads so many entries as a member of the group, lock-step: XACK of the batch
+ * before and the next XREADGROUP in one write. Of a reply it looks at lengths, since it must find
+ * the ids, and at no value. It prints the seconds, its own CPU seconds and the entries.
  */
 #include <stdbool.h>
 

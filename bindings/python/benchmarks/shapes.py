@@ -1,4 +1,4 @@
-"""Streams of different shapes: how many fields, of what length and type, and what is wanted of them."""
+"""Streams of different shapes: how many fields, of what length and type, and what is wanted."""
 
 from __future__ import annotations
 

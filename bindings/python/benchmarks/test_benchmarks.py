@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from shapes import SHAPES
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("bench_read.py", "bench_group.py", "bench_tail.py")
+#: In the order in which `make bench` runs them.
+BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth")
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(HERE / name), "--small"]
+    command = [sys.executable, str(HERE / f"bench_{name}.py"), "--small"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
 
@@ -29,7 +31,7 @@ def names_in(lines: list[str]) -> list[str]:
 
 
 def test_reading() -> None:
-    lines = lines_of("bench_read.py")
+    lines = lines_of("read")
     assert lines[0].startswith("10,000 entries of 4 fields, 1.")
     assert names_in(lines[2:-1]) == [
         "drain",
@@ -44,7 +46,7 @@ def test_reading() -> None:
 
 
 def test_a_group() -> None:
-    lines = lines_of("bench_group.py")
+    lines = lines_of("group")
     assert lines[0].startswith("20,000 entries of 4 fields read by a group, ")
     tables = [lines[start : start + 6] for start in range(1, len(lines), 6)]
     for table, size in zip(tables, ["100", "1,000", "10,000"], strict=True):
@@ -59,7 +61,7 @@ def test_a_group() -> None:
 
 
 def test_the_tail() -> None:
-    lines = lines_of("bench_tail.py")
+    lines = lines_of("tail")
     assert lines[0].startswith("from XADD to the reader, 500 entries/s, 100 entries a round, ")
     assert names_in(lines[1:]) == [
         "microseconds",
@@ -68,6 +70,39 @@ def test_the_tail() -> None:
         "redcol, group",
         "redis-py, tuples",
         "redis-py, frame",
+    ]
+
+
+def test_shapes() -> None:
+    lines = lines_of("shapes")
+    assert lines[0].startswith("shapes of 10,000 entries or fewer, ")
+    assert [line[:22].strip() for line in lines[2:]] == list(SHAPES)
+
+
+def test_the_network() -> None:
+    lines = lines_of("network")
+    assert lines[0].startswith("10,000 entries of 4 fields, ")
+    assert names_in(lines[2:]) == ["TCP", "relay, 1 ms", "relay, 10 ms", "group, 10 ms"]
+
+
+def test_small_things() -> None:
+    lines = lines_of("small")
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "a batch of 100 rows",
+        "connect, read one entry and close",
+        "PING, idle server",
+        "PING, while it is read",
+    ]
+
+
+def test_growth() -> None:
+    lines = lines_of("growth")
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "2,000 entries",
+        "20,000 entries",
+        "200,000 entries",
+        "iterating 200,000 entries",
+        "100 streams of 200 entries in one iterator, to one stream of 20,000",
     ]
 
 
@@ -91,5 +126,6 @@ def test_make_bench_runs_them_all() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "for name in read group tail" in plan
-    assert sorted(BENCHMARKS) == sorted(path.name for path in HERE.glob("bench_*.py"))
+    assert f"for name in {' '.join(BENCHMARKS)};" in plan
+    found = (path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    assert sorted(BENCHMARKS) == sorted(found)

@@ -93,7 +93,7 @@ class Frames:
         if self._request.hidden_id is not None:
             frame = frame.drop(self._request.hidden_id)
         # Without a schema, later frames may have more columns.
-        if self._last is None or not self.is_fixed and self._last.width != frame.width:
+        if self._last is None or (not self.is_fixed and self._last.width != frame.width):
             self._last = frame.clear()
         return frame
 
