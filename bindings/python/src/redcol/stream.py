@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -154,24 +155,40 @@ def _batches(iterator: _native.Handle) -> Iterator[Batch]:
         yield Batch(*capsules)
 
 
+def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame]:
+    """The batches of a read that ends, as frames. Its connection is its own."""
+    with _reading(handle, request) as (iterator, made):
+        for batch in _batches(iterator):
+            yield made.make(batch)
+
+
 def _read(
     handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
 ) -> DataFrame:
     """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
     import polars as pl
 
+    with _reading(handle, request) as (iterator, made):
+        frames = [made.make(batch) for batch in _batches(iterator)]
+        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+        if acknowledges:
+            _native.iter_ack(iterator, None, None)
+    return frame
+
+
+@contextlib.contextmanager
+def _reading(
+    handle: _native.ClientHandle, request: Request
+) -> Iterator[tuple[_native.Handle, Frames]]:
+    """A read, and what makes its frames."""
     made = Frames(request)
     iterator = _native.read_streams(
         handle, request.streams, request.schema_capsule(), request.options
     )
     try:
-        frames = [made.make(batch) for batch in _batches(iterator)]
-        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
-        if acknowledges:
-            _native.iter_ack(iterator, None, None)
+        yield iterator, made
     except ValueConversionError as error:
         made.name_dtype(error)
         raise
     finally:
         iterator.free()
-    return frame
