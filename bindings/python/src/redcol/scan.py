@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _bounds, _native, client
 from . import stream as _stream
 from ._frames import Frames
 from ._request import Request, read_request
+from ._snapshot import Snapshots
 from ._source import lazy_frame
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError, SchemaError
@@ -165,7 +165,7 @@ class _StreamReads:
         self._request = request
         self._options = options
         self._range = _bounds.of_range(request.options["start_id"], request.options["end_id"])
-        self._snapshots = Snapshots()
+        self._snapshots: Snapshots[_bounds.EntryID | None] = Snapshots()
         # Reentrant: the collection of garbage may end a read anywhere.
         self._lock = threading.RLock()
         #: All columns, when they are known.
@@ -191,7 +191,7 @@ class _StreamReads:
     def _discover(self) -> Schema:
         """Read everything to see which fields there are. The snapshot is then used for the rows."""
         with client.using(*self._server) as handle:
-            end = self._snapshots.taken(lambda: self._last_id(handle))
+            end = self._snapshots.planning(lambda: self._last_id(handle))
             found = Frames(self._request).empty()
             # Values that do not fit are an error of the query that needs them.
             request = self._made(None, self._range & _until(end), on_error="null")
@@ -268,65 +268,3 @@ class _StreamReads:
 def _until(end: _bounds.EntryID | None) -> _bounds.Bounds:
     """What is there up to an entry; nothing if there is none."""
     return _bounds.Bounds(last=(-1, 0) if end is None else end)
-
-
-class Snapshots:
-    """Where the reads of one query end: all of them at the entry that was last when it began.
-
-    Polars tells a source neither when a query begins nor which reads belong together. But it asks
-    for the schema once for each place that a source has in a query, before any of them is read;
-    except for a query that it has planned before. So the reads that were planned share an end; one
-    more than was planned, and what is planned when some were begun, belong to another query.
-    """
-
-    #: A plan may never be carried out. Reads of other queries must not be held to its end for ever.
-    _IDLE_SECONDS: Final = 60
-
-    def __init__(self) -> None:
-        # Reentrant: the collection of garbage may end a read anywhere.
-        self._lock = threading.RLock()
-        self._end: _bounds.EntryID | None = None
-        self._is_known = False
-        self._planned = 0
-        self._begun = 0
-        self._running = 0
-        self._used_at = 0.0
-
-    def planned(self) -> None:
-        """One more place in a query is planned."""
-        with self._lock:
-            if self._begun > 0:
-                self._is_known = False
-                self._planned = self._begun = 0
-            self._planned += 1
-
-    def taken(self, ask: Callable[[], _bounds.EntryID | None]) -> _bounds.EntryID | None:
-        """The end for the query that is being planned, before it is read."""
-        with self._lock:
-            if not self._is_known:
-                self._take(ask)
-            return self._end
-
-    def begin(self, ask: Callable[[], _bounds.EntryID | None]) -> _bounds.EntryID | None:
-        """A read begins: where it ends. Exactly one `end` follows, unless `ask` raises."""
-        with self._lock:
-            idle = time.monotonic() - self._used_at
-            is_old = self._running == 0 and idle > self._IDLE_SECONDS
-            if not self._is_known or is_old or self._begun >= max(self._planned, 1):
-                self._take(ask)
-            self._begun += 1
-            self._running += 1
-            return self._end
-
-    def end(self) -> None:
-        """A read has ended."""
-        with self._lock:
-            self._running -= 1
-            self._used_at = time.monotonic()
-
-    def _take(self, ask: Callable[[], _bounds.EntryID | None]) -> None:
-        self._is_known = False
-        self._end = ask()
-        self._is_known = True
-        self._begun = 0
-        self._used_at = time.monotonic()
