@@ -194,7 +194,8 @@ class _Search:
         if op in ("Gt", "GtEq", *_EQUAL):
             first = floor(limit) + 1 if op == "Gt" else ceil(limit)
         # A product that overflows Int64 goes on from its smallest, which is below any limit.
-        if op in ("Lt", "LtEq", *_EQUAL) and self.largest_ms <= _INT64_MAX // scale:
+        is_ordered = scale == 1 or self.largest_ms <= _INT64_MAX // scale
+        if op in ("Lt", "LtEq", *_EQUAL) and is_ordered:
             last = ceil(limit) - 1 if op == "Lt" else floor(limit)
         if first > _PART_MAX or last < 0:
             return _NONE

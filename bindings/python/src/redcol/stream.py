@@ -146,20 +146,29 @@ def read_stream(
 
 def _batches(iterator: _native.Handle) -> Iterator[Batch]:
     """The batches of a read that ends. Ctrl-C is seen while it waits."""
+    return (batch for batch in _turns(iterator) if batch is not None)
+
+
+def _turns(iterator: _native.Handle) -> Iterator[Batch | None]:
+    """The batches of a read that ends, and None each time that one did not come soon."""
     while True:
         capsules = _native.new_schema_capsule(), _native.new_array_capsule()
         while (status := _native.iter_next(iterator, _WAIT_MS, *capsules)) == _native.TIMEOUT:
-            pass  # between two bytecodes Python runs signal handlers
+            yield None  # between two bytecodes Python runs signal handlers
         if status == _native.END:
             return
         yield Batch(*capsules)
 
 
 def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame]:
-    """The batches of a read that ends, as frames. Its connection is its own."""
+    """The batches of a read that ends, as frames. Its connection is its own.
+
+    While the server keeps it waiting, frames without rows come: whoever takes them may be on a
+    thread that sees no signals, and can stop then.
+    """
     with _reading(handle, request) as (iterator, made):
-        for batch in _batches(iterator):
-            yield made.make(batch)
+        for batch in _turns(iterator):
+            yield made.empty() if batch is None else made.make(batch)
 
 
 def _read(
