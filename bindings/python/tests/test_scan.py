@@ -89,7 +89,9 @@ def test_only_the_columns_that_are_asked_for_are_decoded(
     with requests() as seen:
         assert lazy.filter(pl.col("good") < 9).select("_ts", "good").collect().height == 9
     assert [one["include_id"] for one in seen] == ["false"]
-    with pytest.raises((redcol.ValueConversionError, pl.exceptions.ComputeError), match="no number"):
+    with pytest.raises(
+        (redcol.ValueConversionError, pl.exceptions.ComputeError), match="no number"
+    ):
         lazy.select("bad").collect()
 
 
@@ -115,14 +117,21 @@ def test_slices_ask_for_no_more(server: Server, db: redis.Redis, key: str) -> No
     for rows in (1, 100, 2_000):
         for sliced in (lazy.head(rows), lazy.limit(rows), lazy.select("user").head(rows)):
             with counting(db) as part:
-                assert sliced.collect().equals(frame.head(rows).select(sliced.collect_schema().names()))
+                assert sliced.collect().equals(
+                    frame.head(rows).select(sliced.collect_schema().names())
+                )
             assert part[0] < (rows + 20) / 50_000 * everything[0]
     assert lazy.head(0).collect().shape == (0, 4)
     assert lazy.head(70).filter(TS > FIRST_MS + 30).collect().equals(frame[62:70])
     assert lazy.filter(TS > FIRST_MS + 30).head(7).collect().equals(frame[62:69])
     assert lazy.slice(7, 5).collect().equals(frame[7:12])
     assert lazy.tail(3).collect().equals(frame.tail(3))
-    assert lazy.with_row_index().head(4).select("index").collect()["index"].to_list() == [0, 1, 2, 3]
+    assert lazy.with_row_index().head(4).select("index").collect()["index"].to_list() == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_count_and_ends_hold_with_filters(server: Server, stream: str) -> None:
@@ -139,7 +148,10 @@ def test_count_and_ends_hold_with_filters(server: Server, stream: str) -> None:
         assert redcol.scan_stream(server.url, stream, schema=SCHEMA, count=0).collect().height == 0
         empty = redcol.scan_stream(server.url, stream, schema=SCHEMA, start_id="(1-1", end_id="1-1")
         assert empty.collect().height == 0
-        assert redcol.scan_stream(server.url, stream, end_id="(0-0").collect().columns == ["_id", "_ts"]
+        assert redcol.scan_stream(server.url, stream, end_id="(0-0").collect().columns == [
+            "_id",
+            "_ts",
+        ]
     assert [one["end_id"] for one in seen] == [f"{FIRST_MS + 1}-{2**64 - 1}"]
 
 
@@ -243,8 +255,20 @@ def test_a_scan_changes_nothing(server: Server, db: redis.Redis, stream: str) ->
     redcol.scan_stream(server.url, stream).select(pl.len()).collect()
     assert (db.xinfo_stream(stream), db.xinfo_groups(stream), db.dbsize()) == before
     commands = {name.removeprefix("cmdstat_") for name in db.info("commandstats")}
-    assert commands <= {"xrange", "xrevrange", "hello", "info", "config|resetstat", "xinfo|stream",
-                        "xinfo|groups", "dbsize", "select", "ping", "auth", "client|setname"}
+    assert commands <= {
+        "xrange",
+        "xrevrange",
+        "hello",
+        "info",
+        "config|resetstat",
+        "xinfo|stream",
+        "xinfo|groups",
+        "dbsize",
+        "select",
+        "ping",
+        "auth",
+        "client|setname",
+    }
     assert db.info("clients")["connected_clients"] == clients
 
 
@@ -300,7 +324,9 @@ def test_structs_are_decoded_where_ids_are_not_asked_for(
     lazy = redcol.scan_stream(server.url, key, schema=schema)
     assert lazy.select("list").collect()["list"].to_list() == [[1, 2], [3]]
     assert lazy.filter(TS == 1).select("point").collect().item() == {"x": 1}
-    with pytest.raises((redcol.ValueConversionError, pl.exceptions.ComputeError), match="entry 2-1"):
+    with pytest.raises(
+        (redcol.ValueConversionError, pl.exceptions.ComputeError), match="entry 2-1"
+    ):
         lazy.select("point").collect()
     lenient = redcol.scan_stream(server.url, key, schema=schema, on_error="null")
     assert lenient.select("point").collect()["point"].to_list() == [{"x": 1}, {"x": None}] or (

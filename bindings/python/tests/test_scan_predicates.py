@@ -103,7 +103,15 @@ def leaf(random_: random.Random) -> pl.Expr:
     if kind == 10:
         return TS.is_in([moment(random_) for _ in range(3)])
     if kind == 11:
-        return random_.choice([TS.is_null(), TS > pl.lit(None, dtype=pl.Int64), pl.lit(True), TS % 2 == 0, TS + 7 > FIRST])
+        return random_.choice(
+            [
+                TS.is_null(),
+                TS > pl.lit(None, dtype=pl.Int64),
+                pl.lit(True),
+                TS % 2 == 0,
+                TS + 7 > FIRST,
+            ]
+        )
     if kind == 12:
         return pl.col("action") == random_.choice(["click", "view"])
     return pl.col("value") < random_.randrange(12)
@@ -172,7 +180,10 @@ TABLE: list[tuple[pl.Expr, tuple[str, str] | None]] = [
     (TS <= FIRST + 70, ("0-0", f"{FIRST + 70}-18446744073709551615")),
     (TS == FIRST + 70, (f"{FIRST + 70}-0", f"{FIRST + 70}-18446744073709551615")),
     (TS.is_between(FIRST + 7, FIRST + 9), (f"{FIRST + 7}-0", f"{FIRST + 9}-{2**64 - 1}")),
-    (TS.is_between(FIRST, FIRST + 9, closed="none"), (f"{FIRST + 1}-0", f"{FIRST + 8}-{2**64 - 1}")),
+    (
+        TS.is_between(FIRST, FIRST + 9, closed="none"),
+        (f"{FIRST + 1}-0", f"{FIRST + 8}-{2**64 - 1}"),
+    ),
     ((TS > FIRST) & (pl.col("value") > 3), (f"{FIRST + 1}-0", "+")),
     ((TS > FIRST + 7) | (TS > FIRST + 3), (f"{FIRST + 4}-0", "+")),
     ((TS > FIRST + 7) | (pl.col("value") > 3), ("0-0", "+")),
@@ -182,13 +193,19 @@ TABLE: list[tuple[pl.Expr, tuple[str, str] | None]] = [
         TS.cast(pl.Datetime("ms")) >= EPOCH + timedelta(milliseconds=FIRST + 9, microseconds=1),
         None,
     ),
-    (pl.from_epoch("_ts", "ms") >= EPOCH + timedelta(milliseconds=FIRST + 9), (f"{FIRST + 9}-0", "+")),
+    (
+        pl.from_epoch("_ts", "ms") >= EPOCH + timedelta(milliseconds=FIRST + 9),
+        (f"{FIRST + 9}-0", "+"),
+    ),
     (
         TS.cast(pl.Datetime("ms", "UTC"))
         <= (EPOCH + timedelta(milliseconds=FIRST + 9)).replace(tzinfo=timezone.utc),
         ("0-0", f"{FIRST + 9}-18446744073709551615"),
     ),
-    (TS >= pl.lit(EPOCH + timedelta(milliseconds=FIRST + 9)).dt.epoch("ms"), (f"{FIRST + 9}-0", "+")),
+    (
+        TS >= pl.lit(EPOCH + timedelta(milliseconds=FIRST + 9)).dt.epoch("ms"),
+        (f"{FIRST + 9}-0", "+"),
+    ),
     (pl.col("_id") == f"{FIRST + 7}-5", (f"{FIRST + 7}-5", f"{FIRST + 7}-5")),
 ]
 
