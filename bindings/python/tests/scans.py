@@ -1,4 +1,4 @@
-"""What the tests of scan_stream share: quick streams, a view of the requests, the server's counters."""
+"""What tests of scan_stream share: quick streams, a view of requests, the server's counters."""
 
 from __future__ import annotations
 
