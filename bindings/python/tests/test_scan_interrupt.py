@@ -70,6 +70,34 @@ def stream(db: redis.Redis):
     db.delete("long")
 
 
+LEAVING = """
+import sys, polars as pl, redcol
+lazy = redcol.scan_stream(sys.argv[1], "long", schema={"user": pl.String, "value": pl.Int64})
+print("ready", flush=True)
+try:
+    lazy.sink_parquet("/dev/null")
+except BaseException:
+    pass
+"""
+
+
+@pytest.mark.parametrize("delay_ms", [250, 280, 310, 340, 370, 400])
+def test_a_program_that_ends_after_ctrl_c(server: Server, delay_ms: int) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LEAVING, server.url]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay_ms / 1000)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    # Polars may leave Python the same signal to raise once more.
+    assert process.returncode in (0, -signal.SIGINT), errors
+    assert "FATAL" not in errors
+
+
 @pytest.mark.parametrize("query", ["in-memory", "streaming", "sink"])
 @pytest.mark.parametrize("is_silent", [True, False], ids=["silent", "entries"])
 def test_ctrl_c(server: Server, query: str, is_silent: bool) -> None:

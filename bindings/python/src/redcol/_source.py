@@ -5,9 +5,14 @@ https://docs.pola.rs/user-guide/plugins/io_plugins/
 
 from __future__ import annotations
 
+import atexit
 import io
+import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Protocol
+
+from .errors import ClosedError
 
 if TYPE_CHECKING:
     from polars import DataFrame, Expr, LazyFrame, Schema
@@ -59,8 +64,39 @@ def _run(
     needed = shown
     if shown is not None and predicate is not None:
         needed = list(dict.fromkeys([*shown, *predicate.meta.root_names()]))
-    for frame in reads.frames(needed, predicate, rows_max):
+    frames = reads.frames(needed, predicate, rows_max)
+    while (frame := _next(frames)) is not None:
         yield _finished(frame, shown, predicate)
+
+
+#: A token for each thread of Polars that is reading now.
+_reading: Final[set[object]] = set()
+_exit: Final = threading.Event()
+_EXIT_SECONDS: Final = 1.0
+
+
+def _next(frames: Iterator[DataFrame]) -> DataFrame | None:
+    """The next frame; None at the end."""
+    token = object()
+    _reading.add(token)
+    try:
+        if _exit.is_set():
+            raise ClosedError("the program ends while a query runs")
+        return next(frames, None)
+    finally:
+        _reading.discard(token)
+
+
+@atexit.register
+def _let_threads_leave() -> None:
+    """Wait for reads of a query that was interrupted, whose threads Polars does not wait for.
+
+    One that comes back to Python after its end is ended by it, which ends the process.
+    """
+    _exit.set()
+    deadline = time.monotonic() + _EXIT_SECONDS
+    while _reading and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def _finished(frame: DataFrame, shown: list[str] | None, predicate: Expr | None) -> DataFrame:
