@@ -20,6 +20,8 @@ public struct ReadOptions {
     public var columnsMax = 10_000
     public var categories: [(column: Int, values: [[UInt8]])] = []
     public var streamColumn: String?
+    /// The columns that a read without a schema has found before; nil: other fields are no error.
+    public var discovered: [[UInt8]]?
 
     // Waiting and following
     public var follows = false
@@ -97,6 +99,7 @@ public struct ReadOptions {
             default: throw OptionValue.wrong(key, value, "\"raise\" or \"null\"")
             }
         case "stream_column": streamColumn = value
+        case "discovered": discovered = try OptionValue.netstrings(key, value)
         case "follow": follows = try OptionValue.boolean(key, value)
         case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
         case "group": group = try OptionValue.name(key, value)

@@ -11,7 +11,7 @@ from shapes import SHAPES
 
 HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
-BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth")
+BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth", "scan")
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -103,6 +103,17 @@ def test_growth() -> None:
         "200,000 entries",
         "iterating 200,000 entries",
         "100 streams of 200 entries in one iterator, to one stream of 20,000",
+    ]
+
+
+def test_scans() -> None:
+    lines = lines_of("scan")
+    assert lines[0].startswith("an aggregation of 10,000 entries of 4 fields, ")
+    assert names_in(lines[2:]) == [
+        "read_stream",
+        "scan_stream",
+        "read, 3 columns",
+        "scan, 10,000 rows",
     ]
 
 

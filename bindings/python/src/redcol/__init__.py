@@ -36,6 +36,7 @@ from .errors import (
     WrongTypeError,
 )
 from .iterator import StreamIterator, iter_stream
+from .scan import scan_stream
 from .stream import read_stream
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "connect",
     "iter_stream",
     "read_stream",
+    "scan_stream",
     "stream_batches",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -145,13 +146,29 @@ def read_stream(
 
 def _batches(iterator: _native.Handle) -> Iterator[Batch]:
     """The batches of a read that ends. Ctrl-C is seen while it waits."""
+    return (batch for batch in _turns(iterator) if batch is not None)
+
+
+def _turns(iterator: _native.Handle) -> Iterator[Batch | None]:
+    """The batches of a read that ends, and None each time that one did not come soon."""
     while True:
         slot = _native.Slot()
         while (status := _native.iter_next(iterator, _WAIT_MS, slot)) == _native.TIMEOUT:
-            pass  # between two bytecodes Python runs signal handlers
+            yield None  # between two bytecodes Python runs signal handlers
         if status == _native.END:
             return
         yield Batch(slot)
+
+
+def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame]:
+    """The batches of a read that ends, as frames. Its connection is its own.
+
+    While the server keeps it waiting, frames without rows come: whoever takes them may be on a
+    thread that sees no signals, and can stop then.
+    """
+    with _reading(handle, request) as (iterator, made):
+        for batch in _turns(iterator):
+            yield made.empty() if batch is None else made.make(batch)
 
 
 def _read(
@@ -160,18 +177,27 @@ def _read(
     """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
     import polars as pl
 
+    with _reading(handle, request) as (iterator, made):
+        frames = [made.make(batch) for batch in _batches(iterator)]
+        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+        if acknowledges:
+            _native.iter_ack(iterator, None, None)
+    return frame
+
+
+@contextlib.contextmanager
+def _reading(
+    handle: _native.ClientHandle, request: Request
+) -> Iterator[tuple[_native.Handle, Frames]]:
+    """A read, and what makes its frames."""
     made = Frames(request)
     iterator = _native.read_streams(
         handle, request.streams, request.schema_capsule(), request.options
     )
     try:
-        frames = [made.make(batch) for batch in _batches(iterator)]
-        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
-        if acknowledges:
-            _native.iter_ack(iterator, None, None)
+        yield iterator, made
     except ValueConversionError as error:
         made.name_dtype(error)
         raise
     finally:
         iterator.free()
-    return frame
