@@ -102,8 +102,13 @@ struct RangePlan {
 
     /// How long an answer takes to come, in milliseconds, the server's own time included.
     mutating func measured(roundTripMs: Int64) {
-        let far = min(max(roundTripMs, 0), 1_000) * Int64(RangePlan.rowsUnderWayPerMs)
-        rowsWanted = min(RangePlan.rowsUnderWay + Int(far), RangePlan.rowsUnderWayMost)
+        rowsWanted = RangePlan.rowsWanted(roundTripMs: roundTripMs)
+    }
+
+    /// How many entries should be under way.
+    static func rowsWanted(roundTripMs: Int64) -> Int {
+        let far = min(max(roundTripMs, 0), 1_000) * Int64(rowsUnderWayPerMs)
+        return min(rowsUnderWay + Int(far), rowsUnderWayMost)
     }
 
     private var depthMost: Int {

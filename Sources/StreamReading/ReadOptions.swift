@@ -21,6 +21,11 @@ public struct ReadOptions {
     public var categories: [(column: Int, values: [[UInt8]])] = []
     public var streamColumn: String?
 
+    // Ranges of many streams
+    public var countPerStream: Int?
+    public var scanCount = KeyScan.countUsual
+    public var streamsAtOnce = 0
+
     // Waiting and following
     public var follows = false
     public var blockMs: Int64?
@@ -97,6 +102,9 @@ public struct ReadOptions {
             default: throw OptionValue.wrong(key, value, "\"raise\" or \"null\"")
             }
         case "stream_column": streamColumn = value
+        case "count_per_stream": countPerStream = try OptionValue.integer(key, value, 0...Int.max)
+        case "scan_count": scanCount = try OptionValue.integer(key, value, 1...100_000)
+        case "streams_at_once": streamsAtOnce = try OptionValue.integer(key, value, 0...Int.max)
         case "follow": follows = try OptionValue.boolean(key, value)
         case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
         case "group": group = try OptionValue.name(key, value)

@@ -8,6 +8,7 @@ public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
         case resets, emptyAnswers
+        case streams, emptyStreams, wrongTypes
 
         public var name: StaticString {
             switch self {
@@ -20,6 +21,9 @@ public final class Statistics: @unchecked Sendable {
             case .deadLettered: return "dead_lettered"
             case .resets: return "resets"
             case .emptyAnswers: return "empty_answers"
+            case .streams: return "streams"
+            case .emptyStreams: return "empty_streams"
+            case .wrongTypes: return "wrong_types"
             }
         }
     }
