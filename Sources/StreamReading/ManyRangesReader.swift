@@ -324,8 +324,9 @@ extension Command {
     static func entries(of stream: [UInt8], _ page: RangePlan.Page) -> Command {
         var command = Command("XRANGE")
         command.add(stream)
-        command.add(page.first)
-        command.add(page.last)
+        // Shorter than the ids that they stand for.
+        if page.first == .smallest { command.add("-") } else { command.add(page.first) }
+        if page.last == .largest { command.add("+") } else { command.add(page.last) }
         command.add("COUNT")
         command.add(String(page.count))
         return command
