@@ -37,6 +37,7 @@ from .errors import (
 )
 from .iterator import StreamIterator, iter_stream
 from .stream import read_stream
+from .streams import read_streams
 
 __all__ = [
     "AsyncStreamIterator",
@@ -67,6 +68,7 @@ __all__ = [
     "connect",
     "iter_stream",
     "read_stream",
+    "read_streams",
     "stream_batches",
 ]
 

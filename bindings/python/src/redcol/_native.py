@@ -309,6 +309,7 @@ def read_ranges(
     schema = None
     if schema_capsule is not None:
         schema = _capsule_pointer(schema_capsule, b"arrow_schema")
+    chosen: tuple[Any, ...]
     if isinstance(streams, bytes):
         chosen = (streams, len(streams), None, None, 0)
     else:

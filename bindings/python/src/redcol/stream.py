@@ -158,20 +158,26 @@ def _read(
     handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
 ) -> DataFrame:
     """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
-    import polars as pl
-
     made = Frames(request)
     iterator = _native.read_streams(
         handle, request.streams, request.schema_capsule(), request.options
     )
     try:
-        frames = [made.make(batch) for batch in _batches(iterator)]
-        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+        frame = whole(iterator, made)
         if acknowledges:
             _native.iter_ack(iterator, None, None)
-    except ValueConversionError as error:
-        made.name_dtype(error)
-        raise
     finally:
         iterator.free()
     return frame
+
+
+def whole(iterator: _native.Handle, made: Frames) -> DataFrame:
+    """All batches of a read as one frame."""
+    import polars as pl
+
+    try:
+        frames = [made.make(batch) for batch in _batches(iterator)]
+    except ValueConversionError as error:
+        made.name_dtype(error)
+        raise
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
