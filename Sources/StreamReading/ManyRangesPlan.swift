@@ -8,8 +8,9 @@
 /// Answers come in the order of the questions, and rows are wanted in the order of the streams. So
 /// the first page of one stream is asked for after that of another, and a stream that has more than
 /// its first page is read on by a plan of its own (`rest`): what was asked behind it is then passed
-/// over, and asked again later. How much is asked at once begins anew at one stream after that, and
-/// doubles with each that was whole, so that no more is passed over than is read.
+/// over, and asked again later. How many are asked for at once begins anew at one after that, and
+/// grows by one with each that was whole (so it doubles with each round): no more streams are passed
+/// over than are read.
 struct ManyRangesPlan {
     struct Page: Equatable {
         /// Which of the streams, counted from 0.
@@ -152,7 +153,7 @@ struct ManyRangesPlan {
             readOn(page.stream, from: from, after: entries)
             return true
         }
-        depth = min(depth * 2, ManyRangesPlan.streamsUnderWayMost)
+        depth = min(depth + 1, ManyRangesPlan.streamsUnderWayMost)
         observe(rows: entries)
         return false
     }
