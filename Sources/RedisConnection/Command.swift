@@ -9,6 +9,9 @@ public struct Command: Sendable {
     private(set) var lengths: [Int] = []
 
     public init(_ words: String...) {
+        // Most commands need no more, and many thousands of them may be made at once.
+        bytes.reserveCapacity(96)
+        lengths.reserveCapacity(8)
         for word in words { add(word) }
     }
 
