@@ -1,10 +1,11 @@
-"""The stream that the benchmarks read, and a quick way to write it."""
+"""The streams that the benchmarks read, and a quick way to write them."""
 
 from __future__ import annotations
 
 import socket
 
 STREAM = "events"
+MANY = "many:"
 FIRST_MS = 1_704_067_200_000
 ACTIONS = ("click", "view", "add_to_cart", "checkout_completed")
 
@@ -32,19 +33,37 @@ def _command(*words: str) -> bytes:
 
 
 def write_events(socket_path: str, entries: int) -> None:
-    """Fill the stream. The bytes are made here, since clients need ten times as long."""
+    """Fill the stream."""
+    _write(socket_path, [(STREAM, number) for number in range(entries)])
+
+
+def many_name(number: int) -> str:
+    """The name of one of many streams."""
+    return f"{MANY}{number:06}"
+
+
+def write_many(socket_path: str, streams: int, entries_each: int) -> None:
+    """Fill many streams with the entries that `write_events` writes into one."""
+    entries = range(streams * entries_each)
+    _write(socket_path, [(many_name(number // entries_each), number) for number in entries])
+
+
+def _write(socket_path: str, entries: list[tuple[str, int]]) -> None:
+    """Add entries to streams. The bytes are made here, since clients need ten times as long."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(socket_path)
         connection.sendall(_command("CLIENT", "REPLY", "OFF"))
-        for start in range(0, entries, 1_000):
+        for start in range(0, len(entries), 1_000):
             commands = []
-            for number in range(start, min(start + 1_000, entries)):
+            for stream, number in entries[start : start + 1_000]:
                 fields = [word for pair in entry_fields(number).items() for word in pair]
-                commands.append(_command("XADD", STREAM, entry_id(number), *fields))
+                commands.append(_command("XADD", stream, entry_id(number), *fields))
             connection.sendall(b"".join(commands))
-        connection.sendall(_command("CLIENT", "REPLY", "ON") + _command("XLEN", STREAM))
+        last = entries[-1][0]
+        expected = sum(stream == last for stream, _ in entries)
+        connection.sendall(_command("CLIENT", "REPLY", "ON") + _command("XLEN", last))
         answer = b""
         while answer.count(b"\r\n") < 2:
             answer += connection.recv(4096)
-        if answer != b"+OK\r\n:%d\r\n" % entries:
-            raise RuntimeError(f"the stream could not be written: {answer!r}")
+        if answer != b"+OK\r\n:%d\r\n" % expected:
+            raise RuntimeError(f"the streams could not be written: {answer!r}")

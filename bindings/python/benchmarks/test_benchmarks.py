@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("bench_read.py", "bench_group.py", "bench_tail.py")
+BENCHMARKS = ("bench_read.py", "bench_group.py", "bench_tail.py", "bench_many.py")
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -71,6 +71,18 @@ def test_the_tail() -> None:
     ]
 
 
+def test_many_streams() -> None:
+    lines = lines_of("bench_many.py")
+    assert lines[0].startswith("500 streams of 10 entries and one of 5,000, 4 fields, ")
+    assert names_in(lines[2:]) == [
+        "one stream",
+        "redcol, pattern",
+        "redcol, list",
+        "redcol, one by one",
+        "redis-py pipeline",
+    ]
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_debug_builds_are_refused(name: str, tmp_path: Path) -> None:
     if "REDCOL_LIBRARY" not in os.environ:
@@ -91,5 +103,5 @@ def test_make_bench_runs_them_all() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "for name in read group tail" in plan
+    assert "for name in read group tail many" in plan
     assert sorted(BENCHMARKS) == sorted(path.name for path in HERE.glob("bench_*.py"))
