@@ -167,6 +167,10 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       their names; default "_id", "_ts", "_seq"
  *   "on_error"          "raise" or "null": what becomes of a value that does not fit its column;
  *                       default "raise"
+ *   "discovered"        the names of all columns that a read without a schema has found before, as
+ *                       netstrings ("1:a,4:blue,"). The schema then names those of them that are
+ *                       wanted, and a field that is none of them is ERROR_SCHEMA, with "entry_id"
+ *                       and "field", instead of being ignored
  *   "columns_max"       how many columns may be discovered without a schema; default "10000"
  *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
  *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value
@@ -348,6 +352,23 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
                          const char *group, int64_t group_length, const char *entry_ids,
                          int64_t entry_ids_length, int64_t *acknowledged_out,
                          redcol_error **error_out);
+
+/*
+ * Ask for the id of a stream's last entry, where it ends now: as "end_id" it makes several reads
+ * see the same entries, whatever is added meanwhile.
+ *
+ * stream            the key, with its length or -1; borrowed.
+ * milliseconds_out, sequence_out  each NULL, or written with a part of the id; 0 unless REDCOL_OK.
+ * REDCOL_OK       they hold the id.
+ * REDCOL_END      the stream is empty or missing.
+ * REDCOL_TIMEOUT  a signal came; call again.
+ * negative        INVALID_ARGUMENT, CONNECTION and the other errors of redcol_iter_next. The user
+ *                 needs +xrevrange.
+ * Blocks for as long as the server takes. Any thread.
+ */
+redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t stream_length,
+                             uint64_t *milliseconds_out, uint64_t *sequence_out,
+                             redcol_error **error_out);
 
 /*
  * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with

@@ -173,7 +173,7 @@ public func redcol_iter_ack(
         for (stream, one) in acknowledgements {
             var acknowledgement = one
             try iter.client.withConnection { connection throws(RedisError) in
-                try acknowledgement.run(pool: iter.pool, connection: connection)
+                try acknowledgement.run(connection)
             }
             iter.reader.released(
                 stream: stream, ids: acknowledgement.ids,
@@ -237,8 +237,29 @@ public func redcol_ack(
             ids: try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"))
         defer { acknowledged_out?.pointee = acknowledgement.acknowledged }
         try client.withConnection { connection throws(RedisError) in
-            try acknowledgement.run(pool: client.pool, connection: connection)
+            try acknowledgement.run(connection)
         }
+        return Status.ok
+    }
+}
+
+@c @implementation
+public func redcol_last_id(
+    _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ milliseconds_out: UnsafeMutablePointer<UInt64>?,
+    _ sequence_out: UnsafeMutablePointer<UInt64>?, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    milliseconds_out?.pointee = 0
+    sequence_out?.pointee = 0
+    return reporting(error_out) { () throws(RedisError) in
+        let client = try Arguments.client(client)
+        let stream = Array(try Arguments.bytes(stream, stream_length, "stream"))
+        let last = try client.withConnection { connection throws(RedisError) in
+            try lastID(of: stream, connection)
+        }
+        guard let last else { return Status.end }
+        milliseconds_out?.pointee = last.milliseconds
+        sequence_out?.pointee = last.sequence
         return Status.ok
     }
 }

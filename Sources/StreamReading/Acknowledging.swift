@@ -1,7 +1,6 @@
 // Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of
 // them under way at once.
 
-import CPlatform
 import RedisConnection
 
 /// One acknowledgement in progress. Pure in what it asks; `run` does the talking.
@@ -41,33 +40,15 @@ public struct Acknowledgement {
         self.ids = ids
     }
 
-    /// Acknowledges on a connection of `pool`.
-    public mutating func run(
-        pool: ConnectionPool, connection: Connection
-    ) throws(RedisError) {
-        var backoff = Backoff()
-        var retryAt: Int64?
-        let began = platform_monotonic_ms()
-        while true {
-            do throws(RedisError) {
-                if let until = retryAt, platform_monotonic_ms() < until {
-                    try connection.waitOrStop(until: until)
-                    continue
-                }
-                if try connection.advance(), try exchange(connection) { return }
-                try connection.waitOrStop()
-            } catch {
-                guard error.cause == .connection || error.isTemporary else { throw error }
-                let delay = backoff.nextDelayMs()
-                let now = platform_monotonic_ms()
-                guard now + delay - began <= pool.timeouts.silenceMs else { throw error }
-                retryAt = now + delay
-                connection.closeSocket()
-                // Acknowledging twice does no harm: what was not answered is sent again.
+    /// Acknowledges on `connection`.
+    public mutating func run(_ connection: Connection) throws(RedisError) {
+        // Acknowledging twice does no harm: what was not answered is sent again.
+        try connection.converse(
+            lost: {
                 sent = answered
                 hasAskedForGroup = false
-            }
-        }
+            },
+            { () throws(RedisError) in try exchange(connection) })
     }
 
     /// True when everything has been answered.

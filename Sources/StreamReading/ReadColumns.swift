@@ -12,6 +12,14 @@ struct ReadColumns {
     /// `schema` nil: the fields are discovered.
     init(_ options: ReadOptions, schema: [RequestedColumn]?) throws(RedisError) {
         unknown = schema == nil ? .discover : .ignore
+        if let discovered = options.discovered {
+            guard let schema, schema.allSatisfy({ discovered.contains($0.name) }) else {
+                throw RedisError(
+                    .invalidArgument,
+                    "discovered needs a schema, whose columns are all among those discovered")
+            }
+            unknown = .refuse(Set(discovered))
+        }
         if options.includeID {
             idColumns.id = try add(options.idColumn, .string, option: "id_column")
         }

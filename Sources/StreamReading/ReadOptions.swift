@@ -20,6 +20,8 @@ public struct ReadOptions {
     public var columnsMax = 10_000
     public var categories: [(column: Int, values: [[UInt8]])] = []
     public var streamColumn: String?
+    /// The columns that a read without a schema has found before; nil: other fields are no error.
+    public var discovered: [[UInt8]]?
 
     // Ranges of many streams
     public var countPerStream: Int?
@@ -105,6 +107,7 @@ public struct ReadOptions {
         case "count_per_stream": countPerStream = try OptionValue.integer(key, value, 0...Int.max)
         case "scan_count": scanCount = try OptionValue.integer(key, value, 1...100_000)
         case "streams_at_once": streamsAtOnce = try OptionValue.integer(key, value, 0...Int.max)
+        case "discovered": discovered = try OptionValue.netstrings(key, value)
         case "follow": follows = try OptionValue.boolean(key, value)
         case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
         case "group": group = try OptionValue.name(key, value)

@@ -39,6 +39,7 @@ struct RowParser {
         static let tooManyColumns = -5
         static let sameName = -6
         static let passedOver = -7
+        static let newField = -8
     }
 
     /// Which columns an entry's id goes to; -1 for none.
@@ -52,14 +53,22 @@ struct RowParser {
         var count: Int { [id, timestamp, sequence, stream].filter { $0 >= 0 }.count }
     }
 
-    /// Whether a field that is not in the table becomes a column.
-    enum Unknown { case ignore, discover }
+    /// What becomes of a field that is not in the table.
+    enum Unknown {
+        case ignore
+        /// It becomes a column.
+        case discover
+        /// It must be one of these columns, as `discover` names them.
+        case refuse(Set<[UInt8]>)
+    }
 
     private(set) var batch: BatchBuilder
     private var fields: FieldTable
     private let idColumns: IDColumns
     private let unknown: Unknown
     private let columnsMax: Int
+    /// The columns of `Unknown.refuse` whose field was met.
+    private var namesMet: Set<[UInt8]> = []
 
     private var frame: ReplyFrame?
     private let streamNames: [[UInt8]]
@@ -93,6 +102,7 @@ struct RowParser {
     /// The bytes of an entry that was refused or passed over.
     private var entryBytes = 0
     private var failedID: [UInt8] = []
+    private var failedField: [UInt8] = []
 
     /// `columns`: those of the entry's id first, then the fields'. `ignoredNames`: fields that must
     /// not become columns, since a column of that name is there already.
@@ -112,7 +122,10 @@ struct RowParser {
         self.columnsMax = columnsMax
         var ok = true
         for name in ignoredNames { ok = fields.add(name, column: FieldTable.ignored) && ok }
-        for (index, column) in columns.enumerated() where index >= idColumns.count {
+        // Columns that were discovered have names made from their fields', which may be others.
+        var isByName = true
+        if case .refuse = unknown { isByName = false }
+        for (index, column) in columns.enumerated() where isByName && index >= idColumns.count {
             ok = fields.add(column.name, column: index) && ok
         }
         for name in streams where idColumns.stream >= 0 {
@@ -381,7 +394,10 @@ struct RowParser {
     /// Gives a field that was not seen before a column, or remembers that it has none.
     @inline(never)
     private mutating func addField(_ name: UnsafePointer<UInt8>, _ count: Int) -> Int {
-        guard unknown == .discover else {
+        switch unknown {
+        case .discover: break
+        case .refuse(let known): return meetField(name, count, known)
+        case .ignore:
             // Not added to the table: a stream with ever new fields must not make it grow.
             return FieldTable.ignored
         }
@@ -393,6 +409,23 @@ struct RowParser {
             fields.add(name, count, column)
         else { return Step.noMemory }
         return column
+    }
+
+    /// Finds the column of a field by the name that discovering gave it.
+    private mutating func meetField(
+        _ name: UnsafePointer<UInt8>, _ count: Int, _ known: Set<[UInt8]>
+    ) -> Int {
+        let bytes = UnsafeBufferPointer(start: name, count: count)
+        let shown = columnName(bytes)
+        guard known.contains(shown) else {
+            failedField = Array(bytes.prefix(201))
+            return Step.newField
+        }
+        guard namesMet.insert(shown).inserted else { return Step.sameName }
+        let columns = batch.requested
+        let found = columns.indices.first { $0 >= idColumns.count && columns[$0].name == shown }
+        let column = found ?? FieldTable.ignored
+        return fields.add(name, count, column) ? column : Step.noMemory
     }
 
     // MARK: Errors
@@ -440,6 +473,13 @@ struct RowParser {
                 .schema,
                 "entry \(id) has a field whose escaped name is another field's name: "
                     + "give a schema that names the fields you want", details: [(.entryID, id)])
+        case Step.newField:
+            let field = escaped(failedField, limit: 200)
+            return RedisError(
+                .schema,
+                "entry \(id) has a field \"\(field)\", which was not there when the columns were "
+                    + "discovered: give a schema that names the fields you want, or discover them "
+                    + "again", details: [(.entryID, id), (.field, field)])
         case Step.tooLarge: return malformed("an entry larger than Redis allows")
         default: return malformed(shown(position, end))
         }

@@ -36,6 +36,7 @@ from .errors import (
     WrongTypeError,
 )
 from .iterator import StreamIterator, iter_stream
+from .scan import scan_stream
 from .stream import read_stream
 from .streams import read_streams
 
@@ -69,6 +70,7 @@ __all__ = [
     "iter_stream",
     "read_stream",
     "read_streams",
+    "scan_stream",
     "stream_batches",
 ]
 

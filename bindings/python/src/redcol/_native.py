@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +59,10 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_ack": (
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 3, POINTER(c_int64), _Out],
+    ),
+    "redcol_last_id": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, *[POINTER(c_uint64)] * 2, _Out],
     ),
     "redcol_cancel": (c_int32, [c_void_p]),
     "redcol_close": (c_int32, [c_void_p]),
@@ -328,6 +332,23 @@ def read_ranges(
     _raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
+
+
+def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:
+    """The milliseconds and the sequence number of a stream's last entry; None if it has none."""
+    status = TIMEOUT
+    while status == TIMEOUT:  # a signal came whose handler did not raise
+        milliseconds, sequence, error = c_uint64(), c_uint64(), Handle()
+        status = library().redcol_last_id(
+            client.pointer,
+            stream,
+            len(stream),
+            ctypes.byref(milliseconds),
+            ctypes.byref(sequence),
+            ctypes.byref(error.pointer),
+        )
+        _raise_if_error(status, error, client)
+    return None if status == END else (milliseconds.value, sequence.value)
 
 
 def iter_next(iterator: Handle, wait_ms: int, schema_capsule: object, array_capsule: object) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -21,6 +21,8 @@ class Request:
     options: dict[str, str]
     #: A column of ids that was not asked for, but is needed to name entries in errors.
     hidden_id: str | None
+    #: For a read of the ranges of many streams: the pattern of their keys, or `streams`.
+    ranges: bytes | list[bytes] | None = None
 
     def schema_capsule(self) -> object:
         """The schema for the library; None to discover the columns."""
@@ -32,8 +34,6 @@ class RangesRequest:
     """A read of many streams."""
 
     read: Request
-    #: The pattern of their keys, or the keys.
-    streams: bytes | list[bytes]
     key_column: str | None
     #: A column of keys that was not asked for, but is needed to name streams in errors.
     hidden_key: str | None
@@ -147,9 +147,10 @@ def ranges_request(
     count_per_stream: int | None,
     batch_size: int | None,
     count_hint: int,
+    options: Mapping[str, str] | None = None,
     **columns: Any,
 ) -> RangesRequest:
-    """Check `read_streams`' arguments."""
+    """Check `read_streams`' arguments. `options`: the library's own, not for callers."""
     streams: list[bytes] = []
     chosen: bytes | list[bytes] = streams
     if isinstance(pattern, (str, bytes)):
@@ -162,15 +163,15 @@ def ranges_request(
         raise InvalidArgumentError(
             f"pattern must be a pattern of keys, or a list of keys, not {_arguments.kind(pattern)}."
         )
-    options = {"batch_rows": "0"} | _range_options(start_id, end_id, waits=False)
+    limits = {"batch_rows": "0"} | _range_options(start_id, end_id, waits=False)
     if count_per_stream is not None:
         number = _arguments.integer("count_per_stream", count_per_stream, at_least=0)
-        options["count_per_stream"] = str(number)
+        limits["count_per_stream"] = str(number)
     if batch_size is not None:
         number = _arguments.integer("batch_size", batch_size, at_least=1)
-        options["streams_at_once"] = str(number)
+        limits["streams_at_once"] = str(number)
     number = _arguments.integer("count_hint", count_hint, at_least=1, at_most=100_000)
-    options["scan_count"] = str(number)
+    limits["scan_count"] = str(number)
     _arguments.flag("include_key", include_key)
     _arguments.flag("include_row_index", include_row_index)
     named = {
@@ -180,7 +181,8 @@ def ranges_request(
             _arguments.text("row_index_column", row_index_column),
         ),
     }
-    request = _request(streams, options, named=named, **columns)
+    request = _request(streams, limits | dict(options or {}), named=named, **columns)
+    request = replace(request, ranges=chosen)
     key, row_index = (name if included else None for included, name in named.values())
     hidden_key = None
     if key is None and request.columns is not None and request.columns.json:
@@ -190,7 +192,7 @@ def ranges_request(
             hidden_key += "_"
     if key is not None or hidden_key is not None:
         request.options["stream_column"] = key or hidden_key or ""
-    return RangesRequest(request, chosen, key, hidden_key, row_index)
+    return RangesRequest(request, key, hidden_key, row_index)
 
 
 def _range_options(start_id: object, end_id: object, *, waits: bool) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -145,39 +146,65 @@ def read_stream(
 
 def _batches(iterator: _native.Handle) -> Iterator[Batch]:
     """The batches of a read that ends. Ctrl-C is seen while it waits."""
+    return (batch for batch in _turns(iterator) if batch is not None)
+
+
+def _turns(iterator: _native.Handle) -> Iterator[Batch | None]:
+    """The batches of a read that ends, and None each time that one did not come soon."""
     while True:
         capsules = _native.new_schema_capsule(), _native.new_array_capsule()
         while (status := _native.iter_next(iterator, _WAIT_MS, *capsules)) == _native.TIMEOUT:
-            pass  # between two bytecodes Python runs signal handlers
+            yield None  # between two bytecodes Python runs signal handlers
         if status == _native.END:
             return
         yield Batch(*capsules)
+
+
+def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame]:
+    """The batches of a read that ends, as frames. Its connection is its own.
+
+    While the server keeps it waiting, frames without rows come: whoever takes them may be on a
+    thread that sees no signals, and can stop then.
+    """
+    with reading(handle, request) as (iterator, made):
+        for batch in _turns(iterator):
+            yield made.empty() if batch is None else made.make(batch)
 
 
 def _read(
     handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
 ) -> DataFrame:
     """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
-    made = Frames(request)
-    iterator = _native.read_streams(
-        handle, request.streams, request.schema_capsule(), request.options
-    )
-    try:
+    with reading(handle, request) as (iterator, made):
         frame = whole(iterator, made)
         if acknowledges:
             _native.iter_ack(iterator, None, None)
-    finally:
-        iterator.free()
     return frame
 
 
 def whole(iterator: _native.Handle, made: Frames) -> DataFrame:
-    """All batches of a read as one frame."""
+    """All batches of a read that ends, as one frame."""
     import polars as pl
 
+    frames = [made.make(batch) for batch in _batches(iterator)]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+
+
+@contextlib.contextmanager
+def reading(
+    handle: _native.ClientHandle, request: Request
+) -> Iterator[tuple[_native.Handle, Frames]]:
+    """A read, and what makes its frames."""
+    made = Frames(request)
+    schema, options = request.schema_capsule(), request.options
+    if request.ranges is None:
+        iterator = _native.read_streams(handle, request.streams, schema, options)
+    else:
+        iterator = _native.read_ranges(handle, request.ranges, schema, options)
     try:
-        frames = [made.make(batch) for batch in _batches(iterator)]
+        yield iterator, made
     except ValueConversionError as error:
         made.name_dtype(error)
         raise
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+    finally:
+        iterator.free()

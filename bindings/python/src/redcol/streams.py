@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _arguments, _native, client
-from ._frames import Frames
 from ._request import RangesRequest, ranges_request
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .stream import whole
+from .stream import reading, whole
 
 if TYPE_CHECKING:
     from datetime import date
@@ -162,16 +161,10 @@ def read_streams(
 def _read(
     handle: _native.ClientHandle, request: RangesRequest, counts: MutableMapping[str, int] | None
 ) -> DataFrame:
-    made = Frames(request.read)
-    iterator = _native.read_ranges(
-        handle, request.streams, request.read.schema_capsule(), request.read.options
-    )
-    try:
+    with reading(handle, request.read) as (iterator, made):
         frame = whole(iterator, made)
         if counts is not None:
             counts.update({name: _native.iter_statistic(iterator, name) for name in _COUNTS})
-    finally:
-        iterator.free()
     return arranged(frame, request)
 
 

@@ -1,0 +1,274 @@
+"""Which entry ids can satisfy a Polars predicate: what a scan need not ask the server for.
+
+A predicate is looked at in the JSON form that Polars gives it. Only what is understood becomes a
+bound: comparisons and ``is_between`` of the timestamp column with a constant, equality of the id
+column with a text, and AND and OR of those. The rest gives no bound; the predicate is applied to
+the rows in any case, so that a bound may be too wide, but never too narrow.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor, isfinite
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from polars import Expr, Series
+
+EntryID = tuple[int, int]
+
+_PART_MAX: Final = 2**64 - 1
+_INT64_MAX: Final = 2**63 - 1
+#: Up to here Float64 holds every whole number, so that rounding changes no comparison.
+_EXACT_MAX: Final = 2**53
+#: The JSON of a longer predicate (an `is_in` of very many values) is not looked at.
+_JSON_MAX: Final = 1_000_000
+
+_SMALLEST: Final = (0, 0)
+_LARGEST: Final = (_PART_MAX, _PART_MAX)
+
+_CANONICAL_ID: Final = re.compile(r"(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})", re.ASCII)
+_MIRRORED: Final = {"Lt": "Gt", "LtEq": "GtEq", "Gt": "Lt", "GtEq": "LtEq"}
+_EQUAL: Final = ("Eq", "EqValidity")
+_BETWEEN: Final = {
+    "Both": ("GtEq", "LtEq"),
+    "Left": ("GtEq", "Lt"),
+    "Right": ("Gt", "LtEq"),
+    "None": ("Gt", "Lt"),
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The ids from `first` to `last`, both included; none if `first` is the larger."""
+
+    first: EntryID = _SMALLEST
+    last: EntryID = _LARGEST
+
+    def __and__(self, other: Bounds) -> Bounds:
+        return Bounds(max(self.first, other.first), min(self.last, other.last))
+
+    def __or__(self, other: Bounds) -> Bounds:
+        """The smallest bounds around both."""
+        if self.is_empty:
+            return other
+        if other.is_empty:
+            return self
+        return Bounds(min(self.first, other.first), max(self.last, other.last))
+
+    @property
+    def is_empty(self) -> bool:
+        return self.first > self.last
+
+
+ALL: Final = Bounds()
+_NONE: Final = Bounds(_LARGEST, _SMALLEST)
+
+
+def of_range(start_id: str, end_id: str) -> Bounds:
+    """The bounds of a checked `start_id` and `end_id`, as Redis understands them."""
+    return Bounds(_range_end(start_id, 0), _LARGEST) & Bounds(
+        _SMALLEST, _range_end(end_id, _PART_MAX)
+    )
+
+
+def _range_end(text: str, sequence_if_missing: int) -> EntryID:
+    if text == "-":
+        return _SMALLEST
+    if text == "+":
+        return _LARGEST
+    milliseconds, _, sequence = text.removeprefix("(").partition("-")
+    number = int(milliseconds) << 64 | (int(sequence) if sequence else sequence_if_missing)
+    if text.startswith("("):
+        number += 1 if sequence_if_missing == 0 else -1
+    if number < 0:
+        return (-1, 0)
+    return (number >> 64, number & _PART_MAX)
+
+
+def text(entry_id: EntryID) -> str:
+    """An id as Redis writes it."""
+    return f"{entry_id[0]}-{entry_id[1]}"
+
+
+def find(
+    predicate: Expr | None,
+    *,
+    timestamp_column: str | None,
+    id_column: str | None,
+    largest_ms: int = _PART_MAX,
+) -> Bounds:
+    """Bounds that hold all ids whose rows can satisfy `predicate`.
+
+    Args:
+        predicate: what Polars hands to a source; None for all rows.
+        timestamp_column: the column of the ids' milliseconds (Int64); None if there is none.
+        id_column: the column of the ids (String), likewise.
+        largest_ms: no id has more milliseconds. Where a predicate multiplies them, this shows that
+            nothing overflows.
+    """
+    import polars as pl
+
+    if predicate is None:
+        return ALL
+    search = _Search(timestamp_column, id_column, largest_ms)
+    try:
+        if not {timestamp_column, id_column} & set(predicate.meta.root_names()):
+            return ALL
+        written = predicate.meta.serialize(format="json")
+        return ALL if len(written) > _JSON_MAX else search.bounds(json.loads(written))
+    except (Exception, pl.exceptions.PanicException):
+        # A form that this version of Polars writes otherwise, or cannot write at all.
+        return ALL
+
+
+class _Side(NamedTuple):
+    """The timestamp column as it is compared: its values times `scale`, as `kind`."""
+
+    scale: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class _Search:
+    timestamp_column: str | None
+    id_column: str | None
+    largest_ms: int
+
+    def bounds(self, node: Any) -> Bounds:
+        match node:
+            case {"BinaryExpr": {"left": left, "op": "And" | "LogicalAnd", "right": right}}:
+                return self.bounds(left) & self.bounds(right)
+            case {"BinaryExpr": {"left": left, "op": "Or" | "LogicalOr", "right": right}}:
+                return self.bounds(left) | self.bounds(right)
+            case {"BinaryExpr": {"left": left, "op": str(op), "right": right}}:
+                return self._compared(left, op, right) & self._compared(
+                    right, _MIRRORED.get(op, op), left
+                )
+            case {
+                "Function": {
+                    "input": [value, low, high],
+                    "function": {"Boolean": {"IsBetween": {"closed": str(closed)}}},
+                }
+            } if closed in _BETWEEN:
+                above, below = _BETWEEN[closed]
+                return self._compared(value, above, low) & self._compared(value, below, high)
+        return ALL
+
+    def _compared(self, left: Any, op: str, right: Any) -> Bounds:
+        """The bounds if `left` is one of our columns and `right` a constant."""
+        if op not in _MIRRORED and op not in _EQUAL:
+            return ALL
+        if left == {"Column": self.id_column} and op in _EQUAL:
+            return _id_equals(_constant(right))
+        side = self._side(left)
+        if side is None:
+            return ALL
+        value = _number(_constant(right), side.kind)
+        return ALL if value is None else self._timestamp(side.scale, op, value)
+
+    def _side(self, node: Any) -> _Side | None:
+        match node:
+            case {"Column": name} if name == self.timestamp_column:
+                return _Side(1, "integer")
+            case {"Cast": {"expr": inner, "dtype": dtype}}:
+                side, kind = self._side(inner), _kind(dtype)
+                if side is None or kind is None or side.kind != "integer":
+                    return None
+                return _Side(side.scale, kind)
+            case {"BinaryExpr": {"left": {"Column": name}, "op": "Multiply", "right": factor}} | {
+                "BinaryExpr": {"left": factor, "op": "Multiply", "right": {"Column": name}}
+            } if name == self.timestamp_column:
+                scale = _number(_constant(factor), "integer")
+                if isinstance(scale, int) and 0 < scale <= _INT64_MAX:
+                    return _Side(scale, "integer")
+        return None
+
+    def _timestamp(self, scale: int, op: str, value: int | float) -> Bounds:
+        limit = Fraction(value) / scale
+        first, last = 0, _PART_MAX
+        if op in ("Gt", "GtEq", *_EQUAL):
+            first = floor(limit) + 1 if op == "Gt" else ceil(limit)
+        # A product that overflows Int64 goes on from its smallest, which is below any limit.
+        is_ordered = scale == 1 or self.largest_ms <= _INT64_MAX // scale
+        if op in ("Lt", "LtEq", *_EQUAL) and is_ordered:
+            last = ceil(limit) - 1 if op == "Lt" else floor(limit)
+        if first > _PART_MAX or last < 0:
+            return _NONE
+        return Bounds((max(first, 0), 0), (min(last, _PART_MAX), _PART_MAX))
+
+
+def _kind(dtype: Any) -> str | None:
+    """What a cast of Int64 makes of numbers; None where it does not keep their order."""
+    match dtype:
+        case {"Literal": inner}:
+            return _kind(inner)
+        case "Int64" | "Int128" | {"Unknown": {"Int": _}}:
+            return "integer"
+        case "Float64" | {"Unknown": "Float"}:
+            return "float"
+        case {"Datetime": ["Milliseconds" | "Microseconds" | "Nanoseconds" as unit, _]}:
+            return str(unit)
+    return None
+
+
+def _constant(node: Any) -> Series | None:
+    """The one value of an expression that names no column; None if it is none, or null."""
+    import polars as pl
+
+    if not _is_constant(node):
+        return None
+    expression = pl.Expr.deserialize(io.StringIO(json.dumps(node)), format="json")
+    values = pl.select(expression).to_series()
+    return values if len(values) == 1 and values[0] is not None else None
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether nothing but literals, casts, arithmetic and functions of time are in it."""
+    match node:
+        case {"Literal": _}:
+            return True
+        case {"Cast": {"expr": inner}}:
+            return _is_constant(inner)
+        case {"BinaryExpr": {"left": left, "right": right}}:
+            return _is_constant(left) and _is_constant(right)
+        case {"Function": {"input": [*inputs], "function": {"TemporalExpr": _}}}:
+            return all(_is_constant(inner) for inner in inputs)
+    return False
+
+
+def _number(constant: Series | None, kind: str) -> int | float | None:
+    """A constant as the number that a side of that kind is compared with; None if it is none."""
+    import polars as pl
+
+    if constant is None:
+        return None
+    dtype = constant.dtype
+    if isinstance(dtype, pl.Datetime):
+        units = {"ms": "Milliseconds", "us": "Microseconds", "ns": "Nanoseconds"}
+        return int(constant.to_physical()[0]) if units[dtype.time_unit] == kind else None
+    value = constant[0]
+    if dtype.is_integer() and kind == "integer" and dtype != pl.UInt64:
+        return int(value)
+    if dtype.is_numeric() and not dtype.is_decimal() and kind in ("integer", "float"):
+        # One of the two sides is rounded to Float64.
+        number = int(value) if dtype.is_integer() else float(value)
+        return number if isfinite(number) and abs(number) < _EXACT_MAX else None
+    return None
+
+
+def _id_equals(constant: Series | None) -> Bounds:
+    import polars as pl
+
+    if constant is None or constant.dtype != pl.String:
+        return ALL
+    match = _CANONICAL_ID.fullmatch(constant[0])
+    parts = tuple(map(int, match.groups())) if match else ()
+    if len(parts) != 2 or max(parts) > _PART_MAX:
+        return ALL
+    entry_id = (parts[0], parts[1])
+    return Bounds(entry_id, entry_id)

@@ -1,0 +1,95 @@
+"""A Polars source over what is read in batches: does what Polars pushes down to it.
+
+https://docs.pola.rs/user-guide/plugins/io_plugins/
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from polars import DataFrame, Expr, LazyFrame, Schema
+
+#: Where a filter keeps less than one of so many rows, they are copied: Polars would keep the whole
+#: batch alive for their sake.
+_KEPT_LEAST: Final = 4
+
+
+class Reads(Protocol):
+    """What can be read again and again: for each query, and each place that it has in one."""
+
+    def schema(self) -> Schema:
+        """All columns. Polars asks for them when it plans a query, once for each place."""
+
+    def frames(
+        self, names: list[str] | None, predicate: Expr | None, rows_max: int | None
+    ) -> Iterator[DataFrame]:
+        """Read these columns (None: all), batch by batch: the first `rows_max` rows, or all.
+
+        The predicate is applied to what comes, by the caller: rows that cannot satisfy it may be
+        left out, unless others would then be among the first `rows_max`.
+        """
+
+
+def lazy_frame(reads: Reads) -> LazyFrame:
+    """A LazyFrame that reads when it is collected."""
+    from polars.io.plugins import register_io_source
+
+    def source(
+        with_columns: list[str] | None,
+        predicate: Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[DataFrame]:
+        return _run(reads, with_columns, predicate, n_rows)
+
+    # Each place in a query reads by itself, so that each has the bounds of its own predicate.
+    return register_io_source(source, schema=reads.schema, is_pure=False)
+
+
+def _run(
+    reads: Reads, shown: list[str] | None, predicate: Expr | None, rows_max: int | None
+) -> Iterator[DataFrame]:
+    """One read. Polars applies neither the predicate nor the number of rows again.
+
+    Where it gives both, the number comes first: `head(5).filter(…)`.
+    """
+    needed = shown
+    if shown is not None and predicate is not None:
+        needed = list(dict.fromkeys([*shown, *predicate.meta.root_names()]))
+    for frame in reads.frames(needed, predicate, rows_max):
+        yield _finished(frame, shown, predicate)
+
+
+def _finished(frame: DataFrame, shown: list[str] | None, predicate: Expr | None) -> DataFrame:
+    import polars as pl
+
+    kept = frame if predicate is None else frame.filter(predicate)
+    if shown is not None and shown != frame.columns:
+        # A frame has its rows without columns too, after `drop`, in versions that know of that.
+        kept = kept.select(shown) if shown else kept.drop(kept.columns)
+    if kept.height == 0:
+        return kept.clear()
+    texts = (pl.String, pl.Binary, pl.List, pl.Struct)
+    hidden = [dtype for name, dtype in frame.schema.items() if name not in kept.columns]
+    # Whatever is left of a batch keeps the whole of it alive.
+    if kept.height * _KEPT_LEAST < frame.height or any(
+        isinstance(dtype, texts) for dtype in hidden
+    ):
+        return _copied(kept)
+    return kept
+
+
+def _copied(frame: DataFrame) -> DataFrame:
+    """The same rows in memory of their own: texts, too, which no operation on frames copies."""
+    import polars as pl
+
+    if not frame.columns:
+        return frame
+    written = io.BytesIO()
+    # The newest form writes the buffers of texts as they are.
+    frame.write_ipc_stream(written, compat_level=pl.CompatLevel.oldest())
+    written.seek(0)
+    return pl.read_ipc_stream(written)
