@@ -37,6 +37,7 @@ from .errors import (
 )
 from .iterator import StreamIterator, iter_stream
 from .scan import scan_stream
+from .scan_many import scan_streams
 from .stream import read_stream
 from .streams import read_streams
 
@@ -71,6 +72,7 @@ __all__ = [
     "read_stream",
     "read_streams",
     "scan_stream",
+    "scan_streams",
     "stream_batches",
 ]
 

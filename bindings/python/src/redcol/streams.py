@@ -125,37 +125,33 @@ def read_streams(
         [('events', 30)]
     """
     client.check(url, connect_timeout_ms, timeout_ms)
-    either = _arguments.either
-    request = ranges_request(
-        pattern,
-        schema=schema,
-        include_key=include_key,
-        key_column=either("_key", key_column_name=key_column_name, key_column=key_column),
-        include_id=include_id,
-        id_column=either("_id", id_column_name=id_column_name, id_column=id_column),
-        include_timestamp=include_timestamp,
-        timestamp_column=either(
-            "_ts", timestamp_column_name=timestamp_column_name, timestamp_column=timestamp_column
-        ),
-        include_sequence=include_sequence,
-        sequence_column=either(
-            "_seq", sequence_column_name=sequence_column_name, sequence_column=sequence_column
-        ),
-        include_row_index=include_row_index,
-        row_index_column=either(
-            "_index",
-            row_index_column_name=row_index_column_name,
-            row_index_column=row_index_column,
-        ),
-        start_id=start_id,
-        end_id=end_id,
-        count_per_stream=either(None, count_per_stream=count_per_stream, count=count),
-        batch_size=batch_size,
-        count_hint=count_hint,
-        on_error=on_error,
-    )
+    arguments = checked(locals())
+    request = ranges_request(pattern, **arguments)
     with client.using(url, connect_timeout_ms, timeout_ms) as handle:
         return _read(handle, request, counts)
+
+
+#: The columns that are no fields: what includes each, what names it, and its name if none is given.
+FIXED: Final = {
+    "include_row_index": ("row_index_column", "_index"),
+    "include_key": ("key_column", "_key"),
+    "include_id": ("id_column", "_id"),
+    "include_timestamp": ("timestamp_column", "_ts"),
+    "include_sequence": ("sequence_column", "_seq"),
+}
+
+
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`read_streams`' arguments as `ranges_request` takes them: one for each pair of two names."""
+    same = ("schema", "start_id", "end_id", "batch_size", "count_hint", "on_error")
+    arguments = {name: given[name] for name in (*same, *FIXED)}
+    for name, default in FIXED.values():
+        names = (f"{name}_name", name)
+        arguments[name] = _arguments.either(default, **{each: given[each] for each in names})
+    arguments["count_per_stream"] = _arguments.either(
+        None, count_per_stream=given["count_per_stream"], count=given["count"]
+    )
+    return arguments
 
 
 def _read(
@@ -172,6 +168,8 @@ def arranged(frame: DataFrame, request: RangesRequest, *, first_row: int = 0) ->
     """The frame with its key in front, and before it the rows' numbers, if they are wanted."""
     import polars as pl
 
+    if not (request.hidden_key or request.row_index_column or request.key_column):
+        return frame  # which may have rows without columns
     # Not by name: Polars takes some names for patterns of names.
     columns = {column.name: column for column in frame.get_columns()}
     front = []
