@@ -66,8 +66,8 @@ def scan_streams(
 
     Each query, and each place that the frame has in one, reads by itself on a connection of its
     own, in batches of 65,536 rows. There is no snapshot as :func:`scan_stream` has one: each place
-    reads what is there when it reads. If entries are added meanwhile and a query joins the frame with
-    itself, give an `end_id` in the past, or :func:`read_streams` it.
+    reads what is there when it reads. If entries are added meanwhile and a query joins the frame
+    with itself, give an `end_id` in the past, or :func:`read_streams` it.
 
     **Without a schema** the columns are discovered when a query, or ``collect_schema``, first needs
     them: everything is read for that, and once more for the rows. The columns then stay. An entry
