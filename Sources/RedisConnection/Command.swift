@@ -29,6 +29,11 @@ public struct Command: Sendable {
         lengths.append(argument.count)
     }
 
+    public mutating func add(_ argument: ArraySlice<UInt8>) {
+        bytes.append(contentsOf: argument)
+        lengths.append(argument.count)
+    }
+
     public mutating func add(_ text: String) {
         bytes.append(contentsOf: text.utf8)
         lengths.append(text.utf8.count)

@@ -1,7 +1,6 @@
 // Finding the streams whose keys match a pattern: SCAN, page by page, which holds the server up as
 // little as is wanted. https://redis.io/docs/latest/commands/scan/
 
-import CPlatform
 import RedisConnection
 
 /// The state of a search for keys. Pure: it knows no socket.
@@ -9,7 +8,7 @@ struct KeyScan {
     private let pattern: [UInt8]
     private let count: Int
     private var cursor: [UInt8] = KeyScan.beginning
-    private var found: [[UInt8]] = []
+    private var found = NameList()
     private(set) var isDone = false
 
     private static let beginning: [UInt8] = [0x30]
@@ -22,7 +21,7 @@ struct KeyScan {
         self.count = count
         // Without a special character the pattern is a key, and nothing needs to be searched.
         if !pattern.contains(where: { [0x2A, 0x3F, 0x5B, 0x5C].contains($0) }) {  // * ? [ \
-            found = [pattern]
+            found.append(pattern)
             isDone = true
         }
     }
@@ -62,21 +61,5 @@ struct KeyScan {
 
     /// The keys found, each once, sorted by their bytes: SCAN gives them in an order that differs
     /// from server to server, and some of them twice.
-    func sortedKeys() -> [[UInt8]] {
-        var keys: [[UInt8]] = []
-        keys.reserveCapacity(found.count)
-        for key in found.sorted(by: isBefore) where keys.last != key { keys.append(key) }
-        return keys
-    }
-}
-
-private func isBefore(_ one: [UInt8], _ other: [UInt8]) -> Bool {
-    let common = min(one.count, other.count)
-    let order = one.withUnsafeBufferPointer { one in
-        other.withUnsafeBufferPointer { other -> Int32 in
-            guard let start = one.baseAddress, let start2 = other.baseAddress else { return 0 }
-            return memcmp(start, start2, common)
-        }
-    }
-    return order != 0 ? order < 0 : one.count < other.count
+    func sortedKeys() -> NameList { found.sortedAndUnique() }
 }

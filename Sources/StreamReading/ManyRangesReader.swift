@@ -48,7 +48,7 @@ private struct Queue<Element> {
 final class ManyRangesReader: StreamReader {
     private var plan: ManyRangesPlan
     private var scan: KeyScan?
-    private var names: [[UInt8]] = []
+    private var names = NameList()
 
     private enum Awaited {
         /// Keys that match the pattern.
@@ -81,7 +81,7 @@ final class ManyRangesReader: StreamReader {
             streamsMost: options.streamsAtOnce)
         switch streams {
         case .matching(let pattern): scan = KeyScan(pattern: pattern, count: options.scanCount)
-        case .named(let list): names = list
+        case .named(let list): names = NameList(list)
         }
         // One name, which changes.
         try super.init(pool: pool, streams: [[]], schema: schema, options: options)
@@ -92,7 +92,7 @@ final class ManyRangesReader: StreamReader {
 
     override var streamInHand: [UInt8]? {
         switch awaited.first {
-        case .page(let page): return names[page.stream]
+        case .page(let page): return Array(names[page.stream])
         default: return nil
         }
     }
@@ -153,7 +153,7 @@ final class ManyRangesReader: StreamReader {
     private func ask() throws(RedisError) {
         if let scan {
             if plan.isEmpty || scan.isDone {
-                names = plan.isEmpty ? [] : scan.sortedKeys()
+                names = plan.isEmpty ? NameList() : scan.sortedKeys()
                 self.scan = nil
                 plan.found(streams: names.count)
             } else {
@@ -167,7 +167,7 @@ final class ManyRangesReader: StreamReader {
         var hasAsked = false
         while let page = plan.nextPage(underWay: pagesUnderWay) {
             if page.range.asksForEnd {
-                try connection.enqueue(.lastEntry(of: names[page.stream]))
+                try connection.enqueue(.lastEntry(of: Array(names[page.stream])))
                 awaited.append(.end)
             }
             try connection.enqueue(.entries(of: names[page.stream], page.range))
@@ -321,7 +321,7 @@ final class ManyRangesReader: StreamReader {
 
 extension Command {
     /// XRANGE for a page.
-    static func entries(of stream: [UInt8], _ page: RangePlan.Page) -> Command {
+    static func entries(of stream: ArraySlice<UInt8>, _ page: RangePlan.Page) -> Command {
         var command = Command("XRANGE")
         command.add(stream)
         // Shorter than the ids that they stand for.

@@ -104,7 +104,7 @@ final class RangeReader: StreamReader {
                 awaited.append(.end)
                 endParser.parser.pointee.expect(.entries, entriesMax: 1)
             }
-            try connection.enqueue(.entries(of: streams[0], page))
+            try connection.enqueue(.entries(of: streams[0][...], page))
             awaited.append(.page(page))
             pagesUnderWay += 1
             hasAsked = true

@@ -153,7 +153,7 @@ struct RowParser {
 
     /// The entries of the next replies belong to a stream of this name: the only one of a parser
     /// for one. False when there is no memory.
-    mutating func renameStream(_ name: [UInt8]) -> Bool {
+    mutating func renameStream(_ name: ArraySlice<UInt8>) -> Bool {
         guard let before = streamTexts.first else { return true }
         let text = name.withUnsafeBufferPointer { columnName($0) }
         let memory = realloc(before.start, text.count + ReceiveBuffer.slack)
