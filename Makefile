@@ -59,8 +59,8 @@ lint: setup  ## look at style and types, without changing anything
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: setup build  ## compare the times of reading 1,000,000 entries, alone, in a group, in many streams, and of the tail
-	@for name in read group tail many; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
+bench: setup build  ## compare the times of reading 1,000,000 entries, alone, in a group, lazily and in many streams, and of the tail
+	@for name in read group tail scan many; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
 
 .PHONY: wheel
 wheel: setup build  ## build the Python package, dist/redcol-*.whl

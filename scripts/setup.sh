@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what building and testing need and is missing: Debian packages, and a .venv for Python.
+# Installs what building and testing need and is missing: Debian packages, a .venv for Python, and
+# another with the oldest Polars.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-requirements=bindings/python/requirements-dev.txt
 packages=(
   libhiredis-dev libssl-dev libfast-float-dev # what the library is built from
   libc6-dev gcc g++ binutils pkg-config
@@ -46,20 +46,29 @@ done
 if [ ! -x .venv/bin/python ] && [ -z "$(find_python)" ]; then missing+=(python3 python3-venv); fi
 if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 
-stamp=.venv/.requirements-$(sha256sum "$requirements" | cut -c 1-16)
-if [ -e "$stamp" ]; then exit 0; fi
+# Fills an environment with what its list says, unless that was done before.
+fill() {
+  local environment=$1 requirements=$2
+  local stamp python
+  stamp=$environment/.requirements-$(sha256sum "$requirements" | cut -c 1-16)
+  if [ -e "$stamp" ]; then return; fi
 
-if ! .venv/bin/python -c '' 2>/dev/null; then
-  python=$(find_python)
-  if [ -z "$python" ]; then
-    say "Python 3.11 or later with its venv module is needed"
-    exit 1
+  if ! "$environment/bin/python" -c '' 2>/dev/null; then
+    python=$(find_python)
+    if [ -z "$python" ]; then
+      say "Python 3.11 or later with its venv module is needed"
+      exit 1
+    fi
+    say "making $environment with $("$python" --version)"
+    "$python" -m venv --clear "$environment"
   fi
-  say "making .venv with $("$python" --version)"
-  "$python" -m venv --clear .venv
-fi
-say "installing the packages of $requirements into .venv"
-pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements")
-"${pip[@]}" || { say "once more" && "${pip[@]}"; }
-rm -f .venv/.requirements-*
-touch "$stamp"
+  say "installing the packages of $requirements into $environment"
+  local pip=("$environment/bin/python" -m pip install --quiet --disable-pip-version-check)
+  pip+=(-r "$requirements")
+  "${pip[@]}" || { say "once more" && "${pip[@]}"; }
+  rm -f "$environment"/.requirements-*
+  touch "$stamp"
+}
+
+fill .venv bindings/python/requirements-dev.txt
+fill .venv-oldest-polars bindings/python/requirements-oldest.txt

@@ -247,7 +247,8 @@ public func redcol_ack(
 public func redcol_last_id(
     _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
     _ milliseconds_out: UnsafeMutablePointer<UInt64>?,
-    _ sequence_out: UnsafeMutablePointer<UInt64>?, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+    _ sequence_out: UnsafeMutablePointer<UInt64>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     milliseconds_out?.pointee = 0
     sequence_out?.pointee = 0

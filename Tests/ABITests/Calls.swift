@@ -197,3 +197,14 @@ extension TemporaryRedis {
         }
     }
 }
+
+/// Where a stream ends: "milliseconds-sequence" in `message` of an outcome that is OK.
+func lastID(_ client: OpaquePointer?, _ stream: String?, length: Int64 = -1) -> Outcome {
+    var error = untouched
+    var (milliseconds, sequence): (UInt64, UInt64) = (7, 7)
+    let status = redcol_last_id(client, stream, length, &milliseconds, &sequence, &error)
+    var result = outcome(status, error)
+    #expect(status == 0 || (milliseconds, sequence) == (0, 0))
+    if status == 0 { result.message = "\(milliseconds)-\(sequence)" }
+    return result
+}

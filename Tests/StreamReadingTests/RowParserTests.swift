@@ -277,3 +277,23 @@ func namesThatAreNoText(_ name: [UInt8], _ shown: String) throws {
     try rest.feed(reply)
     #expect(rest.rows.count == 4)
 }
+
+/// Cut anywhere, a reply shows each of the columns that were discovered before, or is refused.
+@Test(arguments: [Pieces.whole, .single, .sized(7), .random(5, most: 9)])
+func columnsDiscoveredBefore(_ pieces: Pieces) throws {
+    let wanted = [RequestedColumn(name: utf8("b"), type: .string)]
+    let known = null + [("discovered", "1:a,1:b,1:c,12:naïve field,")]
+    let run = try ParserRun(known, schema: wanted)
+    try run.feed(utf8(Recorded.range), pieces)
+    #expect(run.failure == nil && run.repliesEnded == 1)
+    #expect(
+        run.rows == [
+            row("1-1", nil, ("b", .text("two"))), row("1-2", nil),
+            row("18446744073709551615-18446744073709551614", nil),
+        ])
+
+    let strict = try ParserRun(null + [("discovered", "1:a,1:b,1:c,")], schema: wanted)
+    try strict.feed(utf8(Recorded.range), pieces)
+    #expect(strict.failure?.cause == .schema)
+    #expect(strict.failure?.message.contains("\"na\\xc3\\xafve field\"") == true)
+}

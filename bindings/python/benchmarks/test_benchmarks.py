@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("bench_read.py", "bench_group.py", "bench_tail.py", "bench_many.py")
+BENCHMARKS = (
+    *("bench_read.py", "bench_group.py", "bench_tail.py", "bench_scan.py"),
+    "bench_many.py",
+)
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -83,6 +86,17 @@ def test_many_streams() -> None:
     ]
 
 
+def test_scans() -> None:
+    lines = lines_of("bench_scan.py")
+    assert lines[0].startswith("an aggregation of 10,000 entries of 4 fields, ")
+    assert names_in(lines[2:]) == [
+        "read_stream",
+        "scan_stream",
+        "read, 3 columns",
+        "scan, 10,000 rows",
+    ]
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_debug_builds_are_refused(name: str, tmp_path: Path) -> None:
     if "REDCOL_LIBRARY" not in os.environ:
@@ -103,5 +117,5 @@ def test_make_bench_runs_them_all() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "for name in read group tail many" in plan
+    assert "for name in read group tail scan many" in plan
     assert sorted(BENCHMARKS) == sorted(path.name for path in HERE.glob("bench_*.py"))

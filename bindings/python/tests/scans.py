@@ -1,4 +1,4 @@
-"""What the tests of scan_stream share: quick streams, a view of the requests, the server's counters."""
+"""What tests of scan_stream share: quick streams, a view of requests, the server's counters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from redcol import _native
 _ADD = """
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   redis.call('XADD', KEYS[1], string.format('%d-%d', 1000000 + math.floor(i / 2), i % 2),
-    'user', string.format('user_%07d', i % 50000), 'value', string.format('%07d', i))
+    'user', string.format('a user with number %07d', i % 50000), 'value', string.format('%07d', i))
 end
 """
 FIRST_MS = 1_000_000

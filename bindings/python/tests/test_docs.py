@@ -16,7 +16,9 @@ import redcol
 from servers import REDIS_7, Server
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
-FULLY_DOCUMENTED = ["read_stream", "read_streams", "scan_streams", "connect", "ack_entries"]
+FULLY_DOCUMENTED = [
+    *("read_stream", "read_streams", "scan_stream", "scan_streams", "connect", "ack_entries"),
+]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
 
 

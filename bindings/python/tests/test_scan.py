@@ -1,4 +1,4 @@
-"""scan_stream: lazy, with columns, filters and slices done by the server; a snapshot; its errors."""
+"""scan_stream: lazy, with columns, filters and slices done by the server; snapshots; errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scans import FIRST_MS, add_many, counting, requests
 from servers import FakeServer, Server, free_port
 
 SCHEMA = {"user": pl.String, "value": pl.Int64}
-TS = pl.col("_ts")
+ts = pl.col("_ts")
 IS_POLARS_2 = int(pl.__version__.split(".")[0]) >= 2
 FIRST = 1_704_067_200_000
 
@@ -66,12 +66,12 @@ def test_as_read_stream(server: Server, stream: str, schema: dict | None) -> Non
 
 def test_nothing_is_sent_before_a_query_runs(stream: str) -> None:
     nobody = f"redis://127.0.0.1:{free_port()}"
-    lazy = redcol.scan_stream(nobody, stream, schema=SCHEMA).filter(TS > 5).select("value")
+    lazy = redcol.scan_stream(nobody, stream, schema=SCHEMA).filter(ts > 5).select("value")
     assert lazy.collect_schema() == {"value": pl.Int64}
     assert "SCAN" in lazy.explain()
     redcol.scan_stream(nobody, stream)
     with FakeServer(lambda _: b"+OK\r\n") as fake:
-        redcol.scan_stream(fake.url, stream, schema=SCHEMA).select(TS).collect_schema()
+        redcol.scan_stream(fake.url, stream, schema=SCHEMA).select(ts).collect_schema()
         redcol.scan_stream(fake.url, stream)
         assert fake.commands == []
 
@@ -89,7 +89,9 @@ def test_only_the_columns_that_are_asked_for_are_decoded(
     with requests() as seen:
         assert lazy.filter(pl.col("good") < 9).select("_ts", "good").collect().height == 9
     assert [one["include_id"] for one in seen] == ["false"]
-    with pytest.raises((redcol.ValueConversionError, pl.exceptions.ComputeError), match="no number"):
+    with pytest.raises(
+        (redcol.ValueConversionError, pl.exceptions.ComputeError), match="no number"
+    ):
         lazy.select("bad").collect()
 
 
@@ -115,14 +117,21 @@ def test_slices_ask_for_no_more(server: Server, db: redis.Redis, key: str) -> No
     for rows in (1, 100, 2_000):
         for sliced in (lazy.head(rows), lazy.limit(rows), lazy.select("user").head(rows)):
             with counting(db) as part:
-                assert sliced.collect().equals(frame.head(rows).select(sliced.collect_schema().names()))
+                assert sliced.collect().equals(
+                    frame.head(rows).select(sliced.collect_schema().names())
+                )
             assert part[0] < (rows + 20) / 50_000 * everything[0]
     assert lazy.head(0).collect().shape == (0, 4)
-    assert lazy.head(70).filter(TS > FIRST_MS + 30).collect().equals(frame[62:70])
-    assert lazy.filter(TS > FIRST_MS + 30).head(7).collect().equals(frame[62:69])
+    assert lazy.head(70).filter(ts > FIRST_MS + 30).collect().equals(frame[62:70])
+    assert lazy.filter(ts > FIRST_MS + 30).head(7).collect().equals(frame[62:69])
     assert lazy.slice(7, 5).collect().equals(frame[7:12])
     assert lazy.tail(3).collect().equals(frame.tail(3))
-    assert lazy.with_row_index().head(4).select("index").collect()["index"].to_list() == [0, 1, 2, 3]
+    assert lazy.with_row_index().head(4).select("index").collect()["index"].to_list() == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_count_and_ends_hold_with_filters(server: Server, stream: str) -> None:
@@ -131,15 +140,18 @@ def test_count_and_ends_hold_with_filters(server: Server, stream: str) -> None:
         server.url, stream, schema=SCHEMA, start_id=f"({FIRST_MS}-0", end_id=FIRST_MS + 99, count=50
     )
     assert lazy.collect().equals(frame[1:51])
-    assert lazy.filter(TS >= FIRST_MS + 20).collect().equals(frame[40:51])
-    assert lazy.filter(TS < FIRST_MS + 20).collect().equals(frame[1:40])
-    assert lazy.head(45).filter(TS >= FIRST_MS + 20).collect().equals(frame[40:46])
+    assert lazy.filter(ts >= FIRST_MS + 20).collect().equals(frame[40:51])
+    assert lazy.filter(ts < FIRST_MS + 20).collect().equals(frame[1:40])
+    assert lazy.head(45).filter(ts >= FIRST_MS + 20).collect().equals(frame[40:46])
     with requests() as seen:
-        assert lazy.filter(TS < FIRST_MS + 2).collect().height == 3
+        assert lazy.filter(ts < FIRST_MS + 2).collect().height == 3
         assert redcol.scan_stream(server.url, stream, schema=SCHEMA, count=0).collect().height == 0
         empty = redcol.scan_stream(server.url, stream, schema=SCHEMA, start_id="(1-1", end_id="1-1")
         assert empty.collect().height == 0
-        assert redcol.scan_stream(server.url, stream, end_id="(0-0").collect().columns == ["_id", "_ts"]
+        assert redcol.scan_stream(server.url, stream, end_id="(0-0").collect().columns == [
+            "_id",
+            "_ts",
+        ]
     assert [one["end_id"] for one in seen] == [f"{FIRST_MS + 1}-{2**64 - 1}"]
 
 
@@ -148,7 +160,7 @@ def test_one_percent_by_time_costs_one_percent(server: Server, db: redis.Redis, 
     add_many(db, key, entries)
     lazy = redcol.scan_stream(server.url, key, schema=SCHEMA)
     middle = FIRST_MS + entries // 4
-    span = TS.is_between(middle, middle + entries // 200, closed="left")
+    span = ts.is_between(middle, middle + entries // 200, closed="left")
     with counting(db) as everything:
         assert lazy.select(pl.len()).collect().item() == entries
     with counting(db) as part:
@@ -228,9 +240,9 @@ def test_snapshots_where_polars_shows_nothing() -> None:
     assert [snapshots.begin(lambda: next(ends)) for _ in range(4)] == [2, 2, 3, 3]
 
     def fail() -> int:
-        raise OSError
+        raise OSError("no server")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="no server"):
         snapshots.begin(fail)
     assert snapshots.begin(lambda: next(ends)) == 4
 
@@ -243,8 +255,20 @@ def test_a_scan_changes_nothing(server: Server, db: redis.Redis, stream: str) ->
     redcol.scan_stream(server.url, stream).select(pl.len()).collect()
     assert (db.xinfo_stream(stream), db.xinfo_groups(stream), db.dbsize()) == before
     commands = {name.removeprefix("cmdstat_") for name in db.info("commandstats")}
-    assert commands <= {"xrange", "xrevrange", "hello", "info", "config|resetstat", "xinfo|stream",
-                        "xinfo|groups", "dbsize", "select", "ping", "auth", "client|setname"}
+    assert commands <= {
+        "xrange",
+        "xrevrange",
+        "hello",
+        "info",
+        "config|resetstat",
+        "xinfo|stream",
+        "xinfo|groups",
+        "dbsize",
+        "select",
+        "ping",
+        "auth",
+        "client|setname",
+    }
     assert db.info("clients")["connected_clients"] == clients
 
 
@@ -280,12 +304,12 @@ def test_a_field_that_comes_later_is_not_lost(server: Server, db: redis.Redis, s
     lazy = redcol.scan_stream(server.url, stream)
     assert lazy.collect().width == 4
     db.xadd(stream, {"user": "u", "late": 1}, id=f"{FIRST_MS * 2}-7")
-    for query in (lazy, lazy.select("value"), lazy.select(pl.len()), lazy.filter(TS > 7)):
+    for query in (lazy, lazy.select("value"), lazy.select(pl.len()), lazy.filter(ts > 7)):
         with pytest.raises((redcol.SchemaError, pl.exceptions.ComputeError)) as caught:
             query.collect()
         assert f'entry {FIRST_MS * 2}-7 has a field "late"' in str(caught.value)
         assert "pass schema=" in str(caught.value)
-    assert lazy.filter(TS < FIRST_MS * 2).collect().height == 1_000
+    assert lazy.filter(ts < FIRST_MS * 2).collect().height == 1_000
     assert redcol.scan_stream(server.url, stream).collect().columns[-1] == "late"
     with_schema = redcol.scan_stream(server.url, stream, schema=SCHEMA)
     assert with_schema.collect().height == 1_001
@@ -299,13 +323,13 @@ def test_structs_are_decoded_where_ids_are_not_asked_for(
     schema = {"point": pl.Struct({"x": pl.Int64}), "list": pl.List(pl.Int8)}
     lazy = redcol.scan_stream(server.url, key, schema=schema)
     assert lazy.select("list").collect()["list"].to_list() == [[1, 2], [3]]
-    assert lazy.filter(TS == 1).select("point").collect().item() == {"x": 1}
-    with pytest.raises((redcol.ValueConversionError, pl.exceptions.ComputeError), match="entry 2-1"):
+    assert lazy.filter(ts == 1).select("point").collect().item() == {"x": 1}
+    with pytest.raises(
+        (redcol.ValueConversionError, pl.exceptions.ComputeError), match="entry 2-1"
+    ):
         lazy.select("point").collect()
     lenient = redcol.scan_stream(server.url, key, schema=schema, on_error="null")
-    assert lenient.select("point").collect()["point"].to_list() == [{"x": 1}, {"x": None}] or (
-        lenient.select("point").collect()["point"].null_count() == 1
-    )
+    assert lenient.select("point").collect()["point"].to_list() == [{"x": 1}, None]
 
 
 @pytest.mark.parametrize(

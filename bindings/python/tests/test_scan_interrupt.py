@@ -63,15 +63,20 @@ def interrupted(url: str, query: str) -> tuple[float, str]:
     return took, line
 
 
+@pytest.fixture(scope="module", autouse=True)
+def stream(db: redis.Redis):
+    add_many(db, "long", 2_000_000)
+    yield
+    db.delete("long")
+
+
 @pytest.mark.parametrize("query", ["in-memory", "streaming", "sink"])
 @pytest.mark.parametrize("is_silent", [True, False], ids=["silent", "entries"])
-def test_ctrl_c(server: Server, db: redis.Redis, query: str, is_silent: bool) -> None:
+def test_ctrl_c(server: Server, query: str, is_silent: bool) -> None:
     if is_silent:
         with FakeServer(silent_after_the_end) as fake:
             took, line = interrupted(fake.url, query)
     else:
-        if not db.exists("long"):
-            add_many(db, "long", 2_000_000)
         took, line = interrupted(server.url, query)
     print(f"{took * 1000:.0f} ms: {line}", end="")
     assert line.endswith(" True\n")
