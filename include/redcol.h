@@ -249,6 +249,42 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
                                   redcol_iter **iter_out, redcol_error **error_out);
 
 /*
+ * Start reading the same range of ids of many streams: one stream after the other, each in the
+ * order of its ids, with the requests for many of them under way at once on one connection.
+ *
+ * client          borrowed; the iterator may outlive it.
+ * pattern         NULL, or a pattern of keys, `pattern_length` bytes or -1, copied: `*`, `?`,
+ *                 `[abc]`, `[^a]`, `[a-z]`, and `\` before a character that stands for itself. The
+ *                 streams whose keys match are looked for with SCAN (never KEYS) and read in the
+ *                 order of their keys' bytes, each once. Streams that are there during the whole
+ *                 search are found; those that are made or deleted meanwhile may be. A pattern
+ *                 without a special character is a key, and read without a search.
+ * streams         with `pattern` NULL: `stream_count` keys (0 to 10000000) and their lengths
+ *                 (`stream_lengths` NULL: each ends with a NUL byte), all copied; read in this
+ *                 order. None may be there twice. With a pattern: NULL and 0.
+ * schema, options those of redcol_read_stream for a range, where "count" is the number of entries
+ *                 of all streams together, and "stream_column" names a column for the stream's key
+ *                 (bytes that are no UTF-8, and NUL, as \xNN). And:
+ *   "count_per_stream"  how many entries of each stream at the most; default: all
+ *   "scan_count"        how many keys the server looks at for each answer to SCAN; default "1000"
+ *   "streams_at_once"   how many streams are asked for at once at the most; default "0": chosen
+ *                       from the size of the streams and the way to the server
+ * A stream is read to the entry that is its last when it is come to. A key that is gone or that
+ * holds something else is passed over; redcol_iter_statistic counts those. An iterator over no
+ * stream at all gives one batch without rows, then REDCOL_END. Without a schema, the columns grow
+ * by the fields of later streams.
+ * `*iter_out`, outcomes, errors, blocking and threads as of redcol_read_stream for a range: nothing
+ * is sent before the first redcol_iter_next, which may give PERMISSION for SCAN, too, and the
+ * errors of which name the stream. After a lost connection a search begins anew, and a stream is
+ * read on from where it was.
+ */
+redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int64_t pattern_length,
+                                 const char *const *streams, const int64_t *stream_lengths,
+                                 int64_t stream_count, const struct ArrowSchema *schema,
+                                 const char *const *options, redcol_iter **iter_out,
+                                 redcol_error **error_out);
+
+/*
  * Acknowledge entries that an iterator has handed over as a group's member, on a connection of its
  * own, so that it may be called while another thread waits in redcol_iter_next.
  *
@@ -291,6 +327,9 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "empty_answers"  answers without entries, when there was nothing else to read either
  *   "idle_answers"   those of them that came after the last batch
  *   "resets"         groups made again, and streams that were deleted and begun anew
+ *   "streams"        of redcol_read_ranges: keys that were read to their end
+ *   "empty_streams"  those of them that had no entry in the range, or were gone
+ *   "wrong_types"    keys that held something else than a stream, or did so after a while
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 

@@ -40,13 +40,16 @@ enum Arguments {
     /// Several names with their lengths; `lengths` NULL: each ends with a NUL byte.
     static func names(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?, _ lengths: UnsafePointer<Int64>?,
-        _ count: Int64
+        _ count: Int64, allowed: ClosedRange<Int64> = 1...100_000
     ) throws(RedisError) -> [[UInt8]] {
-        guard let list else { throw missing("streams") }
-        guard count >= 1, count <= 100_000 else {
-            throw RedisError(.invalidArgument, "stream_count is \(count); give 1 to 100000")
-        }
         var names: [[UInt8]] = []
+        if count == 0, allowed.contains(0) { return names }
+        guard let list else { throw missing("streams") }
+        guard allowed.contains(count) else {
+            throw RedisError(
+                .invalidArgument,
+                "stream_count is \(count); give \(allowed.lowerBound) to \(allowed.upperBound)")
+        }
         for index in 0..<Int(count) {
             names.append(Array(try bytes(list[index], lengths?[index] ?? -1, "a stream")))
         }

@@ -66,6 +66,39 @@ public func redcol_read_streams(
     }
 }
 
+@c @implementation
+public func redcol_read_ranges(
+    _ client: OpaquePointer?, _ pattern: UnsafePointer<CChar>?, _ pattern_length: Int64,
+    _ streams: UnsafePointer<UnsafePointer<CChar>?>?, _ stream_lengths: UnsafePointer<Int64>?,
+    _ stream_count: Int64, _ schema: UnsafePointer<ArrowSchema>?,
+    _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ iter_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    iter_out?.pointee = nil
+    return reporting(error_out) { () throws(RedisError) in
+        guard let iter_out else { throw Arguments.missing("iter_out") }
+        let client = try Arguments.client(client)
+        let chosen: ChosenStreams
+        if pattern != nil {
+            guard streams == nil, stream_count == 0 else {
+                throw RedisError(
+                    .invalidArgument, "a pattern and a list of streams; give one of the two")
+            }
+            chosen = .matching(Array(try Arguments.bytes(pattern, pattern_length, "pattern")))
+        } else {
+            chosen = .named(
+                try Arguments.names(
+                    streams, stream_lengths, stream_count, allowed: 0...10_000_000))
+        }
+        let reader = try makeReader(
+            pool: client.pool, rangesOf: chosen, schema: try requestedColumns(schema),
+            options: try ReadOptions(try Arguments.options(options)))
+        iter_out.pointee = try IterHandle(reader, client).retainedPointer()
+        return Status.ok
+    }
+}
+
 private func newIter(
     _ client: ClientHandle, _ streams: [[UInt8]], _ schema: UnsafePointer<ArrowSchema>?,
     _ options: UnsafePointer<UnsafePointer<CChar>?>?

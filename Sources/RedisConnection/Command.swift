@@ -11,6 +11,8 @@ public struct Command: Sendable {
     private(set) var argumentCount = 0
 
     public init(_ words: String...) {
+        // Most commands need no more, and many thousands of them may be made at once.
+        encoded.reserveCapacity(128)
         for word in words { add(word) }
     }
 
@@ -31,6 +33,12 @@ public struct Command: Sendable {
     }
 
     public mutating func add(_ argument: [UInt8]) {
+        addHeader(argument.count)
+        encoded.append(contentsOf: argument)
+        addLineEnd()
+    }
+
+    public mutating func add(_ argument: ArraySlice<UInt8>) {
         addHeader(argument.count)
         encoded.append(contentsOf: argument)
         addLineEnd()

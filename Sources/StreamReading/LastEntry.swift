@@ -11,7 +11,7 @@ public func lastID(of stream: [UInt8], _ connection: Connection) throws(RedisErr
             lost: { hasAsked = false },
             { () throws(RedisError) in
                 if !hasAsked {
-                    try connection.enqueue(.lastEntry(of: stream))
+                    connection.enqueue(.lastEntry(of: stream))
                     try connection.flush()
                     hasAsked = true
                 }

@@ -104,13 +104,7 @@ final class RangeReader: StreamReader {
                 awaited.append(.end)
                 endParser.parser.pointee.expect(.entries, entriesMax: 1)
             }
-            var command = Command("XRANGE")
-            command.add(streams[0])
-            command.add(page.first)
-            command.add(page.last)
-            command.add("COUNT")
-            command.add(String(page.count))
-            connection.enqueue(command)
+            connection.enqueue(.entries(of: streams[0][...], page))
             awaited.append(.page(page))
             pagesUnderWay += 1
             hasAsked = true

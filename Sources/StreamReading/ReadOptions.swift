@@ -23,6 +23,11 @@ public struct ReadOptions {
     /// The columns that a read without a schema has found before; nil: other fields are no error.
     public var discovered: [[UInt8]]?
 
+    // Ranges of many streams
+    public var countPerStream: Int?
+    public var scanCount = KeyScan.countUsual
+    public var streamsAtOnce = 0
+
     // Waiting and following
     public var follows = false
     public var blockMs: Int64?
@@ -99,6 +104,9 @@ public struct ReadOptions {
             default: throw OptionValue.wrong(key, value, "\"raise\" or \"null\"")
             }
         case "stream_column": streamColumn = value
+        case "count_per_stream": countPerStream = try OptionValue.integer(key, value, 0...Int.max)
+        case "scan_count": scanCount = try OptionValue.integer(key, value, 1...100_000)
+        case "streams_at_once": streamsAtOnce = try OptionValue.integer(key, value, 0...Int.max)
         case "discovered": discovered = try OptionValue.netstrings(key, value)
         case "follow": follows = try OptionValue.boolean(key, value)
         case "block_ms": blockMs = try OptionValue.milliseconds(key, value)

@@ -12,6 +12,11 @@ public func makeReader(
     if Set(streams).count != streams.count {
         throw RedisError(.invalidArgument, "a stream was named twice")
     }
+    if options.countPerStream != nil || options.streamsAtOnce > 0 {
+        throw RedisError(
+            .invalidArgument,
+            "count_per_stream and streams_at_once are for reading ranges of many streams")
+    }
     if !options.group.isEmpty {
         return try GroupReader(pool: pool, streams: streams, schema: schema, options: options)
     }
@@ -20,9 +25,28 @@ public func makeReader(
     }
     guard streams.count == 1 else {
         throw RedisError(
-            .invalidArgument, "several streams are read by following them, or as a group's member")
+            .invalidArgument,
+            "several streams are read by following them, or as a group's member; ranges of them "
+                + "with redcol_read_ranges")
     }
     return try RangeReader(pool: pool, stream: streams[0], schema: schema, options: options)
+}
+
+/// Makes a reader of the same range of many streams.
+public func makeReader(
+    pool: ConnectionPool, rangesOf streams: ChosenStreams, schema: [RequestedColumn]?,
+    options: ReadOptions
+) throws(RedisError) -> StreamReader {
+    if options.waits || !options.group.isEmpty {
+        throw RedisError(
+            .invalidArgument,
+            "ranges of many streams are read without waiting and without a group; to follow "
+                + "several streams, or to read them as a group's member, name them")
+    }
+    if case .named(let names) = streams, Set(names).count != names.count {
+        throw RedisError(.invalidArgument, "a stream was named twice")
+    }
+    return try ManyRangesReader(pool: pool, streams: streams, schema: schema, options: options)
 }
 
 extension StreamReader {

@@ -151,6 +151,19 @@ struct RowParser {
         streamTexts = []
     }
 
+    /// The entries of the next replies belong to a stream of this name: the only one of a parser
+    /// for one. False when there is no memory.
+    mutating func renameStream(_ name: ArraySlice<UInt8>) -> Bool {
+        guard let before = streamTexts.first else { return true }
+        let text = name.withUnsafeBufferPointer { columnName($0) }
+        let memory = realloc(before.start, text.count + ReceiveBuffer.slack)
+        guard let start = memory?.assumingMemoryBound(to: UInt8.self) else { return false }
+        memset(start + text.count, 0, ReceiveBuffer.slack)
+        memcpy(start, text, text.count)
+        streamTexts[0] = (start, text.count)
+        return true
+    }
+
     /// Forgets a reply that will not come to its end; the rows that were committed stay.
     mutating func abandonReply() {
         frame = nil

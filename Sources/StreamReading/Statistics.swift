@@ -10,6 +10,7 @@ public final class Statistics: @unchecked Sendable {
         case resets, emptyAnswers
         /// Of `emptyAnswers`, those since the last batch was handed over.
         case idleAnswers
+        case streams, emptyStreams, wrongTypes
 
         public var name: StaticString {
             switch self {
@@ -23,6 +24,9 @@ public final class Statistics: @unchecked Sendable {
             case .resets: return "resets"
             case .emptyAnswers: return "empty_answers"
             case .idleAnswers: return "idle_answers"
+            case .streams: return "streams"
+            case .emptyStreams: return "empty_streams"
+            case .wrongTypes: return "wrong_types"
             }
         }
     }

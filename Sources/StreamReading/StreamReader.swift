@@ -98,6 +98,9 @@ public class StreamReader {
     /// What a group's member has in hand; nil without a group.
     var inHand: InHand? { nil }
 
+    /// The stream that an error is about; nil if that is not known.
+    var streamInHand: [UInt8]? { streams.count == 1 ? streams[0] : nil }
+
     /// Whether it gives one batch in any case, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
@@ -156,8 +159,8 @@ public class StreamReader {
         // A cancel or a signal says nothing about the read.
         if error.cause == .cancelled || error.cause == .interrupted { return error }
         var shown = error
-        if streams.count == 1 {
-            let name = escaped(streams[0], limit: 200)
+        if let stream = streamInHand {
+            let name = escaped(stream, limit: 200)
             shown = error.adding("stream \"\(name)\": ", .stream, name)
         }
         if error.cause == .value, options.follows { return shown }

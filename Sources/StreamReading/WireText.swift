@@ -97,6 +97,7 @@ private func readDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
 /// A field's name as a column's: Arrow wants UTF-8 without NUL, so the bytes that are neither are
 /// written as \xNN.
 func columnName(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    if bytes.allSatisfy({ $0 > 0 && $0 < 0x80 }) { return Array(bytes) }
     if !bytes.contains(0), let text = String(validating: bytes, as: UTF8.self) {
         return Array(text.utf8)
     }

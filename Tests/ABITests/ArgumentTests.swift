@@ -16,6 +16,9 @@ import Testing
     #expect(
         Int(redcol_read_streams(nil, nil, nil, 1, nil, nil, nil, nil))
             == REDCOL_ERROR_INVALID_ARGUMENT)
+    #expect(
+        Int(redcol_read_ranges(nil, nil, 0, nil, nil, 0, nil, nil, nil, nil))
+            == REDCOL_ERROR_INVALID_ARGUMENT)
     #expect(Int(redcol_iter_next(nil, -1, nil, nil, nil)) == REDCOL_ERROR_INVALID_ARGUMENT)
     #expect(next(nil).status == REDCOL_ERROR_INVALID_ARGUMENT)
     #expect(

@@ -88,6 +88,40 @@ func read(_ client: OpaquePointer?, _ stream: String, _ options: String...) -> O
     read(client, utf8(stream), options)
 }
 
+/// Ranges of the streams that match `pattern`, or of `streams`; `count` nil: as many as there are.
+func readRanges(
+    _ client: OpaquePointer?, _ pattern: [UInt8]?, _ streams: [[UInt8]]? = nil,
+    _ options: [String] = [], count: Int64? = nil, length: Int64? = nil
+) -> Outcome {
+    var iter = untouched
+    var error = untouched
+    let copies = streams?.map { name -> UnsafePointer<CChar>? in
+        let copy = UnsafeMutablePointer<CChar>.allocate(capacity: name.count + 1)
+        for (index, byte) in (name + [0]).enumerated() { copy[index] = CChar(bitPattern: byte) }
+        return UnsafePointer(copy)
+    }
+    defer { for copy in copies ?? [] { copy?.deallocate() } }
+    let lengths = streams?.map { Int64($0.count) }
+    let status = withWords(options) { options in
+        func call(_ pattern: UnsafePointer<CChar>?, _ bytes: Int) -> redcol_status {
+            let size = length ?? Int64(bytes)
+            guard let copies, let lengths else {
+                return redcol_read_ranges(
+                    client, pattern, size, nil, nil, count ?? 0, nil, options, &iter, &error)
+            }
+            return redcol_read_ranges(
+                client, pattern, size, copies, lengths, count ?? Int64(copies.count), nil,
+                options, &iter, &error)
+        }
+        guard let pattern else { return call(nil, 0) }
+        return (pattern + [0]).map { CChar(bitPattern: $0) }.withUnsafeBufferPointer {
+            call($0.baseAddress, pattern.count)
+        }
+    }
+    #expect((iter != nil) == (status == 0) && iter != untouched)
+    return outcome(status, error, handle: iter)
+}
+
 /// Takes the next batch, reads it and releases it.
 func next(_ iter: OpaquePointer?, waitMs: Int64 = -1) -> Outcome {
     var error = untouched

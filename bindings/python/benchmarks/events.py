@@ -1,11 +1,14 @@
-"""The stream that the benchmarks read, and a quick way to write it."""
+"""The streams that the benchmarks read, and a quick way to write them."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 STREAM = "events"
+MANY = "many:"
 FIRST_MS = 1_704_067_200_000
 ACTIONS = ("click", "view", "add_to_cart", "checkout_completed")
 
@@ -38,13 +41,37 @@ def write_events(
     stream: str = STREAM,
     fields_of: Callable[[int], dict[str, str]] = entry_fields,
 ) -> None:
-    """Fill a stream. The bytes are made here, since clients need ten times as long."""
+    """Fill a stream."""
+    _write(socket_path, ((stream, number) for number in range(entries)), fields_of)
+
+
+def many_name(number: int) -> str:
+    """The name of one of many streams."""
+    return f"{MANY}{number:06}"
+
+
+def write_many(socket_path: str, streams: int, entries_each: int) -> None:
+    """Fill many streams with the entries that `write_events` writes into one."""
+    entries = range(streams * entries_each)
+    named = ((many_name(number // entries_each), number) for number in entries)
+    _write(socket_path, named, entry_fields)
+
+
+def _write(
+    socket_path: str,
+    entries: Iterator[tuple[str, int]],
+    fields_of: Callable[[int], dict[str, str]],
+) -> None:
+    """Add entries to streams. The bytes are made here, since clients need ten times as long."""
+    written: Counter[str] = Counter()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(socket_path)
         connection.sendall(_command("CLIENT", "REPLY", "OFF"))
-        for start in range(0, entries, 1_000):
+        stream = STREAM
+        while page := list(islice(entries, 1_000)):
             commands = []
-            for number in range(start, min(start + 1_000, entries)):
+            for stream, number in page:
+                written[stream] += 1
                 fields = [word for pair in fields_of(number).items() for word in pair]
                 commands.append(_command("XADD", stream, entry_id(number), *fields))
             connection.sendall(b"".join(commands))
@@ -52,5 +79,5 @@ def write_events(
         answer = b""
         while answer.count(b"\r\n") < 2:
             answer += connection.recv(4096)
-        if answer != b"+OK\r\n:%d\r\n" % entries:
-            raise RuntimeError(f"the stream could not be written: {answer!r}")
+        if answer != b"+OK\r\n:%d\r\n" % written[stream]:
+            raise RuntimeError(f"the streams could not be written: {answer!r}")

@@ -11,7 +11,7 @@ from shapes import SHAPES
 
 HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
-BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth", "scan")
+BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many")
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -103,6 +103,18 @@ def test_growth() -> None:
         "200,000 entries",
         "iterating 200,000 entries",
         "100 streams of 200 entries in one iterator, to one stream of 20,000",
+    ]
+
+
+def test_many_streams() -> None:
+    lines = lines_of("many")
+    assert lines[0].startswith("500 streams of 10 entries and one of 5,000, 4 fields, ")
+    assert names_in(lines[2:]) == [
+        "one stream",
+        "redcol, pattern",
+        "redcol, list",
+        "redcol, one by one",
+        "redis-py pipeline",
     ]
 
 

@@ -16,6 +16,9 @@ import redcol
 from servers import REDIS_7, Server
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
+FULLY_DOCUMENTED = [
+    *("read_stream", "read_streams", "scan_stream", "scan_streams", "connect", "ack_entries"),
+]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
 
 
@@ -56,7 +59,7 @@ def test_public_functions_have_examples_and_name_every_parameter() -> None:
     for name in redcol.__all__:
         documented = getattr(redcol, name)
         assert documented.__doc__, name
-        if name in ("read_stream", "scan_stream", "connect", "ack_entries"):
+        if name in FULLY_DOCUMENTED:
             assert "Example:" in documented.__doc__
             for parameter in documented.__annotations__:
                 if parameter != "return":

@@ -37,7 +37,9 @@ from .errors import (
 )
 from .iterator import StreamIterator, iter_stream
 from .scan import scan_stream
+from .scan_many import scan_streams
 from .stream import read_stream
+from .streams import read_streams
 
 __all__ = [
     "AsyncStreamIterator",
@@ -68,7 +70,9 @@ __all__ = [
     "connect",
     "iter_stream",
     "read_stream",
+    "read_streams",
     "scan_stream",
+    "scan_streams",
     "stream_batches",
 ]
 

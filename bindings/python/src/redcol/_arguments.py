@@ -7,10 +7,11 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
-from typing import Final
+from typing import Final, TypeVar
 
 from .errors import InvalidArgumentError
 
+_Value = TypeVar("_Value")
 _UINT64_MAX: Final = 2**64 - 1
 _ID: Final = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -19,7 +20,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 def url(value: object) -> str:
     """A server's URL, which the library takes apart. Never shown: it may hold a password."""
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"url must be a str or a redcol.Client, not {_kind(value)}.")
+        raise InvalidArgumentError(f"url must be a str or a redcol.Client, not {kind(value)}.")
     return text("url", value, show=False)
 
 
@@ -28,7 +29,7 @@ def key(name: str, value: object) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name} must be a str or bytes, not {_kind(value)}.")
+        raise InvalidArgumentError(f"{name} must be a str or bytes, not {kind(value)}.")
     try:
         return value.encode()
     except UnicodeEncodeError:
@@ -40,7 +41,7 @@ def key(name: str, value: object) -> bytes:
 def text(name: str, value: object, *, show: bool = True) -> str:
     """Text for the C interface, where it ends at the first NUL."""
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name} must be a str, not {_kind(value)}.")
+        raise InvalidArgumentError(f"{name} must be a str, not {kind(value)}.")
     shown = f" {value!r}" if show else ""
     if "\0" in value:
         raise InvalidArgumentError(f"{name}{shown} must not contain a NUL character.")
@@ -56,7 +57,7 @@ def integer(name: str, value: object, *, at_least: int, at_most: int = 2**63 - 1
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise InvalidArgumentError(f"{name} must be an int, not {_kind(value)}.") from None
+        raise InvalidArgumentError(f"{name} must be an int, not {kind(value)}.") from None
     if isinstance(value, bool):
         raise InvalidArgumentError(f"{name} must be an int, not bool.")
     if not at_least <= number <= at_most:
@@ -69,6 +70,16 @@ def flag(name: str, value: object) -> str:
     if not isinstance(value, bool):
         raise InvalidArgumentError(f"{name} must be True or False, not {value!r}.")
     return "true" if value else "false"
+
+
+def either(default: _Value, **names: _Value | None) -> _Value:
+    """The value of an argument that has two names, of which one may be given."""
+    given = {name: value for name, value in names.items() if value is not None}
+    values = list(given.values())
+    if any(value != values[0] for value in values):
+        shown = " and ".join(f"{name} is {value!r}" for name, value in given.items())
+        raise InvalidArgumentError(f"{shown}: these are two names of one argument; give one.")
+    return values[0] if values else default
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -110,7 +121,7 @@ def range_end(name: str, value: object, *, new_too: bool = False) -> str:
         if isinstance(value, bool) or not hasattr(type(value), "__index__"):
             raise InvalidArgumentError(
                 f"{name} must be an entry id, milliseconds, a datetime or a date, "
-                f"not {_kind(value)}."
+                f"not {kind(value)}."
             ) from None
         raise error from None
 
@@ -164,5 +175,6 @@ def _milliseconds(name: str, value: datetime) -> int:
     return milliseconds
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """What a value is, for messages."""
     return "None" if value is None else type(value).__name__

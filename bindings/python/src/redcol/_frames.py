@@ -75,10 +75,14 @@ class Frames:
         options = self._request.options
         column = options.get("stream_column")
 
+        names = {} if column is None else self.streams_by_name()
+
         def stream_of(row: int) -> str:
-            stream = self._request.streams[0]
-            if column is not None:
-                stream = self.streams_by_name()[frame[column][row]]
+            if column is None:
+                stream = self._request.streams[0]
+            else:  # streams that were found by a pattern are known by their column only
+                name = frame[column][row]
+                stream = names.get(name) or name.encode()
             return _schema.escape(stream, at_most=200)
 
         return _schema.decode_json(

@@ -45,6 +45,13 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, _Strings, POINTER(c_int64), c_int64, c_void_p, _Strings, _Out, _Out],
     ),
+    "redcol_read_ranges": (
+        c_int32,
+        [
+            *[c_void_p, c_char_p, c_int64],
+            *[_Strings, POINTER(c_int64), c_int64, c_void_p, _Strings, _Out, _Out],
+        ],
+    ),
     "redcol_iter_next": (c_int32, [c_void_p, c_int64, c_void_p, c_void_p, _Out]),
     "redcol_iter_ack": (
         c_int32,
@@ -296,6 +303,37 @@ def read_streams(
             error.pointer_reference,
         )
         _raise_if_error(status, error, client)
+    client.add(iterator)
+    return iterator
+
+
+def read_ranges(
+    client: ClientHandle,
+    streams: bytes | Sequence[bytes],
+    schema_capsule: object,
+    options: Mapping[str, str],
+) -> Handle:
+    """Start a read of many ranges: of the keys in a list, or of those that match a pattern."""
+    schema = None
+    if schema_capsule is not None:
+        schema = _capsule_pointer(schema_capsule, b"arrow_schema")
+    chosen: tuple[Any, ...]
+    if isinstance(streams, bytes):
+        chosen = (streams, len(streams), None, None, 0)
+    else:
+        count = len(streams)
+        names = (c_char_p * count)(*streams)
+        chosen = (None, 0, names, (c_int64 * count)(*map(len, streams)), count)
+    iterator, error = Handle(), Handle()
+    status = library().redcol_read_ranges(
+        client.pointer,
+        *chosen,
+        schema,
+        _options(options),
+        ctypes.byref(iterator.pointer),
+        ctypes.byref(error.pointer),
+    )
+    _raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -21,10 +21,23 @@ class Request:
     options: dict[str, str]
     #: A column of ids that was not asked for, but is needed to name entries in errors.
     hidden_id: str | None
+    #: For a read of the ranges of many streams: the pattern of their keys, or `streams`.
+    ranges: bytes | list[bytes] | None = None
 
     def schema_capsule(self) -> object:
         """The schema for the library; None to discover the columns."""
         return None if self.columns is None else self.columns.capsule()
+
+
+@dataclass(frozen=True)
+class RangesRequest:
+    """A read of many streams."""
+
+    read: Request
+    key_column: str | None
+    #: A column of keys that was not asked for, but is needed to name streams in errors.
+    hidden_key: str | None
+    row_index_column: str | None
 
 
 def read_request(
@@ -122,6 +135,66 @@ def follow_request(
     return _request(streams, chosen, stream_column=stream_column, **columns)
 
 
+def ranges_request(
+    pattern: str | bytes | Iterable[str | bytes],
+    *,
+    include_key: bool,
+    key_column: str,
+    include_row_index: bool,
+    row_index_column: str,
+    start_id: str | int | date,
+    end_id: str | int | date,
+    count_per_stream: int | None,
+    batch_size: int | None,
+    count_hint: int,
+    options: Mapping[str, str] | None = None,
+    **columns: Any,
+) -> RangesRequest:
+    """Check `read_streams`' arguments. `options`: the library's own, not for callers."""
+    streams: list[bytes] = []
+    chosen: bytes | list[bytes] = streams
+    if isinstance(pattern, (str, bytes)):
+        chosen = _arguments.key("pattern", pattern)
+    elif isinstance(pattern, Iterable):
+        streams += [_arguments.key(f"pattern[{i}]", key) for i, key in enumerate(pattern)]
+        if len(set(streams)) != len(streams):
+            raise InvalidArgumentError("The list of streams names a key twice.")
+    else:
+        raise InvalidArgumentError(
+            f"pattern must be a pattern of keys, or a list of keys, not {_arguments.kind(pattern)}."
+        )
+    limits = {"batch_rows": "0"} | _range_options(start_id, end_id, waits=False)
+    if count_per_stream is not None:
+        number = _arguments.integer("count_per_stream", count_per_stream, at_least=0)
+        limits["count_per_stream"] = str(number)
+    if batch_size is not None:
+        number = _arguments.integer("batch_size", batch_size, at_least=1)
+        limits["streams_at_once"] = str(number)
+    number = _arguments.integer("count_hint", count_hint, at_least=1, at_most=100_000)
+    limits["scan_count"] = str(number)
+    _arguments.flag("include_key", include_key)
+    _arguments.flag("include_row_index", include_row_index)
+    named = {
+        "key_column": (include_key, _arguments.text("key_column", key_column)),
+        "row_index_column": (
+            include_row_index,
+            _arguments.text("row_index_column", row_index_column),
+        ),
+    }
+    request = _request(streams, limits | dict(options or {}), named=named, **columns)
+    request = replace(request, ranges=chosen)
+    key, row_index = (name if included else None for included, name in named.values())
+    hidden_key = None
+    if key is None and request.columns is not None and request.columns.json:
+        # Values that are decoded here must be able to name their stream.
+        hidden_key = "_key"
+        while hidden_key in (*request.columns.asked, *request.options.values()):
+            hidden_key += "_"
+    if key is not None or hidden_key is not None:
+        request.options["stream_column"] = key or hidden_key or ""
+    return RangesRequest(request, key, hidden_key, row_index)
+
+
 def _range_options(start_id: object, end_id: object, *, waits: bool) -> dict[str, str]:
     return {
         "start_id": _arguments.range_end("start_id", start_id, new_too=waits),
@@ -193,8 +266,12 @@ def _request(
     sequence_column: str = "_seq",
     stream_column: str | None = None,
     on_error: str = "raise",
+    named: Mapping[str, tuple[bool, str]] | None = None,
 ) -> Request:
-    """The part that all reads share: which columns, and how many rows."""
+    """The part that all reads share: which columns, and how many rows.
+
+    `named`: arguments that name more columns, whether there are these, and their names.
+    """
     columns = None if schema is None else _schema.parse(schema)
     names = {
         "id_column": (include_id, id_column),
@@ -211,6 +288,7 @@ def _request(
     if stream_column is not None:
         chosen["stream_column"] = _arguments.text("stream_column", stream_column)
         names["stream_column"] = (True, stream_column)
+    names |= named or {}
     if count is not None:
         chosen["count"] = str(_arguments.integer("count", count, at_least=0))
 

@@ -166,7 +166,7 @@ def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame
     While the server keeps it waiting, frames without rows come: whoever takes them may be on a
     thread that sees no signals, and can stop then.
     """
-    with _reading(handle, request) as (iterator, made):
+    with reading(handle, request) as (iterator, made):
         for batch in _turns(iterator):
             yield made.empty() if batch is None else made.make(batch)
 
@@ -175,25 +175,32 @@ def _read(
     handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
 ) -> DataFrame:
     """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
-    import polars as pl
-
-    with _reading(handle, request) as (iterator, made):
-        frames = [made.make(batch) for batch in _batches(iterator)]
-        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+    with reading(handle, request) as (iterator, made):
+        frame = whole(iterator, made)
         if acknowledges:
             _native.iter_ack(iterator, None, None)
     return frame
 
 
+def whole(iterator: _native.Handle, made: Frames) -> DataFrame:
+    """All batches of a read that ends, as one frame."""
+    import polars as pl
+
+    frames = [made.make(batch) for batch in _batches(iterator)]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+
+
 @contextlib.contextmanager
-def _reading(
+def reading(
     handle: _native.ClientHandle, request: Request
 ) -> Iterator[tuple[_native.Handle, Frames]]:
     """A read, and what makes its frames."""
     made = Frames(request)
-    iterator = _native.read_streams(
-        handle, request.streams, request.schema_capsule(), request.options
-    )
+    schema, options = request.schema_capsule(), request.options
+    if request.ranges is None:
+        iterator = _native.read_streams(handle, request.streams, schema, options)
+    else:
+        iterator = _native.read_ranges(handle, request.ranges, schema, options)
     try:
         yield iterator, made
     except ValueConversionError as error:

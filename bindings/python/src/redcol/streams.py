@@ -1,0 +1,185 @@
+"""Reading many streams into one DataFrame: those that are named, or whose keys match a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from . import _arguments, _native, client
+from ._request import RangesRequest, ranges_request
+from .client import DEFAULT_TIMEOUT_MS, Client
+from .stream import reading, whole
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from polars import DataFrame
+
+#: What a read of many streams counts.
+_COUNTS: Final = ("streams", "empty_streams", "wrong_types")
+
+
+def read_streams(
+    url: str | Client,
+    pattern: str | bytes | Iterable[str | bytes] = "*",
+    *,
+    schema: Mapping[str, Any] | None = None,
+    include_key: bool = True,
+    key_column_name: str | None = None,
+    key_column: str | None = None,
+    include_id: bool = True,
+    id_column_name: str | None = None,
+    id_column: str | None = None,
+    include_timestamp: bool = True,
+    timestamp_column_name: str | None = None,
+    timestamp_column: str | None = None,
+    include_sequence: bool = False,
+    sequence_column_name: str | None = None,
+    sequence_column: str | None = None,
+    include_row_index: bool = False,
+    row_index_column_name: str | None = None,
+    row_index_column: str | None = None,
+    start_id: str | int | date = "-",
+    end_id: str | int | date = "+",
+    count_per_stream: int | None = None,
+    count: int | None = None,
+    batch_size: int | None = None,
+    count_hint: int = 1_000,
+    on_error: Literal["raise", "null"] = "raise",
+    counts: MutableMapping[str, int] | None = None,
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> DataFrame:
+    r"""Read the same range of many streams into one DataFrame, one row per entry.
+
+    The rows of each stream stand together, oldest first, and the streams in the order of their
+    keys' bytes, or in that of the list. Many streams are asked for at once, on one connection.
+    A stream is read up to the entry that is its last when it is come to. A key that is gone, or
+    holds something other than a stream, is passed over (see `counts`). After a lost connection
+    reading goes on where it was.
+
+    Args:
+        url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]``, or a client
+            from :func:`redcol.connect`, whose own timeouts then hold.
+        pattern: a str or bytes: the pattern that the streams' keys match, with ``*``, ``?``,
+            ``[abc]``, ``[^a]``, ``[a-z]``, and ``\`` before a character that stands for itself. The
+            keys are searched with SCAN, which looks at all keys of the database without holding the
+            server up; those that are made or deleted meanwhile may be found or not. Anything else:
+            the keys themselves, in a list, a Series or another iterable, each once. No key at all
+            gives a frame without rows.
+        schema: column names to dtypes, as for :func:`redcol.read_stream`. Without a schema every
+            field that is found in any stream becomes a String column, in order of first appearance.
+        include_key: whether there is a column of the streams' keys (String); bytes that are not
+            UTF-8, and NUL, are shown as ``\xNN``.
+        key_column_name: its name, ``"_key"`` if none is given.
+        key_column: another name of this argument, as are all pairs below: give one of the two.
+        include_id: whether there is a column of entry ids (String).
+        id_column_name: its name, ``"_id"`` if none is given. An entry's own field of the name of
+            this or another such column is not shown.
+        id_column: the same.
+        include_timestamp: whether there is a column of the ids' milliseconds (Int64).
+        timestamp_column_name: its name, ``"_ts"`` if none is given.
+        timestamp_column: the same.
+        include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
+        sequence_column_name: its name, ``"_seq"`` if none is given.
+        sequence_column: the same.
+        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64).
+        row_index_column_name: its name, ``"_index"`` if none is given.
+        row_index_column: the same.
+        start_id: where to begin in each stream, inclusive: an entry id, its milliseconds as str or
+            int, ``"-"``, or a datetime or date (without a time zone: UTC). ``"("`` excludes it.
+        end_id: where to end in each stream, inclusive, likewise; ``"+"`` for its last entry.
+        count_per_stream: how many entries of each stream at the most; all if None.
+        count: the same.
+        batch_size: how many streams are asked for at once at the most. If None, that is chosen from
+            the size of the streams and the way to the server.
+        count_hint: how many keys the server looks at for each answer to SCAN.
+        on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        counts: a dict in which the read notes what it has met: ``"streams"``, the keys that were
+            read; ``"empty_streams"``, those of them without an entry in the range, or that were
+            gone; ``"wrong_types"``, the keys that held something other than a stream.
+        connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
+        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+
+    Returns:
+        The entries, with the columns of the row's number, key, id, milliseconds and sequence
+        number that are wanted, then the fields.
+
+    Raises:
+        InvalidArgumentError: an argument that cannot be right; nothing was sent.
+        SchemaError: a dtype that cannot be read from a stream; nothing was sent.
+        ValueConversionError: a value does not fit its column. It names stream, entry id, field,
+            dtype and value.
+        PermissionDeniedError: the user may not read one of them (``+xrange`` and ``%R~key`` are
+            needed, and ``+scan`` for a pattern).
+        ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
+            ServerLoadingError, ServerError, ProtocolError: as their names say.
+
+    Example:
+        >>> import polars as pl
+        >>> import redcol
+        >>> df = redcol.read_streams("redis://localhost", "ev*", schema={"value": pl.Int64})
+        >>> df.columns
+        ['_key', '_id', '_ts', 'value']
+        >>> df.group_by("_key").agg(pl.col("value").sum()).rows()
+        [('events', 30)]
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    arguments = checked(locals())
+    request = ranges_request(pattern, **arguments)
+    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        return _read(handle, request, counts)
+
+
+#: The columns that are no fields: what includes each, what names it, and its name if none is given.
+FIXED: Final = {
+    "include_row_index": ("row_index_column", "_index"),
+    "include_key": ("key_column", "_key"),
+    "include_id": ("id_column", "_id"),
+    "include_timestamp": ("timestamp_column", "_ts"),
+    "include_sequence": ("sequence_column", "_seq"),
+}
+
+
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`read_streams`' arguments as `ranges_request` takes them: one for each pair of two names."""
+    same = ("schema", "start_id", "end_id", "batch_size", "count_hint", "on_error")
+    arguments = {name: given[name] for name in (*same, *FIXED)}
+    for name, default in FIXED.values():
+        names = (f"{name}_name", name)
+        arguments[name] = _arguments.either(default, **{each: given[each] for each in names})
+    arguments["count_per_stream"] = _arguments.either(
+        None, count_per_stream=given["count_per_stream"], count=given["count"]
+    )
+    return arguments
+
+
+def _read(
+    handle: _native.ClientHandle, request: RangesRequest, counts: MutableMapping[str, int] | None
+) -> DataFrame:
+    with reading(handle, request.read) as (iterator, made):
+        frame = whole(iterator, made)
+        if counts is not None:
+            counts.update({name: _native.iter_statistic(iterator, name) for name in _COUNTS})
+    return arranged(frame, request)
+
+
+def arranged(frame: DataFrame, request: RangesRequest, *, first_row: int = 0) -> DataFrame:
+    """The frame with its key in front, and before it the rows' numbers, if they are wanted."""
+    import polars as pl
+
+    if not (request.hidden_key or request.row_index_column or request.key_column):
+        return frame  # which may have rows without columns
+    # Not by name: Polars takes some names for patterns of names.
+    columns = {column.name: column for column in frame.get_columns()}
+    front = []
+    if request.hidden_key is not None:
+        del columns[request.hidden_key]
+    if request.row_index_column is not None:
+        # An entry's own field of this name is not shown.
+        columns.pop(request.row_index_column, None)
+        rows = pl.int_range(first_row, first_row + len(frame), dtype=pl.UInt64, eager=True)
+        front.append(rows.alias(request.row_index_column))
+    if request.key_column is not None:
+        front.append(columns.pop(request.key_column))
+    return pl.DataFrame([*front, *columns.values()])
