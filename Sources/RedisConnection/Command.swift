@@ -59,6 +59,8 @@ public struct Command: Sendable {
 struct SendBuffer: ~Copyable {
     private var bytes: [UInt8] = []
     private var sent = 0
+    /// Bytes that the system has taken, over all connections.
+    private(set) var sentInAll = 0
 
     var isEmpty: Bool { sent == bytes.count }
 
@@ -92,6 +94,11 @@ struct SendBuffer: ~Copyable {
         return true
     }
 
+    /// Appends commands that are encoded already.
+    mutating func append(encoded: UnsafeBufferPointer<UInt8>) {
+        bytes.append(contentsOf: encoded)
+    }
+
     mutating func clear() {
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
         sent = 0
@@ -109,6 +116,7 @@ struct SendBuffer: ~Copyable {
             }
             if count > 0 {
                 sent += count
+                sentInAll &+= count
                 continue
             }
             let error = platform_errno()

@@ -212,6 +212,17 @@ public final class Connection {
         }
     }
 
+    /// Adds commands that are encoded already to what will be sent.
+    public func enqueue(encoded commands: UnsafeBufferPointer<UInt8>) {
+        outgoing.append(encoded: commands)
+    }
+
+    /// Whether some of what was added still waits for the system to take it.
+    public var hasUnsent: Bool { !outgoing.isEmpty }
+
+    /// How many bytes the system has taken so far, over all times that this was connected.
+    public var bytesSent: Int { outgoing.sentInAll }
+
     /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how
     /// long the server was asked to wait before it answers.
     public func flush(extraMs: Int64 = 0) throws(RedisError) {
@@ -221,6 +232,11 @@ public final class Connection {
 
     private func sendMore() throws(RedisError) {
         var wantsWrites = false
+        let sentBefore = outgoing.sentInAll
+        defer {
+            // A server that takes what it is sent is not silent, however slowly it does.
+            if outgoing.sentInAll != sentBefore { noteSignOfLife() }
+        }
         switch outgoing.flush(to: fd) {
         case .sent: break
         case .wouldBlock: wantsWrites = true
@@ -246,10 +262,7 @@ public final class Connection {
             let count = platform_receive(fd, room.baseAddress, room.count)
             if count > 0 {
                 incoming.received(count)
-                if phase == .ready, deadline != nil {
-                    let silence = platform_monotonic_ms() + timeouts.silenceMs
-                    if let now = deadline, silence > now { deadline = silence }
-                }
+                noteSignOfLife()
                 return true
             }
             if count == 0 { throw lost("the server closed the connection") }
@@ -258,6 +271,12 @@ public final class Connection {
             if error == EAGAIN || error == EWOULDBLOCK { return false }
             throw lost(errorText(error))
         }
+    }
+
+    /// The server's silence begins anew.
+    private func noteSignOfLife() {
+        guard phase == .ready, let now = deadline else { return }
+        deadline = max(now, platform_monotonic_ms() + timeouts.silenceMs)
     }
 
     private func lost(_ reason: String) -> RedisError {

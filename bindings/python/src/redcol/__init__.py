@@ -21,6 +21,7 @@ from .errors import (
     ConnectionFailedError,
     ForkedError,
     InvalidArgumentError,
+    KeyExistsError,
     NameResolutionError,
     NoGroupError,
     OutOfMemoryError,
@@ -37,6 +38,7 @@ from .errors import (
 )
 from .iterator import StreamIterator, iter_stream
 from .stream import read_stream
+from .write import write_hashes, write_stream
 
 __all__ = [
     "AsyncStreamIterator",
@@ -48,6 +50,7 @@ __all__ = [
     "ConnectionFailedError",
     "ForkedError",
     "InvalidArgumentError",
+    "KeyExistsError",
     "NameResolutionError",
     "NoGroupError",
     "OutOfMemoryError",
@@ -68,6 +71,8 @@ __all__ = [
     "iter_stream",
     "read_stream",
     "stream_batches",
+    "write_hashes",
+    "write_stream",
 ]
 
 
