@@ -13,6 +13,8 @@ from .errors import InvalidArgumentError, RedcolError, ValueConversionError, dty
 if TYPE_CHECKING:
     from polars import DataFrame, Series
 
+#: Digits behind a second's point.
+_DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
 #: How long one call into the library goes on before Python looks at signals.
 _WAIT_MS: Final = 100
 #: How long an interrupted write waits for the answers to what it has sent.
@@ -249,23 +251,25 @@ def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
                 row=row,
             )
     zoned = [
-        _in_its_zone(name)
+        _in_its_zone(name, dtype.time_unit)
         for name, dtype in df.schema.items()
         if isinstance(dtype, pl.Datetime) and dtype.time_zone not in (None, "UTC")
     ]
     return df.with_columns(zoned) if zoned else df, df.height
 
 
-def _in_its_zone(name: str) -> Any:
+def _in_its_zone(name: str, time_unit: str) -> Any:
     """Times with the offset of their zone, as CSV has them; the library knows UTC only."""
     import polars as pl
 
+    text = f"%Y-%m-%dT%H:%M:%S%.{_DIGITS[time_unit]}f%z"
     column = pl.col(name)
     utc = column.dt.convert_time_zone("UTC")
     offset = column.dt.replace_time_zone(None) - utc.dt.replace_time_zone(None)
-    # Old offsets have seconds, for which %z has no place; and %Y none for years beyond its range.
-    is_exact = (offset.dt.total_seconds() % 60 == 0) & utc.dt.year().is_between(0, 9999)
-    return pl.when(is_exact).then(column.dt.to_string(None)).otherwise(utc.dt.to_string(None))
+    # Old offsets have seconds, for which %z has no place.
+    is_exact = offset.dt.total_seconds() % 60 == 0
+    written = pl.when(is_exact).then(column.dt.to_string(text)).otherwise(utc.dt.to_string(text))
+    return written.alias(name)
 
 
 def _run(writer: _native.Handle, frame: object) -> None:
