@@ -30,6 +30,9 @@ struct AnswerCursor {
     mutating func next() throws(AnswerError) -> Answer {
         guard offset < bytes.count else { throw .incomplete }
         let type = bytes[offset]
+        guard type &- 0x2A <= 3 && type != 0x2C || type == 0x24 || type == 0x3A else {
+            throw .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
+        }
         let begin = offset &+ 1
         let end = try lineEnd(begin)
         let line = UnsafeBufferPointer(rebasing: bytes[begin..<end])
@@ -59,13 +62,12 @@ struct AnswerCursor {
         case 0x2D:  // -
             offset = end &+ 2
             return .error(line)
-        case 0x2A:  // *
+        default:  // *
             guard let count = integer(line), count >= -1, count <= 8 else {
                 throw .hostile("an array where none was expected")
             }
             offset = end &+ 2
             return count < 0 ? .null : .array(Int(count))
-        default: throw .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
         }
     }
 

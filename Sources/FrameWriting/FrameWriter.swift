@@ -314,7 +314,11 @@ public final class FrameWriter {
     private func readAnswers() throws(RedisError) {
         guard head < underWay.count else { return }
         settleEmptyRows()
-        guard try connection.receive() else { return }
+        if try connection.receive() { try takeAnswers() }
+    }
+
+    /// Takes the answers that have come in full.
+    private func takeAnswers() throws(RedisError) {
         var cursor = AnswerCursor(connection.incoming.waiting)
         var used = 0
         do throws(AnswerError) {
@@ -428,19 +432,21 @@ public final class FrameWriter {
 
     /// Says how far the write has come, once that is known.
     private func finishFailure() {
-        guard var error = failure else { return }
-        let things = owner.ids == nil ? "keys" : "entries"
-        var told = "\(written) \(things) were written"
+        guard let error = failure else { return }
+        var told = "\(error.message); \(written) "
+        told += owner.ids == nil ? "key" : "entr"
+        told += owner.ids == nil ? (written == 1 ? "" : "s") : (written == 1 ? "y" : "ies")
+        told += written == 1 ? " was written" : " were written"
         if lost > 0 {
-            told += "; of \(lost) rows from row \(known) on it is unknown, since they were sent and "
-            told += "no answer came"
+            told += ", and of \(lost) more, from row \(known) on, it is unknown: they were sent, "
+            told += "and no answer came"
         }
-        error = error.adding(told + ". ")
-        failure = error
+        failure = RedisError(error.cause, told, details: error.details)
     }
 
     /// The connection is gone: what may be repeated is, and else it is said what is unknown.
     private func connectionLost(_ error: RedisError) throws(RedisError) {
+        takeLastAnswers(error)
         let firstUnknown = known
         let unknown = unanswered
         connection.closeSocket()
@@ -462,6 +468,14 @@ public final class FrameWriter {
         failure = failure ?? error
         finishFailure()
         isDone = true
+    }
+
+    /// A reset, or a failure to send, says nothing of the answers that have come already.
+    private func takeLastAnswers(_ error: RedisError) {
+        guard error.cause == .connection, isConnected, probesLeft == 0 else { return }
+        do throws(RedisError) {
+            while head < underWay.count, connection.receiveLast() { try takeAnswers() }
+        } catch {}
     }
 
     private func scheduleRetry() throws(RedisError) -> Bool {

@@ -52,19 +52,26 @@ struct RowEncoder: ~Copyable {
 
     init(_ schema: InputSchema, _ options: HashOptions) throws(RedisError) {
         // EVAL where a command depends on the one before it: a transaction goes on after an error.
-        var script: [UInt8] = []
+        // A script does too, if a user may not do what comes later: that is asked before, by a
+        // command that changes nothing, since it lacks a number.
+        var script = ""
         if options.ifExists == .fail {
-            script = Array("if redis.call('EXISTS',KEYS[1])==1 then return 0 end ".utf8)
+            script = "if redis.call('EXISTS',KEYS[1])==1 then return 0 end "
         }
         if options.ifExists == .fail || options.ifExists == .append && options.ttlMs != nil {
+            if options.ttlMs != nil {
+                script +=
+                    "local no=redis.pcall('PEXPIRE',KEYS[1],'') "
+                    + "if not string.find(no.err,'integer') then return no end "
+            }
             // A thousand at a time, since Lua cannot take any number of arguments.
-            script += Array(
-                ("for i=2,#ARGV,1000 do "
-                    + "redis.call('HSET',KEYS[1],unpack(ARGV,i,math.min(i+999,#ARGV))) end "
-                    + "if ARGV[1]~='0' then redis.call('PEXPIRE',KEYS[1],ARGV[1]) end return 1")
-                    .utf8)
+            script +=
+                "for i=2,#ARGV,1000 do "
+                + "redis.call('HSET',KEYS[1],unpack(ARGV,i,math.min(i+999,#ARGV))) end "
+            if options.ttlMs != nil { script += "redis.call('PEXPIRE',KEYS[1],ARGV[1]) " }
+            script += "return 1"
         }
-        try self.init(schema, .hashes(options), script: script)
+        try self.init(schema, .hashes(options), script: Array(script.utf8))
     }
 
     private init(

@@ -255,6 +255,21 @@ public final class Connection {
     public func receive() throws(RedisError) -> Bool {
         guard fd >= 0 else { throw lost("the connection is closed") }
         if watchesWrites || !outgoing.isEmpty { try sendMore() }
+        return try receiveOnly()
+    }
+
+    /// Receives what has come although the connection may be lost; false when nothing has. What the
+    /// server said before it went is still there when nothing can be sent any more.
+    public func receiveLast() -> Bool {
+        guard fd >= 0, phase == .ready else { return false }
+        do throws(RedisError) {
+            return try receiveOnly()
+        } catch {
+            return false
+        }
+    }
+
+    private func receiveOnly() throws(RedisError) -> Bool {
         guard let room = incoming.room() else {
             throw RedisError(.memory, "no memory to receive from \(endpoint.shown)")
         }

@@ -23,6 +23,7 @@ BITS = {
     pl.UInt32: (0, 2**32), pl.UInt64: (0, 2**64),
 }  # fmt: skip
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NAMES = TEXTS.filter(lambda name: "\0" not in name)
 CATEGORIES = ["", "red", "x" * 20, "é", '"', "null"]
 
 #: Physical values; those of times are ticks.
@@ -100,7 +101,7 @@ def columns(draw: st.DrawFn, rows: int) -> pl.Series:
     flat = series([value for one in lists for value in one or []], inner)
     if nesting == "struct":
         other = series(draw(st.lists(st.none() | values, min_size=rows, max_size=rows)), inner)
-        names = draw(st.lists(TEXTS, min_size=2, max_size=2, unique=True))
+        names = draw(st.lists(NAMES, min_size=2, max_size=2, unique=True))
         fields = [other.alias(names[0]), other.reverse().alias(names[1])]
         whole = pl.DataFrame(fields).to_struct()
         return pl.select(pl.when(pl.Series([one is not None for one in lists])).then(whole)).to_series()
@@ -132,7 +133,7 @@ def series(values: list[Any], dtype: Any) -> pl.Series:
 @st.composite
 def frames(draw: st.DrawFn) -> pl.DataFrame:
     rows = draw(st.integers(0, 12))
-    names = draw(st.lists(TEXTS.filter(lambda n: "\0" not in n), min_size=1, max_size=5, unique=True))
+    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
     made = {name: draw(columns(rows)) for name in names if name not in ("_id", "_ts", "_seq")}
     # Every row has a field.
     frame = pl.DataFrame({**made, "row number": pl.Series(range(rows), dtype=pl.Int64)})

@@ -333,6 +333,8 @@ def test_columns_that_cannot_be_written(server: Server, db: redis.Redis, key: st
         (pl.DataFrame({"a": [[b"x"]]}), "JSON, which has no bytes"),
         (pl.DataFrame({"_id": ["1-1"], "_ts": [5]}), "no column to write"),
         (pl.DataFrame(), "no column to write"),
+        (pl.DataFrame({"a\0": [1]}), "has a NUL character"),
+        (pl.DataFrame({"a": [[{"b\0": 1}]]}), "has a NUL character"),
         (pa.table({"d": pa.array([1], pa.decimal256(50))}), "cannot be written"),
         (pa.table({"m": pa.array([None], pa.map_(pa.int8(), pa.int8()))}), "cannot be written"),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from . import _arguments, _native, client
 from ._capsule import Batch
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import InvalidArgumentError, RedcolError, ValueConversionError, dtype_name
+from .errors import InvalidArgumentError, RedcolError, SchemaError, ValueConversionError
 
 if TYPE_CHECKING:
     from polars import DataFrame, Series
@@ -235,6 +235,8 @@ def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
         )
     if not isinstance(df, pl.DataFrame):
         return df, None
+    for column, dtype in df.schema.items():
+        _refuse_nul(column, column, dtype)
     for argument, name in columns.items():
         if name is None:
             continue
@@ -256,6 +258,21 @@ def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
         if isinstance(dtype, pl.Datetime) and dtype.time_zone not in (None, "UTC")
     ]
     return df.with_columns(zoned) if zoned else df, df.height
+
+
+def _refuse_nul(column: str, name: str, dtype: Any) -> None:
+    """Refuse names with NUL, which Arrow's C interface cannot hold: Polars would end the process."""
+    import polars as pl
+
+    if "\0" in name:
+        raise SchemaError(
+            f"Column {column!r}: the name {name!r} has a NUL character; rename it.", field=column
+        )
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            _refuse_nul(column, field.name, field.dtype)
+    elif isinstance(dtype, (pl.List, pl.Array)):
+        _refuse_nul(column, "", dtype.inner)
 
 
 def _in_its_zone(name: str, time_unit: str) -> Any:
