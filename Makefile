@@ -59,8 +59,8 @@ lint: setup  ## look at style and types, without changing anything
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: setup build  ## compare the times of reading 1,000,000 entries, alone and in a group, and of the tail
-	@for name in read group tail; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
+bench: setup build  ## compare the times of reading and writing 1,000,000 entries, of a group and the tail
+	@for name in read group tail write; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
 
 .PHONY: wheel
 wheel: setup build  ## build the Python package, dist/redcol-*.whl

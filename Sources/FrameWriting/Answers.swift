@@ -30,8 +30,10 @@ struct AnswerCursor {
     mutating func next() throws(AnswerError) -> Answer {
         guard offset < bytes.count else { throw .incomplete }
         let type = bytes[offset]
-        guard type &- 0x2A <= 3 && type != 0x2C || type == 0x24 || type == 0x3A else {
-            throw .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
+        // Said at once, since no end of a line may follow.
+        switch type {
+        case 0x24, 0x2A, 0x2B, 0x2D, 0x3A: break
+        default: throw .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
         }
         let begin = offset &+ 1
         let end = try lineEnd(begin)

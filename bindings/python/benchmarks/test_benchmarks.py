@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("bench_read.py", "bench_group.py", "bench_tail.py")
+BENCHMARKS = ("bench_read.py", "bench_group.py", "bench_tail.py", "bench_write.py")
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -71,6 +71,15 @@ def test_the_tail() -> None:
     ]
 
 
+def test_writing() -> None:
+    lines = lines_of("bench_write.py")
+    assert lines[0] == "10,000 rows of 4 fields written, medians of 1 rounds"
+    for table, how in ((lines[1:7], "stream"), (lines[7:], "hashes")):
+        assert names_in(table[:5]) == ["", how, "floor", "redcol", "redis-py pipeline"]
+        assert table[5].startswith("redis-py pipeline / redcol: ")
+        assert len(table) == 6
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_debug_builds_are_refused(name: str, tmp_path: Path) -> None:
     if "REDCOL_LIBRARY" not in os.environ:
@@ -91,5 +100,5 @@ def test_make_bench_runs_them_all() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "for name in read group tail" in plan
+    assert "for name in read group tail write" in plan
     assert sorted(BENCHMARKS) == sorted(path.name for path in HERE.glob("bench_*.py"))
