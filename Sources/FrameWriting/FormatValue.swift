@@ -112,8 +112,10 @@ extension InputNode {
         _ row: Int, to text: UnsafeMutablePointer<UInt8>
     ) throws(RedisError) -> Int {
         switch kind {
-        case .int64: if let value = load(row, as: Int64.self) { return writeDecimal(value, to: text) }
-        case .float64: if let value = load(row, as: Double.self) { return writeFloat(value, to: text) }
+        case .int64:
+            if let value = load(row, as: Int64.self) { return writeDecimal(value, to: text) }
+        case .float64:
+            if let value = load(row, as: Double.self) { return writeFloat(value, to: text) }
         case .int32:
             if let value = load(row, as: Int32.self) { return writeDecimal(Int64(value), to: text) }
         default: return try writeOther(row, to: text)
@@ -200,7 +202,8 @@ extension CommandBytes {
             try scratch.appendText(node, row, schema)
             return try appendBulk(scratch.bytes)
         }
-        try appendShortBulk { text throws(RedisError) in try node.pointee.writeShort(row, to: text) }
+        try appendShortBulk { text throws(RedisError) in try node.pointee.writeShort(row, to: text)
+        }
     }
 
     /// Appends the text of the value at `row`, which is not null, and nothing around it.

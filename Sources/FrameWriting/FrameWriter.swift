@@ -183,7 +183,8 @@ public final class FrameWriter {
         array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
     ) throws(RedisError) {
         guard let ids = owner.ids else {
-            throw RedisError(.invalidArgument, "hashes are written under the keys they have: no ids")
+            throw RedisError(
+                .invalidArgument, "hashes are written under the keys they have: no ids")
         }
         guard ids.pointee.finish(array: array, schema: schema) else {
             throw RedisError(.memory, "no memory to hand the ids over")

@@ -104,7 +104,7 @@ def columns(draw: st.DrawFn, rows: int) -> pl.Series:
         names = draw(st.lists(NAMES, min_size=2, max_size=2, unique=True))
         fields = [other.alias(names[0]), other.reverse().alias(names[1])]
         whole = pl.DataFrame(fields).to_struct()
-        return pl.select(pl.when(pl.Series([one is not None for one in lists])).then(whole)).to_series()
+        return pl.select(pl.when(pl.Series([one is not None for one in lists], dtype=pl.Boolean)).then(whole)).to_series()
     if nesting == "list of structs":
         flat = flat.alias("x").to_frame().to_struct()
     counted = pl.DataFrame({"row": [r for r, one in enumerate(lists) for _ in one or []], "v": flat},
