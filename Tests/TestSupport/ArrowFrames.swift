@@ -83,7 +83,7 @@ public final class FrameFixture {
     private func keep(_ bytes: [UInt8]) -> UnsafeMutableRawPointer {
         let block = UnsafeMutableRawPointer.allocate(byteCount: bytes.count + 1, alignment: 16)
         bytes.withUnsafeBytes {
-            block.copyMemory(from: $0.baseAddress ?? block, byteCount: $0.count)
+            block.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(block), byteCount: $0.count)
         }
         block.storeBytes(of: 0, toByteOffset: bytes.count, as: UInt8.self)
         memory.append(block)

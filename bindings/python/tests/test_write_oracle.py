@@ -32,9 +32,9 @@ TICKS = {
     "us": st.integers(-(2**63), 2**63 - 1),
     "ns": st.integers(-(2**63), 2**63 - 1),
 }
-#: Years that Polars can parse in JSON and print: 1600 to 2200.
+#: Years that Polars can parse in JSON and print: 1600 (in nanoseconds 1677) to 2200.
 NEAR = {
-    unit: st.integers(-11_676_096_000 * n, 7_258_118_400 * n)
+    unit: st.integers(max(-11_676_096_000 * n, -(2**63)), 7_258_118_400 * n)
     for unit, n in (("ms", 10**3), ("us", 10**6), ("ns", 10**9))
 }
 DAYS = st.integers(-(10**6), 10**7)
@@ -43,7 +43,10 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kolka
 
 def decimals(precision: int, scale: int) -> st.SearchStrategy[Decimal]:
     most = 10**precision - 1
-    return st.integers(-most, most).map(lambda unscaled: Decimal(unscaled).scaleb(-scale))
+    # From its digits: arithmetic would round to 28 of them.
+    return st.integers(-most, most).map(
+        lambda unscaled: Decimal((unscaled < 0, tuple(map(int, str(abs(unscaled)))), -scale))
+    )
 
 
 @st.composite
