@@ -2,8 +2,8 @@
  * arrow_c_data.h - the structures of the Arrow C Data Interface and the Arrow C Stream Interface.
  *
  * The layout and the include guards are fixed by the specifications
- * (https://arrow.apache.org/docs/format/CDataInterface.html and CStreamInterface.html), so that programs which declare
- * the same structures elsewhere can include this header too.
+ * (https://arrow.apache.org/docs/format/CDataInterface.html and CStreamInterface.html), so that
+ * programs which declare the same structures elsewhere can include this header too.
  */
 #ifndef REDCOL_ARROW_C_DATA_H
 #define REDCOL_ARROW_C_DATA_H

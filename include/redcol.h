@@ -322,13 +322,13 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  *                 to be released by the library. A column becomes the field of its name; null
  *                 values are not written. Types and the text they become:
  *                   c C s S i I l L       digits; _pli128 and _plu128, Polars' own, too
- *                   e f g                 the shortest text that reads back the same; NaN, inf, -inf
+ *                   e f g                 the shortest text that reads back the same; NaN, inf
  *                   b                     true, false
  *                   d:p,s                 all digits of the scale; 32, 64 or 128 bits
  *                   u U vu, z Z vz w:n    their bytes
  *                   tdD tdm, tt.          2024-01-31; 23:59:59 with the digits of the unit
- *                   ts.:                  2024-01-31T23:59:59 likewise; with a time zone in UTC, with
- *                                         +0000 behind it. Years of more than six digits: ticks
+ *                   ts.:                  2024-01-31T23:59:59 likewise; with a time zone in UTC,
+ *                                         and +0000 behind it. Years of more than six digits: ticks
  *                   tD.                   ISO 8601, as P1DT2H3M4.5S
  *                   n                     null
  *                   +s +l +L +w:n         JSON of the above: durations in ticks, decimals and times
@@ -338,8 +338,8 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  *                 it adds by itself are not written as fields: _id (a string), _ts (int64), _seq
  *                 (uint64).
  * options         NULL, or an array of strings "key", "value", …, NULL; copied.
- *   "id_column"         the column of the entries' ids ("5-1", "5", "5-*", "*"); null lets the server
- *                       choose. Default: the server chooses
+ *   "id_column"         the column of the entries' ids ("5-1", "5", "5-*", "*"); null lets the
+ *                       server choose. Default: the server chooses
  *   "stream_column"     the column of each row's stream
  *   "maxlen", "min_id"  trim the stream to a length, or from an id on; at most one of them
  *   "approximate"       "true": trim when it costs little (~); "false": exactly (=). Default "true"
@@ -364,8 +364,8 @@ redcol_status redcol_write_stream(redcol_client *client, const char *stream, int
  *                  a row without values deletes it. MULTI, DEL, HSET, EXEC. Default
  *                  "append": fields are set besides those it has (HSET, or EVAL with ttl_ms)
  *                  "fail": a key that exists is KEY_EXISTS, and stays as it is (EVAL)
- * Each key is written as a whole or not at all. A key twice in the frame is written twice, in order.
- * All columns but the keys' are fields.
+ * Each key is written as a whole or not at all. A key twice in the frame is written twice, in
+ * order. All columns but the keys' are fields.
  */
 redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream *frame,
                                   const char *const *options, redcol_writer **writer_out,
@@ -381,10 +381,10 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  * negative        CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
  *                 SERVER, PROTOCOL, VALUE (a null key, an id that is none, a value that no text
  *                 holds), SCHEMA (a malformed batch), MEMORY, KEY_EXISTS, UNSUPPORTED, CANCELLED,
- *                 CLOSED, BUSY, FORKED. After CANCELLED and BUSY the writer goes on. After the first
- *                 of the others nothing more is sent, what is under way is still awaited, and the
- *                 same error comes again; "row" is the first row that it is about. Rows before and
- *                 after may be written: redcol_writer_statistic and redcol_writer_ids say which.
+ *                 CLOSED, BUSY, FORKED. After CANCELLED and BUSY the writer goes on. After the
+ *                 first of the others nothing more is sent, what is under way is still awaited, and
+ *                 the same error comes again; "row" is the first row that it is about. Rows before
+ *                 and after may be written: redcol_writer_statistic and redcol_writer_ids tell.
  * A lost connection is made again for up to timeout_ms where rows can be sent twice without harm:
  * hashes, unless "if_exists" is "fail", and rows that cannot have reached the server. An XADD whose
  * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows.
@@ -422,25 +422,25 @@ redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schem
 int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 
 /*
- * End the call that waits on `handle` (a redcol_client, redcol_iter or redcol_writer) on another thread with
- * REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never blocks; any
- * thread; for an iterator and a writer also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT
+ * End the call that waits on `handle` (a redcol_client, redcol_iter or redcol_writer) on another
+ * thread with REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never
+ * blocks; any thread; for an iterator and a writer also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT
  * if `handle` is none of them, or FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 
 /*
  * Close the connection of `handle` (a redcol_client, redcol_iter or redcol_writer) now; later calls
- * on it give REDCOL_ERROR_CLOSED. Closing a client does not close its iterators and writers. Doing it
- * twice is no error. An iterator or writer that is inside a call on another thread is cancelled
+ * on it give REDCOL_ERROR_CLOSED. Closing a client does not close its iterators and writers. Doing
+ * it twice is no error. An iterator or writer that is inside a call on another thread is cancelled
  * first, and gives REDCOL_ERROR_BUSY: call again. INVALID_ARGUMENT if `handle` is none of them;
  * FORKED. Any thread.
  */
 redcol_status redcol_close(void *handle);
 
 /*
- * Free a redcol_client, redcol_iter, redcol_writer or redcol_error. NULL is a no-op. Not while another thread is
- * inside a call on it. Never blocks. Any thread.
+ * Free a redcol_client, redcol_iter, redcol_writer or redcol_error. NULL is a no-op. Not while
+ * another thread is inside a call on it. Never blocks. Any thread.
  */
 void redcol_free(void *handle);
 

@@ -55,8 +55,8 @@ extension CommandBytes {
         guard text[length &- 1] <= UInt8(ascii: "9") else {
             throw RedisError(
                 .value,
-                "\(escaped(UnsafeBufferPointer(start: text, count: length), limit: 8)) in a list or "
-                    + "struct, which is written as JSON, that has no such number")
+                "\(escaped(UnsafeBufferPointer(start: text, count: length), limit: 8)) in a list "
+                    + "or struct, which is written as JSON, that has no such number")
         }
         advance(length)
     }

@@ -18,7 +18,7 @@ enum InputKind: UInt8 {
     case list32, list64, fixedList, structure
 }
 
-/// One column, or a part of a nested one. The second half is that of one batch, set by `InputBatch`.
+/// One column, or a part of a nested one. `InputBatch` sets the second half, that of one batch.
 struct InputNode {
     var kind: InputKind
     var unit = ColumnType.Unit.second

@@ -14,9 +14,9 @@ private func frame(_ numbers: [Int64], keys: [String?]? = nil) -> FrameFixture {
 private func writeStream(
     _ client: OpaquePointer?, _ stream: String?, _ frame: FrameFixture?, _ options: String...
 ) -> Outcome {
-    write(frame) { stream_, writer, error in
+    write(frame) { handed, writer, error in
         withWords(options) {
-            redcol_write_stream(client, stream, -1, stream_, $0, writer, error)
+            redcol_write_stream(client, stream, -1, handed, $0, writer, error)
         }
     }
 }

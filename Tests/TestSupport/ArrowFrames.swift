@@ -54,7 +54,7 @@ public struct ColumnFixture {
     }
 }
 
-/// Batches of a frame, the schema that of the first. Must outlive the streams it makes.
+/// Batches of a frame, the schema that of the first. Its streams keep it alive.
 public final class FrameFixture {
     private let batches: [[ColumnFixture]]
     private let rows: [Int64]
@@ -157,7 +157,8 @@ public final class FrameFixture {
         next = 0
         unreleased += 1
         var stream = ArrowArrayStream()
-        stream.private_data = owner
+        // The stream keeps its frame, which a test may have let go.
+        stream.private_data = Unmanaged.passRetained(self).toOpaque()
         stream.get_schema = { stream, out in
             guard let frame = FrameFixture.of(stream?.pointee.private_data) else { return 22 }
             out?.pointee = frame.schema(frame.whole(0), isTop: true)
@@ -175,7 +176,8 @@ public final class FrameFixture {
         }
         stream.get_last_error = { _ in nil }
         stream.release = { stream in
-            FrameFixture.of(stream?.pointee.private_data)?.unreleased -= 1
+            guard let kept = stream?.pointee.private_data else { return }
+            Unmanaged<FrameFixture>.fromOpaque(kept).takeRetainedValue().unreleased -= 1
             stream?.pointee.release = nil
         }
         return stream

@@ -75,7 +75,7 @@ def commands_of(directory: str, server: Server, how: str, rows: int) -> Path:
     thread = recorder.record()
     with redcol.connect(f"unix://{recorder.path}") as client:
         before = bytes(recorder.sent)
-        write_contestants.write_redcol(client, write_contestants.frame(rows), how)  # type: ignore[arg-type]
+        write_contestants.write_redcol(client, write_contestants.frame(rows), how)
     thread.join()
     os.unlink(recorder.path)
     sent = bytes(recorder.sent[len(before) :])
@@ -100,7 +100,9 @@ def contestants(
         yield name, Worker(sys.executable, script, name, server.url, str(rows)), how
 
 
-def write_once(db: redis.Redis, worker: Worker, request: str, how: str, rows: int) -> dict[str, Any]:
+def write_once(
+    db: redis.Redis, worker: Worker, request: str, how: str, rows: int
+) -> dict[str, Any]:
     db.flushall()
     result = worker.ask(request)
     found = db.xlen(write_contestants.KEY) if how == "stream" else db.dbsize()

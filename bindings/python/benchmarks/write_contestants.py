@@ -33,7 +33,7 @@ def frame(rows: int) -> pl.DataFrame:
     return typed.with_row_index("_key")
 
 
-def write_redcol(url: str, df: pl.DataFrame, how: str) -> None:
+def write_redcol(url: str | redcol.Client, df: pl.DataFrame, how: str) -> None:
     if how == "stream":
         redcol.write_stream(url, df.drop("_key"), KEY)
     else:

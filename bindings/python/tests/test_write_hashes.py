@@ -187,7 +187,9 @@ def test_nobody_sees_half_a_hash(url: str, any_server: Server, db: redis_py.Redi
 
 def test_the_guides_real_time_example(url: str, db: redis_py.Redis) -> None:
     for number in range(2500):
-        db.xadd("metrics", {"sensor_id": f"s{number % 3}", "value": number / 4}, id=f"{number + 1}-0")
+        db.xadd(
+            "metrics", {"sensor_id": f"s{number % 3}", "value": number / 4}, id=f"{number + 1}-0"
+        )
     program = """
 import polars as pl
 import redcol as redis

@@ -98,20 +98,20 @@ def columns(draw: st.DrawFn, rows: int) -> pl.Series:
         return series(draw(st.lists(st.none() | values, min_size=rows, max_size=rows)), dtype)
     inner, values = draw(scalars(nested=True))
     some = st.lists(st.none() | values, max_size=3)
-    lists: list[list[Any] | None] = draw(
-        st.lists(st.none() | some, min_size=rows, max_size=rows)
-    )
+    lists: list[list[Any] | None] = draw(st.lists(st.none() | some, min_size=rows, max_size=rows))
     flat = series([value for one in lists for value in one or []], inner)
     if nesting == "struct":
         other = series(draw(st.lists(st.none() | values, min_size=rows, max_size=rows)), inner)
         names = draw(st.lists(NAMES, min_size=2, max_size=2, unique=True))
         fields = [other.alias(names[0]), other.reverse().alias(names[1])]
         whole = pl.DataFrame(fields).to_struct()
-        return pl.select(pl.when(pl.Series([one is not None for one in lists], dtype=pl.Boolean)).then(whole)).to_series()
+        return pl.select(
+            pl.when(pl.Series([one is not None for one in lists], dtype=pl.Boolean)).then(whole)
+        ).to_series()
     if nesting == "list of structs":
         flat = flat.alias("x").to_frame().to_struct()
-    counted = pl.DataFrame({"row": [r for r, one in enumerate(lists) for _ in one or []], "v": flat},
-                           schema_overrides={"row": pl.Int64})  # fmt: skip
+    places = [row for row, one in enumerate(lists) for _ in one or []]
+    counted = pl.DataFrame({"row": pl.Series(places, dtype=pl.Int64), "v": flat})
     grouped = counted.group_by("row").agg("v")
     frame = pl.DataFrame(
         {"row": range(rows), "null": [one is None for one in lists]},

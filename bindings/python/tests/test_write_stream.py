@@ -28,6 +28,15 @@ MOMENTS = [
     dt.datetime(2024, 10, 27, 1, 30),
     None,
 ]
+FLOATS = [
+    *(0.0, -0.0, 1.0, -1.5, 0.1, 1e15, 1e16, 123456789012345680.0, 1e-4, 1e-5, 1.5e-5, 1e-6),
+    *(5e-324, 1.7976931348623157e308, 1e22, 1e100, 2.0**53, 0.30000000000000004),
+    *(1234567890123456.8, float("inf"), float("-inf"), float("nan"), None),
+]
+SHORT_FLOATS = [
+    *(0.0, -0.0, 0.1, 1e12, 1e13, 1.5e13, 16777216.0, 3.4028234663852886e38, 1e-6, 1e-7, 1e-45),
+    *(1.5e-6, float("inf"), float("nan"), None),
+]
 
 
 def temporal(values: list[Any], dtype: pl.DataType) -> pl.Series:
@@ -39,16 +48,8 @@ CSV_COLUMNS: dict[str, pl.Series] = {
     **{str(d()): pl.Series([0, 9, 10, 99, n - 1, None], dtype=d) for d, n in UINT_LIMITS.items()},
     "boolean": pl.Series([True, False, None]),
     "string": pl.Series(["", "a", "exactly 12 b", "13 bytes long", "é" * 300, None]),
-    "float64": pl.Series(
-        [0.0, -0.0, 1.0, -1.5, 0.1, 1e15, 1e16, 123456789012345680.0, 1e-4, 1e-5, 1.5e-5, 1e-6]
-        + [5e-324, 1.7976931348623157e308, 1e22, 1e100, float("inf"), float("-inf"), float("nan")]
-        + [2.0**53, 0.30000000000000004, 1234567890123456.8, None]
-    ),
-    "float32": pl.Series(
-        [0.0, -0.0, 0.1, 1e12, 1e13, 1.5e13, 16777216.0, 3.4028234663852886e38, 1e-6, 1e-7, 1e-45]
-        + [1.5e-6, float("inf"), float("nan"), None],
-        dtype=pl.Float32,
-    ),
+    "float64": pl.Series(FLOATS),
+    "float32": pl.Series(SHORT_FLOATS, dtype=pl.Float32),
     "decimal": pl.Series(
         [Decimal(text) for text in ("0.00", "-0.05", "1.50", "12345678.90", "-99999999.99")],
         dtype=pl.Decimal(10, 2),
@@ -100,7 +101,7 @@ def test_values_that_csv_has_not(server: Server, db: redis.Redis, key: str) -> N
         {
             "bytes": [b"\x00\xff\r\n", b""],
             "duration": [dt.timedelta(days=1, seconds=3661, milliseconds=500), dt.timedelta(0)],
-            "list": [["a\"\\\x01", None], []],
+            "list": [['a"\\\x01', None], []],
             "struct": [{"d": dt.date(2024, 1, 2), "x": 1.5}, {"d": None, "x": None}],
             "nested": [[[1], []], [None]],
             "durations": [[dt.timedelta(seconds=1)], None],
@@ -224,10 +225,8 @@ def test_trimming(server: Server, db: redis.Redis, key: str) -> None:
     ids = pl.DataFrame({"at": range(1, 101), "v": range(100)})
     for min_id in ("91-0", 91):
         db.delete(key)
-        redcol.write_stream(
-            server.url, ids, key, id_column="at", min_id=min_id, approximate=False
-        )
-        assert [entry_id for entry_id, _ in db.xrange(key)][0] == b"91-0"
+        redcol.write_stream(server.url, ids, key, id_column="at", min_id=min_id, approximate=False)
+        assert next(entry_id for entry_id, _ in db.xrange(key)) == b"91-0"
 
 
 def test_rows_without_values(server: Server, db: redis.Redis, key: str) -> None:
@@ -268,7 +267,9 @@ def test_slices_and_chunks(server: Server, key: str) -> None:
     assert back.equals(pieces)
 
 
-def test_frames_of_other_libraries(no_leaks: None, server: Server, db: redis.Redis, key: str) -> None:
+def test_frames_of_other_libraries(
+    no_leaks: None, server: Server, db: redis.Redis, key: str
+) -> None:
     table = pa.table(
         {
             "small": pa.array(["a", None, "ccc"], pa.string()),
@@ -291,7 +292,8 @@ def test_frames_of_other_libraries(no_leaks: None, server: Server, db: redis.Red
     )
     ids = redcol.write_stream(server.url, batches, key)
     found = [fields for _, fields in db.xrange(key)]
-    assert len(ids) == 3 and found[0] == {b"always": b"2"}
+    assert len(ids) == 3
+    assert found[0] == {b"always": b"2"}
     first = {
         "small": "a", "large": "a", "fixed": "ab", "dictionary": "x", "numbers": "7",
         "date64": "2024-01-02", "seconds": "00:00:01", "zoned": "1970-01-01T00:00:00+0000",
@@ -353,11 +355,12 @@ def test_columns_that_cannot_be_written(server: Server, db: redis.Redis, key: st
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_json_has_no_such_number(server: Server, db: redis.Redis, key: str, value: float) -> None:
     frame = pl.DataFrame({"a": [[1.0], [2.0], [value], [3.0]]})
-    with pytest.raises(redcol.ValueConversionError, match="row 2.*column .*JSON") as caught:
+    with pytest.raises(redcol.ValueConversionError, match=r"row 2.*column .*JSON") as caught:
         redcol.write_stream(server.url, frame, key)
     error = caught.value
     assert (error.row, error.field, error.written, error.stream) == (2, "a", 2, key)
-    assert error.ids is not None and error.ids.is_null().to_list() == [False, False, True, True]
+    assert error.ids is not None
+    assert error.ids.is_null().to_list() == [False, False, True, True]
     assert error.unknown_rows == range(2, 2)
     assert db.xlen(key) == 2
 
@@ -372,11 +375,11 @@ def test_ids_that_are_none(server: Server, key: str, bad: str) -> None:
 
 def test_a_null_stream(server: Server, db: redis.Redis, key: str) -> None:
     frame = pl.DataFrame({"to": [key, None], "v": [1, 2]})
-    with pytest.raises(redcol.ValueConversionError, match="Row 1: 'to'.*Nothing was written"):
+    with pytest.raises(redcol.ValueConversionError, match=r"Row 1: 'to'.*Nothing was written"):
         redcol.write_stream(server.url, frame, stream_column="to")
     assert db.exists(key) == 0
     # Rows of other frames are looked at when their turn comes.
-    with pytest.raises(redcol.ValueConversionError, match="row 1.*key is null") as caught:
+    with pytest.raises(redcol.ValueConversionError, match=r"row 1.*key is null") as caught:
         redcol.write_stream(server.url, frame.to_arrow(), stream_column="to")
     assert (caught.value.row, caught.value.written) == (1, 1)
 
@@ -391,7 +394,8 @@ def test_a_frame_that_fails(no_leaks: None, server: Server, db: redis.Redis, key
     reader = pa.RecordBatchReader.from_batches(schema, batches())
     with pytest.raises(redcol.ValueConversionError, match="the source is broken") as caught:
         redcol.write_stream(server.url, reader, key)
-    assert caught.value.written == 2 and db.xlen(key) == 2
+    assert caught.value.written == 2
+    assert db.xlen(key) == 2
 
 
 def test_a_client_is_used_again(no_leaks: None, server: Server, key: str) -> None:

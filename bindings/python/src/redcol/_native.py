@@ -393,9 +393,7 @@ def write_stream(
     return writer
 
 
-def write_hashes(
-    client: ClientHandle, frame_capsule: object, options: Mapping[str, str]
-) -> Handle:
+def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[str, str]) -> Handle:
     """Start writing hashes, likewise."""
     writer, error = Handle(), Handle()
     status = library().redcol_write_hashes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -183,8 +184,8 @@ def write_hashes(
         KeyExistsError: a key exists, with ``if_exists="fail"``.
         WrongTypeError: with ``"append"``, a key that holds something that is no hash.
         PermissionDeniedError: the user may not do it. ``"replace"`` needs ``+multi +exec +del
-            +hset``, ``"append"`` ``+hset``, ``"fail"`` ``+eval +exists +hset``, a `ttl` ``+pexpire``
-            (with ``"append"`` ``+eval`` too), and all ``~key``.
+            +hset``, ``"append"`` ``+hset``, ``"fail"`` ``+eval +exists +hset``, a `ttl`
+            ``+pexpire`` (with ``"append"`` ``+eval`` too), and all ``~key``.
         ServerError, ConnectionFailedError, NameResolutionError, TimedOutError,
             AuthenticationError, UnsupportedError, ProtocolError: as their names say. Each names
             row and key (``error.row``, ``error.key``) where one is at fault, and says how many
@@ -221,7 +222,7 @@ def write_hashes(
 
 
 def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
-    """The frame to hand over and its height, if known. `columns` name rows' keys, streams or ids."""
+    """The frame to hand over and its height, if known. `columns` name keys, streams or ids."""
     import polars as pl
 
     if isinstance(df, pl.LazyFrame):
@@ -261,7 +262,7 @@ def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
 
 
 def _refuse_nul(column: str, name: str, dtype: Any) -> None:
-    """Refuse names with NUL, which Arrow's C interface cannot hold: Polars would end the process."""
+    """Refuse names with NUL, which a C string cannot hold: Polars would end the process."""
     import polars as pl
 
     if "\0" in name:
@@ -312,10 +313,8 @@ def _tell(
 ) -> None:
     """Put into an exception, a KeyboardInterrupt included, how far the write has come."""
     if not isinstance(error, RedcolError):
-        try:
+        with contextlib.suppress(RedcolError):  # what is known without it is told
             _native.writer_stop(writer, _LAST_ANSWERS_MS)
-        except RedcolError:
-            pass  # what is known without it is told
     known = _native.writer_statistic(writer, "known")
     unknown = _native.writer_statistic(writer, "unknown")
     told: Any = error
