@@ -424,8 +424,8 @@ int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 /*
  * End the call that waits on `handle` (a redcol_client, redcol_iter or redcol_writer) on another
  * thread with REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never
- * blocks; any thread; for an iterator and a writer also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT
- * if `handle` is none of them, or FORKED.
+ * blocks; any thread; for an iterator and a writer also in a signal handler. Gives REDCOL_OK,
+ * INVALID_ARGUMENT if `handle` is none of them, or FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 

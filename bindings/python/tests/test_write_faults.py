@@ -118,7 +118,7 @@ def test_hashes_that_must_not_exist_are_not_sent_twice(own: Server) -> None:
         assert error.unknown_rows is not None
         assert error.unknown_rows.start == 250 < error.unknown_rows.stop
         time.sleep(0.1)
-        written = {int(key[1:]) for key in db}
+        written = {int(key[1:]) for key in db.scan_iter()}
         assert set(range(250)) <= written <= set(range(error.unknown_rows.stop))
 
 
