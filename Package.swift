@@ -35,7 +35,11 @@ let package = Package(
             name: "StreamReading", dependencies: ["ArrowColumns", "RedisConnection", "CPlatform"],
             swiftSettings: strict),
         .target(
-            name: "RedcolABI", dependencies: ["StreamReading", "CRedcol"],
+            name: "FrameWriting",
+            dependencies: ["StreamReading", "ArrowColumns", "RedisConnection", "CPlatform"],
+            swiftSettings: strict),
+        .target(
+            name: "RedcolABI", dependencies: ["StreamReading", "FrameWriting", "CRedcol"],
             exclude: ["exports.map"], swiftSettings: strict),
         .testTarget(
             name: "ArrowColumnsTests", dependencies: ["ArrowColumns", "CRedcol"],
@@ -49,6 +53,10 @@ let package = Package(
         .testTarget(
             name: "StreamReadingTests",
             dependencies: ["StreamReading", "ArrowColumns", "RedisConnection", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FrameWritingTests",
+            dependencies: ["FrameWriting", "ArrowColumns", "RedisConnection", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "ABITests", dependencies: ["RedcolABI", "CRedcol", "TestSupport"],

@@ -81,6 +81,8 @@ extern "C" {
 typedef struct redcol_client redcol_client;
 /* A read in progress: gives batches until it ends. */
 typedef struct redcol_iter redcol_iter;
+/* A write in progress: a frame's rows on their way to the server. */
+typedef struct redcol_writer redcol_writer;
 /* What went wrong, with the words to show to a person and the details to show to a program. */
 typedef struct redcol_error redcol_error;
 
@@ -109,7 +111,8 @@ enum {
   REDCOL_ERROR_CLOSED = -16,          /* the handle was closed before */
   REDCOL_ERROR_BUSY = -17,            /* another thread is inside a call on this iterator */
   REDCOL_ERROR_FORKED = -18,          /* the handle was made before fork, by the parent */
-  REDCOL_ERROR_NO_GROUP = -19         /* the consumer group does not exist */
+  REDCOL_ERROR_NO_GROUP = -19,        /* the consumer group does not exist */
+  REDCOL_ERROR_KEY_EXISTS = -20       /* a key that was to be made exists already */
 };
 
 /*
@@ -372,24 +375,133 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
                              redcol_error **error_out);
 
 /*
- * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with
- * REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never blocks; any
- * thread; for an iterator also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT if `handle`
- * is neither, or FORKED.
+ * Start writing a frame's rows as entries of a stream (XADD), in their order.
+ *
+ * client          borrowed; the writer may outlive it.
+ * stream          the key, `stream_length` bytes or -1; copied. NULL with "stream_column".
+ * frame           a stream of struct arrays ("+s"), one child per column; moved, in every case and
+ *                 to be released by the library. A column becomes the field of its name; null
+ *                 values are not written. Types and the text they become:
+ *                   c C s S i I l L       digits; _pli128 and _plu128, Polars' own, too
+ *                   e f g                 the shortest text that reads back the same; NaN, inf
+ *                   b                     true, false
+ *                   d:p,s                 all digits of the scale; 32, 64 or 128 bits
+ *                   u U vu, z Z vz w:n    their bytes
+ *                   tdD tdm, tt.          2024-01-31; 23:59:59 with the digits of the unit
+ *                   ts.:                  2024-01-31T23:59:59 likewise; with a time zone in UTC,
+ *                                         and +0000 behind it. Years of more than six digits: ticks
+ *                   tD.                   ISO 8601, as P1DT2H3M4.5S
+ *                   n                     null
+ *                   +s +l +L +w:n         JSON of the above: durations in ticks, decimals and times
+ *                                         as strings. No NaN, no infinity and no binary there
+ *                   integers with a dictionary of any of these that is not nested
+ *                 What redcol_read_stream reads in the same types are the same values. Columns that
+ *                 it adds by itself are not written as fields: _id (a string), _ts (int64), _seq
+ *                 (uint64).
+ * options         NULL, or an array of strings "key", "value", …, NULL; copied.
+ *   "id_column"         the column of the entries' ids ("5-1", "5", "5-*", "*"); null lets the
+ *                       server choose. Default: the server chooses
+ *   "stream_column"     the column of each row's stream
+ *   "maxlen", "min_id"  trim the stream to a length, or from an id on; at most one of them
+ *   "approximate"       "true": trim when it costs little (~); "false": exactly (=). Default "true"
+ * On REDCOL_OK `*writer_out` is owned by the caller (redcol_free); otherwise it is NULL.
+ * Errors: INVALID_ARGUMENT, SCHEMA, VALUE (the frame gives an error of its own), MEMORY, CLOSED,
+ * FORKED. Nothing is sent, nothing blocks but the frame's get_schema. Any thread.
+ */
+redcol_status redcol_write_stream(redcol_client *client, const char *stream, int64_t stream_length,
+                                  struct ArrowArrayStream *frame, const char *const *options,
+                                  redcol_writer **writer_out, redcol_error **error_out);
+
+/*
+ * Start writing a frame's rows as hashes, one key a row, as redcol_write_stream but for:
+ *
+ * options
+ *   "key_column"   the column of the keys: text, binary or anything whose text is a key; it is no
+ *                  field. Default "_key"
+ *   "key_prefix"   stands before each key; default ""
+ *   "ttl_ms"       the keys' time to live in milliseconds; default: they live for ever if they are
+ *                  made or replaced, and as long as before if they are appended to
+ *   "if_exists"    "replace": the hash has the row's fields and no others, whatever the key held;
+ *                  a row without values deletes it. MULTI, DEL, HSET, EXEC. Default
+ *                  "append": fields are set besides those it has (HSET, or EVAL with ttl_ms)
+ *                  "fail": a key that exists is KEY_EXISTS, and stays as it is (EVAL)
+ * Each key is written as a whole or not at all. A key twice in the frame is written twice, in
+ * order. All columns but the keys' are fields.
+ */
+redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream *frame,
+                                  const char *const *options, redcol_writer **writer_out,
+                                  redcol_error **error_out);
+
+/*
+ * Write. Many rows are under way at once, at most 1 MiB of commands (or one row that is larger).
+ *
+ * wait_ms         how long to go on: -1 as long as it takes (each silence of the server is still
+ *                 bounded by timeout_ms), 0 without a wait, else milliseconds.
+ * REDCOL_OK       all rows are written, but for those that have no values.
+ * REDCOL_TIMEOUT  `wait_ms` is over, or a signal came; call again, which goes on.
+ * negative        CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
+ *                 SERVER, PROTOCOL, VALUE (a null key, an id that is none, a value that no text
+ *                 holds), SCHEMA (a malformed batch), MEMORY, KEY_EXISTS, UNSUPPORTED, CANCELLED,
+ *                 CLOSED, BUSY, FORKED. After CANCELLED and BUSY the writer goes on. After the
+ *                 first of the others nothing more is sent, what is under way is still awaited, and
+ *                 the same error comes again; "row" is the first row that it is about. Rows before
+ *                 and after may be written: redcol_writer_statistic and redcol_writer_ids tell.
+ * A lost connection is made again for up to timeout_ms where rows can be sent twice without harm:
+ * hashes, unless "if_exists" is "fail", and rows that cannot have reached the server. An XADD whose
+ * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows.
+ * The frame's get_next is called here. Any thread, one at a time.
+ */
+redcol_status redcol_writer_run(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
+
+/*
+ * Send no more rows, and wait for the answers to those that were sent; later calls of
+ * redcol_writer_run give CLOSED. wait_ms, outcomes and errors are those of redcol_writer_run;
+ * REDCOL_OK: all that was sent is answered.
+ */
+redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
+
+/*
+ * The ids of the entries that were written since the last call of this function: a struct array
+ * with one string column, "_id", and one row for each row of the frame of which it is known what
+ * became of it. Null: no values, or refused. `schema_out` and `batch_out` as in redcol_iter_next.
+ * Also after an error of redcol_writer_run. Errors: INVALID_ARGUMENT (hashes have no ids), MEMORY,
+ * BUSY, FORKED. Any thread.
+ */
+redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schema_out,
+                                struct ArrowArray *batch_out, redcol_error **error_out);
+
+/*
+ * How far a write has come, by name; -1 for a name that there is not, or while another thread is
+ * inside a call on it.
+ *   "written"  rows that the server has confirmed
+ *   "refused"  rows that the server has answered with an error
+ *   "empty"    rows without values, of which nothing was written
+ *   "known"    rows from the frame's first on, of each of which it is known what became of it
+ *   "unknown"  rows after those which were sent and have no answer: they may be written or not.
+ *              What comes after them was not sent
+ */
+int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
+
+/*
+ * End the call that waits on `handle` (a redcol_client, redcol_iter or redcol_writer) on another
+ * thread with REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never
+ * blocks; any thread; for an iterator and a writer also in a signal handler. Gives REDCOL_OK,
+ * INVALID_ARGUMENT if `handle` is none of them, or FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 
 /*
- * Close the connection of `handle` (a redcol_client or redcol_iter) now; later calls on it give
- * REDCOL_ERROR_CLOSED. Closing a client does not close its iterators. Doing it twice is no error.
- * An iterator that is inside a call on another thread is cancelled first, and gives
- * REDCOL_ERROR_BUSY: call again. INVALID_ARGUMENT if `handle` is neither; FORKED. Any thread.
+ * Close the connection of `handle` (a redcol_client, redcol_iter or redcol_writer) now; later calls
+ * on it give REDCOL_ERROR_CLOSED. Closing a client does not close its iterators and writers. Doing
+ * it twice is no error. An iterator or writer that is inside a call on another thread is cancelled
+ * first, and gives REDCOL_ERROR_BUSY: call again. INVALID_ARGUMENT if `handle` is none of them;
+ * FORKED. Any thread.
  */
 redcol_status redcol_close(void *handle);
 
 /*
- * Free a redcol_client, redcol_iter or redcol_error. NULL is a no-op. Not while another thread is
- * inside a call on it. Never blocks. Any thread.
+ * Free a redcol_client, redcol_iter, redcol_writer or redcol_error. NULL is a no-op. Not while
+ * another thread is inside a call on it. Never blocks. Any thread.
  */
 void redcol_free(void *handle);
 
@@ -410,6 +522,8 @@ const char *redcol_error_message(const redcol_error *error);
  *   "field"        the field whose value does not fit
  *   "dtype"        the column's type, as an Arrow format string
  *   "value"        the value, escaped likewise and cut at 80 bytes
+ *   "row"          the row of the frame that was to be written, counted from 0
+ *   "key"          the key of the hash that was to be written, escaped as the stream's
  */
 const char *redcol_error_detail(const redcol_error *error, const char *name);
 

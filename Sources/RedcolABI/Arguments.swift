@@ -76,6 +76,13 @@ enum Arguments {
         return pairs
     }
 
+    static func checkWait(_ waitMs: Int64) throws(RedisError) {
+        guard waitMs >= -1 else {
+            throw RedisError(
+                .invalidArgument, "wait_ms is \(waitMs); give -1, 0 or a number of milliseconds")
+        }
+    }
+
     static func client(_ pointer: OpaquePointer?) throws(RedisError) -> ClientHandle {
         guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
             throw missing("client")
@@ -101,12 +108,25 @@ enum Arguments {
         return iter
     }
 
+    static func writer(_ pointer: OpaquePointer?) throws(RedisError) -> WriterHandle {
+        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
+            throw missing("writer")
+        }
+        guard handle.kind == .writer else {
+            throw RedisError(.invalidArgument, "writer is a handle of another kind")
+        }
+        let writer = unsafeDowncast(handle, to: WriterHandle.self)
+        if writer.pool.isForked { throw forked() }
+        return writer
+    }
+
     enum Connected {
         case client(ClientHandle)
         case iter(IterHandle)
+        case writer(WriterHandle)
     }
 
-    /// A client or an iterator, whichever it is, closed or not.
+    /// A client, an iterator or a writer, whichever it is, closed or not.
     static func connected(_ pointer: UnsafeMutableRawPointer?) throws(RedisError) -> Connected {
         guard let handle = Handle.borrowed(pointer) else { throw missing("handle") }
         switch handle.kind {
@@ -118,8 +138,13 @@ enum Arguments {
             let iter = unsafeDowncast(handle, to: IterHandle.self)
             if iter.pool.isForked { throw forked() }
             return .iter(iter)
+        case .writer:
+            let writer = unsafeDowncast(handle, to: WriterHandle.self)
+            if writer.pool.isForked { throw forked() }
+            return .writer(writer)
         case .error:
-            throw RedisError(.invalidArgument, "handle is neither a client nor an iterator")
+            throw RedisError(
+                .invalidArgument, "handle is neither a client nor an iterator nor a writer")
         }
     }
 

@@ -4,6 +4,7 @@
 import ArrowColumns
 import CPlatform
 import CRedcol
+import FrameWriting
 import RedisConnection
 import StreamReading
 
@@ -130,10 +131,7 @@ public func redcol_iter_next(
     batch_out?.pointee = ArrowArray()
     return reporting(error_out) { () throws(RedisError) in
         guard let batch_out else { throw Arguments.missing("batch_out") }
-        guard wait_ms >= -1 else {
-            throw RedisError(
-                .invalidArgument, "wait_ms is \(wait_ms); give -1, 0 or a number of milliseconds")
-        }
+        try Arguments.checkWait(wait_ms)
         return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
             switch try reader.next(waitMs: wait_ms, array: batch_out, schema: schema_out) {
             case .batch: return Status.ok
@@ -271,6 +269,7 @@ public func redcol_cancel(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
         switch try Arguments.connected(handle) {
         case .client(let client): client.cancel()
         case .iter(let iter): iter.reader.cancel()
+        case .writer(let writer): writer.writer.cancel()
         }
         return Status.ok
     }
@@ -282,6 +281,7 @@ public func redcol_close(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
         switch try Arguments.connected(handle) {
         case .client(let client): client.close()
         case .iter(let iter): try iter.close()
+        case .writer(let writer): try writer.close()
         }
         return Status.ok
     }

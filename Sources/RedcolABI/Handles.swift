@@ -3,12 +3,13 @@
 
 import CPlatform
 import CRedcol
+import FrameWriting
 import RedisConnection
 import StreamReading
 
 /// Anything that redcol_free takes.
 class Handle {
-    enum Kind { case client, iter, error }
+    enum Kind { case client, iter, writer, error }
 
     let kind: Kind
 
@@ -97,6 +98,35 @@ final class ClientHandle: Handle {
     }
 }
 
+/// What serves one call at a time: a second one is refused, and does not wait.
+final class Turn {
+    private let lock: OpaquePointer
+    private let name: StaticString
+
+    /// `name`: what a caller is told that it is.
+    init(_ name: StaticString) throws(RedisError) {
+        guard let lock = platform_lock_new() else {
+            throw RedisError(.memory, "no memory for one more \(name)")
+        }
+        self.lock = lock
+        self.name = name
+    }
+
+    deinit { platform_lock_free(lock) }
+
+    /// Runs `body` unless another thread is inside one already.
+    func exclusively<Result>(
+        _ body: () throws(RedisError) -> Result
+    ) throws(RedisError) -> Result {
+        guard platform_lock_try(lock) else {
+            throw RedisError(
+                .busy, "another thread is inside a call on this \(name); one at a time")
+        }
+        defer { platform_lock_release(lock) }
+        return try body()
+    }
+}
+
 /// redcol_iter
 final class IterHandle: Handle {
     let reader: StreamReader
@@ -104,30 +134,20 @@ final class IterHandle: Handle {
     /// holders.
     let client: ClientHandle
     var pool: ConnectionPool { client.pool }
-    private let lock: OpaquePointer
+    private let turn: Turn
 
     init(_ reader: StreamReader, _ client: ClientHandle) throws(RedisError) {
-        guard let lock = platform_lock_new() else {
-            throw RedisError(.memory, "no memory for an iterator")
-        }
+        turn = try Turn("iterator")
         self.reader = reader
         self.client = client
-        self.lock = lock
         super.init(.iter)
     }
-
-    deinit { platform_lock_free(lock) }
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
         _ body: (StreamReader) throws(RedisError) -> Result
     ) throws(RedisError) -> Result {
-        guard platform_lock_try(lock) else {
-            throw RedisError(
-                .busy, "another thread is inside a call on this iterator; one at a time")
-        }
-        defer { platform_lock_release(lock) }
-        return try body(reader)
+        try turn.exclusively { () throws(RedisError) in try body(reader) }
     }
 
     /// The group that this iterator reads as a member of, and its streams.
@@ -146,6 +166,39 @@ final class IterHandle: Handle {
             try exclusively { reader in reader.close() }
         } catch {
             reader.cancel()
+            throw error
+        }
+    }
+}
+
+/// redcol_writer
+final class WriterHandle: Handle {
+    let writer: FrameWriter
+    /// Whose connection it uses; freed with the last of its holders.
+    private let client: ClientHandle
+    var pool: ConnectionPool { client.pool }
+    private let turn: Turn
+
+    init(_ writer: FrameWriter, _ client: ClientHandle) throws(RedisError) {
+        turn = try Turn("writer")
+        self.writer = writer
+        self.client = client
+        super.init(.writer)
+    }
+
+    /// Runs `body` unless another thread is inside one already.
+    func exclusively<Result>(
+        _ body: (FrameWriter) throws(RedisError) -> Result
+    ) throws(RedisError) -> Result {
+        try turn.exclusively { () throws(RedisError) in try body(writer) }
+    }
+
+    /// As an iterator's.
+    func close() throws(RedisError) {
+        do throws(RedisError) {
+            try exclusively { writer in writer.close() }
+        } catch {
+            writer.cancel()
             throw error
         }
     }

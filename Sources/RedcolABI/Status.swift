@@ -34,6 +34,7 @@ extension RedisError.Cause {
             case .busy: REDCOL_ERROR_BUSY
             case .forked: REDCOL_ERROR_FORKED
             case .noGroup: REDCOL_ERROR_NO_GROUP
+            case .keyExists: REDCOL_ERROR_KEY_EXISTS
             case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)
@@ -49,6 +50,8 @@ extension RedisError.Detail {
         case .field: return "field"
         case .dtype: return "dtype"
         case .value: return "value"
+        case .row: return "row"
+        case .key: return "key"
         }
     }
 }

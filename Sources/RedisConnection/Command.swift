@@ -110,6 +110,8 @@ private func appendHeader(_ mark: UInt8, _ number: Int, to bytes: inout [UInt8])
 struct SendBuffer: ~Copyable {
     private var bytes: [UInt8] = []
     private var sent = 0
+    /// Bytes that the system has taken, over all connections.
+    private(set) var sentInAll = 0
 
     var isEmpty: Bool { sent == bytes.count }
 
@@ -117,6 +119,11 @@ struct SendBuffer: ~Copyable {
     mutating func append(_ command: Command) {
         appendHeader(0x2A, command.argumentCount, to: &bytes)
         bytes.append(contentsOf: command.encoded)
+    }
+
+    /// Appends commands that are encoded already.
+    mutating func append(encoded: UnsafeBufferPointer<UInt8>) {
+        bytes.append(contentsOf: encoded)
     }
 
     mutating func clear() {
@@ -136,6 +143,7 @@ struct SendBuffer: ~Copyable {
             }
             if count > 0 {
                 sent += count
+                sentInAll &+= count
                 continue
             }
             let error = platform_errno()

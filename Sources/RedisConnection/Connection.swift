@@ -210,6 +210,17 @@ public final class Connection {
     /// Adds a command to what will be sent.
     public func enqueue(_ command: Command) { outgoing.append(command) }
 
+    /// Adds commands that are encoded already to what will be sent.
+    public func enqueue(encoded commands: UnsafeBufferPointer<UInt8>) {
+        outgoing.append(encoded: commands)
+    }
+
+    /// Whether some of what was added still waits for the system to take it.
+    public var hasUnsent: Bool { !outgoing.isEmpty }
+
+    /// How many bytes the system has taken so far, over all times that this was connected.
+    public var bytesSent: Int { outgoing.sentInAll }
+
     /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how
     /// long the server was asked to wait before it answers.
     public func flush(extraMs: Int64 = 0) throws(RedisError) {
@@ -219,6 +230,11 @@ public final class Connection {
 
     private func sendMore() throws(RedisError) {
         var wantsWrites = false
+        let sentBefore = outgoing.sentInAll
+        defer {
+            // A server that takes what it is sent is not silent, however slowly it does.
+            if outgoing.sentInAll != sentBefore { noteSignOfLife() }
+        }
         switch outgoing.flush(to: fd) {
         case .sent: break
         case .wouldBlock: wantsWrites = true
@@ -237,7 +253,21 @@ public final class Connection {
     public func receive() throws(RedisError) -> Bool {
         guard fd >= 0 else { throw lost("the connection is closed") }
         if watchesWrites || !outgoing.isEmpty { try sendMore() }
-        if isDrained { return false }
+        return isDrained ? false : try receiveOnly()
+    }
+
+    /// Receives what has come although the connection may be lost; false when nothing has. What the
+    /// server said before it went is still there when nothing can be sent any more.
+    public func receiveLast() -> Bool {
+        guard fd >= 0, phase == .ready else { return false }
+        do throws(RedisError) {
+            return try receiveOnly()
+        } catch {
+            return false
+        }
+    }
+
+    private func receiveOnly() throws(RedisError) -> Bool {
         guard let room = incoming.room() else {
             throw RedisError(.memory, "no memory to receive from \(endpoint.shown)")
         }
@@ -246,10 +276,7 @@ public final class Connection {
             if count > 0 {
                 incoming.received(count)
                 isDrained = count < room.count
-                if phase == .ready, deadline != nil {
-                    let silence = platform_monotonic_ms() + timeouts.silenceMs
-                    if let now = deadline, silence > now { deadline = silence }
-                }
+                noteSignOfLife()
                 return true
             }
             if count == 0 { throw lost("the server closed the connection") }
@@ -261,6 +288,12 @@ public final class Connection {
             }
             throw lost(errorText(error))
         }
+    }
+
+    /// The server's silence begins anew.
+    private func noteSignOfLife() {
+        guard phase == .ready, let now = deadline else { return }
+        deadline = max(now, platform_monotonic_ms() + timeouts.silenceMs)
     }
 
     private func lost(_ reason: String) -> RedisError {

@@ -7,13 +7,13 @@ public struct RedisError: Error, Sendable {
     public enum Cause: Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
-        case closed, busy, forked, noGroup
+        case closed, busy, forked, noGroup, keyExists
         case interrupted
     }
 
     public static let interrupted = RedisError(.interrupted, "a signal came; call again")
 
-    public enum Detail: Sendable { case serverCode, stream, entryID, field, dtype, value }
+    public enum Detail: Sendable { case serverCode, stream, entryID, field, dtype, value, row, key }
 
     public let cause: Cause
     public private(set) var message: String
@@ -80,7 +80,7 @@ extension RedisError {
         case "NOPERM":
             return (.permission, "; ask for an ACL rule that allows it")
         case "WRONGTYPE":
-            return (.wrongType, "; this key holds another type, not a stream")
+            return (.wrongType, "; this key holds a value of another type")
         case "LOADING":
             return (.loading, "; the server is starting, try again when it has loaded its data")
         case "NOGROUP":

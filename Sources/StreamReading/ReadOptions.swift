@@ -154,12 +154,12 @@ public enum OptionValue {
         Int64(try integer(key, value, 0...Int(Int32.max)))
     }
 
-    static func name(_ key: String, _ value: String) throws(RedisError) -> [UInt8] {
+    public static func name(_ key: String, _ value: String) throws(RedisError) -> [UInt8] {
         guard !value.isEmpty else { throw wrong(key, value, "a name that is not empty") }
         return Array(value.utf8)
     }
 
-    static func boolean(_ key: String, _ value: String) throws(RedisError) -> Bool {
+    public static func boolean(_ key: String, _ value: String) throws(RedisError) -> Bool {
         switch value {
         case "true": return true
         case "false": return false

@@ -34,7 +34,7 @@ func withWords<Result>(
 }
 
 /// Takes an error object apart and frees it.
-private func outcome(
+func outcome(
     _ status: redcol_status, _ error: OpaquePointer?, handle: OpaquePointer? = nil,
     number: Int64 = 0
 ) -> Outcome {
@@ -43,7 +43,9 @@ private func outcome(
     #expect(redcol_error_status(error) == min(status, 0))
     if let text = redcol_error_message(error) { outcome.message = String(cString: text) }
     #expect(outcome.message.isEmpty == (status >= 0))
-    for name in ["server_code", "stream", "entry_id", "field", "dtype", "value"] {
+    for name in [
+        "server_code", "stream", "entry_id", "field", "dtype", "value", "row", "key",
+    ] {
         if let text = redcol_error_detail(error, name) {
             outcome.details[name] = String(cString: text)
         }

@@ -8,9 +8,9 @@
  * before and the next XREADGROUP in one write. Of a reply it looks at lengths, since it must find
  * the ids, and at no value. It prints the seconds, its own CPU seconds and the entries.
  */
-#include <stdbool.h>
-
 #include "floor.h"
+
+#include <stdbool.h>
 
 enum { RECEIVE = 256 * 1024 };
 

@@ -11,7 +11,7 @@ from shapes import SHAPES
 
 HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
-BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many")
+BENCHMARKS = ("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many", "write")
 
 
 def run_bench(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -127,6 +127,15 @@ def test_scans() -> None:
         "read, 3 columns",
         "scan, 10,000 rows",
     ]
+
+
+def test_writing() -> None:
+    lines = lines_of("write")
+    assert lines[0] == "10,000 rows of 4 fields written, medians of 1 rounds"
+    for table, how in ((lines[1:7], "stream"), (lines[7:], "hashes")):
+        assert names_in(table[:5]) == ["", how, "floor", "redcol", "redis-py pipeline"]
+        assert table[5].startswith("redis-py pipeline / redcol: ")
+        assert len(table) == 6
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

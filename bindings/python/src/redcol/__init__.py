@@ -21,6 +21,7 @@ from .errors import (
     ConnectionFailedError,
     ForkedError,
     InvalidArgumentError,
+    KeyExistsError,
     NameResolutionError,
     NoGroupError,
     OutOfMemoryError,
@@ -40,6 +41,7 @@ from .scan import scan_stream
 from .scan_many import scan_streams
 from .stream import read_stream
 from .streams import read_streams
+from .write import write_hashes, write_stream
 
 __all__ = [
     "AsyncStreamIterator",
@@ -51,6 +53,7 @@ __all__ = [
     "ConnectionFailedError",
     "ForkedError",
     "InvalidArgumentError",
+    "KeyExistsError",
     "NameResolutionError",
     "NoGroupError",
     "OutOfMemoryError",
@@ -74,6 +77,8 @@ __all__ = [
     "scan_stream",
     "scan_streams",
     "stream_batches",
+    "write_hashes",
+    "write_stream",
 ]
 
 

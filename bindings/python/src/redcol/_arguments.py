@@ -13,6 +13,7 @@ from .errors import InvalidArgumentError
 
 _Value = TypeVar("_Value")
 _UINT64_MAX: Final = 2**64 - 1
+_TTL_MS_MAX: Final = 2**52
 _ID: Final = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -124,6 +125,29 @@ def range_end(name: str, value: object, *, new_too: bool = False) -> str:
                 f"not {kind(value)}."
             ) from None
         raise error from None
+
+
+def entry_id(name: str, value: object) -> str:
+    """One whole entry id, or its milliseconds as text or a number."""
+    if isinstance(value, str):
+        if not _is_entry_id(value):
+            raise InvalidArgumentError(
+                f"{name} {value!r} is not an entry id such as '1704067200000-0'."
+            )
+        return value
+    return str(integer(name, value, at_least=0, at_most=_UINT64_MAX))
+
+
+def ttl_milliseconds(name: str, value: object) -> int:
+    """A time to live: whole seconds, or a timedelta."""
+    if isinstance(value, timedelta):
+        milliseconds = value // timedelta(milliseconds=1)
+        if not 1 <= milliseconds <= _TTL_MS_MAX:
+            raise InvalidArgumentError(
+                f"{name} must be from 1 millisecond to {_TTL_MS_MAX} milliseconds, not {value}."
+            )
+        return milliseconds
+    return 1000 * integer(name, value, at_least=1, at_most=_TTL_MS_MAX // 1000)
 
 
 def entry_ids(values: Iterable[object]) -> bytes:

@@ -68,6 +68,15 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, c_char_p, c_int64, *[POINTER(c_uint64)] * 2, _Out],
     ),
+    "redcol_write_stream": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],
+    ),
+    "redcol_write_hashes": (c_int32, [c_void_p, c_void_p, _Strings, _Out, _Out]),
+    "redcol_writer_run": (c_int32, [c_void_p, c_int64, _Out]),
+    "redcol_writer_stop": (c_int32, [c_void_p, c_int64, _Out]),
+    "redcol_writer_ids": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
+    "redcol_writer_statistic": (c_int64, [c_void_p, c_char_p]),
     "redcol_cancel": (c_int32, [c_void_p]),
     "redcol_close": (c_int32, [c_void_p]),
     "redcol_free": (None, [c_void_p]),
@@ -146,7 +155,7 @@ def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
 
 
 class Handle:
-    """An object of the library: a client, an iterator or an error. Freed when this goes.
+    """An object of the library: a client, an iterator, a writer or an error. Freed when this goes.
 
     It exists before the call that fills it, so that nothing is lost when a KeyboardInterrupt comes
     right after that call. A capsule frees it, and no `__del__`: Python swallows a KeyboardInterrupt
@@ -331,7 +340,7 @@ def read_ranges(
         schema,
         _options(options),
         ctypes.byref(iterator.pointer),
-        ctypes.byref(error.pointer),
+        error.pointer_reference,
     )
     _raise_if_error(status, error, client)
     client.add(iterator)
@@ -431,6 +440,72 @@ def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> 
     )
     _raise_if_error(status, error, client)
     return acknowledged.value, status == TIMEOUT
+
+
+def write_stream(
+    client: ClientHandle, stream: bytes | None, frame_capsule: object, options: Mapping[str, str]
+) -> Handle:
+    """Start writing entries. `frame_capsule` is an "arrow_array_stream" capsule, which is used."""
+    writer, error = Handle(), Handle()
+    status = library().redcol_write_stream(
+        client.pointer,
+        stream,
+        0 if stream is None else len(stream),
+        _capsule_pointer(frame_capsule, b"arrow_array_stream"),
+        _options(options),
+        ctypes.byref(writer.pointer),
+        error.pointer_reference,
+    )
+    _raise_if_error(status, error, client)
+    client.add(writer)
+    return writer
+
+
+def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[str, str]) -> Handle:
+    """Start writing hashes, likewise."""
+    writer, error = Handle(), Handle()
+    status = library().redcol_write_hashes(
+        client.pointer,
+        _capsule_pointer(frame_capsule, b"arrow_array_stream"),
+        _options(options),
+        ctypes.byref(writer.pointer),
+        error.pointer_reference,
+    )
+    _raise_if_error(status, error, client)
+    client.add(writer)
+    return writer
+
+
+def writer_run(writer: Handle, wait_ms: int) -> int:
+    """Write on for so long: OK when all is written, else TIMEOUT."""
+    error = Handle()
+    status: int = library().redcol_writer_run(writer.pointer, wait_ms, error.pointer_reference)
+    _raise_if_error(status, error, writer)
+    return status
+
+
+def writer_stop(writer: Handle, wait_ms: int) -> None:
+    """Write no more, and wait so long for the answers that are missing."""
+    error = Handle()
+    status = library().redcol_writer_stop(writer.pointer, wait_ms, error.pointer_reference)
+    _raise_if_error(status, error, writer)
+
+
+def writer_ids(writer: Handle, schema_capsule: object, array_capsule: object) -> None:
+    """Take the ids that came back into the two empty capsules."""
+    error = Handle()
+    status = library().redcol_writer_ids(
+        writer.pointer,
+        _capsule_pointer(schema_capsule, b"arrow_schema"),
+        _capsule_pointer(array_capsule, b"arrow_array"),
+        error.pointer_reference,
+    )
+    _raise_if_error(status, error)
+
+
+def writer_statistic(writer: Handle, name: str) -> int:
+    """One number of how far a write has come."""
+    return int(library().redcol_writer_statistic(writer.pointer, name.encode()))
 
 
 def cancel(handle: Handle) -> None:

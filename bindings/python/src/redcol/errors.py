@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from polars import Series
 
 __all__ = [
     "AuthenticationError",
@@ -13,6 +16,7 @@ __all__ = [
     "ConnectionFailedError",
     "ForkedError",
     "InvalidArgumentError",
+    "KeyExistsError",
     "NameResolutionError",
     "NoGroupError",
     "OutOfMemoryError",
@@ -28,7 +32,10 @@ __all__ = [
     "WrongTypeError",
 ]
 
-DETAIL_NAMES: Final = ("server_code", "stream", "entry_id", "field", "dtype", "value")
+DETAIL_NAMES: Final = (
+    *("server_code", "stream", "entry_id", "field", "dtype", "value"),
+    *("row", "key"),
+)
 
 
 class RedcolError(Exception):
@@ -41,6 +48,13 @@ class RedcolError(Exception):
         field: the field whose value does not fit.
         dtype: the Polars dtype that was asked for.
         value: the value, escaped likewise and cut at 80 bytes.
+        row: the row of the frame that could not be written, counted from 0.
+        key: the key of the hash that could not be written, escaped likewise.
+        written: how many rows (or keys) the server had confirmed when a write failed.
+        unknown_rows: the rows of that write that were sent and whose answer is missing, as a range:
+            each may be written or not. Rows before them are known, those after them were not sent.
+        ids: of ``write_stream``: the ids of the frame's rows, null for each that is not known to be
+            written.
     """
 
     #: The C interface's status for this cause (``REDCOL_ERROR_…`` in redcol.h); 0 if there is none.
@@ -59,6 +73,8 @@ class RedcolError(Exception):
         field: str | None = None,
         dtype: str | None = None,
         value: str | None = None,
+        row: int | None = None,
+        key: str | None = None,
     ) -> None:
         super().__init__(message)
         if status is not None:
@@ -69,6 +85,11 @@ class RedcolError(Exception):
         self.field = field
         self.dtype = dtype
         self.value = value
+        self.row = row
+        self.key = key
+        self.written: int | None = None
+        self.unknown_rows: range | None = None
+        self.ids: Series | None = None
 
 
 class InvalidArgumentError(RedcolError, ValueError):
@@ -108,7 +129,7 @@ class PermissionDeniedError(RedcolError, PermissionError):
 
 
 class WrongTypeError(RedcolError, TypeError):
-    """The key holds something that is no stream."""
+    """The key holds a value of another type."""
 
     status = -7
 
@@ -185,6 +206,12 @@ class NoGroupError(RedcolError, LookupError):
     status = -19
 
 
+class KeyExistsError(RedcolError, ValueError):
+    """A key that was to be made exists already."""
+
+    status = -20
+
+
 _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
     cls.status: cls
     for cls in (
@@ -207,13 +234,14 @@ _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
         BusyError,
         ForkedError,
         NoGroupError,
+        KeyExistsError,
     )
 }
 
 
 def from_status(status: int, message: str, details: Mapping[str, str | None]) -> RedcolError:
     """The exception for an error of the C interface; RedcolError if the status is a newer one."""
-    dtype = details.get("dtype")
+    dtype, row = details.get("dtype"), details.get("row")
     return _CLASS_OF_STATUS.get(status, RedcolError)(
         message,
         status=status,
@@ -223,6 +251,8 @@ def from_status(status: int, message: str, details: Mapping[str, str | None]) ->
         field=details.get("field"),
         dtype=None if dtype is None else dtype_name(dtype),
         value=details.get("value"),
+        row=None if row is None else int(row),
+        key=details.get("key"),
     )
 
 

@@ -1,0 +1,491 @@
+// A frame on its way to the server: rows encoded, sent and answered on one connection, with a
+// bounded number of bytes under way, so that neither side waits for the other to read.
+
+import ArrowColumns
+import CArrowData
+import CPlatform
+import RedisConnection
+
+/// A row encoder and the ids that come back, behind pointers, where their fields are reached
+/// without the checks that a class's have.
+private final class EncoderOwner {
+    let encoder: UnsafeMutablePointer<RowEncoder>
+    let ids: UnsafeMutablePointer<BatchBuilder>?
+
+    init(_ encoder: consuming RowEncoder) throws(RedisError) {
+        if encoder.writesEntries {
+            do throws(ColumnError) {
+                let column = RequestedColumn(name: Array("_id".utf8), type: .string)
+                let builder = try BatchBuilder([column], onRefused: .raise)
+                let ids = UnsafeMutablePointer<BatchBuilder>.allocate(capacity: 1)
+                ids.initialize(to: builder)
+                self.ids = ids
+            } catch {
+                throw RedisError(.memory, error.message)
+            }
+        } else {
+            ids = nil
+        }
+        self.encoder = .allocate(capacity: 1)
+        self.encoder.initialize(to: encoder)
+    }
+
+    deinit {
+        if let ids {
+            ids.pointee.free()
+            ids.deinitialize(count: 1)
+            ids.deallocate()
+        }
+        encoder.deinitialize(count: 1)
+        encoder.deallocate()
+    }
+}
+
+/// A write in progress. One thread at a time, but for `cancel()`.
+public final class FrameWriter {
+    /// Bytes that are sent, or about to be, and not answered.
+    private static let bytesUnderWayMost = 1 << 20
+    /// Bytes that are encoded before they are sent.
+    private static let chunkBytes = 1 << 16
+
+    /// A row that waits for its answer.
+    private struct UnderWay {
+        let row: Int
+        /// Where its commands end, counted in bytes from the beginning of the connection's use.
+        let end: Int
+        let kind: EncodedRow
+    }
+
+    private let pool: ConnectionPool
+    private let connection: Connection
+    private let source: FrameSource
+    private let owner: EncoderOwner
+    private let encoder: UnsafeMutablePointer<RowEncoder>
+    private let isRepeatable: Bool
+    private let transactionCount: Int
+
+    private var underWay: [UnderWay] = []
+    /// The first of `underWay` that is not answered.
+    private var head = 0
+    private var nextRow = 0
+    private var encodedBytes = 0
+    /// Where the commands of the last row that was answered end.
+    private var answeredBytes = 0
+    /// What the connection had sent before.
+    private var bytesBefore = 0
+    private var isConnected = false
+    /// Answers that are awaited to the question whether transactions are allowed.
+    private var probesLeft = 0
+
+    private var backoff = Backoff()
+    private var retryAt: Int64?
+    private var lossBeganAt: Int64?
+    private var failure: RedisError?
+    private var hasReadAll = false
+    private var isStopping = false
+    /// The caller has ended it, rather than an error.
+    private var wasStopped = false
+    private var isDone = false
+    private var isClosed = false
+
+    /// Rows, or keys, that the server has confirmed.
+    public private(set) var written = 0
+    /// Rows that the server has refused.
+    public private(set) var refused = 0
+    /// Rows that have no values.
+    public private(set) var empty = 0
+    /// Rows from the beginning, of each of which it is known what became of it.
+    public var known: Int { head < underWay.count ? underWay[head].row : lostFrom ?? nextRow }
+    /// Rows after those, which were sent and have no answer: they may be written or not.
+    public var unknown: Int { lostFrom == nil ? unanswered : lost }
+    private var lost = 0
+    private var lostFrom: Int?
+
+    /// Rows as entries of streams. `stream` is taken over in every case.
+    public convenience init(
+        pool: ConnectionPool, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
+        entries options: EntryOptions
+    ) throws(RedisError) {
+        let source = try FrameSource(moving: stream)
+        try self.init(pool, source, try RowEncoder(source.schema, options))
+    }
+
+    /// Rows as hashes. `stream` is taken over in every case.
+    public convenience init(
+        pool: ConnectionPool, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
+        hashes options: HashOptions
+    ) throws(RedisError) {
+        let source = try FrameSource(moving: stream)
+        try self.init(pool, source, try RowEncoder(source.schema, options))
+    }
+
+    private init(
+        _ pool: ConnectionPool, _ source: FrameSource, _ encoder: consuming RowEncoder
+    ) throws(RedisError) {
+        isRepeatable = encoder.isRepeatable
+        transactionCount = encoder.transactionCount
+        owner = try EncoderOwner(encoder)
+        self.encoder = owner.encoder
+        self.pool = pool
+        self.source = source
+        connection = try pool.take()
+    }
+
+    deinit { close() }
+
+    // MARK: Any thread
+
+    /// Ends a wait on another thread.
+    public func cancel() { connection.cancel() }
+
+    // MARK: The caller's
+
+    /// Writes on for up to `waitMs` (-1: as long as it takes); true when all rows are written.
+    public func run(waitMs: Int64) throws(RedisError) -> Bool {
+        if wasStopped { throw RedisError(.closed, "this write was stopped") }
+        return try proceed(waitMs)
+    }
+
+    /// Sends no more rows, and waits up to `waitMs` for the answers to those that were sent; true
+    /// when all have come.
+    public func stop(waitMs: Int64) throws(RedisError) -> Bool {
+        isStopping = true
+        wasStopped = wasStopped || !isDone
+        return try proceed(waitMs)
+    }
+
+    private func proceed(_ waitMs: Int64) throws(RedisError) -> Bool {
+        if isClosed { throw RedisError(.closed, "this write was closed") }
+        let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
+        let until = waitMs < 0 || overflow ? nil : sum
+        while !isDone {
+            do throws(RedisError) {
+                let step = try goOn()
+                if step == .done { break }
+                if let until, platform_monotonic_ms() >= until { return false }
+                if step == .again { continue }
+                var end = until
+                if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
+                if case .interrupted = try connection.wait(until: end) { return false }
+            } catch {
+                // A cancel or a signal says nothing about the write.
+                if error.cause == .cancelled || error.cause == .interrupted { throw error }
+                try connectionLost(error)
+            }
+        }
+        isDone = true
+        if let failure { throw failure }
+        return true
+    }
+
+    /// Moves the ids of the rows that are known into `array`; null where there is none.
+    public func takeIDs(
+        array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
+    ) throws(RedisError) {
+        guard let ids = owner.ids else {
+            throw RedisError(
+                .invalidArgument, "hashes are written under the keys they have: no ids")
+        }
+        guard ids.pointee.finish(array: array, schema: schema) else {
+            throw RedisError(.memory, "no memory to hand the ids over")
+        }
+    }
+
+    /// Gives the connection back. Later calls of `run` are errors.
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
+        pool.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+    }
+
+    /// Rows that were sent and have no answer yet, from the first of them to the last.
+    private var unanswered: Int {
+        let sent = connection.bytesSent - bytesBefore
+        var last: Int?
+        for index in head..<underWay.count {
+            // A row's commands do nothing before the server has the last byte of them.
+            guard underWay[index].end <= sent else { break }
+            if underWay[index].kind != .nothing { last = underWay[index].row }
+        }
+        return last.map { $0 - known + 1 } ?? 0
+    }
+
+    // MARK: Going on
+
+    private enum Step {
+        case done, again, wait
+    }
+
+    private func goOn() throws(RedisError) -> Step {
+        if let retryAt {
+            guard platform_monotonic_ms() >= retryAt else { return .wait }
+            self.retryAt = nil
+        }
+        if !isConnected {
+            if isStopping { return .done }
+            guard try connection.advance() else { return .wait }
+            try begin()
+        }
+        if probesLeft > 0 {
+            guard try readProbes() else { return .wait }
+        }
+        try readAnswers()
+        let mayEncodeMore = try sendMore()
+        if head == underWay.count, isStopping || hasReadAll {
+            connection.expectNothing()
+            finishFailure()
+            return .done
+        }
+        return mayEncodeMore ? .again : .wait
+    }
+
+    private func begin() throws(RedisError) {
+        isConnected = true
+        bytesBefore = connection.bytesSent
+        encodedBytes = 0
+        answeredBytes = 0
+        guard encoder.pointee.usesTransactions else { return }
+        // A user who may not use MULTI would have its commands done one by one, all the same.
+        connection.enqueue(Command("MULTI"))
+        connection.enqueue(Command("EXEC"))
+        try connection.flush()
+        probesLeft = 2
+    }
+
+    private func readProbes() throws(RedisError) -> Bool {
+        while probesLeft > 0 {
+            guard let reply = try connection.nextReply() else { return false }
+            probesLeft -= 1
+            guard case .error(let text) = reply, failure == nil else { continue }
+            fail(
+                .server(text, endpoint: connection.endpoint, asked: "beginning a transaction"),
+                row: nil)
+        }
+        bytesBefore = connection.bytesSent
+        return true
+    }
+
+    /// Encodes and sends rows while there is room; true if there is more to do without a wait.
+    private func sendMore() throws(RedisError) -> Bool {
+        while !isStopping, !hasReadAll, !connection.hasUnsent {
+            guard encodedBytes - answeredBytes < FrameWriter.bytesUnderWayMost else { return false }
+            let rowsBefore = nextRow
+            encodeChunk()
+            let commands = encoder.pointee.commands.bytes
+            if commands.count > 0 {
+                connection.enqueue(encoded: commands)
+                encoder.pointee.commands.clear()
+                try connection.flush()
+            } else if nextRow > rowsBefore {
+                settleEmptyRows()
+                return true
+            }
+        }
+        return false
+    }
+
+    private func encodeChunk() {
+        do throws(RedisError) {
+            var rows = 0
+            while encoder.pointee.commands.count < FrameWriter.chunkBytes, rows < 16_384 {
+                guard let batch = try source.batch(holding: nextRow) else {
+                    hasReadAll = true
+                    return
+                }
+                let end = batch.firstRow + batch.rowCount
+                while nextRow < end, rows < 16_384,
+                    encoder.pointee.commands.count < FrameWriter.chunkBytes
+                {
+                    let before = encoder.pointee.commands.count
+                    let kind = try encoder.pointee.encode(nextRow - batch.firstRow)
+                    encodedBytes += encoder.pointee.commands.count - before
+                    underWay.append(UnderWay(row: nextRow, end: encodedBytes, kind: kind))
+                    nextRow += 1
+                    rows += 1
+                }
+            }
+        } catch {
+            fail(error, row: nextRow)
+        }
+    }
+
+    // MARK: Answers
+
+    private func readAnswers() throws(RedisError) {
+        guard head < underWay.count else { return }
+        settleEmptyRows()
+        if try connection.receive() { try takeAnswers() }
+    }
+
+    /// Takes the answers that have come in full.
+    private func takeAnswers() throws(RedisError) {
+        var cursor = AnswerCursor(connection.incoming.waiting)
+        var used = 0
+        do throws(AnswerError) {
+            while head < underWay.count {
+                try take(underWay[head], &cursor)
+                used = cursor.offset
+                answeredBytes = underWay[head].end
+                head += 1
+                settleEmptyRows()
+            }
+        } catch {
+            if case .hostile(let what) = error { throw connection.violation(what) }
+        }
+        if used > 0 {
+            connection.consume(used)
+            lossBeganAt = nil
+            backoff.succeeded()
+        }
+        forgetAnswered()
+    }
+
+    private func settleEmptyRows() {
+        while head < underWay.count, underWay[head].kind == .nothing {
+            empty += 1
+            noteID(nil)
+            answeredBytes = underWay[head].end
+            head += 1
+        }
+    }
+
+    private func forgetAnswered() {
+        source.forget(before: known)
+        if head == underWay.count {
+            underWay.removeAll(keepingCapacity: true)
+            head = 0
+        } else if head > 32_768 {
+            underWay.removeFirst(head)
+            head = 0
+        }
+    }
+
+    private func take(_ sent: UnderWay, _ cursor: inout AnswerCursor) throws(AnswerError) {
+        if sent.kind == .transaction {
+            if let text = try cursor.transaction(transactionCount) {
+                refuse(text, sent.row)
+            } else {
+                written += 1
+            }
+            return
+        }
+        switch try cursor.next() {
+        case .bulk(let id):
+            guard owner.ids != nil else { throw .hostile("a string in answer to a number") }
+            written += 1
+            noteID(id)
+        case .integer(let number):
+            guard owner.ids == nil else { throw .hostile("a number in answer to XADD") }
+            if sent.kind == .deletion {
+                empty += 1
+            } else if number == 0, !isRepeatable {
+                refused += 1
+                fail(RedisError(.keyExists, "the key exists already"), row: sent.row)
+            } else {
+                written += 1
+            }
+        case .error(let text):
+            refuse(text, sent.row)
+            noteID(nil)
+        default: throw .hostile("an answer that does not fit the command")
+        }
+    }
+
+    private func noteID(_ id: UnsafeBufferPointer<UInt8>?) {
+        guard let ids = owner.ids else { return }
+        var isStored = ids.pointee.beginRow()
+        if let text = id?.baseAddress, let id { ids.pointee.set(0, text, id.count) }
+        if case .committed = ids.pointee.commitRow() {} else { isStored = false }
+        if !isStored { fail(RedisError(.memory, "no memory for the ids"), row: nil) }
+    }
+
+    private func refuse(_ text: UnsafeBufferPointer<UInt8>, _ row: Int) {
+        refused += 1
+        guard failure == nil else { return }
+        let asked = owner.ids == nil ? "writing a hash" : "adding an entry"
+        fail(.server(Array(text), endpoint: connection.endpoint, asked: asked), row: row)
+    }
+
+    // MARK: Failing
+
+    /// Keeps the first error. Nothing more is sent; what is under way is still awaited.
+    private func fail(_ error: RedisError, row: Int?) {
+        isStopping = true
+        guard failure == nil else { return }
+        guard let row else {
+            failure = error
+            return
+        }
+        let name = owner.ids == nil ? "key" : "stream"
+        var key: [UInt8] = []
+        do throws(RedisError) {
+            if let batch = try source.batch(holding: row) {
+                key = encoder.pointee.keyText(row - batch.firstRow)
+            }
+        } catch {}
+        let shown = escaped(key, limit: 200)
+        failure = error.adding("row \(row), \(name) \"\(shown)\": ", .row, String(row))
+        if !key.isEmpty {
+            failure = failure?.adding("", owner.ids == nil ? .key : .stream, shown)
+        }
+    }
+
+    /// Says how far the write has come, once that is known.
+    private func finishFailure() {
+        guard let error = failure else { return }
+        var told = "\(error.message); \(written) "
+        told += owner.ids == nil ? "key" : "entr"
+        told += owner.ids == nil ? (written == 1 ? "" : "s") : (written == 1 ? "y" : "ies")
+        told += written == 1 ? " was written" : " were written"
+        if lost > 0 {
+            told += ", and of \(lost) more, from row \(known) on, it is unknown: they were sent, "
+            told += "and no answer came"
+        }
+        failure = RedisError(error.cause, told, details: error.details)
+    }
+
+    /// The connection is gone: what may be repeated is, and else it is said what is unknown.
+    private func connectionLost(_ error: RedisError) throws(RedisError) {
+        takeLastAnswers(error)
+        let firstUnknown = known
+        let unknown = unanswered
+        connection.closeSocket()
+        isConnected = false
+        probesLeft = 0
+        encoder.pointee.commands.clear()
+        underWay.removeAll(keepingCapacity: true)
+        head = 0
+        nextRow = firstUnknown
+        hasReadAll = false
+        if failure == nil, !isStopping, error.cause == .connection, isRepeatable || unknown == 0,
+            try scheduleRetry()
+        {
+            return
+        }
+        isStopping = true
+        lost = unknown
+        lostFrom = firstUnknown
+        failure = failure ?? error
+        finishFailure()
+        isDone = true
+    }
+
+    /// A reset, or a failure to send, says nothing of the answers that have come already.
+    private func takeLastAnswers(_ error: RedisError) {
+        guard error.cause == .connection, isConnected, probesLeft == 0 else { return }
+        do throws(RedisError) {
+            while head < underWay.count, connection.receiveLast() { try takeAnswers() }
+        } catch {}
+    }
+
+    private func scheduleRetry() throws(RedisError) -> Bool {
+        let now = platform_monotonic_ms()
+        let began = lossBeganAt ?? now
+        lossBeganAt = began
+        let delay = backoff.nextDelayMs()
+        guard now + delay - began <= pool.timeouts.silenceMs else { return false }
+        retryAt = now + delay
+        return true
+    }
+}

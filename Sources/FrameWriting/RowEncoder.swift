@@ -1,0 +1,352 @@
+// Rows as commands: XADD for entries, HSET with what makes it atomic for hashes.
+
+import CPlatform
+import RedisConnection
+
+/// What one row was encoded as, which says what the server answers to it.
+enum EncodedRow: UInt8 {
+    /// Nothing: the row has no values.
+    case nothing
+    /// One command, which has one answer.
+    case command
+    /// MULTI, commands and EXEC.
+    case transaction
+    /// DEL alone: the row has no values, and its hash goes.
+    case deletion
+}
+
+/// Encodes the rows of one frame. It belongs behind a pointer, and to one thread.
+struct RowEncoder: ~Copyable {
+    private enum Target {
+        case stream(EntryOptions)
+        case hashes(HashOptions)
+    }
+
+    private let schema: InputSchema
+    private let target: Target
+    /// Commands that wait to be sent.
+    var commands: CommandBytes
+    private var scratch: CommandBytes
+    private var key: CommandBytes
+    /// The encoded names of the columns that are written, one after the other.
+    private let names: CommandBytes
+    private let fields: [Field]
+    private let keyColumn: Int?
+    private let idColumn: Int?
+    /// XADD's arguments between the key and the id.
+    private let trimming: CommandBytes
+    private let trimmingCount: Int
+    private let script: [UInt8]
+    /// Whether rows are entries of streams; else they are hashes.
+    let writesEntries: Bool
+
+    private struct Field {
+        let column: Int
+        let nameStart: Int
+        let nameCount: Int
+    }
+
+    init(_ schema: InputSchema, _ options: EntryOptions) throws(RedisError) {
+        try self.init(schema, .stream(options), script: [])
+    }
+
+    init(_ schema: InputSchema, _ options: HashOptions) throws(RedisError) {
+        // EVAL where a command depends on the one before it: a transaction goes on after an error.
+        // A script does too, if a user may not do what comes later: that is asked before, by a
+        // command that changes nothing, since it lacks a number.
+        var script = ""
+        if options.ifExists == .fail {
+            script = "if redis.call('EXISTS',KEYS[1])==1 then return 0 end "
+        }
+        if options.ifExists == .fail || options.ifExists == .append && options.ttlMs != nil {
+            if options.ttlMs != nil {
+                script +=
+                    "local no=redis.pcall('PEXPIRE',KEYS[1],'') "
+                    + "if not string.find(no.err,'integer') then return no end "
+            }
+            // A thousand at a time, since Lua cannot take any number of arguments.
+            script +=
+                "for i=2,#ARGV,1000 do "
+                + "redis.call('HSET',KEYS[1],unpack(ARGV,i,math.min(i+999,#ARGV))) end "
+            if options.ttlMs != nil { script += "redis.call('PEXPIRE',KEYS[1],ARGV[1]) " }
+            script += "return 1"
+        }
+        try self.init(schema, .hashes(options), script: Array(script.utf8))
+    }
+
+    private init(
+        _ schema: InputSchema, _ target: Target, script: [UInt8]
+    ) throws(RedisError) {
+        // Nothing is stored before all is made: what is made cannot be unmade half.
+        let commands = try CommandBytes()
+        let scratch = try CommandBytes()
+        let key = try CommandBytes()
+        var names = try CommandBytes()
+        var trimming = try CommandBytes()
+        var trimmingCount = 0
+        var (keyColumn, idColumn): (Int?, Int?) = (nil, nil)
+        var writesEntries = false
+        switch target {
+        case .stream(let options):
+            writesEntries = true
+            keyColumn = try RowEncoder.find(options.streamColumn, "stream_column", schema)
+            idColumn = try RowEncoder.find(options.idColumn, "id_column", schema)
+            if keyColumn != nil, keyColumn == idColumn {
+                throw RedisError(
+                    .invalidArgument, "stream_column and id_column name the same column")
+            }
+            let limit = options.lengthMost.map { Array(String($0).utf8) } ?? options.idLeast
+            if !limit.isEmpty {
+                try trimming.appendBulk(options.lengthMost == nil ? "MINID" : "MAXLEN")
+                try trimming.appendBulk(options.isApproximate ? "~" : "=")
+                try trimming.appendBulk(limit)
+                trimmingCount = 3
+            }
+        case .hashes(let options):
+            keyColumn = try RowEncoder.find(options.keyColumn, "key_column", schema)
+        }
+        var fields: [Field] = []
+        for column in 0..<schema.columnCount where column != keyColumn && column != idColumn {
+            if writesEntries, RowEncoder.isPartOfID(column, schema) { continue }
+            let start = names.count
+            try names.appendBulk(schema.names[column])
+            fields.append(Field(column: column, nameStart: start, nameCount: names.count - start))
+        }
+        guard !fields.isEmpty else {
+            throw RedisError(
+                .schema, "the frame has no column to write, beside those of keys and ids")
+        }
+        self.schema = schema
+        self.target = target
+        self.script = script
+        self.commands = commands
+        self.scratch = scratch
+        self.key = key
+        self.names = names
+        self.trimming = trimming
+        self.trimmingCount = trimmingCount
+        self.keyColumn = keyColumn
+        self.idColumn = idColumn
+        self.writesEntries = writesEntries
+        self.fields = fields
+    }
+
+    private static func find(
+        _ name: [UInt8]?, _ option: String, _ schema: InputSchema
+    ) throws(RedisError) -> Int? {
+        guard let name else { return nil }
+        guard let column = schema.column(name) else {
+            throw RedisError(
+                .invalidArgument,
+                "the frame has no column \"\(escaped(name, limit: 200))\" (\(option))")
+        }
+        let kind = schema.nodes[column].kind
+        guard !kind.isNested, kind != .null else {
+            throw RedisError(
+                .schema,
+                "column \"\(escaped(name, limit: 200))\" (\(option)) must hold text or numbers, "
+                    + "not Arrow format \"\(escaped(schema.formats[column], limit: 80))\"")
+        }
+        return column
+    }
+
+    /// Whether a column is one that reading a stream adds: of the same name and type.
+    private static func isPartOfID(_ column: Int, _ schema: InputSchema) -> Bool {
+        switch (String(decoding: schema.names[column], as: UTF8.self), schema.nodes[column].kind) {
+        case ("_id", .textView), ("_id", .text32), ("_id", .text64): return true
+        case ("_ts", .int64), ("_seq", .uint64): return true
+        default: return false
+        }
+    }
+
+    /// Whether rows are hashes that may be written twice without harm.
+    var isRepeatable: Bool {
+        if case .hashes(let options) = target { return options.ifExists != .fail }
+        return false
+    }
+
+    /// Whether rows become transactions.
+    var usesTransactions: Bool {
+        if case .hashes(let options) = target { return options.ifExists == .replace }
+        return false
+    }
+
+    /// How many commands a transaction holds.
+    var transactionCount: Int {
+        if case .hashes(let options) = target { return options.ttlMs == nil ? 2 : 3 }
+        return 0
+    }
+
+    // MARK: Rows
+
+    /// Appends the commands for a row of the batch that the schema is bound to. After an error
+    /// nothing is appended.
+    mutating func encode(_ row: Int) throws(RedisError) -> EncodedRow {
+        let before = commands.count
+        do {
+            switch target {
+            case .stream(let options): return try encodeEntry(row, options)
+            case .hashes(let options): return try encodeHash(row, options)
+            }
+        } catch {
+            commands.truncate(before)
+            throw error
+        }
+    }
+
+    /// The key of a row, for messages: a hash's or a stream's.
+    mutating func keyText(_ row: Int) -> [UInt8] {
+        do throws(RedisError) {
+            try readKey(row)
+            return Array(key.bytes)
+        } catch {
+            return []
+        }
+    }
+
+    private mutating func readKey(_ row: Int) throws(RedisError) {
+        key.clear()
+        switch target {
+        case .stream(let options): if let stream = options.stream { try key.append(stream) }
+        case .hashes(let options): try key.append(options.keyPrefix)
+        }
+        guard let keyColumn else { return }
+        guard try !schema.nodes[keyColumn].isNull(row, schema.nodes) else {
+            throw RedisError(
+                .value, "the key is null (column \"\(schema.shownName(keyColumn))\")")
+        }
+        try key.appendText(schema.nodes + keyColumn, row, schema)
+    }
+
+    private func countValues(_ row: Int) throws(RedisError) -> Int {
+        var count = 0
+        for field in fields where try !schema.nodes[field.column].isNull(row, schema.nodes) {
+            count &+= 1
+        }
+        return count
+    }
+
+    private mutating func appendValues(_ row: Int) throws(RedisError) {
+        for field in fields {
+            let node = schema.nodes + field.column
+            if try node.pointee.isNull(row, schema.nodes) { continue }
+            try commands.append(
+                UnsafeBufferPointer(start: names.start + field.nameStart, count: field.nameCount))
+            do throws(RedisError) {
+                try commands.appendBulk(node, row, schema, scratch: &scratch)
+            } catch {
+                throw error.adding(
+                    "column \"\(schema.shownName(field.column))\": ", .field,
+                    schema.shownName(field.column))
+            }
+        }
+    }
+
+    private mutating func encodeEntry(
+        _ row: Int, _ options: borrowing EntryOptions
+    ) throws(RedisError) -> EncodedRow {
+        let count = try countValues(row)
+        if keyColumn != nil || key.count == 0 { try readKey(row) }
+        if count == 0 { return .nothing }
+        try commands.appendHeader(0x2A, 3 &+ trimmingCount &+ 2 &* count)
+        try commands.append("$4\r\nXADD\r\n")
+        try commands.appendBulk(key.bytes)
+        try commands.append(trimming.bytes)
+        try appendID(row)
+        try appendValues(row)
+        return .command
+    }
+
+    private mutating func appendID(_ row: Int) throws(RedisError) {
+        guard let idColumn, try !schema.nodes[idColumn].isNull(row, schema.nodes) else {
+            return try commands.append("$1\r\n*\r\n")
+        }
+        scratch.clear()
+        try scratch.appendText(schema.nodes + idColumn, row, schema)
+        guard isEntryID(scratch.bytes) else {
+            throw RedisError(
+                .value,
+                "\"\(escaped(scratch.bytes, limit: 80))\" in column "
+                    + "\"\(schema.shownName(idColumn))\" is no entry id; ids look like "
+                    + "1704067200000-0, and null lets the server choose",
+                details: [(.field, schema.shownName(idColumn))])
+        }
+        try commands.appendBulk(scratch.bytes)
+    }
+
+    private mutating func encodeHash(
+        _ row: Int, _ options: borrowing HashOptions
+    ) throws(RedisError) -> EncodedRow {
+        try readKey(row)
+        let count = try countValues(row)
+        if count == 0 {
+            guard options.ifExists == .replace else { return .nothing }
+            try appendDeletion()
+            return .deletion
+        }
+        if !script.isEmpty {
+            try commands.appendHeader(0x2A, 5 &+ 2 &* count)
+            try commands.append("$4\r\nEVAL\r\n")
+            try commands.appendBulk(script)
+            try commands.append("$1\r\n1\r\n")
+            try commands.appendBulk(key.bytes)
+            try appendTTL(options.ttlMs ?? 0)
+            try appendValues(row)
+            return .command
+        }
+        guard options.ifExists == .replace else {
+            try appendHash(row, count)
+            return .command
+        }
+        try commands.append("*1\r\n$5\r\nMULTI\r\n")
+        try appendDeletion()
+        try appendHash(row, count)
+        if let ttlMs = options.ttlMs {
+            try commands.append("*3\r\n$7\r\nPEXPIRE\r\n")
+            try commands.appendBulk(key.bytes)
+            try appendTTL(ttlMs)
+        }
+        try commands.append("*1\r\n$4\r\nEXEC\r\n")
+        return .transaction
+    }
+
+    private mutating func appendDeletion() throws(RedisError) {
+        try commands.append("*2\r\n$3\r\nDEL\r\n")
+        try commands.appendBulk(key.bytes)
+    }
+
+    private mutating func appendHash(_ row: Int, _ count: Int) throws(RedisError) {
+        try commands.appendHeader(0x2A, 2 &+ 2 &* count)
+        try commands.append("$4\r\nHSET\r\n")
+        try commands.appendBulk(key.bytes)
+        try appendValues(row)
+    }
+
+    private mutating func appendTTL(_ milliseconds: Int) throws(RedisError) {
+        try commands.appendShortBulk { text throws(RedisError) in
+            writeDecimal(Int64(milliseconds), to: text)
+        }
+    }
+}
+
+/// Whether XADD takes this for an id: "*", or milliseconds and, behind a hyphen, a sequence number
+/// or "*".
+private func isEntryID(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    if text.count == 1, text[0] == UInt8(ascii: "*") { return true }
+    var digits = 0
+    var hasHyphen = false
+    for index in 0..<text.count {
+        let byte = text[index]
+        if byte >= 0x30, byte <= 0x39, digits < 20 {
+            digits &+= 1
+        } else if byte == UInt8(ascii: "-"), !hasHyphen, digits > 0 {
+            hasHyphen = true
+            digits = 0
+        } else if byte == UInt8(ascii: "*"), hasHyphen, digits == 0, index &+ 1 == text.count {
+            digits = 1
+        } else {
+            return false
+        }
+    }
+    return digits > 0
+}

@@ -1,0 +1,127 @@
+// The functions of the C interface that write frames; include/redcol.h is their manual.
+
+import CPlatform
+import CRedcol
+import FrameWriting
+import RedisConnection
+
+@c @implementation
+public func redcol_write_stream(
+    _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ frame: UnsafeMutablePointer<ArrowArrayStream>?,
+    _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ writer_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    newWriter(client, frame, options, writer_out, error_out) {
+        (pool, frame, options) throws(RedisError) in
+        let name = try stream.map { stream throws(RedisError) in
+            Array(try Arguments.bytes(stream, stream_length, "stream"))
+        }
+        return try FrameWriter(
+            pool: pool, moving: frame, entries: try EntryOptions(stream: name, options))
+    }
+}
+
+@c @implementation
+public func redcol_write_hashes(
+    _ client: OpaquePointer?, _ frame: UnsafeMutablePointer<ArrowArrayStream>?,
+    _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ writer_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    newWriter(client, frame, options, writer_out, error_out) {
+        (pool, frame, options) throws(RedisError) in
+        try FrameWriter(pool: pool, moving: frame, hashes: try HashOptions(options))
+    }
+}
+
+/// Makes a writer with `make`, and releases the frame if that was not taken over.
+private func newWriter(
+    _ client: OpaquePointer?, _ frame: UnsafeMutablePointer<ArrowArrayStream>?,
+    _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ writerOut: UnsafeMutablePointer<OpaquePointer?>?,
+    _ errorOut: UnsafeMutablePointer<OpaquePointer?>?,
+    _ make: (
+        ConnectionPool, UnsafeMutablePointer<ArrowArrayStream>, [(key: String, value: String)]
+    ) throws(RedisError) -> FrameWriter
+) -> redcol_status {
+    writerOut?.pointee = nil
+    defer {
+        if let frame, let release = frame.pointee.release {
+            release(frame)
+            frame.pointee.release = nil
+        }
+    }
+    return reporting(errorOut) { () throws(RedisError) in
+        guard let writerOut else { throw Arguments.missing("writer_out") }
+        guard let frame else { throw Arguments.missing("frame") }
+        let client = try Arguments.client(client)
+        let writer = try make(client.pool, frame, try Arguments.options(options))
+        writerOut.pointee = try WriterHandle(writer, client).retainedPointer()
+        return Status.ok
+    }
+}
+
+@c @implementation
+public func redcol_writer_run(
+    _ writer: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    reporting(error_out) { () throws(RedisError) in
+        try Arguments.checkWait(wait_ms)
+        return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+            try writer.run(waitMs: wait_ms) ? Status.ok : Status.timeout
+        }
+    }
+}
+
+@c @implementation
+public func redcol_writer_stop(
+    _ writer: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    reporting(error_out) { () throws(RedisError) in
+        try Arguments.checkWait(wait_ms)
+        return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+            try writer.stop(waitMs: wait_ms) ? Status.ok : Status.timeout
+        }
+    }
+}
+
+@c @implementation
+public func redcol_writer_ids(
+    _ writer: OpaquePointer?, _ schema_out: UnsafeMutablePointer<ArrowSchema>?,
+    _ batch_out: UnsafeMutablePointer<ArrowArray>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    schema_out?.pointee = ArrowSchema()
+    batch_out?.pointee = ArrowArray()
+    return reporting(error_out) { () throws(RedisError) in
+        guard let batch_out else { throw Arguments.missing("batch_out") }
+        try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+            try writer.takeIDs(array: batch_out, schema: schema_out)
+        }
+        return Status.ok
+    }
+}
+
+@c @implementation
+public func redcol_writer_statistic(
+    _ writer: OpaquePointer?, _ name: UnsafePointer<CChar>?
+) -> Int64 {
+    do throws(RedisError) {
+        guard let name else { return -1 }
+        return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+            let counters: [(StaticString, Int)] = [
+                ("written", writer.written), ("refused", writer.refused), ("empty", writer.empty),
+                ("known", writer.known), ("unknown", writer.unknown),
+            ]
+            for (known, count) in counters {
+                let text = UnsafeRawPointer(known.utf8Start).assumingMemoryBound(to: CChar.self)
+                if strcmp(name, text) == 0 { return Int64(count) }
+            }
+            return -1
+        }
+    } catch {
+        return -1
+    }
+}

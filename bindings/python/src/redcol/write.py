@@ -1,0 +1,324 @@
+"""Writing a frame's rows: as entries of streams, and as hashes."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from . import _arguments, _native, client
+from ._capsule import Batch
+from .client import DEFAULT_TIMEOUT_MS, Client
+from .errors import InvalidArgumentError, RedcolError, SchemaError, ValueConversionError
+
+if TYPE_CHECKING:
+    from polars import DataFrame, Series
+
+#: Digits behind a second's point.
+_DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
+#: How long one call into the library goes on before Python looks at signals.
+_WAIT_MS: Final = 100
+#: How long an interrupted write waits for the answers to what it has sent.
+_LAST_ANSWERS_MS: Final = 100
+
+
+class Frame(Protocol):
+    """A frame of any library that speaks Arrow: Polars, pandas, pyarrow, DuckDB and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The frame as an "arrow_array_stream" capsule."""
+
+
+def write_stream(
+    url: str | Client,
+    df: DataFrame | Frame,
+    stream: str | bytes | None = None,
+    *,
+    id_column: str | None = None,
+    maxlen: int | None = None,
+    min_id: str | int | None = None,
+    approximate: bool = True,
+    stream_column: str | None = None,
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> Series:
+    """Append a frame's rows to a stream, or to many: one entry per row, in the frame's order.
+
+    Each column becomes the field of its name, as text: what ``write_csv`` would write without
+    quotes. Binary is written as it is, Duration as ISO 8601 (``PT1.5S``), List, Array and Struct as
+    JSON. Nulls are not written. ``read_stream`` with the frame's schema gives the same values back.
+
+    The columns that ``read_stream`` adds (``_id`` String, ``_ts`` Int64, ``_seq`` UInt64) are part
+    of the entry's id and are never written as fields: what was read can be written as it is, under
+    new ids, or with ``id_column="_id"`` under its own. Give other columns other names or dtypes.
+
+    Entries are not written as one transaction. When something goes wrong the exception says what
+    became of each row: ``error.ids`` has the ids of the rows that are written, and null for the
+    others; ``error.unknown_rows`` those that were sent and of which no answer came back, each of
+    which may be written or not; no row behind them was sent. An entry is never sent twice.
+
+    Args:
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        df: a Polars DataFrame, or any frame with ``__arrow_c_stream__`` (pandas, pyarrow, …). Times
+            with a time zone are written in their zone if it is a Polars frame, else in UTC.
+        stream: the stream's key. It is made if it is missing.
+        id_column: the column of the entries' ids: String (``"5-1"``, ``"5"``, ``"5-*"``) or
+            integers (milliseconds). Null lets the server choose, as it does for all rows without
+            an ``id_column``. Ids must increase: the server refuses others.
+        maxlen: trim the stream to this many entries.
+        min_id: trim entries with smaller ids: an id, or its milliseconds as str or int.
+        approximate: trim only what costs little (``~``); False trims exactly.
+        stream_column: the column that names each row's stream, in place of ``stream``; it is not
+            written as a field.
+        connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
+        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+
+    Returns:
+        The entries' ids (String), one per row. A row that has only nulls is not written, since an
+        entry must have a field; its id is null.
+
+    Raises:
+        InvalidArgumentError: an argument that cannot be right; nothing was sent.
+        SchemaError: a column that cannot be written; nothing was sent.
+        ValueConversionError: an id that is none, a null stream, or a value that no text can hold,
+            such as NaN in a List. It names row and field.
+        ServerError: the server refused a row: no memory, a read-only replica, an id that is not
+            larger than the last one, ….
+        WrongTypeError: the key holds something that is no stream.
+        PermissionDeniedError: the user may not write it (``+xadd`` and ``%W~key`` are needed).
+        ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
+            UnsupportedError, ProtocolError: as their names say.
+
+    Example:
+        >>> import polars as pl
+        >>> import redcol
+        >>> df = pl.DataFrame({"sensor": ["a", "b"], "value": [20.5, None]})
+        >>> len(redcol.write_stream("redis://localhost", df, "readings", maxlen=100_000))
+        2
+        >>> redcol.read_stream("redis://localhost", "readings", schema=df.schema).drop("_id", "_ts")
+        shape: (2, 2)
+        ┌────────┬───────┐
+        │ sensor ┆ value │
+        │ ---    ┆ ---   │
+        │ str    ┆ f64   │
+        ╞════════╪═══════╡
+        │ a      ┆ 20.5  │
+        │ b      ┆ null  │
+        └────────┴───────┘
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    options = {"approximate": _arguments.flag("approximate", approximate)}
+    if (stream is None) == (stream_column is None):
+        raise InvalidArgumentError(
+            "Give either stream, or stream_column, the column that names each row's stream."
+        )
+    key = None if stream is None else _arguments.key("stream", stream)
+    if maxlen is not None:
+        if min_id is not None:
+            raise InvalidArgumentError("maxlen and min_id are two ways of trimming: give one.")
+        options["maxlen"] = str(_arguments.integer("maxlen", maxlen, at_least=0))
+    if min_id is not None:
+        options["min_id"] = _arguments.entry_id("min_id", min_id)
+    for name, column in (("id_column", id_column), ("stream_column", stream_column)):
+        if column is not None:
+            options[name] = _arguments.text(name, column)
+    frame, height = _prepared(df, stream_column=stream_column, id_column=id_column)
+    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)
+        try:
+            _run(writer, frame)
+        except BaseException as error:
+            _tell(error, writer, height, has_ids=True)
+            raise
+        else:
+            return _ids(writer, height)
+        finally:
+            writer.free()
+
+
+def write_hashes(
+    url: str | Client,
+    df: DataFrame | Frame,
+    *,
+    key_column: str = "_key",
+    key_prefix: str = "",
+    ttl: int | timedelta | None = None,
+    if_exists: Literal["replace", "append", "fail"] = "replace",
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> int:
+    """Write a frame's rows as hashes: one key per row, with a field for each value.
+
+    Values are written as :func:`redcol.write_stream` writes them; nulls are not written. Each key
+    is written as a whole or not at all; the keys of a frame are not one transaction. Rows are
+    written in order, so that of rows with the same key the last one holds. After a lost connection
+    rows are sent again where that does no harm (``"replace"``, ``"append"``): calling again after
+    an exception is safe as well. With ``"fail"`` nothing is sent twice: ``error.unknown_rows`` says
+    which rows may be written or not.
+
+    Args:
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        df: a Polars DataFrame, or any frame with ``__arrow_c_stream__`` (pandas, pyarrow, …). Times
+            with a time zone are written in their zone if it is a Polars frame, else in UTC.
+        key_column: the column of the keys, of any dtype that is not nested; it is not written as a
+            field. A null key is an error, before anything is sent if the frame is Polars'.
+        key_prefix: stands before each key.
+        ttl: how long the keys live: seconds, or a timedelta of at least a millisecond. None: for
+            ever, but a hash that is appended to keeps the time it has.
+        if_exists: what becomes of a key that exists already. ``"replace"``: it has the row's fields
+            and no others, whatever it held before, a value of another type included; a row that
+            has only nulls deletes it. ``"append"``: the row's fields are set, others stay.
+            ``"fail"``: KeyExistsError, and it stays as it is; rows before it stay written. With the
+            last two nothing is done for a row that has only nulls.
+        connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
+        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+
+    Returns:
+        How many keys were written. A key that is in the frame twice counts twice, and a row that
+        has only nulls does not count.
+
+    Raises:
+        InvalidArgumentError: an argument that cannot be right; nothing was sent.
+        SchemaError: a column that cannot be written; nothing was sent.
+        ValueConversionError: a null key, or a value that no text can hold. It names the row.
+        KeyExistsError: a key exists, with ``if_exists="fail"``.
+        WrongTypeError: with ``"append"``, a key that holds something that is no hash.
+        PermissionDeniedError: the user may not do it. ``"replace"`` needs ``+multi +exec +del
+            +hset``, ``"append"`` ``+hset``, ``"fail"`` ``+eval +exists +hset``, a `ttl`
+            ``+pexpire`` (with ``"append"`` ``+eval`` too), and all ``~key``.
+        ServerError, ConnectionFailedError, NameResolutionError, TimedOutError,
+            AuthenticationError, UnsupportedError, ProtocolError: as their names say. Each names
+            row and key (``error.row``, ``error.key``) where one is at fault, and says how many
+            were written (``error.written``).
+
+    Example:
+        >>> import polars as pl
+        >>> import redcol
+        >>> stats = pl.DataFrame({"sensor": ["a", "b"], "avg": [20.5, 21.0], "count": [4, 2]})
+        >>> redcol.write_hashes(
+        ...     "redis://localhost", stats, key_column="sensor", key_prefix="stats:", ttl=3600
+        ... )
+        2
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    options = {
+        "key_column": _arguments.text("key_column", key_column),
+        "key_prefix": _arguments.text("key_prefix", key_prefix),
+        "if_exists": _arguments.one_of("if_exists", if_exists, ("replace", "append", "fail")),
+    }
+    if ttl is not None:
+        options["ttl_ms"] = str(_arguments.ttl_milliseconds("ttl", ttl))
+    frame, height = _prepared(df, key_column=key_column)
+    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        writer = _native.write_hashes(handle, frame.__arrow_c_stream__(), options)
+        try:
+            _run(writer, frame)
+            return _native.writer_statistic(writer, "written")
+        except BaseException as error:
+            _tell(error, writer, height, has_ids=False)
+            raise
+        finally:
+            writer.free()
+
+
+def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
+    """The frame to hand over and its height, if known. `columns` name keys, streams or ids."""
+    import polars as pl
+
+    if isinstance(df, pl.LazyFrame):
+        raise InvalidArgumentError("df is a LazyFrame, which has no rows yet: pass df.collect().")
+    if isinstance(df, pl.Series):
+        raise InvalidArgumentError("df is a Series: pass a frame, such as df.to_frame().")
+    if not hasattr(df, "__arrow_c_stream__"):
+        raise InvalidArgumentError(
+            "df must be a DataFrame, or another frame with __arrow_c_stream__, not "
+            f"{type(df).__name__}."
+        )
+    if not isinstance(df, pl.DataFrame):
+        return df, None
+    for column, dtype in df.schema.items():
+        _refuse_nul(column, column, dtype)
+    for argument, name in columns.items():
+        if name is None:
+            continue
+        if name not in df.columns:
+            raise InvalidArgumentError(
+                f"The frame has no column {name!r} ({argument}), only {df.columns}."
+            )
+        if argument != "id_column" and df[name].null_count():
+            row = df[name].is_null().arg_max()
+            raise ValueConversionError(
+                f"Row {row}: {name!r} ({argument}) is null. Nothing was written; filter such rows "
+                "out, or fill them.",
+                field=name,
+                row=row,
+            )
+    zoned = [
+        _in_its_zone(name, dtype.time_unit)
+        for name, dtype in df.schema.items()
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone not in (None, "UTC")
+    ]
+    return df.with_columns(zoned) if zoned else df, df.height
+
+
+def _refuse_nul(column: str, name: str, dtype: Any) -> None:
+    """Refuse names with NUL, which a C string cannot hold: Polars would end the process."""
+    import polars as pl
+
+    if "\0" in name:
+        raise SchemaError(
+            f"Column {column!r}: the name {name!r} has a NUL character; rename it.", field=column
+        )
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            _refuse_nul(column, field.name, field.dtype)
+    elif isinstance(dtype, (pl.List, pl.Array)):
+        _refuse_nul(column, "", dtype.inner)
+
+
+def _in_its_zone(name: str, time_unit: str) -> Any:
+    """Times with the offset of their zone, as CSV has them; the library knows UTC only."""
+    import polars as pl
+
+    text = f"%Y-%m-%dT%H:%M:%S%.{_DIGITS[time_unit]}f%z"
+    column = pl.col(name)
+    utc = column.dt.convert_time_zone("UTC")
+    offset = column.dt.replace_time_zone(None) - utc.dt.replace_time_zone(None)
+    # Old offsets have seconds, for which %z has no place.
+    is_exact = offset.dt.total_seconds() % 60 == 0
+    written = pl.when(is_exact).then(column.dt.to_string(text)).otherwise(utc.dt.to_string(text))
+    return written.alias(name)
+
+
+def _run(writer: _native.Handle, frame: object) -> None:
+    """Write it all. Ctrl-C is seen while it goes on; `frame` lives until then."""
+    while _native.writer_run(writer, _WAIT_MS) == _native.TIMEOUT:
+        pass  # between two bytecodes Python runs signal handlers
+
+
+def _ids(writer: _native.Handle, height: int | None) -> Series:
+    """The ids of all rows that are known; null for those after them."""
+    import polars as pl
+
+    capsules = _native.new_schema_capsule(), _native.new_array_capsule()
+    _native.writer_ids(writer, *capsules)
+    ids = pl.DataFrame(Batch(*capsules))["_id"]
+    if height is not None and len(ids) < height:
+        ids = ids.extend_constant(None, height - len(ids))
+    return ids
+
+
+def _tell(
+    error: BaseException, writer: _native.Handle, height: int | None, *, has_ids: bool
+) -> None:
+    """Put into an exception, a KeyboardInterrupt included, how far the write has come."""
+    if not isinstance(error, RedcolError):
+        with contextlib.suppress(RedcolError):  # what is known without it is told
+            _native.writer_stop(writer, _LAST_ANSWERS_MS)
+    known = _native.writer_statistic(writer, "known")
+    unknown = _native.writer_statistic(writer, "unknown")
+    told: Any = error
+    told.written = _native.writer_statistic(writer, "written")
+    told.unknown_rows = range(known, known + unknown)
+    if has_ids:
+        told.ids = _ids(writer, height)
