@@ -1,9 +1,9 @@
 /*
- * arrow_c_data.h - the structures of the Arrow C Data Interface.
+ * arrow_c_data.h - the structures of the Arrow C Data and C Stream Interfaces.
  *
- * The layout and the include guards are fixed by the specification
- * (https://arrow.apache.org/docs/format/CDataInterface.html), so that programs which declare
- * the same structures elsewhere can include this header too.
+ * The layout and the include guards are fixed by the specifications
+ * (https://arrow.apache.org/docs/format/CDataInterface.html, CStreamInterface.html), so that
+ * programs which declare the same structures elsewhere can include this header too.
  */
 #ifndef REDCOL_ARROW_C_DATA_H
 #define REDCOL_ARROW_C_DATA_H
@@ -47,6 +47,19 @@ struct ArrowArray {
 };
 
 #endif /* ARROW_C_DATA_INTERFACE */
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+
+struct ArrowArrayStream {
+  int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+  int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+  const char *(*get_last_error)(struct ArrowArrayStream *);
+  void (*release)(struct ArrowArrayStream *);
+  void *private_data;
+};
+
+#endif /* ARROW_C_STREAM_INTERFACE */
 
 #ifdef __cplusplus
 }

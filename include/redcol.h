@@ -81,6 +81,8 @@ extern "C" {
 typedef struct redcol_client redcol_client;
 /* A read in progress: gives batches until it ends. */
 typedef struct redcol_iter redcol_iter;
+/* Batches of a read that has ended: can be looked at any number of times. */
+typedef struct redcol_table redcol_table;
 /* What went wrong, with the words to show to a person and the details to show to a program. */
 typedef struct redcol_error redcol_error;
 
@@ -290,6 +292,56 @@ int redcol_iter_descriptor(const redcol_iter *iter);
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 
 /*
+ * Read to the end, and keep all of it: what redcol_iter_next has not given yet becomes a table,
+ * which depends on nothing. Only of a read that can be made again: a range, or one that waits once
+ * ("block_ms"); neither one that follows nor a group's member, whose batches are acknowledged one
+ * by one.
+ *
+ * wait_ms  how long this call may take: -1 as long as it needs, 0 what can be had without waiting,
+ *          else milliseconds.
+ * REDCOL_OK       `*table_out` is owned by the caller (redcol_free). There is one for an empty
+ *                 stream too: it has no rows.
+ * REDCOL_END      redcol_iter_next or an earlier call has given all of it.
+ * REDCOL_TIMEOUT  not all of it within `wait_ms`, or a signal came; call again. What has been read
+ *                 is kept for that call; redcol_iter_next would go on behind it.
+ * negative        INVALID_ARGUMENT (also for a read that follows or has a group), and the other
+ *                 errors of redcol_iter_next, after which nothing is kept, but for CANCELLED and
+ *                 BUSY.
+ * Unless REDCOL_OK is returned, `*table_out` is NULL. Blocks up to `wait_ms`. Any thread.
+ */
+redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_table **table_out,
+                                  redcol_error **error_out);
+
+/*
+ * A table as an Arrow stream, from its first batch on, any number of times. Its callbacks wait for
+ * nothing; streams, arrays and the table are released in any order and on any thread. Batches share
+ * their buffers.
+ *
+ * table             borrowed; the stream may outlive it.
+ * requested_schema  NULL, or a struct schema ("+s"); borrowed. Texts of a column are given in the
+ *                   layout that its column of the same name has there: vu, u or U, and vz, z or Z;
+ *                   of a dictionary, those of its values. That copies them. All else in it is
+ *                   ignored, and u and z where the texts of a batch may be more than 2 GiB.
+ * stream_out        moved to the caller. One thread at a time may use it.
+ * Errors: INVALID_ARGUMENT, SCHEMA (`requested_schema` is released or no struct), MEMORY; then
+ * `*stream_out` has a NULL release callback. Does not block. Any thread, and a forked child.
+ */
+redcol_status redcol_table_stream(const redcol_table *table,
+                                  const struct ArrowSchema *requested_schema,
+                                  struct ArrowArrayStream *stream_out, redcol_error **error_out);
+
+/*
+ * The schema of a table, as redcol_table_stream would give it: moved to `*schema_out`.
+ * Errors, blocking and threads are those of redcol_table_stream.
+ */
+redcol_status redcol_table_schema(const redcol_table *table,
+                                  const struct ArrowSchema *requested_schema,
+                                  struct ArrowSchema *schema_out, redcol_error **error_out);
+
+/* How many rows a table has; -1 if `table` is none. Does not block. Any thread. */
+int64_t redcol_table_rows(const redcol_table *table);
+
+/*
  * Acknowledge entries of a consumer group (XACK), so that the server forgets that they were
  * pending.
  *
@@ -327,8 +379,8 @@ redcol_status redcol_cancel(void *handle);
 redcol_status redcol_close(void *handle);
 
 /*
- * Free a redcol_client, redcol_iter or redcol_error. NULL is a no-op. Not while another thread is
- * inside a call on it. Never blocks. Any thread.
+ * Free a redcol_client, redcol_iter, redcol_table or redcol_error. NULL is a no-op. Not while
+ * another thread is inside a call on it. Never blocks. Any thread.
  */
 void redcol_free(void *handle);
 
@@ -365,15 +417,21 @@ int64_t redcol_live_objects(void);
  * redcol_capsule_setup          tell the library where CPython's PyCapsule_GetPointer is; once.
  * redcol_capsule_schema_name    "arrow_schema", static.
  * redcol_capsule_array_name     "arrow_array", static.
+ * redcol_capsule_stream_name    "arrow_array_stream", static.
  * redcol_capsule_schema_new     memory for a struct ArrowSchema, zeroed; owned by the capsule.
  * redcol_capsule_array_new      memory for a struct ArrowArray, zeroed; owned by the capsule.
+ * redcol_capsule_stream_new     memory for a struct ArrowArrayStream, zeroed; likewise.
  * redcol_capsule_schema_free    a PyCapsule_Destructor: releases the struct, unless it was moved
  * redcol_capsule_array_free     out, and frees its memory.
+ * redcol_capsule_stream_free
+ * redcol_capsule_schema_copy    fills `copy_out` with a copy of a schema that redcol_iter_next
+ *                               gave; `schema` is borrowed, the copy moved to the caller. 0, or -1
+ *                               when there is no memory or `schema` is none: nothing is given.
  * redcol_capsule_handle_name    "redcol_handle", static.
  * redcol_capsule_handle_new     memory for a pointer to a handle, NULL at first, to be given as
  *                               `client_out`, `iter_out` or `error_out`; owned by the capsule.
  * redcol_capsule_handle_free    a PyCapsule_Destructor: redcol_free of what the pointer points to.
- * The three _new functions give NULL when there is no memory. Any thread that holds the GIL.
+ * The _new functions give NULL when there is no memory. Any thread that holds the GIL.
  */
 void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
 const char *redcol_capsule_schema_name(void);
@@ -382,6 +440,10 @@ struct ArrowSchema *redcol_capsule_schema_new(void);
 struct ArrowArray *redcol_capsule_array_new(void);
 void redcol_capsule_schema_free(void *capsule);
 void redcol_capsule_array_free(void *capsule);
+const char *redcol_capsule_stream_name(void);
+struct ArrowArrayStream *redcol_capsule_stream_new(void);
+void redcol_capsule_stream_free(void *capsule);
+int redcol_capsule_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *copy_out);
 const char *redcol_capsule_handle_name(void);
 void **redcol_capsule_handle_new(void);
 void redcol_capsule_handle_free(void *capsule);

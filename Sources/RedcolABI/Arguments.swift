@@ -1,5 +1,6 @@
 // What C passes, as what Swift understands: nothing here trusts a pointer, a length or a text.
 
+import ArrowColumns
 import CPlatform
 import CRedcol
 import RedisConnection
@@ -115,9 +116,27 @@ enum Arguments {
             let iter = unsafeDowncast(handle, to: IterHandle.self)
             if iter.pool.isForked { throw forked() }
             return .iter(iter)
-        case .error:
+        case .table, .error:
             throw RedisError(.invalidArgument, "handle is neither a client nor an iterator")
         }
+    }
+
+    static func table(_ pointer: OpaquePointer?) throws(RedisError) -> ArrowTable {
+        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
+            throw missing("table")
+        }
+        guard handle.kind == .table else {
+            throw RedisError(.invalidArgument, "table is a handle of another kind")
+        }
+        return unsafeDowncast(handle, to: TableHandle.self).table
+    }
+
+    static func waitMs(_ value: Int64) throws(RedisError) -> Int64 {
+        guard value >= -1 else {
+            throw RedisError(
+                .invalidArgument, "wait_ms is \(value); give -1, 0 or a number of milliseconds")
+        }
+        return value
     }
 
     static func forked() -> RedisError {
@@ -131,6 +150,17 @@ enum Arguments {
             handle.kind == .error
         else { return nil }
         return unsafeDowncast(handle, to: ErrorHandle.self)
+    }
+}
+
+/// Runs what columns are made of, whose errors are about schemas or memory.
+func withColumnErrors<Result>(
+    _ body: () throws(ColumnError) -> Result
+) throws(RedisError) -> Result {
+    do throws(ColumnError) {
+        return try body()
+    } catch {
+        throw RedisError(error.cause == .memory ? .memory : .schema, error.message)
     }
 }
 

@@ -2,6 +2,7 @@
 // everything.
 // https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
 
+import ArrowColumns
 import CPlatform
 import CRedcol
 
@@ -53,6 +54,33 @@ public func redcol_capsule_array_free(_ capsule: UnsafeMutableRawPointer?) {
     let array = memory.assumingMemoryBound(to: ArrowArray.self)
     array.pointee.release?(array)
     free(memory)
+}
+
+@c @implementation
+public func redcol_capsule_stream_name() -> UnsafePointer<CChar>? { platform_capsule_stream_name() }
+
+@c @implementation
+public func redcol_capsule_stream_new() -> UnsafeMutablePointer<ArrowArrayStream>? {
+    calloc(1, MemoryLayout<ArrowArrayStream>.size)?.assumingMemoryBound(to: ArrowArrayStream.self)
+}
+
+@c @implementation
+public func redcol_capsule_stream_free(_ capsule: UnsafeMutableRawPointer?) {
+    guard let memory = capsuleGetPointer?(capsule, platform_capsule_stream_name()) else { return }
+    let stream = memory.assumingMemoryBound(to: ArrowArrayStream.self)
+    stream.pointee.release?(stream)
+    free(memory)
+}
+
+@c @implementation
+public func redcol_capsule_schema_copy(
+    _ schema: UnsafePointer<ArrowSchema>?, _ copy_out: UnsafeMutablePointer<ArrowSchema>?
+) -> Int32 {
+    copy_out?.pointee = ArrowSchema()
+    guard let schema, let copy_out, let columns = try? importSchema(schema),
+        exportSchema(columns, into: copy_out)
+    else { return -1 }
+    return 0
 }
 
 @c @implementation

@@ -80,11 +80,7 @@ private func requestedColumns(
     _ schema: UnsafePointer<ArrowSchema>?
 ) throws(RedisError) -> [RequestedColumn]? {
     guard let schema else { return nil }
-    do {
-        return try importSchema(schema)
-    } catch {
-        throw RedisError(error.cause == .memory ? .memory : .schema, error.message)
-    }
+    return try withColumnErrors { () throws(ColumnError) in try importSchema(schema) }
 }
 
 @c @implementation
@@ -97,10 +93,7 @@ public func redcol_iter_next(
     batch_out?.pointee = ArrowArray()
     return reporting(error_out) { () throws(RedisError) in
         guard let batch_out else { throw Arguments.missing("batch_out") }
-        guard wait_ms >= -1 else {
-            throw RedisError(
-                .invalidArgument, "wait_ms is \(wait_ms); give -1, 0 or a number of milliseconds")
-        }
+        let wait_ms = try Arguments.waitMs(wait_ms)
         return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
             switch try reader.next(waitMs: wait_ms, array: batch_out, schema: schema_out) {
             case .batch: return Status.ok

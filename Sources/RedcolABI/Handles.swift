@@ -1,6 +1,7 @@
 // What stands behind the opaque pointers of the C interface: one class each, with a mark that tells
 // them apart, since C can pass any of them anywhere.
 
+import ArrowColumns
 import CPlatform
 import CRedcol
 import RedisConnection
@@ -8,7 +9,7 @@ import StreamReading
 
 /// Anything that redcol_free takes.
 class Handle {
-    enum Kind { case client, iter, error }
+    enum Kind { case client, iter, table, error }
 
     let kind: Kind
 
@@ -104,6 +105,8 @@ final class IterHandle: Handle {
     /// holders.
     let client: ClientHandle
     var pool: ConnectionPool { client.pool }
+    /// What redcol_iter_collect has read so far; touched inside `exclusively` only.
+    var collected = TableBuilder()
     private let lock: OpaquePointer
 
     init(_ reader: StreamReader, _ client: ClientHandle) throws(RedisError) {
@@ -148,6 +151,16 @@ final class IterHandle: Handle {
             reader.cancel()
             throw error
         }
+    }
+}
+
+/// redcol_table
+final class TableHandle: Handle {
+    let table: ArrowTable
+
+    init(_ table: ArrowTable) {
+        self.table = table
+        super.init(.table)
     }
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ._follow import Stats
 from .ack import ack_entries
+from .arrow import ArrowTable, read_arrow
 from .async_iterator import AsyncStreamIterator, stream_batches
 from .client import Client, connect
 from .errors import (
@@ -39,6 +40,7 @@ from .iterator import StreamIterator, iter_stream
 from .stream import read_stream
 
 __all__ = [
+    "ArrowTable",
     "AsyncStreamIterator",
     "AuthenticationError",
     "BusyError",
@@ -66,6 +68,7 @@ __all__ = [
     "ack_entries",
     "connect",
     "iter_stream",
+    "read_arrow",
     "read_stream",
     "stream_batches",
 ]
