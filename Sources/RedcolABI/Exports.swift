@@ -130,17 +130,18 @@ public func redcol_iter_ack(
                 (name, try Acknowledgement(stream: name, group: group, ids: ids)))
         }
         var total: Int64 = 0
+        defer { acknowledged_out?.pointee = total }
         for (stream, one) in acknowledgements {
             var acknowledgement = one
+            // Also if it is ended in the middle.
+            defer { total += acknowledgement.acknowledged }
             try iter.client.withConnection { connection throws(RedisError) in
                 try acknowledgement.run(pool: iter.pool, connection: connection)
             }
             iter.reader.released(
                 stream: stream, ids: acknowledgement.ids,
                 acknowledged: acknowledgement.acknowledged)
-            total += acknowledgement.acknowledged
         }
-        acknowledged_out?.pointee = total
         return Status.ok
     }
 }
