@@ -45,6 +45,8 @@
  *              values are errors. A call returns either what was asked for or an error, never both.
  *   Errors     `error_out` may be NULL. Otherwise it is written by every call: NULL unless the
  *              status is negative, and then an object that is owned by the caller (redcol_free).
+ *              Each function lists its statuses, without REDCOL_ERROR_; those with an `error_out`
+ *              may also give MEMORY: the system has no more memory or file descriptors.
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
  *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
  *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it
@@ -105,7 +107,7 @@ enum {
   REDCOL_ERROR_PROTOCOL = -10,        /* bytes that no Redis server should send */
   REDCOL_ERROR_VALUE = -11,           /* a value does not fit its column */
   REDCOL_ERROR_SCHEMA = -12,          /* a schema or column type that cannot be read */
-  REDCOL_ERROR_MEMORY = -13,          /* the system gave no memory */
+  REDCOL_ERROR_MEMORY = -13,          /* the system gave no memory, or no file descriptor */
   REDCOL_ERROR_UNSUPPORTED = -14,     /* known, but not offered by this build or server */
   REDCOL_ERROR_CANCELLED = -15,       /* redcol_cancel was called */
   REDCOL_ERROR_CLOSED = -16,          /* the handle was closed before */
@@ -116,7 +118,7 @@ enum {
 
 /*
  * The version of the library at run time, as "major.minor.patch". Compare it with REDCOL_VERSION,
- * which is the version of this header. Static text; never NULL; any thread.
+ * which is the version of this header. Static text, never NULL. Does not block. Any thread.
  */
 const char *redcol_version(void);
 
@@ -134,7 +136,7 @@ const char *redcol_version(void);
  * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
- * SERVER, PROTOCOL, MEMORY, UNSUPPORTED (rediss:// in a build without TLS).
+ * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS).
  * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
@@ -199,11 +201,13 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       and _deliveries, and acknowledged, both or neither
  * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again.
- * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. A range read does not block: nothing is
- * sent before the first redcol_iter_next. A read that follows, waits or has a group connects here,
- * makes the group and looks "$" up, so that nothing that is added afterwards is missed: it blocks
- * for up to connect_timeout_ms and timeout_ms, and has the errors of redcol_iter_next too. Any
+ * A range read does not block: nothing is sent before the first redcol_iter_next. A read that
+ * follows, waits or has a group connects here, makes the group and looks "$" up, so that nothing
+ * that is added afterwards is missed: it blocks for up to connect_timeout_ms and timeout_ms. Any
  * thread.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
+ * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED
+ * (a key on another node of a cluster), NO_GROUP ("create_group" is "false").
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -222,15 +226,19 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  *                 places.
  * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
  * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
- * negative        an error: CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- *                 LOADING, SERVER, PROTOCOL, VALUE, SCHEMA, MEMORY, NO_GROUP, CANCELLED, CLOSED,
- *                 BUSY, FORKED. After CANCELLED and BUSY the iterator goes on. After the others a
- *                 range read gives the same error again; one that follows tries again, and after
- *                 VALUE goes on behind that entry, which stays pending in a group.
+ * negative        an error. After CANCELLED and BUSY the iterator goes on. After the others a range
+ *                 read gives the same error again; one that follows tries again, and after VALUE
+ *                 goes on behind that entry, which stays pending in a group.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The
  * first batch may be empty, so that there always is one that shows the columns; the others never
  * are. A read that follows gives no empty batch.
+ * Blocks up to `wait_ms`, and as long as the system takes to resolve a name. Any thread, one at a
+ * time.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than "columns_max"),
+ * NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. A read that follows connects again, for ever, in place
+ * of CONNECTION, NAME, TIMED_OUT, LOADING and PROTOCOL.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
@@ -239,7 +247,10 @@ redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowS
  * Start reading several streams at once, by following them or as a group's member: as
  * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends
  * with a NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids
- * increase within each stream.
+ * increase within each stream. Ownership, blocking and threads are those of redcol_read_stream, and
+ * REDCOL_TIMEOUT means that a signal came: call again.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION,
+ * PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP.
  */
 redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
                                   const int64_t *stream_lengths, int64_t stream_count,
@@ -253,8 +264,13 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  * stream     the key, with its length or -1; NULL if the iterator has only one; borrowed.
  * entry_ids  entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1; borrowed.
  *            NULL: all that were handed over and not acknowledged, of all its streams.
- * acknowledged_out, the outcome, errors and blocking are those of redcol_ack; INVALID_ARGUMENT also
- * if the iterator reads without a group. Any thread.
+ * acknowledged_out, the outcomes and blocking are those of redcol_ack; REDCOL_TIMEOUT means that a
+ * signal came: call again, which acknowledges what is left. It may be called after
+ * redcol_close of the iterator too, since what was handed over is still to be acknowledged; after
+ * that of its client it gives CLOSED. redcol_cancel of the client ends it. Any thread.
+ * Errors: INVALID_ARGUMENT (also if the iterator reads without a group), NO_GROUP, CONNECTION,
+ * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
                               const char *entry_ids, int64_t entry_ids_length,
@@ -264,20 +280,22 @@ redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t str
  * Take back the batch that redcol_iter_next gave last, because the caller could make nothing of it
  * (an exception came, memory ran out): its entries come again. Only of a read that follows, and
  * before the next batch is asked for; else nothing is done. The connection is made anew.
- * Errors: INVALID_ARGUMENT, CLOSED, BUSY, FORKED. Does not block. Any thread.
+ * Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (also if it does not follow), CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_unread(redcol_iter *iter, redcol_error **error_out);
 
 /*
  * A file descriptor for an event loop: when redcol_iter_next with wait_ms 0 has given
  * REDCOL_TIMEOUT, it becomes readable (poll, epoll, kqueue) once the call is worth making again.
- * Only wait on it; it stays the same over reconnects. Borrowed until the iterator is closed or
- * freed; -1 if `iter` is no iterator. Any thread.
+ * Only wait on it; it stays the same over reconnects. Borrowed until the iterator is freed; -1 if
+ * `iter` is no iterator. Does not block. Any thread.
  */
 int redcol_iter_descriptor(const redcol_iter *iter);
 
 /*
- * What an iterator has done so far, by name; -1 for a name that there is not. Any thread.
+ * What an iterator has done so far, by name; -1 for a name that there is not, or if `iter` is no
+ * iterator. Does not block. Any thread.
  *   "delivered"      rows handed over
  *   "acknowledged"   entries that were pending and were acknowledged through this iterator; a lower
  *                    bound if an answer was lost
@@ -304,10 +322,12 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  * REDCOL_END      redcol_iter_next or an earlier call has given all of it.
  * REDCOL_TIMEOUT  not all of it within `wait_ms`, or a signal came; call again. What has been read
  *                 is kept for that call; redcol_iter_next would go on behind it.
- * negative        INVALID_ARGUMENT (also for a read that follows or has a group), and the other
- *                 errors of redcol_iter_next, after which nothing is kept, but for CANCELLED and
- *                 BUSY.
- * Unless REDCOL_OK is returned, `*table_out` is NULL. Blocks up to `wait_ms`. Any thread.
+ * negative        an error, after which nothing is kept, but for CANCELLED and BUSY.
+ * Unless REDCOL_OK is returned, `*table_out` is NULL. Blocks up to `wait_ms`. Any thread, one at a
+ * time.
+ * Errors: INVALID_ARGUMENT (also for a read that follows or has a group), CONNECTION, NAME,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE,
+ * SCHEMA, CANCELLED, CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_table **table_out,
                                   redcol_error **error_out);
@@ -323,8 +343,9 @@ redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_tab
  *                   of a dictionary, those of its values. That copies them. All else in it is
  *                   ignored, and u and z where the texts of a batch may be more than 2 GiB.
  * stream_out        moved to the caller. One thread at a time may use it.
- * Errors: INVALID_ARGUMENT, SCHEMA (`requested_schema` is released or no struct), MEMORY; then
- * `*stream_out` has a NULL release callback. Does not block. Any thread, and a forked child.
+ * Unless REDCOL_OK is returned, `*stream_out` has a NULL release callback. Does not block. Any
+ * thread, and a forked child.
+ * Errors: INVALID_ARGUMENT, SCHEMA (`requested_schema` is released or no struct).
  */
 redcol_status redcol_table_stream(const redcol_table *table,
                                   const struct ArrowSchema *requested_schema,
@@ -332,7 +353,8 @@ redcol_status redcol_table_stream(const redcol_table *table,
 
 /*
  * The schema of a table, as redcol_table_stream would give it: moved to `*schema_out`.
- * Errors, blocking and threads are those of redcol_table_stream.
+ * Does not block. Any thread, and a forked child.
+ * Errors: INVALID_ARGUMENT, SCHEMA.
  */
 redcol_status redcol_table_schema(const redcol_table *table,
                                   const struct ArrowSchema *requested_schema,
@@ -352,10 +374,12 @@ int64_t redcol_table_rows(const redcol_table *table);
  *                   longer.
  * REDCOL_OK       done. Entries that were not pending are no error and do not count.
  * REDCOL_TIMEOUT  a signal came; call again, which acknowledges what is left.
- * negative        INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION and
- *                 the other errors of redcol_iter_next. After a lost connection it is done again,
- *                 since acknowledging twice does no harm; the count is then a lower bound.
- * Blocks for as long as the server takes. Any thread.
+ * After a lost connection it is done again, since acknowledging twice does no harm; the count is
+ * then a lower bound. Blocks for as long as the server takes, each exchange up to timeout_ms. Any
+ * thread.
+ * Errors: INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION, NAME,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
                          const char *group, int64_t group_length, const char *entry_ids,
@@ -365,8 +389,8 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
 /*
  * End the call that waits on `handle` (a redcol_client or redcol_iter) on another thread with
  * REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never blocks; any
- * thread; for an iterator also in a signal handler. Gives REDCOL_OK, INVALID_ARGUMENT if `handle`
- * is neither, or FORKED.
+ * thread; for an iterator also in a signal handler. Of an iterator that is closed it does nothing.
+ * Errors: INVALID_ARGUMENT (`handle` is neither), FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 
@@ -374,7 +398,8 @@ redcol_status redcol_cancel(void *handle);
  * Close the connection of `handle` (a redcol_client or redcol_iter) now; later calls on it give
  * REDCOL_ERROR_CLOSED. Closing a client does not close its iterators. Doing it twice is no error.
  * An iterator that is inside a call on another thread is cancelled first, and gives
- * REDCOL_ERROR_BUSY: call again. INVALID_ARGUMENT if `handle` is neither; FORKED. Any thread.
+ * REDCOL_ERROR_BUSY: call again. Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (`handle` is neither), BUSY, FORKED.
  */
 redcol_status redcol_close(void *handle);
 
@@ -384,17 +409,19 @@ redcol_status redcol_close(void *handle);
  */
 void redcol_free(void *handle);
 
-/* The status that came with this error; REDCOL_OK if `error` is NULL. */
+/* The status of an error; REDCOL_OK if `error` is none. Does not block. Any thread. */
 redcol_status redcol_error_status(const redcol_error *error);
 
 /*
  * What was asked, what came back and what to do, in one or two sentences, without credentials.
- * Borrowed until the error is freed; never NULL ("" if `error` is NULL).
+ * Borrowed until the error is freed; never NULL ("" if `error` is none). Does not block. Any
+ * thread.
  */
 const char *redcol_error_message(const redcol_error *error);
 
 /*
- * One detail of an error by name; borrowed until the error is freed; NULL if it has no such detail.
+ * One detail of an error by name; borrowed until the error is freed; NULL if it has no such detail,
+ * or is none. Does not block. Any thread.
  *   "server_code"  the first word of the server's answer, such as "WRONGTYPE"
  *   "stream"       the stream's key, bytes that are not printable escaped as \xNN
  *   "entry_id"     the entry that holds the value
@@ -406,7 +433,7 @@ const char *redcol_error_detail(const redcol_error *error, const char *name);
 
 /*
  * How many objects of the library are alive in this process: handles, errors, and exported arrays
- * and schemas that were not released. For tests that look for leaks. Any thread.
+ * and schemas that were not released. For tests that look for leaks. Does not block. Any thread.
  */
 int64_t redcol_live_objects(void);
 
