@@ -185,7 +185,7 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       and by default 1000
  *   Consumer groups. Entries are delivered to this consumer and pending until they are
  *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
- *   "group", "consumer" their names; both or neither
+ *   "group", "consumer"  their names; both or neither
  *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever
  *                       it vanishes: then behind what this iterator knows to be handled. Entries
  *                       before that which other consumers had pending are not given again. Default
