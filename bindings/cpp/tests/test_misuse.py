@@ -166,6 +166,31 @@ def test_a_late_cancel_reaches_nobody_else() -> None:
         reading.free()
 
 
+def test_collecting_in_pieces() -> None:
+    """What was read before the time was over, or a cancel came, is in the table all the same."""
+    with Server() as server, server.client() as db:
+        for number in range(1000):
+            db.xadd("s", {"n": number})
+        reading = Reading(server.url, batch_rows=10, page_rows=10)
+        assert reading.start() == 0
+        table = c_void_p()
+        status, calls = STATUSES["TIMEOUT"], 0
+        while status in (STATUSES["TIMEOUT"], STATUSES["CANCELLED"]):
+            if calls % 3 == 0:
+                call("redcol_cancel", reading.iter)
+            status = call("redcol_iter_collect", reading.iter, calls % 2, byref(table))
+            calls += 1
+        assert (status, call("redcol_table_rows", table)) == (0, 1000)
+        assert calls > 2
+        free(table)
+        # What redcol_iter_next has given is not in the table.
+        assert reading.start_again() == reading.next() == 0
+        assert call("redcol_iter_collect", reading.iter, -1, byref(table)) == 0
+        assert call("redcol_table_rows", table) == 990
+        free(table)
+        reading.free()
+
+
 def test_many_threads_misuse_one_iterator() -> None:
     """All calls at once: each is answered with one of its statuses, and nothing is lost."""
     with Server() as server, server.client() as db:

@@ -119,6 +119,10 @@ class Reading:
         arguments = (self.client, self.stream, -1, schema, words(**self.options))
         return call("redcol_read_stream", *arguments, byref(self.iter))
 
+    def start_again(self) -> int:
+        free(self.iter)
+        return self.start()
+
     def start_several(self, schema: object = None) -> int:
         names = (c_char_p * 1)(self.stream)
         arguments = (self.client, names, None, 1, schema, words(**self.options))

@@ -56,7 +56,7 @@ def test_public_functions_have_examples_and_name_every_parameter() -> None:
     for name in redcol.__all__:
         documented = getattr(redcol, name)
         assert documented.__doc__, name
-        if name in ("read_stream", "connect", "ack_entries"):
+        if name in ("read_stream", "read_arrow", "connect", "ack_entries"):
             assert "Example:" in documented.__doc__
             for parameter in documented.__annotations__:
                 if parameter != "return":
