@@ -6,13 +6,15 @@ Run as a program, it runs out of something: descriptors URL, or memory URL
 # ruff: noqa: D103
 from __future__ import annotations
 
+import ctypes
+import itertools
 import os
 import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from ctypes import byref, c_char_p, c_int64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,42 @@ def test_collecting_in_pieces() -> None:
         assert call("redcol_table_rows", table) == 990
         free(table)
         reading.free()
+
+
+def test_every_order_of_freeing() -> None:
+    """Client, iterator, table, a stream of it and an array of that: each lives on by itself."""
+    before = _native.live_objects()
+    with Server() as server, server.client() as db:
+        for number in range(100):
+            db.xadd(
+                "s", {"text": f"a text that is longer than a view, {number}"}, id=f"{number + 1}-1"
+            )
+        for order in itertools.permutations(range(5)):
+            reading = Reading(server.url, include_timestamp="false")
+            assert reading.start() == 0
+            table, stream = c_void_p(), arrow_structs.ArrowArrayStream()
+            array = arrow_structs.ArrowArray()
+            assert call("redcol_iter_collect", reading.iter, -1, byref(table)) == 0
+            assert call("redcol_table_stream", table, None, byref(stream)) == 0
+            assert stream.get_next(byref(stream), byref(array)) == 0
+            steps: list[Callable[[], object]] = [
+                lambda reading=reading: free(reading.client),
+                lambda reading=reading: free(reading.iter),
+                lambda table=table: free(table),
+                lambda stream=stream: released(stream),
+                lambda array=array: released(array),
+            ]
+            for step in order:
+                if ctypes.cast(array.release, c_void_p).value:
+                    column = array.children[1].contents
+                    size = ctypes.cast(column.buffers[3], POINTER(c_int64))[0]
+                    data = ctypes.string_at(column.buffers[2], size)
+                    assert data.startswith(b"a text that is longer than a view, 0")
+                    assert data.endswith(b"a text that is longer than a view, 99")
+                thread = threading.Thread(target=steps[step])
+                thread.start()
+                thread.join()
+            assert _native.live_objects() == before
 
 
 def test_many_threads_misuse_one_iterator() -> None:

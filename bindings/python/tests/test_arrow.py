@@ -323,6 +323,8 @@ def test_whole_schemas(server: Server, filled: str, whole: object) -> None:
         ({"n": None}, redcol.SchemaError),
         ({"n": pa.Schema}, redcol.SchemaError),
         ({"n": pa.list_(pa.int8())}, redcol.SchemaError),
+        ({"n": pa.struct({"n": pa.int8()})}, redcol.SchemaError),
+        ({"n": pa.schema({"n": pa.int8()})}, redcol.SchemaError),
         ({"n": pl.Struct({"a": pl.Int8})}, redcol.SchemaError),
         ({"n\0": int}, redcol.InvalidArgumentError),
         ({1: int}, redcol.InvalidArgumentError),

@@ -59,6 +59,7 @@ def parse(schema: object) -> ArrowColumns:
         return _columns(_native.schema_names(given), given, {})
     columns: dict[str, Any] = {}
     categories: dict[str, str] = {}
+    wrapped = set()
     for index, (name, dtype) in enumerate(schema.items()):
         _arguments.text("a column's name", name)
         column: Any = _FORMATS.get(dtype) if isinstance(dtype, type) else None
@@ -72,6 +73,7 @@ def parse(schema: object) -> ArrowColumns:
                     dtype=str(dtype),
                 )
             column = asked.capsule()
+            wrapped.add(name)
             for words in asked.options().values():
                 categories[f"categories:{index}"] = words
         if column is None:
@@ -83,7 +85,7 @@ def parse(schema: object) -> ArrowColumns:
                 field=name,
             )
         columns[name] = column
-    return _columns(list(columns), _native.StructSchema(columns), categories)
+    return _columns(list(columns), _native.StructSchema(columns, wrapped), categories)
 
 
 def _columns(names: list[str], given: object, categories: dict[str, str]) -> ArrowColumns:

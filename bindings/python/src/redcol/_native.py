@@ -12,7 +12,7 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any, Final
@@ -481,17 +481,17 @@ class _Schema(ctypes.Structure):
 class StructSchema:
     """A struct schema of named columns, for `read_streams`, which only reads it.
 
-    Each column is an Arrow format, or an "arrow_schema" capsule of its type: of that type itself,
-    or of a struct that has it as its only child.
+    Each column is an Arrow format, or an "arrow_schema" capsule: of its type, or, for those that
+    are `wrapped`, of a struct whose first child it is.
     """
 
-    def __init__(self, columns: Mapping[str, str | object]) -> None:
+    def __init__(self, columns: Mapping[str, str | object], wrapped: Container[str] = ()) -> None:
         self._kept: list[object] = []  # what the structs point into
         # It says that a struct is not released, and is never called.
         self._release = ctypes.cast(library().redcol_capsule_schema_free, c_void_p).value
         children = (c_void_p * len(columns))()
         for index, (name, column) in enumerate(columns.items()):
-            child = self._child(column)
+            child = self._child(column, is_wrapped=name in wrapped)
             child.name = name.encode()
             child.release = self._release
             self._kept.append(child)
@@ -502,12 +502,12 @@ class StructSchema:
         #: Where the struct ArrowSchema is, as long as this object is.
         self.address = ctypes.addressof(whole)
 
-    def _child(self, column: str | object) -> _Schema:
+    def _child(self, column: str | object, *, is_wrapped: bool) -> _Schema:
         if isinstance(column, str):
             return _Schema(format=column.encode())
         self._kept.append(column)
         given = _Schema.from_address(_capsule_pointer(column, b"arrow_schema"))
-        if given.format == b"+s" and given.n_children == 1:
+        if is_wrapped and given.n_children:
             given = _Schema.from_address(c_void_p.from_address(given.children).value or 0)
         child = _Schema()
         ctypes.pointer(child)[0] = given
