@@ -305,6 +305,7 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "dead_lettered"  entries put away after max_deliveries
  *   "reconnects"     connections that were lost
  *   "empty_answers"  answers without entries, when there was nothing else to read either
+ *   "idle_answers"   those of them that came after the last batch
  *   "resets"         groups made again, and streams that were deleted and begun anew
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);

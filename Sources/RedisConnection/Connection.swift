@@ -27,6 +27,8 @@ public final class Connection {
     private var phase = Phase.closed
     private var fd: Int32 = -1
     private var watchesWrites = false
+    /// The last look has taken all that had come: there is more when the poller says so.
+    private var isDrained = false
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
     private var addresses: AddressList?
@@ -172,7 +174,7 @@ public final class Connection {
         if endpoint.database != 0 {
             login.append(Command("SELECT", String(endpoint.database)))
         }
-        for command in login { try enqueue(command) }
+        for command in login { enqueue(command) }
         try flush()
     }
 
@@ -206,11 +208,7 @@ public final class Connection {
     // MARK: Talking
 
     /// Adds a command to what will be sent.
-    public func enqueue(_ command: Command) throws(RedisError) {
-        guard outgoing.append(command) else {
-            throw RedisError(.memory, "no memory to encode \(command.name)")
-        }
-    }
+    public func enqueue(_ command: Command) { outgoing.append(command) }
 
     /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how
     /// long the server was asked to wait before it answers.
@@ -239,6 +237,7 @@ public final class Connection {
     public func receive() throws(RedisError) -> Bool {
         guard fd >= 0 else { throw lost("the connection is closed") }
         if watchesWrites || !outgoing.isEmpty { try sendMore() }
+        if isDrained { return false }
         guard let room = incoming.room() else {
             throw RedisError(.memory, "no memory to receive from \(endpoint.shown)")
         }
@@ -246,6 +245,7 @@ public final class Connection {
             let count = platform_receive(fd, room.baseAddress, room.count)
             if count > 0 {
                 incoming.received(count)
+                isDrained = count < room.count
                 if phase == .ready, deadline != nil {
                     let silence = platform_monotonic_ms() + timeouts.silenceMs
                     if let now = deadline, silence > now { deadline = silence }
@@ -255,7 +255,10 @@ public final class Connection {
             if count == 0 { throw lost("the server closed the connection") }
             let error = platform_errno()
             if error == EINTR { continue }
-            if error == EAGAIN || error == EWOULDBLOCK { return false }
+            if error == EAGAIN || error == EWOULDBLOCK {
+                isDrained = true
+                return false
+            }
             throw lost(errorText(error))
         }
     }
@@ -322,7 +325,9 @@ public final class Connection {
         if let deadline { end = min(end, deadline) }
         let timeout = end == Int64.max ? -1 : max(0, min(end - now, Int64(Int32.max)))
         switch platform_poller_wait(poller, Int32(timeout)) {
-        case Int32(PLATFORM_POLL_SOCKET): return .ready
+        case Int32(PLATFORM_POLL_SOCKET):
+            isDrained = false
+            return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
             throw RedisError(.cancelled, "cancelled by redcol_cancel")
         case Int32(PLATFORM_POLL_INTERRUPTED): return .interrupted
@@ -379,12 +384,14 @@ public final class Connection {
         close(fd)
         fd = -1
         watchesWrites = false
+        isDrained = false
     }
 
     /// Whether the server has closed or disturbed a connection that should be silent: then it must
     /// not be used again.
     public func isStale() -> Bool {
         guard phase == .ready, incoming.count == 0, outgoing.isEmpty else { return true }
+        isDrained = false
         do {
             return try receive()
         } catch {

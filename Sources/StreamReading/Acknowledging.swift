@@ -78,7 +78,7 @@ public struct Acknowledgement {
                 sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
             {
                 let end = min(sent + Acknowledgement.idsPerCommand, ids.count)
-                try connection.enqueue(command(ids[sent..<end]))
+                connection.enqueue(command(ids[sent..<end]))
                 sent = end
                 added = true
             }
@@ -121,7 +121,7 @@ public struct Acknowledgement {
             var command = Command("XPENDING")
             command.add(stream)
             command.add(group)
-            try connection.enqueue(command)
+            connection.enqueue(command)
             try connection.flush()
             hasAskedForGroup = true
         }

@@ -31,7 +31,7 @@ extension GroupReader {
         }
         guard !found.isEmpty else { return page }
         for (index, pending) in found.enumerated() {
-            try connection.enqueue(member.entry(stream, pending.id))
+            connection.enqueue(member.entry(stream, pending.id))
             awaited.append(
                 .deadLetter(pending, stream: stream, isLast: index == found.count - 1))
         }
@@ -59,20 +59,20 @@ extension GroupReader {
         for (isLast, name) in [(false, "WATCH"), (true, "XLEN")] {
             var command = Command(name)
             command.add(options.deadLetter)
-            try connection.enqueue(command)
+            connection.enqueue(command)
             awaited.append(.letterStream(stream: stream, isLast: isLast))
         }
         try connection.flush()
     }
 
     func putAway(_ stream: Int) throws(RedisError) {
-        try connection.enqueue(Command("MULTI"))
+        connection.enqueue(Command("MULTI"))
         for (pending, fields) in letters {
             let commands = member.putAway(
                 pending, stream: stream, fields: fields, to: options.deadLetter)
-            for command in commands { try connection.enqueue(command) }
+            for command in commands { connection.enqueue(command) }
         }
-        try connection.enqueue(Command("EXEC"))
+        connection.enqueue(Command("EXEC"))
         awaited.append(.putAway(left: 2 + 2 * letters.count, stream: stream))
         try connection.flush()
     }

@@ -144,12 +144,24 @@ final class GroupReader: StreamReader {
         handledBefore = handled
         if !refused.isEmpty { for row in rows { refused[row] = nil } }
         remaining -= min(rows.count, remaining)
-        for row in rows {
-            let stream = Int(row.stream)
-            if row.id > handled[stream] { handled[stream] = row.id }
-            hasHandled[stream] = true
-        }
+        noteHandled(rows)
         if !rows.isEmpty { hasRows = true }
+    }
+
+    /// One look at `handled` for each run of rows of one stream: as a class's property it is far
+    /// from the cheapest thing to look at.
+    private func noteHandled(_ rows: [RowID]) {
+        var next = 0
+        while next < rows.count {
+            let stream = rows[next].stream
+            var largest = rows[next].id
+            while next < rows.count, rows[next].stream == stream {
+                if rows[next].id > largest { largest = rows[next].id }
+                next += 1
+            }
+            if largest > handled[Int(stream)] { handled[Int(stream)] = largest }
+            hasHandled[Int(stream)] = true
+        }
     }
 
     override func takeBack() -> Bool {
@@ -269,7 +281,7 @@ final class GroupReader: StreamReader {
         while true {
             let rows = held.takeUnsent(most: GroupReader.idsPerCommand)
             if rows.isEmpty { return hasSent }
-            try connection.enqueue(member.acknowledge(rows))
+            connection.enqueue(member.acknowledge(rows))
             awaited.append(.acknowledged(rows.count))
             hasSent = true
         }
@@ -283,31 +295,31 @@ final class GroupReader: StreamReader {
         if options.deliveriesMax != nil { asked = min(asked, GroupReader.pageRows) }
         switch request {
         case .wasReset(let stream):
-            try connection.enqueue(member.firstID(stream))
+            connection.enqueue(member.firstID(stream))
             awaited.append(.firstID(stream: stream))
-            try connection.enqueue(member.entry(stream, handled[stream]))
-        case .create(let stream, let id): try connection.enqueue(member.create(stream, at: id))
+            connection.enqueue(member.entry(stream, handled[stream]))
+        case .create(let stream, let id): connection.enqueue(member.create(stream, at: id))
         case .deliveries(let stream, let after, let isOwn):
             asked = max(
                 GroupReader.pendingPage, isOwn ? 2 * asked : min(asked, GroupReader.pageRows))
-            try connection.enqueue(
+            connection.enqueue(
                 member.pending(
                     stream, after: after, count: asked,
                     idleMs: isOwn ? nil : options.claimIdleMs ?? 0))
         case .look(let stream, let after):
             asked = GroupReader.pendingPage
-            try connection.enqueue(
+            connection.enqueue(
                 member.pending(stream, after: after, count: asked, idleMs: nil))
         case .own(let stream, let after):
             passOverInHand()
             parser.pointee.expect(.streams, entriesMax: asked)
-            try connection.enqueue(
+            connection.enqueue(
                 member.read([stream], after: after, count: asked, blockMs: nil))
         case .claim(let stream, let cursor, let count):
             asked = min(asked, count)
             passOverInHand()
             parser.pointee.expect(.claimed(stream: stream), entriesMax: asked)
-            try connection.enqueue(
+            connection.enqueue(
                 member.claim(
                     stream, cursor: cursor, idleMs: options.claimIdleMs ?? 0, count: asked))
         case .new(let streams, let blockMs):
@@ -316,7 +328,7 @@ final class GroupReader: StreamReader {
             if wanted < asked * streams.count { asked = max(1, wanted / streams.count) }
             parser.pointee.skipped = []
             parser.pointee.expect(.streams, entriesMax: asked)
-            try connection.enqueue(
+            connection.enqueue(
                 member.read(streams, after: nil, count: asked, blockMs: blockMs))
         case .pause: break
         }
@@ -434,7 +446,6 @@ final class GroupReader: StreamReader {
     }
 
     private func entriesEnded(_ request: GroupPlan.Request, _ asked: Int) {
-        let now = platform_monotonic_ms()
         let entries = parser.pointee.entriesParsed
         let (named, nameless) = parser.pointee.takeDeleted()
         if !named.isEmpty {
@@ -450,7 +461,7 @@ final class GroupReader: StreamReader {
             plan.claimed(stream, hasNameless: nameless > 0)
         case .new:
             cameEmpty = entries == 0 && hadClaimed
-            if cameEmpty { statistics.add(.emptyAnswers, 1) }
+            if cameEmpty { statistics.addEmptyAnswer() }
         default: break
         }
         parser.pointee.forgetPosition()

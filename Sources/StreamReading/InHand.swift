@@ -54,15 +54,11 @@ final class InHand: @unchecked Sendable {
     /// The next entries of one stream that must be acknowledged and were not sent yet.
     func takeUnsent(most: Int) -> [RowID] {
         locked {
-            guard queueSent < queue.count else { return [] }
-            let stream = queue[queueSent].stream
-            var end = queueSent
-            while end < queue.count, end - queueSent < most, queue[end].stream == stream {
-                end += 1
-            }
-            let rows = Array(queue[queueSent..<end])
+            let unsent = queue[queueSent...].prefix(most)
+            guard let stream = unsent.first?.stream else { return [] }
+            let end = unsent.firstIndex { $0.stream != stream } ?? unsent.endIndex
             queueSent = end
-            return rows
+            return Array(unsent[..<end])
         }
     }
 

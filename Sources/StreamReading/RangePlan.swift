@@ -19,16 +19,18 @@ struct RangePlan {
 
     /// A page that shows how large and how dense the entries are, before more are asked for.
     static let firstPageRows = 256
-    /// Entries that a page should have: while the server collects them, its other clients wait.
-    static let pageRowsMost = 2_000
-    /// About how many bytes a page should have: the server builds the whole of it in memory.
-    static let pageBytes = 512 * 1024
-    /// Entries under way at once: enough for a server that is near, and for each millisecond of the
-    /// way to one that is not.
-    static let rowsUnderWay = 8_000
-    static let rowsUnderWayPerMs = 3_500
-    static let rowsUnderWayMost = 96_000
-    static let pagesUnderWayMost = 64
+    /// Entries that a page should have at the most: while the server collects them, its other
+    /// clients wait.
+    static let pageRowsMost = 800
+    /// About how many bytes a page should have: less than a unix socket holds, so that the end of a
+    /// page has come, and the next is asked for, while the server still has something to do.
+    static let pageBytes = 128 * 1024
+    /// Bytes under way at once: enough for a server that is near, and for each millisecond of the
+    /// way to one that is not. The server holds them until they are sent.
+    static let bytesUnderWay = 1536 * 1024
+    static let bytesUnderWayPerMs = 448 * 1024
+    static let bytesUnderWayMost = 12 * 1024 * 1024
+    static let pagesUnderWayMost = 128
 
     /// How wide a slice is.
     private enum Width {
@@ -53,7 +55,9 @@ struct RangePlan {
     /// Pages that may be under way now: after a cut it begins at one, so that a stream whose
     /// density cannot be guessed costs no more than a page in vain.
     private var depth = 1
-    private var rowsWanted = RangePlan.rowsUnderWay
+    private var bytesWanted = RangePlan.bytesUnderWay
+    /// What an entry takes, as far as the last page tells.
+    private var entryBytes = 128
 
     /// `first` or `last` nil: nothing lies in the range. `pageRows` 0: chosen here.
     init(first: EntryID?, last: EntryID?, count: Int?, pageRows: Int) {
@@ -102,12 +106,13 @@ struct RangePlan {
 
     /// How long an answer takes to come, in milliseconds, the server's own time included.
     mutating func measured(roundTripMs: Int64) {
-        let far = min(max(roundTripMs, 0), 1_000) * Int64(RangePlan.rowsUnderWayPerMs)
-        rowsWanted = min(RangePlan.rowsUnderWay + Int(far), RangePlan.rowsUnderWayMost)
+        let far = Int(min(max(roundTripMs, 0), 1_000)) * RangePlan.bytesUnderWayPerMs
+        bytesWanted = min(RangePlan.bytesUnderWay + far, RangePlan.bytesUnderWayMost)
     }
 
     private var depthMost: Int {
-        max(2, min(RangePlan.pagesUnderWayMost, rowsWanted / max(pageRows, 1)))
+        let (pageBytes, overflow) = max(pageRows, 1).multipliedReportingOverflow(by: entryBytes)
+        return overflow ? 2 : max(2, min(RangePlan.pagesUnderWayMost, bytesWanted / pageBytes))
     }
 
     /// The stream's last id at this moment; nil if that is not told.
@@ -127,8 +132,8 @@ struct RangePlan {
         pagesDone += 1
         remaining -= min(entries, remaining)
         let isCut = entries >= page.count && (last.map { $0 < page.last } ?? false)
+        if entries > 0 { entryBytes = max(bytes / entries, 1) }
         if entries > 0, fixedPageRows == 0 {
-            let entryBytes = max(bytes / entries, 1)
             pageRows = max(1, min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes))
         }
         if isCut {

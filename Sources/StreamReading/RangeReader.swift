@@ -100,7 +100,7 @@ final class RangeReader: StreamReader {
         var hasAsked = false
         while let page = plan.nextPage(underWay: pagesUnderWay) {
             if page.asksForEnd {
-                try connection.enqueue(.lastEntry(of: streams[0]))
+                connection.enqueue(.lastEntry(of: streams[0]))
                 awaited.append(.end)
                 endParser.parser.pointee.expect(.entries, entriesMax: 1)
             }
@@ -110,7 +110,7 @@ final class RangeReader: StreamReader {
             command.add(page.last)
             command.add("COUNT")
             command.add(String(page.count))
-            try connection.enqueue(command)
+            connection.enqueue(command)
             awaited.append(.page(page))
             pagesUnderWay += 1
             hasAsked = true

@@ -3,11 +3,13 @@
 import CPlatform
 import RedisConnection
 
-/// Counters that only grow.
+/// Counters that only grow, but for `idleAnswers`.
 public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
         case resets, emptyAnswers
+        /// Of `emptyAnswers`, those since the last batch was handed over.
+        case idleAnswers
 
         public var name: StaticString {
             switch self {
@@ -20,6 +22,7 @@ public final class Statistics: @unchecked Sendable {
             case .deadLettered: return "dead_lettered"
             case .resets: return "resets"
             case .emptyAnswers: return "empty_answers"
+            case .idleAnswers: return "idle_answers"
             }
         }
     }
@@ -37,6 +40,17 @@ public final class Statistics: @unchecked Sendable {
 
     func add(_ counter: Counter, _ change: Int) {
         platform_counters_add(counters, Int32(counter.rawValue), Int64(change))
+    }
+
+    /// The server has said that there is nothing to read.
+    func addEmptyAnswer() {
+        add(.emptyAnswers, 1)
+        add(.idleAnswers, 1)
+    }
+
+    func addBatch(rows: Int) {
+        add(.delivered, rows)
+        add(.idleAnswers, -Int(clamping: value(.idleAnswers)))
     }
 
     public func value(_ counter: Counter) -> Int64 {

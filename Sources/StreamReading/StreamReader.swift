@@ -201,7 +201,7 @@ public class StreamReader {
         }
         hasGivenBatch = true
         willHandOver(rows: rows)
-        statistics.add(.delivered, rows)
+        statistics.addBatch(rows: rows)
         return .batch
     }
 
@@ -273,7 +273,7 @@ public class StreamReader {
     func askNow(_ commands: [Command]) throws(RedisError) -> [Reply] {
         do {
             try connection.connectNow()
-            for command in commands { try connection.enqueue(command) }
+            for command in commands { connection.enqueue(command) }
             try connection.flush()
             var replies: [Reply] = []
             while replies.count < commands.count {

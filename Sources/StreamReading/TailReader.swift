@@ -154,7 +154,7 @@ final class TailReader: StreamReader {
                 case .batchFull: return true
                 case .replyEnd:
                     awaited.removeFirst()
-                    if parser.pointee.rows.isEmpty { statistics.add(.emptyAnswers, 1) }
+                    if parser.pointee.rows.isEmpty { statistics.addEmptyAnswer() }
                     connection.expectNothing()
                     if try isOver() { return true }
                 case .serverError:
@@ -238,7 +238,7 @@ final class TailReader: StreamReader {
             for stream in streams.indices where seen[stream] != nil {
                 var command = Command("XINFO", "STREAM")
                 command.add(streams[stream])
-                try connection.enqueue(command)
+                connection.enqueue(command)
                 awaited.append(.lastGenerated(stream: stream))
             }
             // Not together with XREAD, whose answer could lie behind what is to be read again.
@@ -259,7 +259,7 @@ final class TailReader: StreamReader {
         command.add("STREAMS")
         for stream in wanted { command.add(streams[stream]) }
         for stream in wanted { command.add(cursors[stream]) }
-        try connection.enqueue(command)
+        connection.enqueue(command)
         awaited.append(.entries)
         parser.pointee.expect(.streams, entriesMax: asked)
         try connection.flush(extraMs: block ?? 0)

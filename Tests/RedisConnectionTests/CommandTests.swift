@@ -11,15 +11,10 @@ private struct Sent: CustomTestStringConvertible, Sendable {
     var testDescription: String { "\(words)" }
 }
 
-private func add(_ command: Command, to buffer: inout SendBuffer) {
-    let isAppended = buffer.append(command)
-    #expect(isAppended)
-}
-
 /// Everything that a send buffer gives to a socket.
 private func sent(_ commands: [Command]) -> [UInt8] {
     var buffer = SendBuffer()
-    for command in commands { add(command, to: &buffer) }
+    for command in commands { buffer.append(command) }
     #expect(buffer.isEmpty == commands.isEmpty)
     var sockets: [Int32] = [0, 0]
     #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &sockets) == 0)
@@ -77,7 +72,7 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
     var command = Command("SET")
     command.add([UInt8](repeating: 0x61, count: 4_000_000))
     var buffer = SendBuffer()
-    add(command, to: &buffer)
+    buffer.append(command)
     var received = 0
     var piece = [UInt8](repeating: 0, count: 65_536)
     var waits = 0

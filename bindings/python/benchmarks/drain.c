@@ -1,53 +1,20 @@
 /*
  * The raw drain: what reading costs if nothing is done with what is read.
  *
- *   drain SOCKET COMMANDS [copy]
+ *   drain ADDRESS COMMANDS [copy]
  *
- * For every line on standard input it connects to the unix socket, sends the commands of the file
- * (inline commands, one a line), each when the reply to the one before is complete, looks at none
- * of the bytes, and prints the seconds, its own CPU seconds and the bytes. With "copy" it also
- * copies them to fresh memory once: the floor of everything that keeps what it reads.
+ * For every line on standard input it connects to the address (a unix socket or a port), sends the
+ * commands of the file (inline commands, one a line), each when the reply to the one before is
+ * complete, looks at none of the bytes, and prints the seconds, its own CPU seconds and the bytes.
+ * With "copy" it also copies them to fresh memory once: the floor of everything that keeps what it
+ * reads.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
+#include "floor.h"
 
 /* A ping goes with every command. Its answer ends the reply, so that nothing else must be read. */
 static const char ping[] = "PING redcol-drain-end\r\n";
 static const char pong[] = "$16\r\nredcol-drain-end\r\n";
 enum { END = sizeof pong - 1, BUFFER = 256 * 1024, COMMAND_MAX = 1024 };
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static double clock_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static double cpu_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
-static int connect_to(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-    fail(path);
-  return fd;
-}
 
 /* Bytes that were kept so far, if they are. */
 struct kept {
@@ -101,7 +68,7 @@ int main(int argc, char **argv) {
   char line[64];
   FILE *commands = argc >= 3 ? fopen(argv[2], "r") : NULL;
   if (commands == NULL)
-    fail("usage: drain SOCKET COMMANDS [copy]");
+    fail("usage: drain ADDRESS COMMANDS [copy]");
   while (fgets(line, sizeof line, stdin) != NULL) {
     struct kept kept = {NULL, 0, 0};
     double cpu_before = cpu_seconds(), before = clock_seconds();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 STREAM = "events"
 FIRST_MS = 1_704_067_200_000
@@ -31,18 +32,23 @@ def _command(*words: str) -> bytes:
     return f"*{len(words)}\r\n{parts}".encode()
 
 
-def write_events(socket_path: str, entries: int) -> None:
-    """Fill the stream. The bytes are made here, since clients need ten times as long."""
+def write_events(
+    socket_path: str,
+    entries: int,
+    stream: str = STREAM,
+    fields_of: Callable[[int], dict[str, str]] = entry_fields,
+) -> None:
+    """Fill a stream. The bytes are made here, since clients need ten times as long."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(socket_path)
         connection.sendall(_command("CLIENT", "REPLY", "OFF"))
         for start in range(0, entries, 1_000):
             commands = []
             for number in range(start, min(start + 1_000, entries)):
-                fields = [word for pair in entry_fields(number).items() for word in pair]
-                commands.append(_command("XADD", STREAM, entry_id(number), *fields))
+                fields = [word for pair in fields_of(number).items() for word in pair]
+                commands.append(_command("XADD", stream, entry_id(number), *fields))
             connection.sendall(b"".join(commands))
-        connection.sendall(_command("CLIENT", "REPLY", "ON") + _command("XLEN", STREAM))
+        connection.sendall(_command("CLIENT", "REPLY", "ON") + _command("XLEN", stream))
         answer = b""
         while answer.count(b"\r\n") < 2:
             answer += connection.recv(4096)

@@ -1,22 +1,16 @@
 /*
  * The floor of a group read: what the commands cost if nothing is done with the entries.
  *
- *   group_floor SOCKET STREAM
+ *   group_floor ADDRESS STREAM
  *
- * For every line "GROUP BATCH ENTRIES" on standard input it connects to the unix socket and reads
- * so many entries as a member of the group, lock-step: XACK of the batch before and the next
- * XREADGROUP in one write. Of a reply it looks at lengths, since it must find the ids, and at no
- * value. It prints the seconds, its own CPU seconds and the entries.
+ * For every line "GROUP BATCH ENTRIES" on standard input it connects to the address (a unix socket
+ * or a port) and reads so many entries as a member of the group, lock-step: XACK of the batch before
+ * and the next XREADGROUP in one write. Of a reply it looks at lengths, since it must find the ids,
+ * and at no value. It prints the seconds, its own CPU seconds and the entries.
  */
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "floor.h"
 
 enum { RECEIVE = 256 * 1024 };
 
@@ -25,24 +19,6 @@ struct bytes {
   char *start;
   size_t length, capacity;
 };
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static double clock_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static double cpu_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
 
 static void reserve(struct bytes *bytes, size_t room) {
   if (bytes->capacity - bytes->length >= room)
@@ -64,15 +40,6 @@ static void append_word(struct bytes *bytes, const char *word) {
   append(bytes, length, (size_t)snprintf(length, sizeof length, "$%zu\r\n", strlen(word)));
   append(bytes, word, strlen(word));
   append(bytes, "\r\n", 2);
-}
-
-static int connect_to(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-    fail(path);
-  return fd;
 }
 
 /* A place in what was received; `is_short` once something was looked for behind the end. */
@@ -216,7 +183,7 @@ int main(int argc, char **argv) {
   char line[512], group[256], batch[32];
   long entries;
   if (argc != 3)
-    return fprintf(stderr, "usage: group_floor SOCKET STREAM\n"), 2;
+    return fprintf(stderr, "usage: group_floor ADDRESS STREAM\n"), 2;
   while (fgets(line, sizeof line, stdin) != NULL) {
     if (sscanf(line, "%255s %31s %ld", group, batch, &entries) != 3)
       return fprintf(stderr, "group_floor: not GROUP BATCH ENTRIES: %s", line), 2;

@@ -14,10 +14,10 @@ class Batch:
 
     __slots__ = ("_array", "_length", "_schema")
 
-    def __init__(self, schema_capsule: object, array_capsule: object) -> None:
-        self._schema: object | None = schema_capsule
-        self._array: object | None = array_capsule
-        self._length = _native.array_length(array_capsule)
+    def __init__(self, slot: _native.Slot) -> None:
+        self._schema: object | None = slot.schema
+        self._array: object | None = slot.array
+        self._length = slot.rows()
 
     def __len__(self) -> int:
         """Number of rows; known also after the batch was taken."""

@@ -54,23 +54,32 @@ class Idleness:
     A server that does not answer at all is not idle, but `patience` seconds later it is taken so.
     """
 
-    def __init__(self, handle: _native.Handle, block_ms: int | None, patience: float) -> None:
+    def __init__(
+        self,
+        handle: _native.Handle,
+        block_ms: int | None,
+        patience: float,
+        *,
+        began: float,
+        answers: int,
+    ) -> None:
         self._handle = handle
-        now = time.monotonic()
         #: When to look; None for never.
-        self.at: float | None = None if block_ms == 0 else now + (block_ms or 0) / 1000
-        self._latest = now + (block_ms or 0) / 1000 + patience
-        self._answers = self._count()
+        self.at: float | None = None if block_ms == 0 else began + (block_ms or 0) / 1000
+        self._latest = began + (block_ms or 0) / 1000 + patience
+        #: The answers that came after the last batch, but before this wait.
+        self._answers = answers
 
-    def _count(self) -> int:
-        return _native.iter_statistic(self._handle, "empty_answers")
+    def answers(self) -> int:
+        """How often the server has said, since the last batch, that there is nothing."""
+        return _native.iter_statistic(self._handle, "idle_answers")
 
     def has_come(self) -> bool:
         """Whether it is idle now. If it is not although it is time, look again soon."""
         now = time.monotonic()
         if self.at is None or now < self.at:
             return False
-        if self._count() > self._answers or now >= self._latest:
+        if self.answers() > self._answers or now >= self._latest:
             return True
         self.at = now + 0.01
         return False
@@ -112,9 +121,11 @@ class Follower:
         self._turn: dict[int, object] = {}
         self._is_closed = False
         self._is_over = False
+        #: The server's answers that there is nothing, of which an earlier wait has told.
+        self._idle_answers = 0
         # What a KeyboardInterrupt may leave half done: a batch that was asked for, one of which no
         # frame was made yet, and pieces of one that were not handed over.
-        self._capsules: tuple[object, object] | None = None
+        self._slot: _native.Slot | None = None
         self._is_taken = False
         self._pieces: list[Piece] = []
         self._client = client.lasting(url, *timeouts)
@@ -127,20 +138,24 @@ class Follower:
 
     def _advance(self, wait_ms: int) -> bool:
         """Go on for up to `wait_ms`; True when there is a piece or the end."""
-        self._note_given()
+        if self._given is not None:
+            self._note_given()
         if self._acks_here and self._in_hand:
             self._ack_automatically()
         if self._pieces or self._is_over:
             return True
         if self._is_taken:
             _native.iter_unread(self._handle)
+            self._slot = None
             self._is_taken = False
-        if self._capsules is None:
-            self._capsules = _native.new_schema_capsule(), _native.new_array_capsule()
-        schema, array = self._capsules
-        if not _native.is_filled(array):
+        slot = self._slot
+        if slot is None:
+            slot = self._slot = _native.Slot()
+        if not slot.has_array():
+            # Polars only looks at the schema. With the columns given, one serves all batches.
+            has_schema = self._frames.is_fixed and slot.has_schema()
             try:
-                status = _native.iter_next(self._handle, wait_ms, schema, array)
+                status = _native.iter_next(self._handle, wait_ms, slot, wants_schema=not has_schema)
             except ValueConversionError as error:
                 self._frames.name_dtype(error)
                 raise
@@ -154,11 +169,13 @@ class Follower:
             if status == _native.END:
                 self._is_over = True
                 return True
-        # From here on the batch cannot be taken a second time, only be put back. Python looks at
-        # signals after a call, but not between two assignments.
+        # From here on the batch cannot be taken a second time, only be put back.
         self._is_taken = True
-        self._capsules = None
-        pieces = self._frames.pieces(Batch(schema, array))
+        pieces = self._frames.pieces(Batch(slot))
+        if slot.has_array() or not self._frames.is_fixed:
+            self._slot = None
+        self._idle_answers = 0
+        # Python looks at signals after a call, but not between two assignments.
         self._pieces = pieces
         self._is_taken = False
         return True
@@ -170,8 +187,9 @@ class Follower:
                 self._in_hand.setdefault(stream, {}).update(dict.fromkeys(ids))
         self._given = None
 
-    def _idle(self) -> bool:
+    def _idle(self, idleness: Idleness) -> bool:
         """`block_ms` have passed with nothing to read; True when that is to be told."""
+        self._idle_answers = idleness.answers()
         if self._on_idle == "empty":
             self._pieces = [Piece(self._frames.empty())]
             return True
@@ -182,9 +200,11 @@ class Follower:
             return True
         return False
 
-    def _idleness(self) -> Idleness:
-        """The wait that begins now."""
-        return Idleness(self._handle, self._block_ms, self._patience)
+    def _idleness(self, began: float) -> Idleness:
+        """The wait that began then."""
+        return Idleness(
+            self._handle, self._block_ms, self._patience, began=began, answers=self._idle_answers
+        )
 
     def _take_turn(self, token: object) -> None:
         if self._is_closed and not self._pieces and not self._is_over:
@@ -241,11 +261,11 @@ class Follower:
         try:
             if self._turn.setdefault(0, token) is not token or self._is_closed:
                 return
-            is_filled = self._capsules is not None and _native.is_filled(self._capsules[1])
+            is_filled = self._slot is not None and self._slot.has_array()
             has_rows = any(piece.frame is not None and len(piece.frame) for piece in self._pieces)
             if self._is_taken or is_filled or has_rows:
                 _native.iter_unread(self._handle)
-                self._pieces, self._capsules, self._is_taken = [], None, False
+                self._pieces, self._slot, self._is_taken = [], None, False
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:

@@ -27,11 +27,15 @@ class Frames:
 
     def __init__(self, request: Request) -> None:
         # Before anything is read: Ctrl-C in the middle of this import must not cost a batch.
-        import polars  # noqa: F401
+        import polars as pl
 
+        self._new_frame = pl.DataFrame
+        self._refusal = pl.exceptions.PolarsError
         self._request = request
         self._columns = request.columns
         self._last: DataFrame | None = None
+        #: Whether all frames have the same columns.
+        self.is_fixed = self._columns is not None
         #: Whether values are decoded here, which can fail when the library is done with them.
         self.decodes = self._columns is not None and bool(self._columns.json)
 
@@ -44,9 +48,9 @@ class Frames:
 
     def pieces(self, batch: Batch) -> list[Piece]:
         """Those of an iterator's batch: a row whose value does not fit is an error by itself."""
-        frame, errors = self._decoded(self._imported(batch))
         if not self.decodes:
-            return [Piece(self._finished(frame))]
+            return [Piece(self._finished(self._imported(batch)))]
+        frame, errors = self._decoded(self._imported(batch))
         found = []
         begin = 0
         for row in [*sorted(errors), len(frame)]:
@@ -59,11 +63,9 @@ class Frames:
         return found
 
     def _imported(self, batch: Batch) -> DataFrame:
-        import polars as pl
-
         try:
-            return pl.DataFrame(batch)
-        except pl.exceptions.PolarsError as error:
+            return self._new_frame(batch)
+        except self._refusal as error:
             # Such as a Categorical of 8 bits with more values than that.
             raise SchemaError(f"Polars refused the columns that were read: {error}") from error
 
@@ -91,7 +93,7 @@ class Frames:
         if self._request.hidden_id is not None:
             frame = frame.drop(self._request.hidden_id)
         # Without a schema, later frames may have more columns.
-        if self._last is None or self._last.width != frame.width:
+        if self._last is None or (not self.is_fixed and self._last.width != frame.width):
             self._last = frame.clear()
         return frame
 

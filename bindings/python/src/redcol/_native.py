@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Container, Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import errors
 
@@ -27,6 +27,10 @@ END: Final = 1
 TIMEOUT: Final = 2
 
 _Out = POINTER(c_void_p)
+
+#: Where `release` is in the structs of the Arrow C Data Interface.
+_ARRAY_RELEASE: Final = 64
+_SCHEMA_RELEASE: Final = 56
 _Strings = POINTER(c_char_p)
 
 #: Every function of redcol.h: what it returns and what it takes.
@@ -148,16 +152,16 @@ class Handle:
 
     __slots__ = (
         *("__weakref__", "_capsule", "_close", "_free", "_lock"),
-        *("error", "is_closed", "owner", "pointer"),
+        *("error", "is_closed", "owner", "pointer", "pointer_reference"),
     )  # fmt: skip
 
     def __init__(self) -> None:
         lib = library()
         cell = lib.redcol_capsule_handle_new()
-        self._capsule = _new_capsule(
-            cell, lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free
-        )
+        self._capsule = _new_capsule(cell, *_capsule_kinds().handle)
         self.pointer = c_void_p.from_address(cell)
+        #: Where the library may write it.
+        self.pointer_reference = ctypes.byref(self.pointer)
         #: For the errors of iter_next, one for all of them.
         self.error: Handle | None = None
         self.is_closed = False
@@ -263,7 +267,7 @@ def open_client(url: str, options: Mapping[str, str]) -> ClientHandle | None:
     """Connect. None if a signal ended the call: look at it, and call again."""
     client, error = ClientHandle(), Handle()
     status = library().redcol_open(
-        url.encode(), _options(options), ctypes.byref(client.pointer), ctypes.byref(error.pointer)
+        url.encode(), _options(options), client.pointer_reference, error.pointer_reference
     )
     _raise_if_error(status, error)
     return client if status == OK else None
@@ -294,16 +298,19 @@ def read_streams(
             count,
             schema,
             _options(options),
-            ctypes.byref(iterator.pointer),
-            ctypes.byref(error.pointer),
+            iterator.pointer_reference,
+            error.pointer_reference,
         )
         _raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
 
 
-def iter_next(iterator: Handle, wait_ms: int, schema_capsule: object, array_capsule: object) -> int:
-    """Take the next batch into the two empty capsules: OK, END or TIMEOUT."""
+def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool = True) -> int:
+    """Take the next batch into a slot without an array: OK, END or TIMEOUT.
+
+    `wants_schema`: into one without a schema. Else the one that is there stays.
+    """
     error = iterator.error
     if error is None:
         error = iterator.error = Handle()
@@ -312,11 +319,12 @@ def iter_next(iterator: Handle, wait_ms: int, schema_capsule: object, array_caps
     status: int = library().redcol_iter_next(
         iterator.pointer,
         wait_ms,
-        _capsule_pointer(schema_capsule, b"arrow_schema"),
-        _capsule_pointer(array_capsule, b"arrow_array"),
-        ctypes.byref(error.pointer),
+        slot.schema_address if wants_schema else None,
+        slot.array_address,
+        error.pointer_reference,
     )
-    _raise_if_error(status, error, iterator)
+    if status < 0:
+        _raise_if_error(status, error, iterator)
     return status
 
 
@@ -333,7 +341,7 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
             entry_ids,
             0 if entry_ids is None else len(entry_ids),
             ctypes.byref(acknowledged),
-            ctypes.byref(error.pointer),
+            error.pointer_reference,
         )
         _raise_if_error(status, error)
         total += acknowledged.value
@@ -344,7 +352,7 @@ def iter_collect(iterator: Handle, wait_ms: int) -> Handle | None:
     """Read to the end. None after `wait_ms` or a signal: call again."""
     table, error = Handle(), Handle()
     status = library().redcol_iter_collect(
-        iterator.pointer, wait_ms, ctypes.byref(table.pointer), ctypes.byref(error.pointer)
+        iterator.pointer, wait_ms, table.pointer_reference, error.pointer_reference
     )
     _raise_if_error(status, error, iterator)
     return table if status == OK else None
@@ -358,11 +366,7 @@ def table_rows(table: Handle) -> int:
 def table_stream(table: Handle, requested_schema: object) -> object:
     """A table as a new "arrow_array_stream" capsule."""
     lib = library()
-    capsule = _new_capsule(
-        lib.redcol_capsule_stream_new(),
-        lib.redcol_capsule_stream_name(),
-        lib.redcol_capsule_stream_free,
-    )
+    capsule = _new_capsule(lib.redcol_capsule_stream_new(), *_capsule_kinds().stream)
     filled = _capsule_pointer(capsule, b"arrow_array_stream")
     _fill_from_table(lib.redcol_table_stream, table, requested_schema, filled)
     return capsule
@@ -370,7 +374,7 @@ def table_stream(table: Handle, requested_schema: object) -> object:
 
 def table_schema(table: Handle, requested_schema: object) -> object:
     """The schema of a table as a new "arrow_schema" capsule."""
-    capsule = new_schema_capsule()
+    capsule = _new_schema_capsule()
     filled = _capsule_pointer(capsule, b"arrow_schema")
     _fill_from_table(library().redcol_table_schema, table, requested_schema, filled)
     return capsule
@@ -381,14 +385,14 @@ def _fill_from_table(fill: Any, table: Handle, requested_schema: object, address
     if requested_schema is not None:
         requested = _capsule_pointer(requested_schema, b"arrow_schema")
     error = Handle()
-    status = fill(table.pointer, requested, address, ctypes.byref(error.pointer))
+    status = fill(table.pointer, requested, address, error.pointer_reference)
     _raise_if_error(status, error)
 
 
 def iter_unread(iterator: Handle) -> None:
     """Take back the batch that was handed over last: it comes again."""
     error = Handle()
-    status = library().redcol_iter_unread(iterator.pointer, ctypes.byref(error.pointer))
+    status = library().redcol_iter_unread(iterator.pointer, error.pointer_reference)
     _raise_if_error(status, error)
 
 
@@ -399,7 +403,8 @@ def iter_descriptor(iterator: Handle) -> int:
 
 def iter_statistic(iterator: Handle, name: str) -> int:
     """One number of what an iterator has done so far."""
-    return int(library().redcol_iter_statistic(iterator.pointer, name.encode()))
+    found: int = library().redcol_iter_statistic(iterator.pointer, name.encode())
+    return found
 
 
 def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> tuple[int, bool]:
@@ -414,7 +419,7 @@ def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> 
         entry_ids,
         len(entry_ids),
         ctypes.byref(acknowledged),
-        ctypes.byref(error.pointer),
+        error.pointer_reference,
     )
     _raise_if_error(status, error, client)
     return acknowledged.value, status == TIMEOUT
@@ -425,41 +430,74 @@ def cancel(handle: Handle) -> None:
     library().redcol_cancel(handle.pointer)
 
 
-def new_schema_capsule() -> object:
-    """A capsule with an empty ArrowSchema, to be filled by iter_next."""
+class Slot:
+    """Room for one batch after the other: an ArrowSchema and an ArrowArray that iter_next fills.
+
+    Both are in capsules, which own them. Where they are is known without asking the capsules, since
+    a small batch takes no longer than a few such questions.
+    """
+
+    __slots__ = ("array", "array_address", "schema", "schema_address")
+
+    def __init__(self) -> None:
+        lib = library()
+        kinds = _capsule_kinds()
+        self.schema_address = lib.redcol_capsule_schema_new()
+        self.schema = _new_capsule(self.schema_address, *kinds.schema)
+        self.array_address = lib.redcol_capsule_array_new()
+        self.array = _new_capsule(self.array_address, *kinds.array)
+
+    def has_array(self) -> bool:
+        """Whether an array is here that nobody has moved out."""
+        return c_void_p.from_address(self.array_address + _ARRAY_RELEASE).value is not None
+
+    def has_schema(self) -> bool:
+        """Whether a schema is here that nobody has moved out."""
+        return c_void_p.from_address(self.schema_address + _SCHEMA_RELEASE).value is not None
+
+    def rows(self) -> int:
+        """How many rows the array has: `length` is the struct's first member."""
+        return c_int64.from_address(self.array_address).value
+
+
+class _CapsuleKinds(NamedTuple):
+    """Names and destructors of capsules, as the pointers that CPython wants."""
+
+    schema: tuple[int, int]
+    array: tuple[int, int]
+    stream: tuple[int, int]
+    handle: tuple[int, int]
+
+
+@functools.cache
+def _capsule_kinds() -> _CapsuleKinds:
     lib = library()
-    return _new_capsule(
-        lib.redcol_capsule_schema_new(),
-        lib.redcol_capsule_schema_name(),
-        lib.redcol_capsule_schema_free,
+
+    def kind(name: int, destructor: Any) -> tuple[int, int]:
+        return name, ctypes.cast(destructor, c_void_p).value or 0
+
+    return _CapsuleKinds(
+        schema=kind(lib.redcol_capsule_schema_name(), lib.redcol_capsule_schema_free),
+        array=kind(lib.redcol_capsule_array_name(), lib.redcol_capsule_array_free),
+        stream=kind(lib.redcol_capsule_stream_name(), lib.redcol_capsule_stream_free),
+        handle=kind(lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free),
     )
 
 
-def new_array_capsule() -> object:
-    """A capsule with an empty ArrowArray, to be filled by iter_next."""
-    lib = library()
-    return _new_capsule(
-        lib.redcol_capsule_array_new(),
-        lib.redcol_capsule_array_name(),
-        lib.redcol_capsule_array_free,
-    )
-
-
-def _new_capsule(memory: int | None, name: int, destructor: Any) -> object:
+def _new_capsule(memory: int | None, name: int, destructor: int) -> object:
     # NULL would make CPython raise ValueError: say what it means.
     if not memory:
         raise errors.OutOfMemoryError("No memory for an Arrow struct.")
-    return _capsule_new(memory, name, ctypes.cast(destructor, c_void_p))
+    return _capsule_new(memory, name, destructor)
 
 
-def is_filled(array_capsule: object) -> bool:
-    """Whether iter_next has put an array into this capsule."""
-    return bool(_Array.from_address(_capsule_pointer(array_capsule, b"arrow_array")).release)
+def _new_schema_capsule() -> object:
+    return _new_capsule(library().redcol_capsule_schema_new(), *_capsule_kinds().schema)
 
 
 def copy_schema(schema_capsule: object) -> object:
     """A copy of a schema that iter_next gave, as a new "arrow_schema" capsule."""
-    capsule = new_schema_capsule()
+    capsule = _new_schema_capsule()
     given = _capsule_pointer(schema_capsule, b"arrow_schema")
     status = library().redcol_capsule_schema_copy(given, _capsule_pointer(capsule, b"arrow_schema"))
     if status != 0:
@@ -523,21 +561,3 @@ def schema_names(schema_capsule: object) -> list[str]:
         (c_void_p * whole.n_children).from_address(whole.children) if whole.n_children else ()
     )
     return [_text(_Schema.from_address(child).name) or "" for child in children]
-
-
-class _Array(ctypes.Structure):
-    """struct ArrowArray, to see whether it is released."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("length", "null_count", "offset")),
-        *((name, c_int64) for name in ("n_buffers", "n_children")),
-        *((name, c_void_p) for name in ("buffers", "children", "dictionary")),
-        ("release", c_void_p),
-        ("private_data", c_void_p),
-    )
-
-
-def array_length(array_capsule: object) -> int:
-    """How many rows the ArrowArray in a capsule has: `length` is the struct's first member."""
-    address = _capsule_pointer(array_capsule, b"arrow_array")
-    return c_int64.from_address(address).value

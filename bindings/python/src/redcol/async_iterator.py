@@ -51,10 +51,10 @@ class AsyncStreamIterator(Follower):
         token = object()
         try:
             self._take_turn(token)
-            idleness = self._idleness()
+            idleness = self._idleness(time.monotonic())
             while not self._advance(0):
                 if idleness.has_come():
-                    if self._idle():
+                    if self._idle(idleness):
                         return
                     idleness.forget()  # on_idle="wait"
                 await self._readable(idleness.at)

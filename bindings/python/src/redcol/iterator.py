@@ -29,6 +29,12 @@ class StreamIterator(Follower):
     may come from any.
     """
 
+    @property
+    def _first_wait_ms(self) -> int:
+        if self._block_ms is None:
+            return 0
+        return min(_WAIT_MS, self._block_ms or _WAIT_MS)  # 0 is for ever
+
     def __iter__(self) -> StreamIterator:
         return self
 
@@ -47,18 +53,21 @@ class StreamIterator(Follower):
         token = object()
         try:
             self._take_turn(token)
-            idleness = self._idleness()
+            began = time.monotonic()
+            if self._advance(self._first_wait_ms):
+                return
+            idleness = self._idleness(began)
             while True:
+                if idleness.has_come():
+                    if self._idle(idleness):
+                        return
+                    idleness.forget()  # on_idle="wait"
                 wait_ms = _WAIT_MS
                 if idleness.at is not None:
                     left_ms = int((idleness.at - time.monotonic()) * 1000)
                     wait_ms = max(0, min(wait_ms, left_ms))
                 if self._advance(wait_ms):
                     return
-                if idleness.has_come():
-                    if self._idle():
-                        return
-                    idleness.forget()  # on_idle="wait"
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:

@@ -146,12 +146,12 @@ def read_stream(
 def _batches(iterator: _native.Handle) -> Iterator[Batch]:
     """The batches of a read that ends. Ctrl-C is seen while it waits."""
     while True:
-        capsules = _native.new_schema_capsule(), _native.new_array_capsule()
-        while (status := _native.iter_next(iterator, _WAIT_MS, *capsules)) == _native.TIMEOUT:
+        slot = _native.Slot()
+        while (status := _native.iter_next(iterator, _WAIT_MS, slot)) == _native.TIMEOUT:
             pass  # between two bytecodes Python runs signal handlers
         if status == _native.END:
             return
-        yield Batch(*capsules)
+        yield Batch(slot)
 
 
 def _read(
