@@ -144,7 +144,7 @@ def out_of(what: str, url: str) -> int:
         assert opening(url) == 0
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1,) * 2)
         return opening(url)
-    reading = Reading(url)
+    reading = Reading(url, timeout_ms=20_000)
     assert reading.start() == 0
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000,) * 2)
@@ -173,7 +173,7 @@ def test_collecting_in_pieces() -> None:
     with Server() as server, server.client() as db:
         for number in range(1000):
             db.xadd("s", {"n": number})
-        reading = Reading(server.url, batch_rows=10, page_rows=10)
+        reading = Reading(server.url, timeout_ms=20_000, batch_rows=10, page_rows=10)
         assert reading.start() == 0
         table = c_void_p()
         status, calls = STATUSES["TIMEOUT"], 0
@@ -202,7 +202,7 @@ def test_every_order_of_freeing() -> None:
                 "s", {"text": f"a text that is longer than a view, {number}"}, id=f"{number + 1}-1"
             )
         for order in itertools.permutations(range(5)):
-            reading = Reading(server.url, include_timestamp="false")
+            reading = Reading(server.url, timeout_ms=20_000, include_timestamp="false")
             assert reading.start() == 0
             table, stream = c_void_p(), arrow_structs.ArrowArrayStream()
             array = arrow_structs.ArrowArray()
@@ -234,7 +234,7 @@ def test_many_threads_misuse_one_iterator() -> None:
     with Server() as server, server.client() as db:
         for number in range(2000):
             db.xadd("s", {"n": number})
-        reading = Reading(server.url, batch_rows=10, page_rows=10)
+        reading = Reading(server.url, timeout_ms=20_000, batch_rows=10, page_rows=10)
         assert reading.start() == 0
         allowed = {STATUSES[one] for one in ("OK", "END", "TIMEOUT", "BUSY", "CANCELLED")}
         calls: list[Callable[[], int]] = [

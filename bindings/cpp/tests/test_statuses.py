@@ -107,10 +107,10 @@ GROUP = {**FOLLOW, "group": "g", "consumer": "c"}
 class Reading:
     """A client of a server, an iterator of it, and the calls on them."""
 
-    def __init__(self, url: str, stream: bytes = b"s", **options: object) -> None:
+    def __init__(self, url: str, *, timeout_ms: int = 300, **options: object) -> None:
         self.client, self.iter = c_void_p(), c_void_p()
-        self.stream = stream
-        timeouts = words(timeout_ms=300, connect_timeout_ms=2000)
+        self.stream = b"s"
+        timeouts = words(timeout_ms=timeout_ms, connect_timeout_ms=2000)
         assert call("redcol_open", url.encode(), timeouts, byref(self.client)) == 0
         self.options = options
 
