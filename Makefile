@@ -51,8 +51,9 @@ chaos: setup build  ## cut, hold, reset and kill for CHAOS_SECONDS, 1800 if not 
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} scripts/chaos.sh
 
 .PHONY: check
-check: lint build  ## lint, and compare the header with the symbols of the library
+check: lint build  ## lint, compare the header with the library's symbols and with the last release
 	@scripts/check_symbols.sh $(LIBRARY)
+	@$(PYTHON) scripts/check_abi.py
 
 .PHONY: lint
 lint: setup  ## look at style and types, without changing anything
@@ -65,6 +66,10 @@ bench: setup build  ## compare what redcol takes with its floors and with others
 .PHONY: wheel
 wheel: setup build  ## build the Python package, dist/redcol-*.whl
 	@$(PYTHON) -m build --wheel --no-isolation --outdir dist bindings/python
+
+.PHONY: docs
+docs:  ## make a page of the C interface's manual, dist/docs/redcol.html
+	@python3 scripts/make_docs.py dist/docs/redcol.html
 
 .PHONY: fuzz
 fuzz: setup  ## fuzz the row parser for FUZZ_SECONDS, 300 if not set

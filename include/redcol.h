@@ -45,6 +45,8 @@
  *              values are errors. A call returns either what was asked for or an error, never both.
  *   Errors     `error_out` may be NULL. Otherwise it is written by every call: NULL unless the
  *              status is negative, and then an object that is owned by the caller (redcol_free).
+ *              Each function lists its statuses, without REDCOL_ERROR_; those with an `error_out`
+ *              may also give MEMORY: the system has no more memory or file descriptors.
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
  *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
  *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it
@@ -83,6 +85,8 @@ typedef struct redcol_client redcol_client;
 typedef struct redcol_iter redcol_iter;
 /* A write in progress: a frame's rows on their way to the server. */
 typedef struct redcol_writer redcol_writer;
+/* Batches of a read that has ended: can be looked at any number of times. */
+typedef struct redcol_table redcol_table;
 /* What went wrong, with the words to show to a person and the details to show to a program. */
 typedef struct redcol_error redcol_error;
 
@@ -105,7 +109,7 @@ enum {
   REDCOL_ERROR_PROTOCOL = -10,        /* bytes that no Redis server should send */
   REDCOL_ERROR_VALUE = -11,           /* a value does not fit its column */
   REDCOL_ERROR_SCHEMA = -12,          /* a schema or column type that cannot be read */
-  REDCOL_ERROR_MEMORY = -13,          /* the system gave no memory */
+  REDCOL_ERROR_MEMORY = -13,          /* the system gave no memory, or no file descriptor */
   REDCOL_ERROR_UNSUPPORTED = -14,     /* known, but not offered by this build or server */
   REDCOL_ERROR_CANCELLED = -15,       /* redcol_cancel was called */
   REDCOL_ERROR_CLOSED = -16,          /* the handle was closed before */
@@ -117,7 +121,7 @@ enum {
 
 /*
  * The version of the library at run time, as "major.minor.patch". Compare it with REDCOL_VERSION,
- * which is the version of this header. Static text; never NULL; any thread.
+ * which is the version of this header. Static text, never NULL. Does not block. Any thread.
  */
 const char *redcol_version(void);
 
@@ -135,7 +139,7 @@ const char *redcol_version(void);
  * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
- * SERVER, PROTOCOL, MEMORY, UNSUPPORTED (rediss:// in a build without TLS).
+ * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS).
  * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
@@ -188,7 +192,7 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       and by default 1000
  *   Consumer groups. Entries are delivered to this consumer and pending until they are
  *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
- *   "group", "consumer" their names; both or neither
+ *   "group", "consumer"  their names; both or neither
  *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever
  *                       it vanishes: then behind what this iterator knows to be handled. Entries
  *                       before that which other consumers had pending are not given again. Default
@@ -204,11 +208,13 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       and _deliveries, and acknowledged, both or neither
  * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again.
- * Errors: INVALID_ARGUMENT, SCHEMA, MEMORY, CLOSED, FORKED. A range read does not block: nothing is
- * sent before the first redcol_iter_next. A read that follows, waits or has a group connects here,
- * makes the group and looks "$" up, so that nothing that is added afterwards is missed: it blocks
- * for up to connect_timeout_ms and timeout_ms, and has the errors of redcol_iter_next too. Any
+ * A range read does not block: nothing is sent before the first redcol_iter_next. A read that
+ * follows, waits or has a group connects here, makes the group and looks "$" up, so that nothing
+ * that is added afterwards is missed: it blocks for up to connect_timeout_ms and timeout_ms. Any
  * thread.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
+ * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED
+ * (a key on another node of a cluster), NO_GROUP ("create_group" is "false").
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -227,15 +233,19 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  *                 places.
  * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
  * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
- * negative        an error: CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- *                 LOADING, SERVER, PROTOCOL, VALUE, SCHEMA, MEMORY, NO_GROUP, CANCELLED, CLOSED,
- *                 BUSY, FORKED. After CANCELLED and BUSY the iterator goes on. After the others a
- *                 range read gives the same error again; one that follows tries again, and after
- *                 VALUE goes on behind that entry, which stays pending in a group.
+ * negative        an error. After CANCELLED and BUSY the iterator goes on. After the others a range
+ *                 read gives the same error again; one that follows tries again, and after VALUE
+ *                 goes on behind that entry, which stays pending in a group.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The
  * first batch may be empty, so that there always is one that shows the columns; the others never
  * are. A read that follows gives no empty batch.
+ * Blocks up to `wait_ms`, and as long as the system takes to resolve a name. Any thread, one at a
+ * time.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than "columns_max"),
+ * NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. A read that follows connects again, for ever, in place
+ * of CONNECTION, NAME, TIMED_OUT, LOADING and PROTOCOL.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
@@ -244,7 +254,10 @@ redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowS
  * Start reading several streams at once, by following them or as a group's member: as
  * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends
  * with a NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids
- * increase within each stream.
+ * increase within each stream. Ownership, blocking and threads are those of redcol_read_stream, and
+ * REDCOL_TIMEOUT means that a signal came: call again.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION,
+ * PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP.
  */
 redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
                                   const int64_t *stream_lengths, int64_t stream_count,
@@ -294,8 +307,13 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  * stream     the key, with its length or -1; NULL if the iterator has only one; borrowed.
  * entry_ids  entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1; borrowed.
  *            NULL: all that were handed over and not acknowledged, of all its streams.
- * acknowledged_out, the outcome, errors and blocking are those of redcol_ack; INVALID_ARGUMENT also
- * if the iterator reads without a group. Any thread.
+ * acknowledged_out, the outcomes and blocking are those of redcol_ack; REDCOL_TIMEOUT means that a
+ * signal came: call again, which acknowledges what is left. It may be called after
+ * redcol_close of the iterator too, since what was handed over is still to be acknowledged; after
+ * that of its client it gives CLOSED. redcol_cancel of the client ends it. Any thread.
+ * Errors: INVALID_ARGUMENT (also if the iterator reads without a group), NO_GROUP, CONNECTION,
+ * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
                               const char *entry_ids, int64_t entry_ids_length,
@@ -305,20 +323,22 @@ redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t str
  * Take back the batch that redcol_iter_next gave last, because the caller could make nothing of it
  * (an exception came, memory ran out): its entries come again. Only of a read that follows, and
  * before the next batch is asked for; else nothing is done. The connection is made anew.
- * Errors: INVALID_ARGUMENT, CLOSED, BUSY, FORKED. Does not block. Any thread.
+ * Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (also if it does not follow), CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_unread(redcol_iter *iter, redcol_error **error_out);
 
 /*
  * A file descriptor for an event loop: when redcol_iter_next with wait_ms 0 has given
  * REDCOL_TIMEOUT, it becomes readable (poll, epoll, kqueue) once the call is worth making again.
- * Only wait on it; it stays the same over reconnects. Borrowed until the iterator is closed or
- * freed; -1 if `iter` is no iterator. Any thread.
+ * Only wait on it; it stays the same over reconnects. Borrowed until the iterator is freed; -1 if
+ * `iter` is no iterator. Does not block. Any thread.
  */
 int redcol_iter_descriptor(const redcol_iter *iter);
 
 /*
- * What an iterator has done so far, by name; -1 for a name that there is not. Any thread.
+ * What an iterator has done so far, by name; -1 for a name that there is not, or if `iter` is no
+ * iterator. Does not block. Any thread.
  *   "delivered"      rows handed over
  *   "acknowledged"   entries that were pending and were acknowledged through this iterator; a lower
  *                    bound if an answer was lost
@@ -337,6 +357,60 @@ int redcol_iter_descriptor(const redcol_iter *iter);
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 
 /*
+ * Read to the end, and keep all of it: what redcol_iter_next has not given yet becomes a table,
+ * which depends on nothing. Only of a read that can be made again: a range, or one that waits once
+ * ("block_ms"); neither one that follows nor a group's member, whose batches are acknowledged one
+ * by one.
+ *
+ * wait_ms  how long this call may take: -1 as long as it needs, 0 what can be had without waiting,
+ *          else milliseconds.
+ * REDCOL_OK       `*table_out` is owned by the caller (redcol_free). There is one for an empty
+ *                 stream too: it has no rows.
+ * REDCOL_END      redcol_iter_next or an earlier call has given all of it.
+ * REDCOL_TIMEOUT  not all of it within `wait_ms`, or a signal came; call again. What has been read
+ *                 is kept for that call; redcol_iter_next would go on behind it.
+ * negative        an error, after which nothing is kept, but for CANCELLED and BUSY.
+ * Unless REDCOL_OK is returned, `*table_out` is NULL. Blocks up to `wait_ms`. Any thread, one at a
+ * time.
+ * Errors: INVALID_ARGUMENT (also for a read that follows or has a group), CONNECTION, NAME,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE,
+ * SCHEMA, CANCELLED, CLOSED, BUSY, FORKED.
+ */
+redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_table **table_out,
+                                  redcol_error **error_out);
+
+/*
+ * A table as an Arrow stream, from its first batch on, any number of times. Its callbacks wait for
+ * nothing; streams, arrays and the table are released in any order and on any thread. Batches share
+ * their buffers.
+ *
+ * table             borrowed; the stream may outlive it.
+ * requested_schema  NULL, or a struct schema ("+s"); borrowed. Texts of a column are given in the
+ *                   layout that its column of the same name has there: vu, u or U, and vz, z or Z;
+ *                   of a dictionary, those of its values. That copies them. All else in it is
+ *                   ignored, and u and z where the texts of a batch may be more than 2 GiB.
+ * stream_out        moved to the caller. One thread at a time may use it.
+ * Unless REDCOL_OK is returned, `*stream_out` has a NULL release callback. Does not block. Any
+ * thread, and a forked child.
+ * Errors: INVALID_ARGUMENT, SCHEMA (`requested_schema` is released or no struct).
+ */
+redcol_status redcol_table_stream(const redcol_table *table,
+                                  const struct ArrowSchema *requested_schema,
+                                  struct ArrowArrayStream *stream_out, redcol_error **error_out);
+
+/*
+ * The schema of a table, as redcol_table_stream would give it: moved to `*schema_out`.
+ * Does not block. Any thread, and a forked child.
+ * Errors: INVALID_ARGUMENT, SCHEMA.
+ */
+redcol_status redcol_table_schema(const redcol_table *table,
+                                  const struct ArrowSchema *requested_schema,
+                                  struct ArrowSchema *schema_out, redcol_error **error_out);
+
+/* How many rows a table has; -1 if `table` is none. Does not block. Any thread. */
+int64_t redcol_table_rows(const redcol_table *table);
+
+/*
  * Acknowledge entries of a consumer group (XACK), so that the server forgets that they were
  * pending.
  *
@@ -347,10 +421,12 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  *                   longer.
  * REDCOL_OK       done. Entries that were not pending are no error and do not count.
  * REDCOL_TIMEOUT  a signal came; call again, which acknowledges what is left.
- * negative        INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION and
- *                 the other errors of redcol_iter_next. After a lost connection it is done again,
- *                 since acknowledging twice does no harm; the count is then a lower bound.
- * Blocks for as long as the server takes. Any thread.
+ * After a lost connection it is done again, since acknowledging twice does no harm; the count is
+ * then a lower bound. Blocks for as long as the server takes, each exchange up to timeout_ms. Any
+ * thread.
+ * Errors: INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION, NAME,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
                          const char *group, int64_t group_length, const char *entry_ids,
@@ -485,8 +561,9 @@ int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 /*
  * End the call that waits on `handle` (a redcol_client, redcol_iter or redcol_writer) on another
  * thread with REDCOL_ERROR_CANCELLED; if none waits, the next call that would wait ends so. Never
- * blocks; any thread; for an iterator and a writer also in a signal handler. Gives REDCOL_OK,
- * INVALID_ARGUMENT if `handle` is none of them, or FORKED.
+ * blocks; any thread; for an iterator and a writer also in a signal handler. Of one that is closed
+ * it does nothing.
+ * Errors: INVALID_ARGUMENT (`handle` is none of them), FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 
@@ -494,28 +571,30 @@ redcol_status redcol_cancel(void *handle);
  * Close the connection of `handle` (a redcol_client, redcol_iter or redcol_writer) now; later calls
  * on it give REDCOL_ERROR_CLOSED. Closing a client does not close its iterators and writers. Doing
  * it twice is no error. An iterator or writer that is inside a call on another thread is cancelled
- * first, and gives REDCOL_ERROR_BUSY: call again. INVALID_ARGUMENT if `handle` is none of them;
- * FORKED. Any thread.
+ * first, and gives REDCOL_ERROR_BUSY: call again. Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (`handle` is none of them), BUSY, FORKED.
  */
 redcol_status redcol_close(void *handle);
 
 /*
- * Free a redcol_client, redcol_iter, redcol_writer or redcol_error. NULL is a no-op. Not while
- * another thread is inside a call on it. Never blocks. Any thread.
+ * Free a redcol_client, redcol_iter, redcol_writer, redcol_table or redcol_error. NULL is a no-op.
+ * Not while another thread is inside a call on it. Never blocks. Any thread.
  */
 void redcol_free(void *handle);
 
-/* The status that came with this error; REDCOL_OK if `error` is NULL. */
+/* The status of an error; REDCOL_OK if `error` is none. Does not block. Any thread. */
 redcol_status redcol_error_status(const redcol_error *error);
 
 /*
  * What was asked, what came back and what to do, in one or two sentences, without credentials.
- * Borrowed until the error is freed; never NULL ("" if `error` is NULL).
+ * Borrowed until the error is freed; never NULL ("" if `error` is none). Does not block. Any
+ * thread.
  */
 const char *redcol_error_message(const redcol_error *error);
 
 /*
- * One detail of an error by name; borrowed until the error is freed; NULL if it has no such detail.
+ * One detail of an error by name; borrowed until the error is freed; NULL if it has no such detail,
+ * or is none. Does not block. Any thread.
  *   "server_code"  the first word of the server's answer, such as "WRONGTYPE"
  *   "stream"       the stream's key, bytes that are not printable escaped as \xNN
  *   "entry_id"     the entry that holds the value
@@ -529,7 +608,7 @@ const char *redcol_error_detail(const redcol_error *error, const char *name);
 
 /*
  * How many objects of the library are alive in this process: handles, errors, and exported arrays
- * and schemas that were not released. For tests that look for leaks. Any thread.
+ * and schemas that were not released. For tests that look for leaks. Does not block. Any thread.
  */
 int64_t redcol_live_objects(void);
 
@@ -540,15 +619,21 @@ int64_t redcol_live_objects(void);
  * redcol_capsule_setup          tell the library where CPython's PyCapsule_GetPointer is; once.
  * redcol_capsule_schema_name    "arrow_schema", static.
  * redcol_capsule_array_name     "arrow_array", static.
+ * redcol_capsule_stream_name    "arrow_array_stream", static.
  * redcol_capsule_schema_new     memory for a struct ArrowSchema, zeroed; owned by the capsule.
  * redcol_capsule_array_new      memory for a struct ArrowArray, zeroed; owned by the capsule.
+ * redcol_capsule_stream_new     memory for a struct ArrowArrayStream, zeroed; likewise.
  * redcol_capsule_schema_free    a PyCapsule_Destructor: releases the struct, unless it was moved
  * redcol_capsule_array_free     out, and frees its memory.
+ * redcol_capsule_stream_free
+ * redcol_capsule_schema_copy    fills `copy_out` with a copy of a schema that redcol_iter_next
+ *                               gave; `schema` is borrowed, the copy moved to the caller. 0, or -1
+ *                               when there is no memory or `schema` is none: nothing is given.
  * redcol_capsule_handle_name    "redcol_handle", static.
  * redcol_capsule_handle_new     memory for a pointer to a handle, NULL at first, to be given as
  *                               `client_out`, `iter_out` or `error_out`; owned by the capsule.
  * redcol_capsule_handle_free    a PyCapsule_Destructor: redcol_free of what the pointer points to.
- * The three _new functions give NULL when there is no memory. Any thread that holds the GIL.
+ * The _new functions give NULL when there is no memory. Any thread that holds the GIL.
  */
 void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
 const char *redcol_capsule_schema_name(void);
@@ -557,6 +642,10 @@ struct ArrowSchema *redcol_capsule_schema_new(void);
 struct ArrowArray *redcol_capsule_array_new(void);
 void redcol_capsule_schema_free(void *capsule);
 void redcol_capsule_array_free(void *capsule);
+const char *redcol_capsule_stream_name(void);
+struct ArrowArrayStream *redcol_capsule_stream_new(void);
+void redcol_capsule_stream_free(void *capsule);
+int redcol_capsule_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *copy_out);
 const char *redcol_capsule_handle_name(void);
 void **redcol_capsule_handle_new(void);
 void redcol_capsule_handle_free(void *capsule);

@@ -8,6 +8,7 @@ packages=(
   libhiredis-dev libssl-dev libfast-float-dev # what the library is built from
   libc6-dev gcc g++ binutils pkg-config
   redis-server valgrind # what the tests run
+  abigail-tools # compares the interface with the last release's
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }

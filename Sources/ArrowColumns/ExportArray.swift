@@ -92,10 +92,6 @@ private func fill(
     return true
 }
 
-private func newArray() -> UnsafeMutablePointer<ArrowArray>? {
-    calloc(1, MemoryLayout<ArrowArray>.stride)?.assumingMemoryBound(to: ArrowArray.self)
-}
-
 private func newPointers(_ count: Int) -> UnsafeMutablePointer<UnsafeRawPointer?>? {
     calloc(count, MemoryLayout<UnsafeRawPointer?>.stride)?
         .assumingMemoryBound(to: UnsafeRawPointer?.self)

@@ -3,4 +3,5 @@
 
 const char *platform_capsule_schema_name(void) { return "arrow_schema"; }
 const char *platform_capsule_array_name(void) { return "arrow_array"; }
+const char *platform_capsule_stream_name(void) { return "arrow_array_stream"; }
 const char *platform_capsule_handle_name(void) { return "redcol_handle"; }

@@ -1,5 +1,6 @@
 // What C passes, as what Swift understands: nothing here trusts a pointer, a length or a text.
 
+import ArrowColumns
 import CPlatform
 import CRedcol
 import RedisConnection
@@ -76,13 +77,6 @@ enum Arguments {
         return pairs
     }
 
-    static func checkWait(_ waitMs: Int64) throws(RedisError) {
-        guard waitMs >= -1 else {
-            throw RedisError(
-                .invalidArgument, "wait_ms is \(waitMs); give -1, 0 or a number of milliseconds")
-        }
-    }
-
     static func client(_ pointer: OpaquePointer?) throws(RedisError) -> ClientHandle {
         guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
             throw missing("client")
@@ -142,10 +136,28 @@ enum Arguments {
             let writer = unsafeDowncast(handle, to: WriterHandle.self)
             if writer.pool.isForked { throw forked() }
             return .writer(writer)
-        case .error:
+        case .table, .error:
             throw RedisError(
                 .invalidArgument, "handle is neither a client nor an iterator nor a writer")
         }
+    }
+
+    static func table(_ pointer: OpaquePointer?) throws(RedisError) -> ArrowTable {
+        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
+            throw missing("table")
+        }
+        guard handle.kind == .table else {
+            throw RedisError(.invalidArgument, "table is a handle of another kind")
+        }
+        return unsafeDowncast(handle, to: TableHandle.self).table
+    }
+
+    static func waitMs(_ value: Int64) throws(RedisError) -> Int64 {
+        guard value >= -1 else {
+            throw RedisError(
+                .invalidArgument, "wait_ms is \(value); give -1, 0 or a number of milliseconds")
+        }
+        return value
     }
 
     static func forked() -> RedisError {
@@ -159,6 +171,17 @@ enum Arguments {
             handle.kind == .error
         else { return nil }
         return unsafeDowncast(handle, to: ErrorHandle.self)
+    }
+}
+
+/// Runs what columns are made of, whose errors are about schemas or memory.
+func withColumnErrors<Result>(
+    _ body: () throws(ColumnError) -> Result
+) throws(RedisError) -> Result {
+    do throws(ColumnError) {
+        return try body()
+    } catch {
+        throw RedisError(error.cause == .memory ? .memory : .schema, error.message)
     }
 }
 

@@ -2,6 +2,7 @@
 // everything.
 // https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
 
+import ArrowColumns
 import CPlatform
 import CRedcol
 
@@ -23,6 +24,14 @@ public func redcol_capsule_setup(
     capsuleGetPointer = capsule_get_pointer
 }
 
+/// What a capsule holds; asking CPython about NULL would be a Python error.
+private func content(
+    _ capsule: UnsafeMutableRawPointer?, _ name: UnsafePointer<CChar>?
+) -> UnsafeMutableRawPointer? {
+    guard let capsule else { return nil }
+    return capsuleGetPointer?(capsule, name)
+}
+
 @c @implementation
 public func redcol_capsule_schema_name() -> UnsafePointer<CChar>? { platform_capsule_schema_name() }
 
@@ -41,7 +50,7 @@ public func redcol_capsule_array_new() -> UnsafeMutablePointer<ArrowArray>? {
 
 @c @implementation
 public func redcol_capsule_schema_free(_ capsule: UnsafeMutableRawPointer?) {
-    guard let memory = capsuleGetPointer?(capsule, platform_capsule_schema_name()) else { return }
+    guard let memory = content(capsule, platform_capsule_schema_name()) else { return }
     let schema = memory.assumingMemoryBound(to: ArrowSchema.self)
     schema.pointee.release?(schema)
     free(memory)
@@ -49,10 +58,37 @@ public func redcol_capsule_schema_free(_ capsule: UnsafeMutableRawPointer?) {
 
 @c @implementation
 public func redcol_capsule_array_free(_ capsule: UnsafeMutableRawPointer?) {
-    guard let memory = capsuleGetPointer?(capsule, platform_capsule_array_name()) else { return }
+    guard let memory = content(capsule, platform_capsule_array_name()) else { return }
     let array = memory.assumingMemoryBound(to: ArrowArray.self)
     array.pointee.release?(array)
     free(memory)
+}
+
+@c @implementation
+public func redcol_capsule_stream_name() -> UnsafePointer<CChar>? { platform_capsule_stream_name() }
+
+@c @implementation
+public func redcol_capsule_stream_new() -> UnsafeMutablePointer<ArrowArrayStream>? {
+    calloc(1, MemoryLayout<ArrowArrayStream>.size)?.assumingMemoryBound(to: ArrowArrayStream.self)
+}
+
+@c @implementation
+public func redcol_capsule_stream_free(_ capsule: UnsafeMutableRawPointer?) {
+    guard let memory = content(capsule, platform_capsule_stream_name()) else { return }
+    let stream = memory.assumingMemoryBound(to: ArrowArrayStream.self)
+    stream.pointee.release?(stream)
+    free(memory)
+}
+
+@c @implementation
+public func redcol_capsule_schema_copy(
+    _ schema: UnsafePointer<ArrowSchema>?, _ copy_out: UnsafeMutablePointer<ArrowSchema>?
+) -> Int32 {
+    copy_out?.pointee = ArrowSchema()
+    guard let schema, let copy_out, let columns = try? importSchema(schema),
+        exportSchema(columns, into: copy_out)
+    else { return -1 }
+    return 0
 }
 
 @c @implementation
@@ -66,7 +102,7 @@ public func redcol_capsule_handle_new() -> UnsafeMutablePointer<UnsafeMutableRaw
 
 @c @implementation
 public func redcol_capsule_handle_free(_ capsule: UnsafeMutableRawPointer?) {
-    guard let memory = capsuleGetPointer?(capsule, platform_capsule_handle_name()) else { return }
+    guard let memory = content(capsule, platform_capsule_handle_name()) else { return }
     let cell = memory.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     redcol_free(cell.pointee)
     free(memory)

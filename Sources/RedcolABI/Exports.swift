@@ -114,11 +114,7 @@ private func requestedColumns(
     _ schema: UnsafePointer<ArrowSchema>?
 ) throws(RedisError) -> [RequestedColumn]? {
     guard let schema else { return nil }
-    do {
-        return try importSchema(schema)
-    } catch {
-        throw RedisError(error.cause == .memory ? .memory : .schema, error.message)
-    }
+    return try withColumnErrors { () throws(ColumnError) in try importSchema(schema) }
 }
 
 @c @implementation
@@ -131,7 +127,7 @@ public func redcol_iter_next(
     batch_out?.pointee = ArrowArray()
     return reporting(error_out) { () throws(RedisError) in
         guard let batch_out else { throw Arguments.missing("batch_out") }
-        try Arguments.checkWait(wait_ms)
+        let wait_ms = try Arguments.waitMs(wait_ms)
         return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
             switch try reader.next(waitMs: wait_ms, array: batch_out, schema: schema_out) {
             case .batch: return Status.ok
@@ -168,17 +164,18 @@ public func redcol_iter_ack(
                 (name, try Acknowledgement(stream: name, group: group, ids: ids)))
         }
         var total: Int64 = 0
+        defer { acknowledged_out?.pointee = total }
         for (stream, one) in acknowledgements {
             var acknowledgement = one
+            // Also if it is ended in the middle.
+            defer { total += acknowledgement.acknowledged }
             try iter.client.withConnection { connection throws(RedisError) in
                 try acknowledgement.run(connection)
             }
             iter.reader.released(
                 stream: stream, ids: acknowledgement.ids,
                 acknowledged: acknowledgement.acknowledged)
-            total += acknowledgement.acknowledged
         }
-        acknowledged_out?.pointee = total
         return Status.ok
     }
 }

@@ -1,6 +1,7 @@
 // What stands behind the opaque pointers of the C interface: one class each, with a mark that tells
 // them apart, since C can pass any of them anywhere.
 
+import ArrowColumns
 import CPlatform
 import CRedcol
 import FrameWriting
@@ -9,7 +10,7 @@ import StreamReading
 
 /// Anything that redcol_free takes.
 class Handle {
-    enum Kind { case client, iter, writer, error }
+    enum Kind { case client, iter, writer, table, error }
 
     let kind: Kind
 
@@ -135,6 +136,8 @@ final class IterHandle: Handle {
     let client: ClientHandle
     var pool: ConnectionPool { client.pool }
     private let turn: Turn
+    /// What redcol_iter_collect has read so far; touched inside `exclusively` only.
+    var collected = TableBuilder()
 
     init(_ reader: StreamReader, _ client: ClientHandle) throws(RedisError) {
         turn = try Turn("iterator")
@@ -201,6 +204,16 @@ final class WriterHandle: Handle {
             writer.cancel()
             throw error
         }
+    }
+}
+
+/// redcol_table
+final class TableHandle: Handle {
+    let table: ArrowTable
+
+    init(_ table: ArrowTable) {
+        self.table = table
+        super.init(.table)
     }
 }
 

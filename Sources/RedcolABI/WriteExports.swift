@@ -68,7 +68,7 @@ public func redcol_writer_run(
     _ writer: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     reporting(error_out) { () throws(RedisError) in
-        try Arguments.checkWait(wait_ms)
+        let wait_ms = try Arguments.waitMs(wait_ms)
         return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
             try writer.run(waitMs: wait_ms) ? Status.ok : Status.timeout
         }
@@ -80,7 +80,7 @@ public func redcol_writer_stop(
     _ writer: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     reporting(error_out) { () throws(RedisError) in
-        try Arguments.checkWait(wait_ms)
+        let wait_ms = try Arguments.waitMs(wait_ms)
         return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
             try writer.stop(waitMs: wait_ms) ? Status.ok : Status.timeout
         }

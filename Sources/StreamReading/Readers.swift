@@ -66,6 +66,9 @@ extension StreamReader {
         statistics.add(.acknowledged, Int(clamping: acknowledged))
     }
 
+    /// Whether what it gives could be read again, so that it may be kept.
+    public var isRepeatable: Bool { !options.follows && membership == nil }
+
     /// The group that is read as a member of, and its streams; nil without a group.
     public var membership: (group: [UInt8], streams: [[UInt8]])? {
         options.group.isEmpty ? nil : (options.group, streams)

@@ -62,7 +62,9 @@ public class StreamReader {
         self.options = options
     }
 
-    deinit { close() }
+    deinit {
+        if !isClosed { pool.giveBack(connection, isIdle: !awaitsReply && failure == nil) }
+    }
 
     // MARK: For subclasses
 
@@ -114,11 +116,12 @@ public class StreamReader {
 
     // MARK: Batches
 
-    /// Gives the connection back. Later calls of `next` are errors.
+    /// Closes the connection. Later calls of `next` are errors. It is not given back to the pool:
+    /// a `cancel()` that comes late must not reach another reader.
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        pool.giveBack(connection, isIdle: !awaitsReply && failure == nil)
+        connection.closeSocket()
     }
 
     /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out.

@@ -48,6 +48,7 @@ int64_t platform_counters_get(platform_counters *counters, int index);
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */
 extern const char *platform_capsule_schema_name(void);
 extern const char *platform_capsule_array_name(void);
+extern const char *platform_capsule_stream_name(void);
 extern const char *platform_capsule_handle_name(void);
 
 /* poller.c: a set of one socket, one cancel signal and one alarm, as one file descriptor. */

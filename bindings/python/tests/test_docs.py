@@ -17,7 +17,8 @@ from servers import REDIS_7, Server
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
 FULLY_DOCUMENTED = [
-    *("read_stream", "read_streams", "scan_stream", "scan_streams", "connect", "ack_entries"),
+    *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
+    *("connect", "ack_entries", "write_stream", "write_hashes"),
 ]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
 

@@ -94,15 +94,15 @@ def test_a_batch_is_taken_once(server: Server, filled: str, no_leaks: None) -> N
     pl.DataFrame(batch)
     assert len(batch) == 1000
     for take in (batch.__arrow_c_array__, batch.__arrow_c_schema__):
-        with pytest.raises(redcol.ClosedError, match="once"):
+        with pytest.raises(redcol.ClosedError, match="taken before"):
             take()
 
 
 def test_schema_alone(server: Server, filled: str, no_leaks: None) -> None:
     (batch,) = batches(server, filled, schema=SCHEMA, include_id=False, include_timestamp=False)
-    assert pl.Schema(batch) == pl.Schema(SCHEMA)
-    with pytest.raises(redcol.ClosedError):
-        pl.DataFrame(batch)
+    for _ in range(2):
+        assert pl.Schema(batch) == pl.Schema(SCHEMA)
+    assert pl.DataFrame(batch).schema == pl.Schema(SCHEMA)
 
 
 def test_nothing_is_left_when_nobody_takes_it(server: Server, filled: str, no_leaks: None) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ._follow import Stats
 from .ack import ack_entries
+from .arrow import ArrowTable, read_arrow
 from .async_iterator import AsyncStreamIterator, stream_batches
 from .client import Client, connect
 from .errors import (
@@ -44,6 +45,7 @@ from .streams import read_streams
 from .write import write_hashes, write_stream
 
 __all__ = [
+    "ArrowTable",
     "AsyncStreamIterator",
     "AuthenticationError",
     "BusyError",
@@ -72,6 +74,7 @@ __all__ = [
     "ack_entries",
     "connect",
     "iter_stream",
+    "read_arrow",
     "read_stream",
     "read_streams",
     "scan_stream",

@@ -7,7 +7,7 @@ from .errors import ClosedError
 
 
 class Batch:
-    """One struct array and its schema. It can be taken once; the taker then owns the memory.
+    """One struct array and its schema. The array can be taken once; the taker then owns the memory.
 
     https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
     """
@@ -32,5 +32,7 @@ class Batch:
         return schema, array
 
     def __arrow_c_schema__(self) -> object:
-        """The schema alone. It takes the batch as well: the columns are released."""
-        return self.__arrow_c_array__()[0]
+        """A copy of the schema, as long as the batch was not taken."""
+        if self._schema is None:
+            raise ClosedError("This batch was taken before, and its schema with it.")
+        return _native.copy_schema(self._schema)

@@ -12,7 +12,7 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -57,6 +57,10 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
     ),
+    "redcol_iter_collect": (c_int32, [c_void_p, c_int64, _Out, _Out]),
+    "redcol_table_stream": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
+    "redcol_table_schema": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
+    "redcol_table_rows": (c_int64, [c_void_p]),
     "redcol_iter_unread": (c_int32, [c_void_p, _Out]),
     "redcol_iter_descriptor": (c_int32, [c_void_p]),
     "redcol_iter_statistic": (c_int64, [c_void_p, c_char_p]),
@@ -92,6 +96,10 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_capsule_array_new": (c_void_p, []),
     "redcol_capsule_schema_free": (None, [c_void_p]),
     "redcol_capsule_array_free": (None, [c_void_p]),
+    "redcol_capsule_stream_name": (c_void_p, []),
+    "redcol_capsule_stream_new": (c_void_p, []),
+    "redcol_capsule_stream_free": (None, [c_void_p]),
+    "redcol_capsule_schema_copy": (ctypes.c_int, [c_void_p, c_void_p]),
     "redcol_capsule_handle_name": (c_void_p, []),
     "redcol_capsule_handle_new": (c_void_p, []),
     "redcol_capsule_handle_free": (None, [c_void_p]),
@@ -291,9 +299,11 @@ def read_streams(
     schema_capsule: object,
     options: Mapping[str, str],
 ) -> Handle:
-    """Start a read. `schema_capsule` is an "arrow_schema" capsule, read only, or None."""
+    """Start a read. `schema_capsule`: an "arrow_schema" capsule, a StructSchema, or None."""
     schema = None
-    if schema_capsule is not None:
+    if isinstance(schema_capsule, StructSchema):
+        schema = schema_capsule.address
+    elif schema_capsule is not None:
         schema = _capsule_pointer(schema_capsule, b"arrow_schema")
     count = len(streams)
     names = (c_char_p * count)(*streams)
@@ -404,6 +414,47 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
         _raise_if_error(status, error)
         total += acknowledged.value
     return total
+
+
+def iter_collect(iterator: Handle, wait_ms: int) -> Handle | None:
+    """Read to the end. None after `wait_ms` or a signal: call again."""
+    table, error = Handle(), Handle()
+    status = library().redcol_iter_collect(
+        iterator.pointer, wait_ms, table.pointer_reference, error.pointer_reference
+    )
+    _raise_if_error(status, error, iterator)
+    return table if status == OK else None
+
+
+def table_rows(table: Handle) -> int:
+    """How many rows a table has."""
+    return int(library().redcol_table_rows(table.pointer))
+
+
+def table_stream(table: Handle, requested_schema: object) -> object:
+    """A table as a new "arrow_array_stream" capsule."""
+    lib = library()
+    capsule = _new_capsule(lib.redcol_capsule_stream_new(), *_capsule_kinds().stream)
+    filled = _capsule_pointer(capsule, b"arrow_array_stream")
+    _fill_from_table(lib.redcol_table_stream, table, requested_schema, filled)
+    return capsule
+
+
+def table_schema(table: Handle, requested_schema: object) -> object:
+    """The schema of a table as a new "arrow_schema" capsule."""
+    capsule = _new_schema_capsule()
+    filled = _capsule_pointer(capsule, b"arrow_schema")
+    _fill_from_table(library().redcol_table_schema, table, requested_schema, filled)
+    return capsule
+
+
+def _fill_from_table(fill: Any, table: Handle, requested_schema: object, address: int) -> None:
+    requested = None
+    if requested_schema is not None:
+        requested = _capsule_pointer(requested_schema, b"arrow_schema")
+    error = Handle()
+    status = fill(table.pointer, requested, address, error.pointer_reference)
+    _raise_if_error(status, error)
 
 
 def iter_unread(iterator: Handle) -> None:
@@ -548,6 +599,7 @@ class _CapsuleKinds(NamedTuple):
 
     schema: tuple[int, int]
     array: tuple[int, int]
+    stream: tuple[int, int]
     handle: tuple[int, int]
 
 
@@ -561,6 +613,7 @@ def _capsule_kinds() -> _CapsuleKinds:
     return _CapsuleKinds(
         schema=kind(lib.redcol_capsule_schema_name(), lib.redcol_capsule_schema_free),
         array=kind(lib.redcol_capsule_array_name(), lib.redcol_capsule_array_free),
+        stream=kind(lib.redcol_capsule_stream_name(), lib.redcol_capsule_stream_free),
         handle=kind(lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free),
     )
 
@@ -570,3 +623,75 @@ def _new_capsule(memory: int | None, name: int, destructor: int) -> object:
     if not memory:
         raise errors.OutOfMemoryError("No memory for an Arrow struct.")
     return _capsule_new(memory, name, destructor)
+
+
+def _new_schema_capsule() -> object:
+    return _new_capsule(library().redcol_capsule_schema_new(), *_capsule_kinds().schema)
+
+
+def copy_schema(schema_capsule: object) -> object:
+    """A copy of a schema that iter_next gave, as a new "arrow_schema" capsule."""
+    capsule = _new_schema_capsule()
+    given = _capsule_pointer(schema_capsule, b"arrow_schema")
+    status = library().redcol_capsule_schema_copy(given, _capsule_pointer(capsule, b"arrow_schema"))
+    if status != 0:
+        raise errors.OutOfMemoryError("No memory for a schema.")
+    return capsule
+
+
+class _Schema(ctypes.Structure):
+    """struct ArrowSchema."""
+
+    _fields_ = (
+        *((name, c_char_p) for name in ("format", "name")),
+        ("metadata", c_void_p),
+        *((name, c_int64) for name in ("flags", "n_children")),
+        *((name, c_void_p) for name in ("children", "dictionary", "release", "private_data")),
+    )
+
+
+class StructSchema:
+    """A struct schema of named columns, for `read_streams`, which only reads it.
+
+    Each column is an Arrow format, or an "arrow_schema" capsule: of its type, or, for those that
+    are `wrapped`, of a struct whose first child it is.
+    """
+
+    def __init__(self, columns: Mapping[str, str | object], wrapped: Container[str] = ()) -> None:
+        self._kept: list[object] = []  # what the structs point into
+        # It says that a struct is not released, and is never called.
+        self._release = ctypes.cast(library().redcol_capsule_schema_free, c_void_p).value
+        children = (c_void_p * len(columns))()
+        for index, (name, column) in enumerate(columns.items()):
+            child = self._child(column, is_wrapped=name in wrapped)
+            child.name = name.encode()
+            child.release = self._release
+            self._kept.append(child)
+            children[index] = ctypes.addressof(child)
+        whole = _Schema(format=b"+s", name=b"", n_children=len(columns), release=self._release)
+        whole.children = ctypes.addressof(children)
+        self._kept += [children, whole]
+        #: Where the struct ArrowSchema is, as long as this object is.
+        self.address = ctypes.addressof(whole)
+
+    def _child(self, column: str | object, *, is_wrapped: bool) -> _Schema:
+        if isinstance(column, str):
+            return _Schema(format=column.encode())
+        self._kept.append(column)
+        given = _Schema.from_address(_capsule_pointer(column, b"arrow_schema"))
+        if is_wrapped and given.n_children:
+            given = _Schema.from_address(c_void_p.from_address(given.children).value or 0)
+        child = _Schema()
+        ctypes.pointer(child)[0] = given
+        return child
+
+
+def schema_names(schema_capsule: object) -> list[str]:
+    """The names of a struct schema's columns."""
+    whole = _Schema.from_address(_capsule_pointer(schema_capsule, b"arrow_schema"))
+    if not whole.release or whole.format != b"+s":
+        raise errors.SchemaError("The schema is not that of a table: a struct of columns.")
+    children = (
+        (c_void_p * whole.n_children).from_address(whole.children) if whole.n_children else ()
+    )
+    return [_text(_Schema.from_address(child).name) or "" for child in children]

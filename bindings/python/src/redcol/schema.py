@@ -54,6 +54,8 @@ class Columns:
 
 def parse(schema: object) -> Columns:
     """The columns of a schema as callers write it: a mapping of names to dtypes or Python types."""
+    if isinstance(schema, Columns):
+        return schema
     import polars as pl
 
     if not isinstance(schema, Mapping):

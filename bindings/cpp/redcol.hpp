@@ -1,0 +1,356 @@
+/*
+ * redcol.hpp - redcol.h for C++17: who owns what is said by types, and columns are typed. Headers
+ * only, this one and redcol_columns.hpp; redcol.h is the manual of what the calls do.
+ *
+ *   redcol::Client client = redcol::Client::open("redis://localhost");
+ *   redcol::Reader events = client.read("events", redcol::Schema().add<std::int64_t>("value"));
+ *   std::int64_t sum = 0;
+ *   for (const redcol::Batch &batch : events)
+ *     for (std::optional<std::int64_t> value : batch.column<std::int64_t>("value"))
+ *       sum += value.value_or(0);
+ *
+ * Errors: every call that can fail has two forms. One throws redcol::Exception. The other takes a
+ * redcol::Error as its last argument, sets it, and gives something empty; a program that is built
+ * without exceptions has these alone. Memory that C++ itself cannot get is std::bad_alloc.
+ *
+ * Objects can be moved, not copied, and destroyed in any order. One that was moved from holds
+ * nothing: its calls give REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. A Client may be
+ * used by any number of them, a Reader by one at a time, but for cancel, ack, descriptor and
+ * statistic.
+ */
+#ifndef REDCOL_HPP
+#define REDCOL_HPP
+
+#include <cstdint>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "redcol.h"
+#include "redcol_columns.hpp"
+
+namespace redcol {
+
+namespace detail {
+
+/* "key", "value", …, NULL, as long as the words are. */
+inline std::vector<const char *> pointers(const std::vector<std::string> &words) {
+  std::vector<const char *> list;
+  list.reserve(words.size() + 1);
+  for (const std::string &word : words)
+    list.push_back(word.c_str());
+  list.push_back(nullptr);
+  return list;
+}
+
+inline std::int64_t length(std::string_view text) { return static_cast<std::int64_t>(text.size()); }
+
+/* An empty view may have no address, which would mean "not given". */
+inline const char *address(std::string_view text) { return text.data() ? text.data() : ""; }
+
+} // namespace detail
+
+/* Options of redcol_open and redcol_read_stream: Options().set("follow", true).set("count", 10) */
+class Options {
+public:
+  Options() = default;
+  Options(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs) {
+    for (const auto &[key, value] : pairs)
+      set(key, value);
+  }
+  Options &set(std::string_view key, std::string_view value) {
+    words_.emplace_back(key);
+    words_.emplace_back(value);
+    return *this;
+  }
+  Options &set(std::string_view key, const char *value) {
+    return set(key, std::string_view(value));
+  }
+  template <class Number, std::enable_if_t<std::is_integral_v<Number>, int> = 0>
+  Options &set(std::string_view key, Number value) {
+    if constexpr (std::is_same_v<Number, bool>)
+      return set(key, std::string_view(value ? "true" : "false"));
+    else
+      return set(key, std::string_view(std::to_string(value)));
+  }
+  std::vector<const char *> pointers() const { return detail::pointers(words_); }
+
+private:
+  std::vector<std::string> words_;
+};
+
+/* All batches of a read that has ended: redcol_table. */
+class Table {
+public:
+  Table() = default;
+  std::size_t size() const noexcept {
+    return handle_ ? static_cast<std::size_t>(redcol_table_rows(handle_.get())) : 0;
+  }
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  redcol_table *get() const noexcept { return handle_.get(); }
+
+  /* Fills `stream`, which the caller must release; texts in the layouts of `requested`. */
+  bool stream(ArrowArrayStream *stream, const ArrowSchema *requested, Error &error) const noexcept {
+    Error::Out out(error);
+    return out.done(redcol_table_stream(get(), requested, stream, out)) == REDCOL_OK;
+  }
+#if defined(REDCOL_HPP_EXCEPTIONS)
+  void stream(ArrowArrayStream *stream, const ArrowSchema *requested = nullptr) const {
+    detail::thrown([&](Error &error) { return this->stream(stream, requested, error); });
+  }
+#endif
+
+private:
+  friend class Reader;
+  explicit Table(redcol_table *handle) noexcept : handle_(handle) {}
+  detail::Owned<redcol_table> handle_;
+};
+
+/* A read in progress: redcol_iter. */
+class Reader {
+public:
+  Reader() = default;
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  redcol_iter *get() const noexcept { return handle_.get(); }
+
+  /* Takes the next batch: REDCOL_OK, REDCOL_END, REDCOL_TIMEOUT, or an error. */
+  redcol_status next(Batch &batch, std::int64_t wait_ms, Error &error) noexcept {
+    Error::Out out(error);
+    const auto [schema, array] = batch.out();
+    return out.done(redcol_iter_next(get(), wait_ms, schema, array, out));
+  }
+
+  /* The batches until the end or an error, which is then in `error`; signals do not end it. */
+  class Batches {
+  public:
+    class Iterator {
+    public:
+      using iterator_category = std::input_iterator_tag;
+      using value_type = Batch;
+      using difference_type = std::ptrdiff_t;
+      using pointer = Batch *;
+      using reference = Batch &;
+      Iterator() noexcept = default;
+      Iterator(Reader *reader, Error *error)
+          : reader_(reader), error_(error), batch_(std::make_shared<Batch>()) {
+        ++*this;
+      }
+      reference operator*() const noexcept { return *batch_; }
+      pointer operator->() const noexcept { return batch_.get(); }
+      Iterator &operator++() {
+        if (!reader_->advance(*batch_, error_))
+          reader_ = nullptr;
+        return *this;
+      }
+      void operator++(int) { ++*this; }
+      bool operator==(const Iterator &other) const noexcept { return reader_ == other.reader_; }
+      bool operator!=(const Iterator &other) const noexcept { return reader_ != other.reader_; }
+
+    private:
+      Reader *reader_ = nullptr; /* nullptr: at the end */
+      Error *error_ = nullptr;
+      std::shared_ptr<Batch> batch_;
+    };
+    Batches(Reader *reader, Error *error) noexcept : reader_(reader), error_(error) {}
+    Iterator begin() const { return {reader_, error_}; }
+    Iterator end() const noexcept { return {}; }
+
+  private:
+    Reader *reader_;
+    Error *error_;
+  };
+  Batches batches(Error &error) noexcept { return {this, &error}; }
+
+  /* Reads to the end; empty if that has been given already, or with an error. Signals do not end
+     it. */
+  Table collect(Error &error) noexcept {
+    redcol_table *table = nullptr;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      Error::Out out(error);
+      status = out.done(redcol_iter_collect(get(), -1, &table, out));
+    }
+    return Table(table);
+  }
+
+  /* Acknowledges all that was handed over, or these ids: how many were pending. */
+  std::int64_t ack(Error &error) noexcept { return ack_these(nullptr, -1, nullptr, -1, error); }
+  std::int64_t ack(std::string_view ids, Error &error) noexcept {
+    return ack_these(nullptr, -1, detail::address(ids), detail::length(ids), error);
+  }
+  std::int64_t ack(const Column<std::string_view> &ids, Error &error) {
+    return ack(joined(ids), error);
+  }
+  std::int64_t ack_of(std::string_view stream, std::string_view ids, Error &error) noexcept {
+    return ack_these(detail::address(stream), detail::length(stream), detail::address(ids),
+                     detail::length(ids), error);
+  }
+
+  bool unread(Error &error) noexcept {
+    Error::Out out(error);
+    return out.done(redcol_iter_unread(get(), out)) == REDCOL_OK;
+  }
+  redcol_status cancel() noexcept { return redcol_cancel(get()); }
+  redcol_status close() noexcept { return redcol_close(get()); }
+  int descriptor() const noexcept { return redcol_iter_descriptor(get()); }
+  std::int64_t statistic(const char *name) const noexcept {
+    return redcol_iter_statistic(get(), name);
+  }
+
+#if defined(REDCOL_HPP_EXCEPTIONS)
+  redcol_status next(Batch &batch, std::int64_t wait_ms = -1) {
+    return detail::thrown([&](Error &error) { return next(batch, wait_ms, error); });
+  }
+  /* for (const Batch &batch : reader): until the end; an error is thrown, signals do not end it. */
+  Batches::Iterator begin() { return {this, nullptr}; }
+  Batches::Iterator end() noexcept { return {}; }
+  Table collect() {
+    return detail::thrown([&](Error &error) { return collect(error); });
+  }
+  std::int64_t ack() { return detail::thrown([&](Error &error) { return ack(error); }); }
+  template <class Ids> std::int64_t ack(const Ids &ids) {
+    return detail::thrown([&](Error &error) { return ack(ids, error); });
+  }
+  std::int64_t ack_of(std::string_view stream, std::string_view ids) {
+    return detail::thrown([&](Error &error) { return ack_of(stream, ids, error); });
+  }
+  void unread() {
+    detail::thrown([&](Error &error) { return unread(error); });
+  }
+#endif
+
+private:
+  friend class Client;
+  explicit Reader(redcol_iter *handle) noexcept : handle_(handle) {}
+  bool advance(Batch &batch, Error *error) {
+    Error own;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT)
+      status = next(batch, -1, error ? *error : own);
+#if defined(REDCOL_HPP_EXCEPTIONS)
+    detail::raise(own);
+#endif
+    return status == REDCOL_OK;
+  }
+  static std::string joined(const Column<std::string_view> &ids) {
+    std::string text;
+    for (std::optional<std::string_view> id : ids)
+      text.append(id.value_or("")).push_back('\n');
+    return text;
+  }
+  std::int64_t ack_these(const char *stream, std::int64_t stream_length, const char *ids,
+                         std::int64_t length, Error &error) noexcept {
+    std::int64_t total = 0;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) { /* a signal: go on with what is left */
+      std::int64_t count = 0;
+      Error::Out out(error);
+      status = out.done(
+          redcol_iter_ack(get(), stream, stream_length, ids, length, &count, out));
+      total += count;
+    }
+    return total;
+  }
+  detail::Owned<redcol_iter> handle_;
+};
+
+/* A server that can be asked: redcol_client. */
+class Client {
+public:
+  Client() = default;
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  redcol_client *get() const noexcept { return handle_.get(); }
+
+  /* A signal does not end it. */
+  static Client open(const std::string &url, const Options &options, Error &error) {
+    const std::vector<const char *> words = options.pointers();
+    redcol_client *client = nullptr;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      Error::Out out(error);
+      status = out.done(redcol_open(url.c_str(), words.data(), &client, out));
+    }
+    return Client(client);
+  }
+
+  /* The columns of `schema`; without one, those that are found. A signal does not end it. */
+  Reader read(std::string_view stream, const Schema &schema, const Options &options, Error &error) {
+    const Schema::Struct columns = schema.build();
+    return start({stream}, columns.get(), options, error);
+  }
+  Reader read(std::string_view stream, const Options &options, Error &error) {
+    return start({stream}, nullptr, options, error);
+  }
+  Reader read(const std::vector<std::string_view> &streams, const Schema &schema,
+              const Options &options, Error &error) {
+    const Schema::Struct columns = schema.build();
+    return start(streams, columns.get(), options, error);
+  }
+
+  /* How many of these ids, separated by spaces or line ends, were pending in the group. */
+  std::int64_t ack(std::string_view stream, std::string_view group, std::string_view ids,
+                   Error &error) noexcept {
+    std::int64_t total = 0;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      std::int64_t count = 0;
+      Error::Out out(error);
+      status = out.done(redcol_ack(get(), detail::address(stream), detail::length(stream),
+                                   detail::address(group), detail::length(group),
+                                   detail::address(ids), detail::length(ids), &count, out));
+      total += count;
+    }
+    return total;
+  }
+  redcol_status cancel() noexcept { return redcol_cancel(get()); }
+  redcol_status close() noexcept { return redcol_close(get()); }
+
+#if defined(REDCOL_HPP_EXCEPTIONS)
+  static Client open(const std::string &url, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return open(url, options, error); });
+  }
+  template <class Streams>
+  Reader read(const Streams &streams, const Schema &schema, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return read(streams, schema, options, error); });
+  }
+  Reader read(std::string_view stream, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return read(stream, options, error); });
+  }
+  std::int64_t ack(std::string_view stream, std::string_view group, std::string_view ids) {
+    return detail::thrown([&](Error &error) { return ack(stream, group, ids, error); });
+  }
+#endif
+
+private:
+  explicit Client(redcol_client *handle) noexcept : handle_(handle) {}
+  Reader start(const std::vector<std::string_view> &streams, const ArrowSchema *schema,
+               const Options &options, Error &error) {
+    const std::vector<const char *> words = options.pointers();
+    std::vector<const char *> names;
+    std::vector<std::int64_t> lengths;
+    for (std::string_view stream : streams) {
+      names.push_back(detail::address(stream));
+      lengths.push_back(detail::length(stream));
+    }
+    redcol_iter *iter = nullptr;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      Error::Out out(error);
+      status = out.done(redcol_read_streams(get(), names.data(), lengths.data(),
+                                            static_cast<std::int64_t>(names.size()), schema,
+                                            words.data(), &iter, out));
+    }
+    return Reader(iter);
+  }
+  detail::Owned<redcol_client> handle_;
+};
+
+} // namespace redcol
+
+#endif /* REDCOL_HPP */

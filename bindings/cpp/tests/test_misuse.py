@@ -1,0 +1,268 @@
+"""What no program should do to the C interface, and what no system should: nothing crashes.
+
+Run as a program, it runs out of something: descriptors URL, or memory URL
+"""
+
+# ruff: noqa: D103
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from ctypes import POINTER, byref, c_char_p, c_int64, c_void_p
+from pathlib import Path
+from typing import Any
+
+from test_statuses import (
+    FOLLOW,
+    FUNCTIONS,
+    GROUP,
+    STATUSES,
+    Reading,
+    a_table,
+    call,
+    free,
+    opening,
+    released,
+    words,
+)
+
+import arrow_structs
+from redcol import _native
+from servers import Server
+
+#: Pointers that may be NULL, by function ("": any function that has one).
+OPTIONAL = {
+    "": {"error_out"},
+    "redcol_open": {"options"},
+    "redcol_read_stream": {"schema", "options"},
+    "redcol_read_streams": {"schema", "options", "stream_lengths"},
+    "redcol_iter_next": {"schema_out"},
+    "redcol_iter_ack": {"stream", "entry_ids", "acknowledged_out"},
+    "redcol_ack": {"acknowledged_out"},
+    "redcol_table_stream": {"requested_schema"},
+    "redcol_table_schema": {"requested_schema"},
+}
+
+
+def test_null_for_every_pointer() -> None:
+    library = _native.library()
+    tried = 0
+    with Server() as server, server.client() as db, a_table() as table:
+        db.xadd("s", {"a": 1})
+        client = c_void_p()
+        assert call("redcol_open", server.url.encode(), None, byref(client)) == 0
+        for name, (_, parameters) in FUNCTIONS.items():
+            if not parameters or parameters[-1] != "error_out":
+                continue
+            assert len(parameters) == len(_native.SIGNATURES[name][1])
+            for missing in [None, *parameters]:
+                iterator, out, error = c_void_p(), c_void_p(), c_void_p()
+                options = words(**(GROUP if "ack" in name else FOLLOW if "unread" in name else {}))
+                start = (client, b"s", -1, None, options)
+                assert call("redcol_read_stream", *start, byref(iterator)) == 0
+                structs = arrow_structs.ArrowSchema(), arrow_structs.ArrowArray()
+                stream = arrow_structs.ArrowArrayStream()
+                given: dict[str, Any] = {
+                    "url": server.url.encode(),
+                    "options": words(),
+                    "client": client,
+                    "stream": b"s",
+                    "group": b"g",
+                    "entry_ids": b"1-1",
+                    "iter": iterator,
+                    "streams": (c_char_p * 1)(b"s"),
+                    "stream_lengths": (c_int64 * 1)(1),
+                    "schema_out": byref(structs[0]),
+                    "batch_out": byref(structs[1]),
+                    "stream_out": byref(stream),
+                    "table": table,
+                    "error_out": byref(error),
+                    **dict.fromkeys(("client_out", "iter_out", "table_out"), byref(out)),
+                    "acknowledged_out": byref(c_int64()),
+                    "schema": None,
+                    "stream_count": 1,
+                    "requested_schema": None,
+                    "wait_ms": 50,
+                }
+                if name == "redcol_read_streams":
+                    given["options"] = words(**FOLLOW)
+                for parameter in parameters:
+                    if parameter.endswith("_length"):
+                        given[parameter] = -1
+                if missing in ("wait_ms", "stream_count") or str(missing).endswith("_length"):
+                    continue
+                arguments = [None if one == missing else given[one] for one in parameters]
+                status = getattr(library, name)(*arguments)
+                may_be = missing is None or missing in OPTIONAL[""] | OPTIONAL.get(name, set())
+                fine = {0, STATUSES["TIMEOUT"]}
+                fine |= {STATUSES["NO_GROUP"]} if name == "redcol_ack" else set()
+                wanted = fine if may_be else {STATUSES["INVALID_ARGUMENT"]}
+                assert status in wanted, (name, missing, status)
+                assert missing == "error_out" or bool(error.value) == (status < 0)
+                for handle in (out, error, iterator):
+                    free(handle)
+                for struct in (*structs, stream):
+                    released(struct)
+                tried += 1
+        free(client)
+    assert tried > 50
+    # those without an error_out
+    for name in ("redcol_iter_descriptor", "redcol_table_rows"):
+        assert call(name, None) == -1
+    assert library.redcol_iter_statistic(None, None) == -1
+    assert library.redcol_error_status(None) == 0
+    assert library.redcol_error_message(None) == b""
+    assert library.redcol_error_detail(None, None) is None
+    assert library.redcol_capsule_schema_copy(None, None) == -1
+    library.redcol_free(None)
+    for kind in ("schema", "array", "stream", "handle"):
+        getattr(library, f"redcol_capsule_{kind}_free")(None)
+
+
+def test_memory() -> None:
+    """Without a file descriptor left, and with too little memory for what is read."""
+    with Server() as server, server.client() as db:
+        for _ in range(40):
+            db.xadd("s", {"a": b"x" * 5_000_000})
+        for what in ("descriptors", "memory"):
+            command = [sys.executable, __file__, what, server.url]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            ended = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=60
+            )
+            assert (ended.stdout, ended.stderr) == (f"{STATUSES['MEMORY']}\n", ""), what
+
+
+def out_of(what: str, url: str) -> int:
+    if what == "descriptors":
+        assert opening(url) == 0
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1,) * 2)
+        return opening(url)
+    reading = Reading(url, timeout_ms=20_000)
+    assert reading.start() == 0
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000,) * 2)
+    status = reading.next()
+    assert reading.next() == status
+    reading.free()
+    return status
+
+
+def test_a_late_cancel_reaches_nobody_else() -> None:
+    with Server() as server, server.client() as db:
+        db.xadd("s", {"a": 1})
+        reading = Reading(server.url)
+        assert reading.start() == 0
+        first, reading.iter = reading.iter, c_void_p()
+        assert call("redcol_close", first) == 0
+        assert reading.start() == 0
+        assert call("redcol_cancel", first) == 0
+        assert reading.next() == 0
+        free(first)
+        reading.free()
+
+
+def test_collecting_in_pieces() -> None:
+    """What was read before the time was over, or a cancel came, is in the table all the same."""
+    with Server() as server, server.client() as db:
+        for number in range(1000):
+            db.xadd("s", {"n": number})
+        reading = Reading(server.url, timeout_ms=20_000, batch_rows=10, page_rows=10)
+        assert reading.start() == 0
+        table = c_void_p()
+        status, calls = STATUSES["TIMEOUT"], 0
+        while status in (STATUSES["TIMEOUT"], STATUSES["CANCELLED"]):
+            if calls % 3 == 0:
+                call("redcol_cancel", reading.iter)
+            status = call("redcol_iter_collect", reading.iter, calls % 2, byref(table))
+            calls += 1
+        assert (status, call("redcol_table_rows", table)) == (0, 1000)
+        assert calls > 2
+        free(table)
+        # What redcol_iter_next has given is not in the table.
+        assert reading.start_again() == reading.next() == 0
+        assert call("redcol_iter_collect", reading.iter, -1, byref(table)) == 0
+        assert call("redcol_table_rows", table) == 990
+        free(table)
+        reading.free()
+
+
+def test_every_order_of_freeing() -> None:
+    """Client, iterator, table, a stream of it and an array of that: each lives on by itself."""
+    before = _native.live_objects()
+    with Server() as server, server.client() as db:
+        for number in range(100):
+            db.xadd(
+                "s", {"text": f"a text that is longer than a view, {number}"}, id=f"{number + 1}-1"
+            )
+        for order in itertools.permutations(range(5)):
+            reading = Reading(server.url, timeout_ms=20_000, include_timestamp="false")
+            assert reading.start() == 0
+            table, stream = c_void_p(), arrow_structs.ArrowArrayStream()
+            array = arrow_structs.ArrowArray()
+            assert call("redcol_iter_collect", reading.iter, -1, byref(table)) == 0
+            assert call("redcol_table_stream", table, None, byref(stream)) == 0
+            assert stream.get_next(byref(stream), byref(array)) == 0
+            steps: list[Callable[[], object]] = [
+                lambda reading=reading: free(reading.client),
+                lambda reading=reading: free(reading.iter),
+                lambda table=table: free(table),
+                lambda stream=stream: released(stream),
+                lambda array=array: released(array),
+            ]
+            for step in order:
+                if ctypes.cast(array.release, c_void_p).value:
+                    column = array.children[1].contents
+                    size = ctypes.cast(column.buffers[3], POINTER(c_int64))[0]
+                    data = ctypes.string_at(column.buffers[2], size)
+                    assert data.startswith(b"a text that is longer than a view, 0")
+                    assert data.endswith(b"a text that is longer than a view, 99")
+                thread = threading.Thread(target=steps[step])
+                thread.start()
+                thread.join()
+            assert _native.live_objects() == before
+
+
+def test_many_threads_misuse_one_iterator() -> None:
+    """All calls at once: each is answered with one of its statuses, and nothing is lost."""
+    with Server() as server, server.client() as db:
+        for number in range(2000):
+            db.xadd("s", {"n": number})
+        reading = Reading(server.url, timeout_ms=20_000, batch_rows=10, page_rows=10)
+        assert reading.start() == 0
+        allowed = {STATUSES[one] for one in ("OK", "END", "TIMEOUT", "BUSY", "CANCELLED")}
+        calls: list[Callable[[], int]] = [
+            *[lambda: reading.next(1)] * 3,
+            lambda: call("redcol_cancel", reading.iter),
+            lambda: min(0, call("redcol_iter_descriptor", reading.iter)),
+            lambda: min(0, _native.library().redcol_iter_statistic(reading.iter, b"delivered")),
+        ]
+        wrong: list[int] = []
+        ends: list[int] = []
+
+        def work(one: Callable[[], int]) -> None:
+            while len(ends) < 3:
+                status = one()
+                if status not in allowed:
+                    wrong.append(status)
+                if status == STATUSES["END"]:
+                    ends.append(status)
+
+        threads = [threading.Thread(target=work, args=(one,)) for one in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        assert _native.library().redcol_iter_statistic(reading.iter, b"delivered") == 2000
+        reading.free()
+
+
+if __name__ == "__main__":
+    print(out_of(*sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""The columns of `read_arrow`: types of any library that speaks Arrow, without needing Polars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+from . import _arguments, _native
+from . import schema as _schema
+from .errors import InvalidArgumentError, SchemaError
+
+#: Python types as Arrow formats.
+_FORMATS: Final[dict[object, str]] = {
+    str: "vu",
+    bytes: "vz",
+    int: "l",
+    float: "g",
+    bool: "b",
+    date: "tdD",
+    datetime: "tsu:",
+    time: "ttu",
+    timedelta: "tDu",
+}
+
+
+@dataclass(frozen=True)
+class ArrowColumns(_schema.Columns):
+    """What was asked for, as the library takes it."""
+
+    given: Any
+    categories: dict[str, str]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """No columns are decoded from JSON text: that is done by Polars."""
+        return {}
+
+    def capsule(self) -> object:
+        """The schema for the library."""
+        return self.given
+
+    def options(self) -> dict[str, str]:
+        """The allowed values of Enum columns."""
+        return self.categories
+
+
+def parse(schema: object) -> ArrowColumns:
+    """The columns of a mapping of names to types, or of an object with `__arrow_c_schema__`."""
+    if not isinstance(schema, Mapping):
+        given = _capsule(schema)
+        if given is None:
+            raise InvalidArgumentError(
+                "schema must be an Arrow schema (an object with __arrow_c_schema__) or map column "
+                f"names to types, not be a {type(schema).__name__}."
+            )
+        return _columns(_native.schema_names(given), given, {})
+    columns: dict[str, Any] = {}
+    categories: dict[str, str] = {}
+    wrapped = set()
+    for index, (name, dtype) in enumerate(schema.items()):
+        _arguments.text("a column's name", name)
+        column: Any = _FORMATS.get(dtype) if isinstance(dtype, type) else None
+        if column is None and _is_polars(dtype):
+            asked = _schema.parse({name: dtype})
+            if asked.json:
+                raise SchemaError(
+                    f"Column {name!r}: {dtype} is decoded from JSON text by read_stream only; ask "
+                    "for text here.",
+                    field=name,
+                    dtype=str(dtype),
+                )
+            column = asked.capsule()
+            wrapped.add(name)
+            for words in asked.options().values():
+                categories[f"categories:{index}"] = words
+        if column is None:
+            column = _capsule(dtype)
+        if column is None:
+            raise SchemaError(
+                f"Column {name!r}: {dtype!r} is no type that Arrow knows. Give a pyarrow or Polars "
+                "type, or str, bytes, int, float, bool, date, datetime, time or timedelta.",
+                field=name,
+            )
+        columns[name] = column
+    return _columns(list(columns), _native.StructSchema(columns, wrapped), categories)
+
+
+def _columns(names: list[str], given: object, categories: dict[str, str]) -> ArrowColumns:
+    # The names alone are looked at: there is no Polars schema here.
+    asked: Any = dict.fromkeys(names)
+    return ArrowColumns(asked, asked, given, categories)
+
+
+def _capsule(given: object) -> object:
+    # A class has the method too, but cannot be asked.
+    if isinstance(given, type) or not hasattr(given, "__arrow_c_schema__"):
+        return None
+    return given.__arrow_c_schema__()
+
+
+def _is_polars(dtype: object) -> bool:
+    # Without Polars in the process, nothing can be a dtype of it.
+    polars = sys.modules.get("polars")
+    if polars is None:
+        return False
+    kind = dtype if isinstance(dtype, type) else type(dtype)
+    return issubclass(kind, polars.DataType)

@@ -1,0 +1,156 @@
+"""Reading one stream for any library that speaks Arrow, whether Polars is installed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from . import _arguments, _arrow_schema, _native, client
+from ._request import read_request
+from .client import DEFAULT_TIMEOUT_MS, Client
+
+if TYPE_CHECKING:
+    from datetime import date
+
+#: How long one call into the library waits before Python looks at signals.
+_WAIT_MS: Final = 100
+
+
+class ArrowTable:
+    """Entries that were read, made by :func:`read_arrow`, for whoever takes Arrow streams.
+
+    ``pl.DataFrame(table)``, ``pa.table(table)``, ``pandas.DataFrame.from_arrow(table)``, DuckDB's
+    SQL and others take it, any number of times and on any thread: nothing is read from the server
+    again. They share its memory, and may outlive it. Strings are string views; a consumer that asks
+    for another layout gets that, as a copy.
+
+    https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: _native.Handle) -> None:
+        self._handle = handle
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return _native.table_rows(self._handle)
+
+    def __arrow_c_schema__(self) -> object:
+        """The schema, in an "arrow_schema" capsule."""
+        return _native.table_schema(self._handle, None)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The batches from the first on, in an "arrow_array_stream" capsule.
+
+        Of `requested_schema` the layouts of strings and bytes are followed (``u``, ``U`` or ``vu``;
+        ``z``, ``Z`` or ``vz``), by the columns' names; all else stays as it was read.
+        """
+        return _native.table_stream(self._handle, requested_schema)
+
+    def __repr__(self) -> str:
+        names = _native.schema_names(self.__arrow_c_schema__())
+        shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        return f"<redcol.ArrowTable of {len(self)} rows: {shown}>"
+
+
+def read_arrow(
+    url: str | Client,
+    stream: str | bytes,
+    *,
+    schema: Mapping[str, Any] | Any | None = None,
+    start_id: str | int | date = "-",
+    end_id: str | int | date = "+",
+    count: int | None = None,
+    block_ms: int | None = None,
+    batch_size: int = 65_536,
+    include_id: bool = True,
+    id_column: str = "_id",
+    include_timestamp: bool = True,
+    timestamp_column: str = "_ts",
+    include_sequence: bool = False,
+    sequence_column: str = "_seq",
+    on_error: Literal["raise", "null"] = "raise",
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+) -> ArrowTable:
+    """Read entries of a stream, oldest first, for pandas, DuckDB, pyarrow, Polars or others.
+
+    Everything is read before this returns: whoever takes the columns waits for no server. Polars
+    need not be installed. A consumer group's entries are not read so, since they are acknowledged:
+    use :func:`read_stream` or :func:`iter_stream` for them.
+
+    Args:
+        url: as in :func:`read_stream`.
+        stream: the stream's key.
+        schema: column names to types of pyarrow, Polars or any library whose types have
+            ``__arrow_c_schema__``, or Python types (``str``, ``bytes``, ``int``, ``float``,
+            ``bool``, ``date``, ``datetime``, ``time``, ``timedelta``); or a whole Arrow schema,
+            such as ``pa.schema``. The columns are then exactly these; see :func:`read_stream`.
+            Without it every field that is found becomes a string column.
+        start_id: as in :func:`read_stream`.
+        end_id: likewise.
+        count: likewise.
+        block_ms: likewise.
+        batch_size: how many rows a batch has at the most; 0 for one batch of all.
+        include_id: as in :func:`read_stream`.
+        id_column: likewise.
+        include_timestamp: likewise.
+        timestamp_column: likewise.
+        include_sequence: likewise.
+        sequence_column: likewise.
+        on_error: likewise.
+        connect_timeout_ms: likewise.
+        timeout_ms: likewise.
+
+    Returns:
+        A table that can be taken any number of times. An empty or missing stream gives one without
+        rows.
+
+    Raises:
+        InvalidArgumentError: an argument that cannot be right; nothing was sent.
+        SchemaError: a type that cannot be read from a stream; nothing was sent.
+        ValueConversionError: a value does not fit its column. It names stream, entry id, field,
+            dtype and value.
+        WrongTypeError, PermissionDeniedError, ConnectionFailedError, NameResolutionError,
+            TimedOutError, AuthenticationError, ServerLoadingError, ServerError, ProtocolError: as
+            in :func:`read_stream`.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> import redcol
+        >>> events = redcol.read_arrow("redis://localhost", "events", schema={"value": int})
+        >>> events
+        <redcol.ArrowTable of 2 rows: _id, _ts, value>
+        >>> pa.table(events)["value"].to_pylist()
+        [10, 20]
+    """
+    client.check(url, connect_timeout_ms, timeout_ms)
+    rows = _arguments.integer("batch_size", batch_size, at_least=0)
+    request = read_request(
+        stream,
+        schema=None if schema is None else _arrow_schema.parse(schema),
+        start_id=start_id,
+        end_id=end_id,
+        count=count,
+        block_ms=block_ms,
+        include_id=include_id,
+        id_column=id_column,
+        include_timestamp=include_timestamp,
+        timestamp_column=timestamp_column,
+        include_sequence=include_sequence,
+        sequence_column=sequence_column,
+        on_error=on_error,
+        options={"batch_rows": str(rows)},
+    )
+    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        iterator = _native.read_streams(
+            handle, request.streams, request.schema_capsule(), request.options
+        )
+        try:
+            table = None
+            while table is None:  # between two bytecodes Python runs signal handlers
+                table = _native.iter_collect(iterator, _WAIT_MS)
+        finally:
+            iterator.free()
+    return ArrowTable(table)

@@ -1,0 +1,84 @@
+/* The interface of redcol 0.1.0; scripts/check_abi.py keeps it. */
+#ifndef REDCOL_H
+#define REDCOL_H
+#include <stddef.h>
+#include <stdint.h>
+#include "arrow_c_data.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define REDCOL_VERSION_MAJOR 0
+#define REDCOL_VERSION_MINOR 1
+#define REDCOL_VERSION_PATCH 0
+#define REDCOL_VERSION "0.1.0"
+typedef struct redcol_client redcol_client;
+typedef struct redcol_iter redcol_iter;
+typedef struct redcol_error redcol_error;
+typedef int32_t redcol_status;
+enum {
+  REDCOL_OK = 0,
+  REDCOL_END = 1,
+  REDCOL_TIMEOUT = 2,
+  REDCOL_ERROR_INVALID_ARGUMENT = -1,
+  REDCOL_ERROR_CONNECTION = -2,
+  REDCOL_ERROR_NAME = -3,
+  REDCOL_ERROR_TIMED_OUT = -4,
+  REDCOL_ERROR_AUTHENTICATION = -5,
+  REDCOL_ERROR_PERMISSION = -6,
+  REDCOL_ERROR_WRONG_TYPE = -7,
+  REDCOL_ERROR_LOADING = -8,
+  REDCOL_ERROR_SERVER = -9,
+  REDCOL_ERROR_PROTOCOL = -10,
+  REDCOL_ERROR_VALUE = -11,
+  REDCOL_ERROR_SCHEMA = -12,
+  REDCOL_ERROR_MEMORY = -13,
+  REDCOL_ERROR_UNSUPPORTED = -14,
+  REDCOL_ERROR_CANCELLED = -15,
+  REDCOL_ERROR_CLOSED = -16,
+  REDCOL_ERROR_BUSY = -17,
+  REDCOL_ERROR_FORKED = -18,
+  REDCOL_ERROR_NO_GROUP = -19
+};
+const char *redcol_version(void);
+redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
+                          redcol_error **error_out);
+redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
+                                 const struct ArrowSchema *schema, const char *const *options,
+                                 redcol_iter **iter_out, redcol_error **error_out);
+redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
+                               struct ArrowArray *batch_out, redcol_error **error_out);
+redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
+                                  const int64_t *stream_lengths, int64_t stream_count,
+                                  const struct ArrowSchema *schema, const char *const *options,
+                                  redcol_iter **iter_out, redcol_error **error_out);
+redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
+                              const char *entry_ids, int64_t entry_ids_length,
+                              int64_t *acknowledged_out, redcol_error **error_out);
+redcol_status redcol_iter_unread(redcol_iter *iter, redcol_error **error_out);
+int redcol_iter_descriptor(const redcol_iter *iter);
+int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
+redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
+                         const char *group, int64_t group_length, const char *entry_ids,
+                         int64_t entry_ids_length, int64_t *acknowledged_out,
+                         redcol_error **error_out);
+redcol_status redcol_cancel(void *handle);
+redcol_status redcol_close(void *handle);
+void redcol_free(void *handle);
+redcol_status redcol_error_status(const redcol_error *error);
+const char *redcol_error_message(const redcol_error *error);
+const char *redcol_error_detail(const redcol_error *error, const char *name);
+int64_t redcol_live_objects(void);
+void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
+const char *redcol_capsule_schema_name(void);
+const char *redcol_capsule_array_name(void);
+struct ArrowSchema *redcol_capsule_schema_new(void);
+struct ArrowArray *redcol_capsule_array_new(void);
+void redcol_capsule_schema_free(void *capsule);
+void redcol_capsule_array_free(void *capsule);
+const char *redcol_capsule_handle_name(void);
+void **redcol_capsule_handle_new(void);
+void redcol_capsule_handle_free(void *capsule);
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,176 @@
+"""Makes a page of include/redcol.h, which is the manual of the C interface.
+
+make_docs.py PAGE
+
+Every word of the header's comments is on the page, in the same order; only how it is set differs.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from html import escape
+from pathlib import Path
+
+from c_header import Piece, pieces
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = ROOT / "include/redcol.h"
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
+code, pre { font: 14px/1.45 ui-monospace, monospace; }
+pre { background: #f4f4f2; padding: .7rem 1rem; overflow-x: auto; border-radius: 4px; }
+section { border-top: 1px solid #ccc; margin-top: 2rem; padding-top: .5rem; }
+dt { font-weight: 600; margin-top: .4rem; } dd { margin-left: 1.6rem; }
+a { color: inherit; } nav li { margin: .2rem 0; } .errors { color: #722; }
+@media (prefers-color-scheme: dark) {
+  body { background: #1b1b1b; color: #ddd; } pre { background: #262626; } .errors { color: #e99; }
+}
+"""
+
+_ROW = re.compile(r"^( *)(\S(?:.*?\S)?)( {2,})(\S.*)$")
+_TERM_ALONE = re.compile(r'^( *)((?:"[\w:]+"(?:, )?)+|redcol_\w+)$')
+
+
+class Page:
+    """HTML while it grows."""
+
+    def __init__(self, functions: set[str]) -> None:
+        self.functions = functions
+        self.parts: list[str] = []
+
+    def inline(self, text: str) -> str:
+        """Words with names as code, and links to what is explained elsewhere."""
+        shown = escape(text, quote=False)
+        shown = re.sub(r"`([^`]+)`", r"<code>\1</code>", shown)
+        shown = re.sub(r"\bREDCOL_\w+", r"<code>\g<0></code>", shown)
+
+        def link(match: re.Match[str]) -> str:
+            name = match[0]
+            code = f"<code>{name}</code>"
+            return f'<a href="#{name}">{code}</a>' if name in self.functions else code
+
+        return re.sub(r"\bredcol_\w+", link, shown)
+
+    def paragraph(self, text: list[str]) -> None:
+        """Lines as a paragraph, if there are any."""
+        if not text:
+            return
+        joined = " ".join(text)
+        kind = ' class="errors"' if joined.startswith("Errors: ") else ""
+        self.parts.append(f"<p{kind}>{self.inline(joined)}</p>")
+
+    def comment(self, lines: list[str]) -> None:
+        """A comment: paragraphs, examples, and rows of a term and what it means, nested."""
+        rows: list[int] = []  # where the descriptions of the open rows begin
+        text: list[str] = []
+
+        def close(down_to: int) -> None:
+            nonlocal text
+            self.paragraph(text)
+            text = []
+            while len(rows) > down_to:
+                rows.pop()
+                self.parts.append("</dd></dl>")
+
+        example: list[str] = []
+        for number, line in enumerate(lines):
+            if example or self._begins_example(lines, number):
+                if line.startswith("  ") or not line:
+                    example.append(line)
+                    if number + 1 < len(lines) and (lines[number + 1][:2] in ("  ", "")):
+                        continue
+                code = "\n".join(one[2:] for one in example).strip("\n")
+                self.parts.append(f"<pre>{escape(code, quote=False)}</pre>")
+                example = []
+                continue
+            if not line:
+                close(0)
+                continue
+            indent = len(line) - len(line.lstrip())
+            row = _ROW.match(line)
+            alone = _TERM_ALONE.match(line)
+            depth = sum(1 for column in rows if column <= indent)
+            if row or alone:
+                close(depth)
+                match = row or alone
+                assert match is not None
+                term = self.inline(match[2])
+                self.parts.append(f"<dl><dt>{term}</dt><dd>")
+                if row:
+                    rows.append(row.start(4))
+                    text.append(row[4])
+                else:
+                    rows.append(indent + 1)
+            else:
+                if depth < len(rows) or line.startswith("Errors: "):
+                    close(depth)
+                text.append(line.strip())
+        close(0)
+
+    @staticmethod
+    def _begins_example(lines: list[str], number: int) -> bool:
+        """Indented lines behind a sentence that ends with a colon and an empty line."""
+        if number < 2 or lines[number - 1] or not lines[number].startswith("  "):
+            return False
+        return lines[number - 2].endswith(":")
+
+    def piece(self, piece: Piece) -> None:
+        """A section: what is declared, and its comment."""
+        names = list(piece.functions)
+        anchors = "".join(f'<a id="{name}"></a>' for name in names)
+        if names:
+            title = names[0] if len(names) == 1 else "For bindings to Python"
+            self.parts.append(f"<section>{anchors}<h2>{title}</h2>")
+        else:
+            self.parts.append("<section>")
+        if piece.code and not names:
+            self.comment(piece.comment)
+            self.parts.append(f"<pre>{escape(piece.code, quote=False)}</pre>")
+        else:
+            if names:
+                declared = "\n".join(piece.functions.values())
+                self.parts.append(f"<pre>{escape(declared, quote=False)}</pre>")
+            self.comment(piece.comment)
+        self.parts.append("</section>")
+
+
+def make(header: str) -> str:
+    """The page of a header."""
+    found = pieces(header)
+    page = Page({name for piece in found for name in piece.functions})
+    first, *rest = found
+    title, *intro = [line for line in first.comment if line or line == ""]
+    while not title:
+        title, *intro = intro
+    version = re.search(r'#define REDCOL_VERSION "(.*)"', header)
+    page.parts.append(f"<h1>{page.inline(title)}</h1>")
+    page.parts.append(f"<p>Version {escape(version[1])}</p>" if version else "")
+    page.comment(intro)
+    page.parts.append("<nav><h2>Functions</h2><ul>")
+    for piece in rest:
+        summary = re.split(r"(?<=[.:;])\s", " ".join(piece.comment).strip())[0].rstrip(":;")
+        for name in piece.functions:
+            if not name.startswith("redcol_capsule_"):
+                item = f'<li><a href="#{name}"><code>{name}</code></a>: '
+                page.parts.append(f"{item}{escape(summary, quote=False)}</li>")
+    page.parts.append('<li><a href="#redcol_capsule_setup">For bindings to Python</a></li>')
+    page.parts.append("</ul></nav>")
+    for piece in rest:
+        if any(piece.comment) and not piece.comment[0].strip().endswith("_H"):
+            page.piece(piece)
+    body = "\n".join(part for part in page.parts if part)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>redcol.h</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(make(HEADER.read_text()))
+    print(target)
