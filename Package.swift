@@ -3,11 +3,17 @@ import PackageDescription
 
 // The rooms from the ground up; each imports only what stands below it. CONTRIBUTING.md shows the plan.
 
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written out, so that it is seen
-    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: a file imports what it uses
-]
+// `make build EMBEDDED=1` asks for it: Embedded Swift, which carries no runtime.
+let embedded: [SwiftSetting] =
+    Context.environment["REDCOL_EMBEDDED"] != "1"
+    ? [] : [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"])]
+
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written, so that it is seen
+        .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: a file imports what it uses
+    ] + embedded
 
 // hiredis is linked into the library: whoever loads it needs no libhiredis at run time.
 let hiredis: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libhiredis.a"])]

@@ -1,8 +1,9 @@
-/* A mutex behind a pointer: its address must not change, which Swift does not promise for a field.
- * */
+/* A mutex and a turn behind pointers: their addresses must not change, which Swift does not promise
+ * for a field. */
 #include "include/CPlatform.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct platform_lock {
   pthread_mutex_t mutex;
@@ -24,5 +25,25 @@ void platform_lock_free(platform_lock *lock) {
 }
 
 void platform_lock_acquire(platform_lock *lock) { pthread_mutex_lock(&lock->mutex); }
-bool platform_lock_try(platform_lock *lock) { return pthread_mutex_trylock(&lock->mutex) == 0; }
 void platform_lock_release(platform_lock *lock) { pthread_mutex_unlock(&lock->mutex); }
+
+/* pthread_mutex_trylock would do, but stands in libc itself only since glibc 2.34. */
+struct platform_turn {
+  atomic_flag is_taken;
+};
+
+platform_turn *platform_turn_new(void) {
+  platform_turn *turn = malloc(sizeof *turn);
+  if (turn != NULL) atomic_flag_clear(&turn->is_taken);
+  return turn;
+}
+
+void platform_turn_free(platform_turn *turn) { free(turn); }
+
+bool platform_turn_take(platform_turn *turn) {
+  return !atomic_flag_test_and_set_explicit(&turn->is_taken, memory_order_acquire);
+}
+
+void platform_turn_end(platform_turn *turn) {
+  atomic_flag_clear_explicit(&turn->is_taken, memory_order_release);
+}
