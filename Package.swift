@@ -3,17 +3,11 @@ import PackageDescription
 
 // The rooms from the ground up; each imports only what stands below it. CONTRIBUTING.md shows the plan.
 
-// `make build EMBEDDED=1` asks for it: Embedded Swift, which carries no runtime.
-let embedded: [SwiftSetting] =
-    Context.environment["REDCOL_EMBEDDED"] != "1"
-    ? [] : [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"])]
-
-let strict: [SwiftSetting] =
-    [
-        .swiftLanguageMode(.v6),
-        .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written, so that it is seen
-        .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: a file imports what it uses
-    ] + embedded
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written out, so that it is seen
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: a file imports what it uses
+]
 
 // hiredis is linked into the library: whoever loads it needs no libhiredis at run time.
 let hiredis: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libhiredis.a"])]
@@ -69,4 +63,27 @@ if Context.environment["REDCOL_FUZZ"] != nil {
         .executableTarget(
             name: "Fuzz", dependencies: ["StreamReading", "TestSupport"], path: "Tests/Fuzz",
             swiftSettings: strict))
+}
+
+// `make build` asks for it: Embedded Swift, which needs no runtime. The rooms become one module there.
+// As several, each emits its own copy of what it has inlined from the others, constants too, which
+// Swift 6.3 numbers anew in each copy under the same names: the linker keeps one of them, and a
+// command got another one's name. rooms.modulemap has an empty module for each import of a room.
+if Context.environment["REDCOL_EMBEDDED"] == "1" {
+    let rooms = ["ArrowColumns", "RedisConnection", "StreamReading", "RedcolABI"]
+    let directory = "\(Context.packageDirectory)/Sources"
+    let kept = ["CRedcol", "CHiredis", "CPlatform"]
+    package.targets.removeAll { !kept.contains($0.name) }
+    package.targets.append(
+        .target(
+            name: "RedcolABI", dependencies: ["CRedcol", "CHiredis", "CPlatform"],
+            path: "Sources",
+            exclude: ["CHiredis", "CPlatform", "RedcolABI/exports.map", "rooms.modulemap"],
+            sources: rooms,
+            swiftSettings: strict + [
+                .enableExperimentalFeature("Embedded"),
+                .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"]),
+                .unsafeFlags(["-Xcc", "-fmodule-map-file=\(directory)/rooms.modulemap"]),
+            ],
+            linkerSettings: hiredis))
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 requirements=bindings/python/requirements-dev.txt
 packages=(
   libhiredis-dev libssl-dev libfast-float-dev # what the library is built from
-  libc6-dev gcc g++ binutils pkg-config
+  libc6-dev gcc g++ binutils pkg-config cmake
   redis-server valgrind # what the tests run
 )
 

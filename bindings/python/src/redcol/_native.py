@@ -14,7 +14,6 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
-from pathlib import Path
 from typing import Any, Final
 
 from . import errors
@@ -88,8 +87,8 @@ def _candidates() -> list[str]:
     chosen = os.environ.get("REDCOL_LIBRARY")
     if chosen:
         return [chosen]
-    beside = Path(__file__).with_name("libredcol.so")
-    return [str(beside), "libredcol.so.0", "libredcol.so"]
+    beside = os.path.join(os.path.dirname(__file__), "libredcol.so")
+    return [beside, "libredcol.so.0", "libredcol.so"]
 
 
 @functools.cache

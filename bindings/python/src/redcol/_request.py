@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _arguments
 from . import schema as _schema
 from .errors import InvalidArgumentError, SchemaError
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A read, checked and ready for the library."""
 
     streams: list[bytes]

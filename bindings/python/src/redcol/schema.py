@@ -7,9 +7,8 @@ from JSON here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _arguments
 from .errors import InvalidArgumentError, SchemaError, ValueConversionError
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     SchemaLike = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(NamedTuple):
     """What was asked for (`asked`), and what the library is asked for in its place (`read`)."""
 
     asked: Schema
