@@ -22,6 +22,22 @@ find_python() {
   done
 }
 
+# The oldest and the newest Python that redcol supports and that are here: on the PATH, or pyenv's.
+find_other_pythons() {
+  local version python found=()
+  for version in 3.10 3.12 3.13 3.14; do
+    for python in "$(command -v "python$version" || true)" \
+      "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
+      if "$python" -c "import sys, venv; sys.exit(sys.version_info[:2] != (3, ${version#*.}))" \
+        2>&-; then
+        found+=("$version=$python")
+        break
+      fi
+    done
+  done
+  if [ "${#found[@]}" -gt 0 ]; then printf '%s\n' "${found[0]}" "${found[-1]}" | sort -u; fi
+}
+
 # RUNLEVEL=1: the redis-server that apt installs shall not start and listen on the public port.
 install_packages() {
   say "installing $*"
@@ -45,6 +61,17 @@ for package in "${packages[@]}"; do
 done
 if [ ! -x .venv/bin/python ] && [ -z "$(find_python)" ]; then missing+=(python3 python3-venv); fi
 if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
+
+# The tests of the wheel run with these, too.
+for other in $(find_other_pythons); do
+  folder=.venv-python${other%%=*}
+  if [ -e "$folder/.complete" ]; then continue; fi
+  say "making $folder"
+  "${other#*=}" -m venv --clear "$folder"
+  pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check polars pytest redis)
+  "${pip[@]}" || { say "once more" && "${pip[@]}"; }
+  touch "$folder/.complete"
+done
 
 stamp=.venv/.requirements-$(sha256sum "$requirements" | cut -c 1-16)
 if [ -e "$stamp" ]; then exit 0; fi
