@@ -70,7 +70,8 @@ if Context.environment["REDCOL_FUZZ"] != nil {
 // Swift 6.3 numbers anew in each copy under the same names: the linker keeps one of them, and a
 // command got another one's name. rooms.modulemap has an empty module for each import of a room.
 if Context.environment["REDCOL_EMBEDDED"] == "1" {
-    let rooms = ["ArrowColumns", "RedisConnection", "StreamReading", "RedcolABI"]
+    let rooms = package.targets
+        .filter { $0.type == .regular && $0.path == nil && $0.name != "CPlatform" }.map(\.name)
     let directory = "\(Context.packageDirectory)/Sources"
     let kept = ["CRedcol", "CHiredis", "CPlatform"]
     package.targets.removeAll { !kept.contains($0.name) }

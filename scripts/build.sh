@@ -38,7 +38,8 @@ if [ "${EMBEDDED:-1}" = 1 ]; then
   if [ ! -e "$tables" ]; then
     fail "this Swift has no Embedded Swift ($tables is missing): build with EMBEDDED=0"
   fi
-  flags+=(-Xlinker "$tables" -Xlinker -lm)
+  # C++'s library, too, would ask for a newer libc than all the rest does.
+  flags+=(-Xlinker "$tables" -Xlinker -l:libstdc++.a -Xlinker -l:libgcc_eh.a -Xlinker -lm)
   environment+=(REDCOL_EMBEDDED=1)
 else
   flags+=(-Xswiftc -static-stdlib)

@@ -54,14 +54,6 @@ if [ "$(printf '%s\n' 6.3 "${swift_version:-0}" | sort -V | head -n 1)" != 6.3 ]
   exit 1
 fi
 
-missing=()
-for package in "${packages[@]}"; do
-  status=$(dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null || true)
-  if [ "$status" != "install ok installed" ]; then missing+=("$package"); fi
-done
-if [ ! -x .venv/bin/python ] && [ -z "$(find_python)" ]; then missing+=(python3 python3-venv); fi
-if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
-
 # The tests of the wheel run with these, too.
 for other in $(find_other_pythons); do
   folder=.venv-python${other%%=*}
@@ -72,6 +64,14 @@ for other in $(find_other_pythons); do
   "${pip[@]}" || { say "once more" && "${pip[@]}"; }
   touch "$folder/.complete"
 done
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null || true)
+  if [ "$status" != "install ok installed" ]; then missing+=("$package"); fi
+done
+if [ ! -x .venv/bin/python ] && [ -z "$(find_python)" ]; then missing+=(python3 python3-venv); fi
+if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 
 stamp=.venv/.requirements-$(sha256sum "$requirements" | cut -c 1-16)
 if [ -e "$stamp" ]; then exit 0; fi

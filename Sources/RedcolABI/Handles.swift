@@ -104,29 +104,29 @@ final class IterHandle: Handle {
     /// holders.
     let client: ClientHandle
     var pool: ConnectionPool { client.pool }
-    private let turn: OpaquePointer
+    private let lock: OpaquePointer
 
     init(_ reader: StreamReader, _ client: ClientHandle) throws(RedisError) {
-        guard let turn = platform_turn_new() else {
+        guard let lock = platform_lock_new() else {
             throw RedisError(.memory, "no memory for an iterator")
         }
         self.reader = reader
         self.client = client
-        self.turn = turn
+        self.lock = lock
         super.init(.iter)
     }
 
-    deinit { platform_turn_free(turn) }
+    deinit { platform_lock_free(lock) }
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
         _ body: (StreamReader) throws(RedisError) -> Result
     ) throws(RedisError) -> Result {
-        guard platform_turn_take(turn) else {
+        guard platform_lock_try(lock) else {
             throw RedisError(
                 .busy, "another thread is inside a call on this iterator; one at a time")
         }
-        defer { platform_turn_end(turn) }
+        defer { platform_lock_release(lock) }
         return try body(reader)
     }
 

@@ -94,18 +94,13 @@ ssize_t platform_receive(int fd, void *bytes, size_t capacity);
 /* Text of an errno value, copied into `buffer`. */
 void platform_error_text(int error, char *buffer, size_t capacity);
 
-/* lock.c: a mutex, and a turn that one thread has while the others are told so at once. */
+/* lock.c: a mutex, which may also be tried for. Leaves errno alone. */
 typedef struct platform_lock platform_lock;
 platform_lock *platform_lock_new(void);
 void platform_lock_free(platform_lock *lock);
 void platform_lock_acquire(platform_lock *lock);
+bool platform_lock_try(platform_lock *lock);
 void platform_lock_release(platform_lock *lock);
-typedef struct platform_turn platform_turn;
-platform_turn *platform_turn_new(void);
-void platform_turn_free(platform_turn *turn);
-/* Whether it is the caller's now; whoever has taken it ends it. */
-bool platform_turn_take(platform_turn *turn);
-void platform_turn_end(platform_turn *turn);
 
 #ifdef __cplusplus
 }

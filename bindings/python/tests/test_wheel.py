@@ -60,6 +60,13 @@ def test_it_is_named_after_what_the_library_needs(wheel: Path) -> None:
     assert wheel.name.endswith(f"-py3-none-manylinux_2_{max(17, *needed)}_x86_64.whl")
 
 
+def test_the_library_is_small_and_needs_libc_only() -> None:
+    said = run("readelf", "--dynamic", LIBRARY)
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", said))
+    assert needed == {"libc.so.6", "libm.so.6"}
+    assert LIBRARY.stat().st_size < 1_000_000
+
+
 def test_auditwheel_agrees(wheel: Path) -> None:
     said = run(sys.executable, "-m", "auditwheel", "show", wheel)
     tag = wheel.stem.split("-")[-1]
