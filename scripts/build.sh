@@ -34,7 +34,8 @@ if [ "${EMBEDDED:-1}" = 1 ]; then
   # Swift's tables of Unicode properties, from which the linker takes what is used.
   target=$(swift -print-target-info)
   value() { sed -n "s/.*\"$1\" *: *\"\(.*\)\".*/\1/p" <<<"$target" | head -n 1; }
-  tables=$(value runtimeResourcePath)/embedded/$(value unversionedTriple)/libswiftUnicodeDataTables.a
+  tables=$(value runtimeResourcePath)/embedded/$(value unversionedTriple)
+  tables+=/libswiftUnicodeDataTables.a
   if [ ! -e "$tables" ]; then
     fail "this Swift has no Embedded Swift ($tables is missing): build with EMBEDDED=0"
   fi

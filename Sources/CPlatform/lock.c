@@ -1,5 +1,5 @@
 /* A mutex behind a pointer: its address must not change, which Swift does not promise for a field.
- * Of pthread's, trylock stands in libc itself only since glibc 2.34; so this one waits by futex(2). */
+ * pthread's trylock stands in libc itself only since glibc 2.34; so this one waits by futex(2). */
 #define _GNU_SOURCE
 #include "include/CPlatform.h"
 

@@ -10,7 +10,7 @@ def _is_subinterpreter() -> bool:
         import _interpreters as interpreters  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         try:
-            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found, unused-ignore]
+            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found,unused-ignore]
         except ImportError:  # built without: there are none
             return False
 
