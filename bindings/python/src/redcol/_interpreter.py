@@ -7,17 +7,17 @@ import sys
 
 def _is_subinterpreter() -> bool:
     try:  # its name since Python 3.13, and the one before
-        import _interpreters as interpreters  # type: ignore[import-not-found, unused-ignore]
+        import _interpreters as module  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         try:
-            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found,unused-ignore]
+            import _xxsubinterpreters as module  # type: ignore[import-not-found,unused-ignore]
         except ImportError:  # built without: there are none
             return False
 
     def number(identity: object) -> object:
         return identity[0] if isinstance(identity, tuple) else identity
 
-    return number(interpreters.get_current()) != number(interpreters.get_main())
+    return number(module.get_current()) != number(module.get_main())
 
 
 def check() -> None:
