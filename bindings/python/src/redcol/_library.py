@@ -1,7 +1,7 @@
 """libredcol itself: finding it, loading it, and its functions' signatures, for ctypes.
 
 redcol.h is the manual of what is declared here. The library is loaded when it is first needed, so
-that importing redcol stays cheap, and through CDLL, so that other Python threads run while it waits.
+that importing redcol stays cheap, and through CDLL: other Python threads run while it waits.
 """
 
 from __future__ import annotations
