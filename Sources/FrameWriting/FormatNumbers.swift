@@ -1,5 +1,5 @@
-// Numbers as decimal text, written where they are told. Each gives the number of bytes; 24 more than
-// the text has must be writable.
+// Numbers as decimal text, written where they are told. Each gives the number of bytes; 24 more
+// than the text has must be writable.
 
 import CPlatform
 import RedisConnection
