@@ -131,7 +131,11 @@ public final class FrameWriter {
         connection = try pool.take()
     }
 
-    deinit { close() }
+    deinit {
+        if isClosed { return }
+        let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
+        pool.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+    }
 
     // MARK: Any thread
 
@@ -191,12 +195,12 @@ public final class FrameWriter {
         }
     }
 
-    /// Gives the connection back. Later calls of `run` are errors.
+    /// Closes the connection. Later calls of `run` are errors. It is not given back to the pool: a
+    /// `cancel()` that comes late must not reach another writer or reader.
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
-        pool.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+        connection.closeSocket()
     }
 
     /// Rows that were sent and have no answer yet, from the first of them to the last.
