@@ -166,11 +166,13 @@ public final class FrameWriter {
             do throws(RedisError) {
                 let step = try goOn()
                 if step == .done { break }
+                if step == .wait {
+                    var end = until
+                    if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
+                    // Also when the time is over: only a look shows what has come meanwhile.
+                    if case .interrupted = try connection.wait(until: end) { return false }
+                }
                 if let until, platform_monotonic_ms() >= until { return false }
-                if step == .again { continue }
-                var end = until
-                if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
-                if case .interrupted = try connection.wait(until: end) { return false }
             } catch {
                 // A cancel or a signal says nothing about the write.
                 if error.cause == .cancelled || error.cause == .interrupted { throw error }
