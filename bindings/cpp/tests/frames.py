@@ -1,6 +1,5 @@
-"""Frames made by hand, as Arrow streams with callbacks in Python that count what is not released."""
+"""Frames made by hand: Arrow streams with callbacks in Python that count what is not released."""
 
-# ruff: noqa: D102
 from __future__ import annotations
 
 import ctypes
@@ -13,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python/tests"))
 
-import arrow_structs  # noqa: E402
+import arrow_structs
 
 _GET_SCHEMA = CFUNCTYPE(c_int, c_void_p, POINTER(arrow_structs.ArrowSchema))
 # The types of members of the structs have to be these very ones.

@@ -15,8 +15,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "bindings/python/tests"))
 
-import arrow_structs  # noqa: E402
 from frames import Frame  # noqa: E402
+
+import arrow_structs  # noqa: E402
 from redcol import _native  # noqa: E402
 from servers import Server  # noqa: E402
 

@@ -19,9 +19,11 @@ import time
 from collections.abc import Iterator
 from ctypes import byref, c_void_p
 from pathlib import Path
+from typing import Any
 
 import pytest
 import write_cases  # noqa: F401
+from frames import Frame
 from statuses import (
     ASKING,
     CALLS,
@@ -41,7 +43,6 @@ from statuses import (
     prepared,
     released,
     subject,
-    words,
 )
 
 import arrow_structs
@@ -136,8 +137,10 @@ def the_name_is_gone(function: str) -> int:
             Path(os.environ["UNKNOWN_NAMES"]).touch()
             with server.client() as db:
                 db.client_kill_filter(_type="normal", skipme=True)
-            if function == "redcol_writer_stop":  # connects to nothing, but gives the same again
-                reading.run()
+            if isinstance(reading, Writing):  # one that has to connect
+                reading.frame = Frame()
+                assert reading.start() == 0
+                assert function == "redcol_writer_run" or reading.run() == STATUSES["NAME"]
             return CALLS[function][0](reading)
 
 

@@ -1,4 +1,4 @@
-"""The cases of test_statuses.py that are about frames: bad ones, and rows that cannot be written."""
+"""The cases of test_statuses.py about frames: bad ones, and rows that cannot be written."""
 
 # ruff: noqa: D103
 from __future__ import annotations
@@ -8,7 +8,7 @@ import errno
 from collections.abc import Iterator
 
 from frames import Frame
-from statuses import CALLS, STATUSES, Writing, call, case, prepared
+from statuses import CALLS, Writing, call, case, prepared
 
 from servers import Server
 
