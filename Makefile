@@ -5,17 +5,16 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
-LIBRARY := .build/release/libredcol.so
-EXPORTS := Sources/RedcolABI/exports.map
+# 1: Embedded Swift, which is what the wheel carries. 0: with Swift's own runtime inside.
+export EMBEDDED ?= 1
+BUILD := $(if $(filter 0,$(EMBEDDED)),.build-runtime,.build)
+LIBRARY := $(BUILD)/release/libredcol.so
 
-# CC and CXX in the environment break SwiftPM's C targets.
-SWIFT := env -u CC -u CXX swift
-
-# The library carries Swift's runtime and hiredis in itself, and shows the symbols of its header only.
-# nodelete: Swift's runtime cannot be unloaded.
-RELEASE_FLAGS := -c release --product redcol -Xswiftc -static-stdlib -Xswiftc -use-ld=lld \
-	-Xlinker --version-script=$(EXPORTS) -Xlinker -soname=libredcol.so.0 \
-	-Xlinker --gc-sections -Xlinker -s -Xlinker -z -Xlinker defs -Xlinker -z -Xlinker nodelete
+# Where `make install` puts the library; DESTDIR goes before all of them, for packagers.
+export PREFIX ?= /usr/local
+export LIBDIR ?= $(PREFIX)/lib
+export INCLUDEDIR ?= $(PREFIX)/include
+export DESTDIR
 
 # The demo and the benchmarks start private servers as the tests do.
 export PYTHONPATH := $(CURDIR)/bindings/python/src:$(CURDIR)/bindings/python/tests
@@ -25,7 +24,7 @@ export REDCOL_LIBRARY := $(CURDIR)/$(LIBRARY)
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup:  ## install what is missing: system packages, and a Python environment in .venv
@@ -35,12 +34,18 @@ setup:  ## install what is missing: system packages, and a Python environment in
 demo: setup build  ## write 100,000 events to a private redis-server (or to REDIS_URL) and read them back
 	@$(PYTHON) bindings/python/demo.py
 
-# SwiftPM does not look at the list of exports.
 .PHONY: build
-build:  ## build the library, .build/release/libredcol.so, from what setup installs
-	@if [ $(EXPORTS) -nt $(LIBRARY) ]; then rm -f $(LIBRARY); fi
-	@$(SWIFT) build $(RELEASE_FLAGS)
-	@ln -sf libredcol.so $(LIBRARY).0
+build:  ## build the library, .build/release/libredcol.so; EMBEDDED=0: the other, in .build-runtime
+	@scripts/build.sh $(BUILD)
+
+# Without a build where there is one: `sudo make install` shall need no Swift.
+.PHONY: install
+install: $(if $(wildcard $(LIBRARY)),,build)  ## install library, headers, redcol.pc and CMake files into PREFIX
+	@scripts/install.sh $(LIBRARY)
+
+.PHONY: uninstall
+uninstall:  ## remove what install has put into PREFIX
+	@scripts/install.sh --remove
 
 .PHONY: test
 test: setup build  ## run all tests and count them
@@ -71,10 +76,14 @@ wheel: setup build  ## build the Python package, dist/redcol-*.whl
 docs:  ## make a page of the C interface's manual, dist/docs/redcol.html
 	@python3 scripts/make_docs.py dist/docs/redcol.html
 
+.PHONY: sdist
+sdist: setup  ## pack the sources of the Python package and the library, dist/redcol-*.tar.gz
+	@$(PYTHON) -m build --sdist --no-isolation --outdir dist bindings/python
+
 .PHONY: fuzz
 fuzz: setup  ## fuzz the row parser for FUZZ_SECONDS, 300 if not set
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} scripts/fuzz.sh
 
 .PHONY: clean
 clean:  ## remove what was built; .venv stays
-	rm -rf .build .build-tests .build-fuzz dist
+	rm -rf .build .build-runtime .build-tests .build-fuzz dist

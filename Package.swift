@@ -72,3 +72,27 @@ if Context.environment["REDCOL_FUZZ"] != nil {
             name: "Fuzz", dependencies: ["StreamReading", "TestSupport"], path: "Tests/Fuzz",
             swiftSettings: strict))
 }
+
+// `make build` asks for it: Embedded Swift, which needs no runtime. The rooms become one module there.
+// As several, each emits its own copy of what it has inlined from the others, constants too, which
+// Swift 6.3 numbers anew in each copy under the same names: the linker keeps one of them, and a
+// command got another one's name. rooms.modulemap has an empty module for each import of a room.
+if Context.environment["REDCOL_EMBEDDED"] == "1" {
+    let rooms = package.targets
+        .filter { $0.type == .regular && $0.path == nil && $0.name != "CPlatform" }.map(\.name)
+    let directory = "\(Context.packageDirectory)/Sources"
+    let kept = ["CRedcol", "CHiredis", "CPlatform"]
+    package.targets.removeAll { !kept.contains($0.name) }
+    package.targets.append(
+        .target(
+            name: "RedcolABI", dependencies: ["CRedcol", "CHiredis", "CPlatform"],
+            path: "Sources",
+            exclude: ["CHiredis", "CPlatform", "RedcolABI/exports.map", "rooms.modulemap"],
+            sources: rooms,
+            swiftSettings: strict + [
+                .enableExperimentalFeature("Embedded"),
+                .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"]),
+                .unsafeFlags(["-Xcc", "-fmodule-map-file=\(directory)/rooms.modulemap"]),
+            ],
+            linkerSettings: hiredis))
+}

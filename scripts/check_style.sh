@@ -10,7 +10,10 @@ findings=$(
     -regextype posix-extended -regex '.*\.(swift|c|h|cpp|hpp|py|sh)' -print0 |
     while IFS= read -r -d '' file; do
       lines=$(wc -l <"$file")
-      if [ "$lines" -gt "$lines_max" ]; then echo "$file: $lines lines, more than $lines_max"; fi
+      # redcol.h is the whole manual of the interface, in one piece.
+      if [ "$lines" -gt "$lines_max" ] && [ "$file" != include/redcol.h ]; then
+        echo "$file: $lines lines, more than $lines_max"
+      fi
       LC_ALL=C.UTF-8 grep -nE "^.{$((columns_max + 1)),}" "$file" |
         sed "s|^\([0-9]*\):.*|$file:\1: more than $columns_max columns|" || true
     done

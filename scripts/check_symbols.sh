@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares three lists that must agree: the header's functions, exports.map, the library's symbols.
+# Compares three lists that must agree: the header's functions, exports.map, the library's symbols;
+# and looks whether the library needs another one that is not on every machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,4 +30,14 @@ compare() {
 if [ ! -s "$lists/header" ]; then echo "no function found in include/redcol.h" >&2 && exit 1; fi
 compare exports Sources/RedcolABI/exports.map "the list of exports"
 compare library "$library" "the library"
+
+# libc's own, and those that a C++ compiler and the loader bring.
+everywhere='^(lib(c|m|stdc\+\+|gcc_s)|ld-linux-x86-64)\.so\.[0-9]+$'
+needed=$(readelf --dynamic "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p')
+for other in $needed; do
+  if ! grep -qE "$everywhere" <<<"$other"; then
+    echo "the library needs $other at run time" >&2
+    failed=1
+  fi
+done
 exit "$failed"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-RUNNERS = {"swift": "swift*.xml", "python": "python.xml"}
+RUNNERS = {"swift": "swift*.xml", "python": "python*.xml"}
 
 
 def main(directory: str, *failed_runners: str) -> int:

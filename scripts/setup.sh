@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
   libhiredis-dev libssl-dev libfast-float-dev # what the library is built from
-  libc6-dev gcc g++ binutils pkg-config
+  libc6-dev gcc g++ binutils pkg-config cmake
   redis-server valgrind # what the tests run
   abigail-tools # compares the interface with the last release's
 )
@@ -21,6 +21,22 @@ find_python() {
       return
     fi
   done
+}
+
+# The oldest and the newest Python that redcol supports and that are here: on the PATH, or pyenv's.
+find_other_pythons() {
+  local version python found=()
+  for version in 3.10 3.12 3.13 3.14; do
+    for python in "$(command -v "python$version" || true)" \
+      "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
+      if "$python" -c "import sys, venv; sys.exit(sys.version_info[:2] != (3, ${version#*.}))" \
+        2>&-; then
+        found+=("$version=$python")
+        break
+      fi
+    done
+  done
+  if [ "${#found[@]}" -gt 0 ]; then printf '%s\n' "${found[0]}" "${found[-1]}" | sort -u; fi
 }
 
 # RUNLEVEL=1: the redis-server that apt installs shall not start and listen on the public port.
@@ -38,6 +54,17 @@ if [ "$(printf '%s\n' 6.3 "${swift_version:-0}" | sort -V | head -n 1)" != 6.3 ]
   say "found Swift ${swift_version:-nowhere}, but 6.3 is needed: https://www.swift.org/install"
   exit 1
 fi
+
+# The tests of the wheel run with these, too.
+for other in $(find_other_pythons); do
+  folder=.venv-python${other%%=*}
+  if [ -e "$folder/.complete" ]; then continue; fi
+  say "making $folder"
+  "${other#*=}" -m venv --clear "$folder"
+  pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check polars pytest redis)
+  "${pip[@]}" || { say "once more" && "${pip[@]}"; }
+  touch "$folder/.complete"
+done
 
 missing=()
 for package in "${packages[@]}"; do

@@ -18,11 +18,11 @@ public final class ArrowTable {
     }
 
     /// Fills `out` with the schema, moved to the caller.
-    public func exportSchema(
+    public func describe(
         requested: UnsafePointer<ArrowSchema>?, into out: UnsafeMutablePointer<ArrowSchema>
     ) throws(ColumnError) {
         let layouts = try layouts(requested)
-        guard exportSchema(layouts, into: out) else {
+        guard describe(layouts, into: out) else {
             throw ColumnError(cause: .memory, message: "no memory for a schema")
         }
     }
@@ -41,10 +41,10 @@ public final class ArrowTable {
         platform_live_objects_add(1)
     }
 
-    fileprivate func exportSchema(
+    fileprivate func describe(
         _ layouts: [TextLayout], into out: UnsafeMutablePointer<ArrowSchema>
     ) -> Bool {
-        guard ArrowColumns.exportSchema(columns, into: out) else { return false }
+        guard exportSchema(columns, into: out) else { return false }
         for index in columns.indices where layouts[index] != .view {
             // The node's memory is not its format's, so that another text may stand there.
             let column = out.pointee.children?[index]
@@ -192,7 +192,7 @@ private func streamSchema(
     _ stream: UnsafeMutablePointer<ArrowArrayStream>?, _ out: UnsafeMutablePointer<ArrowSchema>?
 ) -> Int32 {
     guard let out, let state = state(stream) else { return EINVAL }
-    state.hasFailed = !state.table.exportSchema(state.layouts, into: out)
+    state.hasFailed = !state.table.describe(state.layouts, into: out)
     return state.hasFailed ? ENOMEM : 0
 }
 

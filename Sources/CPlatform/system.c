@@ -3,7 +3,7 @@
 #include "include/CPlatform.h"
 
 #include <stdio.h>
-#include <sys/random.h>
+#include <sys/syscall.h>
 
 int platform_errno(void) { return errno; }
 
@@ -15,9 +15,20 @@ int64_t platform_monotonic_ms(void) {
 
 uint32_t platform_random(void) {
   uint32_t value = 0;
-  if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+  const unsigned int nonblocking = 1; /* GRND_NONBLOCK */
+  /* The system call as such: libc has a function for it only since glibc 2.25. */
+  if (syscall(SYS_getrandom, &value, sizeof value, nonblocking) != (long)sizeof value)
     value = (uint32_t)platform_monotonic_ms() * 2654435761u;
   return value;
+}
+
+/* Embedded Swift seeds its hash tables with this, which libc has only since glibc 2.36. */
+__attribute__((visibility("hidden"))) void arc4random_buf(void *buffer, size_t size) {
+  for (size_t filled = 0; filled < size; filled += sizeof(uint32_t)) {
+    uint32_t value = platform_random();
+    size_t left = size - filled;
+    memcpy((char *)buffer + filled, &value, left < sizeof value ? left : sizeof value);
+  }
 }
 
 int platform_socket(int family, int type) {

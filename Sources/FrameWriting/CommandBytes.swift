@@ -85,7 +85,7 @@ struct CommandBytes: ~Copyable {
     /// `mark`, a number and the end of the line: "*3\r\n" or "$5\r\n".
     @inline(__always)
     mutating func appendHeader(_ mark: UInt8, _ number: Int) throws(RedisError) {
-        let end = try reserve(24)
+        let end = try reserve(32)
         end.pointee = mark
         var length = 1
         length &+= writeDecimal(UInt64(number.magnitude), to: end + 1)

@@ -1,26 +1,8 @@
-// Numbers as decimal text, written where they are told. Each gives the number of bytes.
+// Numbers as decimal text, written where they are told. Each gives the number of bytes; 24 more
+// than the text has must be writable.
 
 import CPlatform
-
-@inline(__always)
-func writeDecimal(_ value: UInt64, to text: UnsafeMutablePointer<UInt8>) -> Int {
-    if value < 10 {
-        text.pointee = UInt8(truncatingIfNeeded: value) &+ 0x30
-        return 1
-    }
-    return writeLongDecimal(value, to: text)
-}
-
-private func writeLongDecimal(_ value: UInt64, to text: UnsafeMutablePointer<UInt8>) -> Int {
-    var count = 0
-    var rest = value
-    while rest > 0 {
-        rest /= 10
-        count &+= 1
-    }
-    writePadded(value, count, to: text)
-    return count
-}
+import RedisConnection
 
 /// Exactly `count` digits, with zeros before.
 @inline(__always)

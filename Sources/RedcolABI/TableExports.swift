@@ -86,7 +86,7 @@ public func redcol_table_schema(
         guard let schema_out else { throw Arguments.missing("schema_out") }
         let table = try Arguments.table(table)
         try withColumnErrors { () throws(ColumnError) in
-            try table.exportSchema(requested: requested_schema, into: schema_out)
+            try table.describe(requested: requested_schema, into: schema_out)
         }
         return Status.ok
     }

@@ -35,6 +35,12 @@ public struct RedisError: Error, Sendable {
         return error
     }
 
+    /// Whether the message has `words` in it, byte by byte.
+    public func mentions(_ words: String) -> Bool {
+        let text = Array(message.utf8)
+        return text.indices.contains { text[$0...].starts(with: words.utf8) }
+    }
+
     /// Whether the connection is at fault, so that another one may succeed.
     public var isConnectionLoss: Bool {
         switch cause {

@@ -2,8 +2,7 @@
 
 /// Writes a number's digits, and gives how many there are. 24 bytes must be writable at `start`,
 /// whatever the number.
-@inline(__always)
-func writeDecimal(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeDecimal(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>) -> Int {
     if value < 100_000_000 { return writeFirst(value, to: start) }
     let high = value / 100_000_000
     let low = value &- high &* 100_000_000

@@ -579,7 +579,7 @@ final class GroupReader: StreamReader {
         // The key is gone, or a cluster's slot has moved: the next request tells which.
         if isUnblocked { return }
         guard error.cause == .noGroup else { throw error }
-        var lost = streams.indices.filter { error.message.contains("'\(name($0))'") }
+        var lost = streams.indices.filter { error.mentions("'\(name($0))'") }
         if lost.isEmpty || streams.count == 1 { lost = Array(streams.indices) }
         guard plan.groupLost(lost, platform_monotonic_ms()) else { throw error }
     }

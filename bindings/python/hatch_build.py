@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -17,7 +16,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
 #: What of the checkout the core is built from; SwiftPM insists on the test targets, too.
-CORE_SOURCES = ("Package.swift", "Makefile", "LICENSE", "include", "Sources", "Tests")
+CORE_SOURCES = (
+    *("Package.swift", "LICENSE", "include", "Sources", "Tests"),
+    "scripts/build.sh",
+)
 
 
 def core_root() -> Path:
@@ -39,26 +41,36 @@ def read_version() -> str:
     return found[1]
 
 
+def platform_tag(library: Path) -> str:
+    """The oldest platform that has all that a library asks libc for, in the words of PEP 600."""
+    system, _, machine = sysconfig.get_platform().partition("-")
+    versions = re.findall(rb"\bGLIBC_2\.(\d+)", library.read_bytes())
+    if system != "linux" or not versions:
+        return re.sub(r"[-.]", "_", sysconfig.get_platform())
+    # No promise for systems older than this, whatever the library asks for.
+    return f"manylinux_2_{max(17, *map(int, versions))}_{machine}"
+
+
 def find_or_build_library() -> Path:
-    """The library to ship: REDCOL_LIBRARY, or built from the sources."""
+    """The library to ship: REDCOL_LIBRARY, or built from the sources.
+
+    RuntimeError, with what is to be done, if that fails.
+    """
     chosen = os.environ.get("REDCOL_LIBRARY")
     if chosen:
         library = Path(chosen).resolve()
         if not library.is_file():
             raise RuntimeError(f"REDCOL_LIBRARY is {chosen}, which is not a file.")
         return library
-    if shutil.which("swift") is None:
-        raise RuntimeError(
-            "redcol's core is written in Swift, and no `swift` was found. Install Swift 6.3 or "
-            "later (https://www.swift.org/install), or set REDCOL_LIBRARY to a libredcol.so."
-        )
-    # SwiftPM takes CC and CXX for its C targets, and fails with anything but its own clang.
-    environment = {k: v for k, v in os.environ.items() if k not in ("CC", "CXX")}
     root = core_root()
-    result = subprocess.run(["make", "-C", str(root), "build"], env=environment, check=False)
-    library = root / ".build" / "release" / "libredcol.so"
+    script, folder = root / "scripts" / "build.sh", root / ".build"
+    result = subprocess.run([script, folder], check=False)
+    library = folder / "release" / "libredcol.so"
     if result.returncode != 0 or not library.is_file():
-        raise RuntimeError(f"`make -C {root} build` failed; its output is above.")
+        raise RuntimeError(
+            "redcol's library could not be built; what went wrong is said above. Installing the "
+            "wheel, or setting REDCOL_LIBRARY to a libredcol.so, needs no building."
+        )
     return library.resolve()
 
 
@@ -79,13 +91,15 @@ class CoreBuildHook(BuildHookInterface[Any]):
                 }
             )
             return
-        library = find_or_build_library()
+        try:
+            library = find_or_build_library()
+        except RuntimeError as error:
+            self.app.abort(f"redcol: {error}")  # in plain words, without a traceback
         if version == "editable":
             beside = HERE / "src" / "redcol" / "libredcol.so"
             beside.unlink(missing_ok=True)
             beside.symlink_to(library)
         else:
             build_data["force_include"][str(library)] = "redcol/libredcol.so"
-        platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform}"
+        build_data["tag"] = f"py3-none-{platform_tag(library)}"

@@ -99,7 +99,7 @@ ssize_t platform_receive(int fd, void *bytes, size_t capacity);
 /* Text of an errno value, copied into `buffer`. */
 void platform_error_text(int error, char *buffer, size_t capacity);
 
-/* lock.c: a mutex and a flag that threads may race for. */
+/* lock.c: a mutex, which may also be tried for. Leaves errno alone. */
 typedef struct platform_lock platform_lock;
 platform_lock *platform_lock_new(void);
 void platform_lock_free(platform_lock *lock);

@@ -1,6 +1,5 @@
 """What redcol.h documents, function by function, and the calls on real objects to try it with."""
 
-# ruff: noqa: D102, D103
 from __future__ import annotations
 
 import contextlib

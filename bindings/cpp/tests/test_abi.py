@@ -1,6 +1,5 @@
 """What was released stays: changes that would break a program are found, additions are not."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import re

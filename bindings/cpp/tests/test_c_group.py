@@ -1,6 +1,5 @@
 """C programs that read as a member of a group: the example, an event loop, and cancelling."""
 
-# ruff: noqa: D102, D103
 from __future__ import annotations
 
 import re

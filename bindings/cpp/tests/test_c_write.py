@@ -1,6 +1,5 @@
 """The C program that writes: rows made by hand, their ids, and what it says when refused."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import sys

@@ -1,6 +1,5 @@
 """redcol.hpp: without a warning in C++17 and C++20, against a real server, sanitized."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import os

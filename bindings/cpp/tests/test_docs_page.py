@@ -1,6 +1,5 @@
 """`make docs`: the page has every word of the header, in its order, is well formed and linked."""
 
-# ruff: noqa: D102, D103
 from __future__ import annotations
 
 import re

@@ -3,7 +3,6 @@
 Run as a program, it runs out of something: descriptors URL, or memory URL
 """
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import ctypes

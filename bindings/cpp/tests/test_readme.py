@@ -1,6 +1,5 @@
 """The README's C program: compiled as C and as C++ without a warning, and run."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import re

@@ -4,7 +4,6 @@ A status without a case here, or a case that is not documented, is a failure. Ru
 makes one case in a process of its own: FUNCTION STATUS
 """
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import contextlib

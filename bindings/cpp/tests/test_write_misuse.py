@@ -1,6 +1,5 @@
 """What no program should do to a writer: wrong arguments, many threads, every order of freeing."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import ctypes

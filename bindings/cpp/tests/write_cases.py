@@ -1,6 +1,5 @@
 """The cases of test_statuses.py about frames: bad ones, and rows that cannot be written."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import contextlib

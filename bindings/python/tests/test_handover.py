@@ -20,7 +20,7 @@ import redis
 
 import arrow_structs
 import redcol
-from redcol import _native, client
+from redcol import _library, _native, client
 from redcol._capsule import Batch
 from servers import Server
 
@@ -195,7 +195,7 @@ client.close()
 """)
 
 
-def test_only_one_file_knows_ctypes() -> None:
+def test_two_files_know_ctypes() -> None:
     for path in SOURCES.glob("*.py"):
         names = {
             alias.name
@@ -203,7 +203,7 @@ def test_only_one_file_knows_ctypes() -> None:
             if isinstance(node, ast.Import)
             for alias in node.names
         }
-        assert ("ctypes" in names) == (path.name == "_native.py"), path
+        assert ("ctypes" in names) == (path.name in ("_library.py", "_native.py")), path
 
 
 def test_every_function_of_the_header_is_declared() -> None:
@@ -239,13 +239,13 @@ def test_a_missing_library_names_every_place(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("REDCOL_LIBRARY", "/nowhere/libredcol.so")
     with pytest.raises(ImportError, match=r"/nowhere/libredcol\.so"):
         uncached()
-    monkeypatch.setattr(_native, "_candidates", lambda: ["/a/x.so", "liby-missing.so.0"])
+    monkeypatch.setattr(_library, "_candidates", lambda: ["/a/x.so", "liby-missing.so.0"])
     with pytest.raises(ImportError, match=r"(?s)/a/x\.so.*liby-missing\.so\.0.*REDCOL_LIBRARY"):
         uncached()
     monkeypatch.delenv("REDCOL_LIBRARY")
     monkeypatch.undo()
     monkeypatch.delenv("REDCOL_LIBRARY", raising=False)
-    assert [Path(place).name for place in _native._candidates()] == [
+    assert [Path(place).name for place in _library._candidates()] == [
         "libredcol.so",
         "libredcol.so.0",
         "libredcol.so",
@@ -254,11 +254,11 @@ def test_a_missing_library_names_every_place(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_another_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     uncached = _native.library.__wrapped__
-    monkeypatch.setattr(_native, "_candidates", lambda: ["libc.so.6"])
+    monkeypatch.setattr(_library, "_candidates", lambda: ["libc.so.6"])
     with pytest.raises(ImportError, match=r"libc\.so\.6 is not a libredcol"):
         uncached()
     monkeypatch.undo()
-    monkeypatch.setattr(_native, "INTERFACE_VERSION", "0.0")
+    monkeypatch.setattr(_library, "INTERFACE_VERSION", "0.0")
     with pytest.raises(ImportError, match=r"is version .*, but this package needs 0\.0"):
         uncached()
 

@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+from . import _interpreter  # noqa: F401  first: it refuses what cannot work
 from ._follow import Stats
 from .ack import ack_entries
 from .arrow import ArrowTable, read_arrow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
@@ -26,12 +25,15 @@ _FORMATS: Final[dict[object, str]] = {
 }
 
 
-@dataclass(frozen=True)
 class ArrowColumns(_schema.Columns):
     """What was asked for, as the library takes it."""
 
-    given: Any
-    categories: dict[str, str]
+    def __init__(self, names: list[str], given: object, categories: dict[str, str]) -> None:
+        # The names alone are looked at: there is no Polars schema here.
+        asked: Any = dict.fromkeys(names)
+        super().__init__(asked, asked)
+        self._given = given
+        self._categories = categories
 
     @property
     def json(self) -> dict[str, Any]:
@@ -40,11 +42,11 @@ class ArrowColumns(_schema.Columns):
 
     def capsule(self) -> object:
         """The schema for the library."""
-        return self.given
+        return self._given
 
     def options(self) -> dict[str, str]:
         """The allowed values of Enum columns."""
-        return self.categories
+        return self._categories
 
 
 def parse(schema: object) -> ArrowColumns:
@@ -56,7 +58,7 @@ def parse(schema: object) -> ArrowColumns:
                 "schema must be an Arrow schema (an object with __arrow_c_schema__) or map column "
                 f"names to types, not be a {type(schema).__name__}."
             )
-        return _columns(_native.schema_names(given), given, {})
+        return ArrowColumns(_native.schema_names(given), given, {})
     columns: dict[str, Any] = {}
     categories: dict[str, str] = {}
     wrapped = set()
@@ -85,13 +87,7 @@ def parse(schema: object) -> ArrowColumns:
                 field=name,
             )
         columns[name] = column
-    return _columns(list(columns), _native.StructSchema(columns, wrapped), categories)
-
-
-def _columns(names: list[str], given: object, categories: dict[str, str]) -> ArrowColumns:
-    # The names alone are looked at: there is no Polars schema here.
-    asked: Any = dict.fromkeys(names)
-    return ArrowColumns(asked, asked, given, categories)
+    return ArrowColumns(list(columns), _native.StructSchema(columns, wrapped), categories)
 
 
 def _capsule(given: object) -> object:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -42,8 +41,7 @@ _BETWEEN: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The ids from `first` to `last`, both included; none if `first` is the larger."""
 
     first: EntryID = _SMALLEST
@@ -133,8 +131,7 @@ class _Side(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True)
-class _Search:
+class _Search(NamedTuple):
     timestamp_column: str | None
     id_column: str | None
     largest_ms: int

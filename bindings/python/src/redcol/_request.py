@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _arguments
 from . import schema as _schema
 from .errors import InvalidArgumentError, SchemaError
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A read, checked and ready for the library."""
 
     streams: list[bytes]
@@ -29,8 +27,7 @@ class Request:
         return None if self.columns is None else self.columns.capsule()
 
 
-@dataclass(frozen=True)
-class RangesRequest:
+class RangesRequest(NamedTuple):
     """A read of many streams."""
 
     read: Request
@@ -182,7 +179,7 @@ def ranges_request(
         ),
     }
     request = _request(streams, limits | dict(options or {}), named=named, **columns)
-    request = replace(request, ranges=chosen)
+    request = request._replace(ranges=chosen)
     key, row_index = (name if included else None for included, name in named.values())
     hidden_key = None
     if key is None and request.columns is not None and request.columns.json:

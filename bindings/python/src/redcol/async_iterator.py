@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -140,6 +139,8 @@ def stream_batches(url: str | Client, stream: Any, **arguments: Any) -> AsyncStr
         >>> asyncio.run(first_batch())
         ['10', '20']
     """
+    import inspect  # here, so that importing redcol stays light
+
     if "batch_timeout_ms" in arguments:
         if "block_ms" in arguments:
             raise InvalidArgumentError(

@@ -7,7 +7,6 @@ from JSON here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
     SchemaLike = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
 class Columns:
     """What was asked for (`asked`), and what the library is asked for in its place (`read`)."""
 
-    asked: Schema
-    read: Schema
+    def __init__(self, asked: Schema, read: Schema) -> None:
+        self.asked = asked
+        self.read = read
 
     @property
     def json(self) -> dict[str, DataType]:

@@ -300,9 +300,9 @@ def _ids(writer: _native.Handle, height: int | None) -> Series:
     """The ids of all rows that are known; null for those after them."""
     import polars as pl
 
-    capsules = _native.new_schema_capsule(), _native.new_array_capsule()
-    _native.writer_ids(writer, *capsules)
-    ids = pl.DataFrame(Batch(*capsules))["_id"]
+    slot = _native.Slot()
+    _native.writer_ids(writer, slot)
+    ids = pl.DataFrame(Batch(slot))["_id"]
     if height is not None and len(ids) < height:
         ids = ids.extend_constant(None, height - len(ids))
     return ids

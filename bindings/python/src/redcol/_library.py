@@ -1,0 +1,138 @@
+"""libredcol itself: finding it, loading it, and its functions' signatures, for ctypes.
+
+redcol.h is the manual of what is declared here. The library is loaded when it is first needed, so
+that importing redcol stays cheap, and through CDLL: other Python threads run while it waits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
+from typing import Any, Final
+
+#: The interface that this file binds: major.minor of redcol.h. A test compares the two.
+INTERFACE_VERSION: Final = "0.1"
+
+_Out = POINTER(c_void_p)
+_Strings = POINTER(c_char_p)
+
+#: Every function of redcol.h: what it returns and what it takes.
+SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
+    "redcol_version": (c_char_p, []),
+    "redcol_open": (c_int32, [c_char_p, _Strings, _Out, _Out]),
+    "redcol_read_stream": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],
+    ),
+    "redcol_read_streams": (
+        c_int32,
+        [c_void_p, _Strings, POINTER(c_int64), c_int64, c_void_p, _Strings, _Out, _Out],
+    ),
+    "redcol_read_ranges": (
+        c_int32,
+        [
+            *[c_void_p, c_char_p, c_int64],
+            *[_Strings, POINTER(c_int64), c_int64, c_void_p, _Strings, _Out, _Out],
+        ],
+    ),
+    "redcol_iter_next": (c_int32, [c_void_p, c_int64, c_void_p, c_void_p, _Out]),
+    "redcol_iter_ack": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
+    ),
+    "redcol_iter_collect": (c_int32, [c_void_p, c_int64, _Out, _Out]),
+    "redcol_table_stream": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
+    "redcol_table_schema": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
+    "redcol_table_rows": (c_int64, [c_void_p]),
+    "redcol_iter_unread": (c_int32, [c_void_p, _Out]),
+    "redcol_iter_descriptor": (c_int32, [c_void_p]),
+    "redcol_iter_statistic": (c_int64, [c_void_p, c_char_p]),
+    "redcol_ack": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 3, POINTER(c_int64), _Out],
+    ),
+    "redcol_last_id": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, *[POINTER(c_uint64)] * 2, _Out],
+    ),
+    "redcol_write_stream": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],
+    ),
+    "redcol_write_hashes": (c_int32, [c_void_p, c_void_p, _Strings, _Out, _Out]),
+    "redcol_writer_run": (c_int32, [c_void_p, c_int64, _Out]),
+    "redcol_writer_stop": (c_int32, [c_void_p, c_int64, _Out]),
+    "redcol_writer_ids": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
+    "redcol_writer_statistic": (c_int64, [c_void_p, c_char_p]),
+    "redcol_cancel": (c_int32, [c_void_p]),
+    "redcol_close": (c_int32, [c_void_p]),
+    "redcol_free": (None, [c_void_p]),
+    "redcol_error_status": (c_int32, [c_void_p]),
+    "redcol_error_message": (c_char_p, [c_void_p]),
+    "redcol_error_detail": (c_char_p, [c_void_p, c_char_p]),
+    "redcol_live_objects": (c_int64, []),
+    "redcol_capsule_setup": (None, [c_void_p]),
+    # Names are passed on to CPython as the pointers that they are: a capsule keeps the pointer.
+    "redcol_capsule_schema_name": (c_void_p, []),
+    "redcol_capsule_array_name": (c_void_p, []),
+    "redcol_capsule_schema_new": (c_void_p, []),
+    "redcol_capsule_array_new": (c_void_p, []),
+    "redcol_capsule_schema_free": (None, [c_void_p]),
+    "redcol_capsule_array_free": (None, [c_void_p]),
+    "redcol_capsule_stream_name": (c_void_p, []),
+    "redcol_capsule_stream_new": (c_void_p, []),
+    "redcol_capsule_stream_free": (None, [c_void_p]),
+    "redcol_capsule_schema_copy": (ctypes.c_int, [c_void_p, c_void_p]),
+    "redcol_capsule_handle_name": (c_void_p, []),
+    "redcol_capsule_handle_new": (c_void_p, []),
+    "redcol_capsule_handle_free": (None, [c_void_p]),
+}
+
+
+def _candidates() -> list[str]:
+    """Where the library may be, in order. REDCOL_LIBRARY, if set, is the only place."""
+    chosen = os.environ.get("REDCOL_LIBRARY")
+    if chosen:
+        return [chosen]
+    beside = os.path.join(os.path.dirname(__file__), "libredcol.so")
+    return [beside, "libredcol.so.0", "libredcol.so"]
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The loaded library, with its signatures declared and its version checked."""
+    tried = []
+    for path in _candidates():
+        try:
+            lib = ctypes.CDLL(path)
+        except OSError as error:
+            tried.append(f"{path}: {error}")
+        else:
+            return _prepare(lib, path)
+    raise ImportError(
+        "redcol's library could not be loaded. Tried:\n  "
+        + "\n  ".join(tried)
+        + "\nInstall the redcol wheel, or set REDCOL_LIBRARY to the path of libredcol.so."
+    )
+
+
+def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
+    try:
+        for name, (restype, argtypes) in SIGNATURES.items():
+            function = getattr(lib, name)
+            function.restype = restype
+            function.argtypes = argtypes
+    except AttributeError as error:
+        raise ImportError(
+            f"{path} is not a libredcol of version {INTERFACE_VERSION}: {error}"
+        ) from None
+    found = lib.redcol_version().decode()
+    if found.split(".")[:2] != INTERFACE_VERSION.split("."):
+        raise ImportError(
+            f"{path} is version {found}, but this package needs {INTERFACE_VERSION}.x. "
+            "Install a matching library, or unset REDCOL_LIBRARY."
+        )
+    lib.redcol_capsule_setup(ctypes.cast(ctypes.pythonapi.PyCapsule_GetPointer, c_void_p))
+    return lib

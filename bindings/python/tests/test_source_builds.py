@@ -1,0 +1,77 @@
+"""Building from source, as pip does it: from an sdist, from git, and without Swift."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from packages import PROJECT, ROOT, attempt, build, clean_python, path_without_swift, run
+
+PIP_INSTALL = ("-m", "pip", "install", "--no-deps", "--no-build-isolation")
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", PROJECT, tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this checkout holds now, as a git repository of somebody else's."""
+    folder = tmp_path_factory.mktemp("repository")
+    files = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    kept = "\n".join(name for name in files.split("\0") if name and (ROOT / name).exists())
+    copy = ["tar", "--create", "--files-from=-"]
+    packed = subprocess.run(copy, cwd=ROOT, input=kept.encode(), stdout=subprocess.PIPE, check=True)
+    subprocess.run(["tar", "--extract"], cwd=folder, input=packed.stdout, check=True)
+    run("git", "init", "--quiet", cwd=folder)
+    run("git", "add", "--all", "--force", cwd=folder)
+    name = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
+    run("git", *name, "commit", "--quiet", "--message", "all", cwd=folder)
+    return folder
+
+
+def loads(python: Path, folder: Path) -> str:
+    program = "import redcol._native as n; print(n.version(), n.library()._name)"
+    return run(python, "-c", program, cwd=folder)
+
+
+def test_from_an_sdist(sdist: Path, tmp_path: Path) -> None:
+    python = clean_python(tmp_path / "clean")
+    run(python, *PIP_INSTALL, sdist)
+    assert str(tmp_path / "clean") in loads(python, tmp_path)
+
+
+def test_from_git(repository: Path, tmp_path: Path) -> None:
+    python = clean_python(tmp_path / "clean")
+    run(python, *PIP_INSTALL, f"git+file://{repository}#subdirectory=bindings/python")
+    assert str(tmp_path / "clean") in loads(python, tmp_path)
+
+
+def test_an_sdist_holds_the_sources_of_the_library(sdist: Path) -> None:
+    with tarfile.open(sdist) as file:
+        names = {name.split("/", 1)[1] for name in file.getnames()}
+    tracked = run("git", "ls-files", "Sources", "include", "Package.swift", "LICENSE", cwd=ROOT)
+    missing = {f"core/{name}" for name in tracked.split()} - names
+    assert missing == set()
+    assert {"hatch_build.py", "src/redcol/__init__.py", "core/scripts/build.sh"} <= names
+    assert not [name for name in names if ".build" in name or name.endswith((".so", ".pyc"))]
+
+
+def test_a_missing_swift_is_said_plainly(sdist: Path, tmp_path: Path) -> None:
+    python = clean_python(tmp_path / "clean")
+    result = attempt(python, *PIP_INSTALL, sdist, PATH=path_without_swift())
+    assert result.returncode == 1
+    assert "building it needs Swift 6.3 or later, and no `swift` was found" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_a_library_that_is_not_there_is_said_plainly(sdist: Path, tmp_path: Path) -> None:
+    python = clean_python(tmp_path / "clean")
+    result = attempt(python, *PIP_INSTALL, sdist, REDCOL_LIBRARY="/nowhere/libredcol.so")
+    assert result.returncode == 1
+    assert "REDCOL_LIBRARY is /nowhere/libredcol.so, which is not a file" in result.stdout
+    assert "Traceback" not in result.stdout

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Builds the library into FOLDER/release/libredcol.so: build.sh FOLDER (.build if not given).
+# EMBEDDED=0 builds it with Swift's own runtime instead of as Embedded Swift.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=${1:-.build}
+exports=Sources/RedcolABI/exports.map
+library=$folder/release/libredcol.so
+environment=(-u CC -u CXX) # which break SwiftPM's C targets
+
+fail() { printf 'redcol: %s\n' "$*" >&2 && exit 1; }
+
+version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' || true)
+if [ "$(printf '%s\n' 6.3 "${version:-0}" | sort -V | head -n 1)" != 6.3 ]; then
+  fail "redcol's core is written in Swift: building it needs Swift 6.3 or later, and" \
+    "${version:+only Swift }${version:-no \`swift\`} was found. See https://www.swift.org/install"
+fi
+for header in hiredis/hiredis.h fast_float/fast_float.h; do
+  if [ ! -e "/usr/include/$header" ] && [ ! -e "/usr/local/include/$header" ]; then
+    fail "$header is missing: apt-get install libhiredis-dev libfast-float-dev"
+  fi
+done
+
+# The library carries hiredis in itself, and shows the symbols of its header only. nodelete: batches
+# are released by its code, whoever has closed it.
+flags=(-c release --product redcol --scratch-path "$folder" -Xswiftc -use-ld=lld)
+for flag in "--version-script=$exports" -soname=libredcol.so.0 --gc-sections -s \
+  -z defs -z nodelete; do
+  flags+=(-Xlinker "$flag")
+done
+
+if [ "${EMBEDDED:-1}" = 1 ]; then
+  # Swift's tables of Unicode properties, from which the linker takes what is used.
+  target=$(swift -print-target-info)
+  value() { sed -n "s/.*\"$1\" *: *\"\(.*\)\".*/\1/p" <<<"$target" | head -n 1; }
+  tables=$(value runtimeResourcePath)/embedded/$(value unversionedTriple)
+  tables+=/libswiftUnicodeDataTables.a
+  if [ ! -e "$tables" ]; then
+    fail "this Swift has no Embedded Swift ($tables is missing): build with EMBEDDED=0"
+  fi
+  # C++'s library, too, would ask for a newer libc than all the rest does.
+  flags+=(-Xlinker "$tables" -Xlinker -l:libstdc++.a -Xlinker -l:libgcc_eh.a -Xlinker -lm)
+  environment+=(REDCOL_EMBEDDED=1)
+else
+  flags+=(-Xswiftc -static-stdlib)
+fi
+
+# SwiftPM does not look at the list of exports.
+if [ "$exports" -nt "$library" ]; then rm -f "$library"; fi
+env "${environment[@]}" swift build "${flags[@]}"
+ln -sf libredcol.so "$library.0"
