@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from ctypes import POINTER, byref, c_char_p, c_int64, c_uint64, c_void_p
 from pathlib import Path
@@ -182,6 +183,19 @@ def test_a_late_cancel_reaches_nobody_else() -> None:
         assert call("redcol_cancel", first) == 0
         assert reading.next() == 0
         free(first)
+        reading.free()
+
+
+def test_a_caller_who_is_away_for_longer_than_the_timeout() -> None:
+    """The answer came meanwhile: that is no silence of the server, and no connection is lost."""
+    with Server() as server:
+        reading = Reading(server.url, timeout_ms=200, **FOLLOW)
+        assert reading.start() == 0
+        assert reading.next(0) == STATUSES["TIMEOUT"]
+        time.sleep(0.6)
+        assert reading.next(200) == STATUSES["TIMEOUT"]
+        assert _native.library().redcol_iter_statistic(reading.iter, b"empty_answers") > 0
+        assert _native.library().redcol_iter_statistic(reading.iter, b"reconnects") == 0
         reading.free()
 
 
