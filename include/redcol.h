@@ -287,12 +287,13 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  *                       from the size of the streams and the way to the server
  * A stream is read to the entry that is its last when it is come to. A key that is gone or that
  * holds something else is passed over; redcol_iter_statistic counts those. An iterator over no
- * stream at all gives one batch without rows, then REDCOL_END. Without a schema, the columns grow
- * by the fields of later streams.
- * `*iter_out`, outcomes, errors, blocking and threads as of redcol_read_stream for a range: nothing
- * is sent before the first redcol_iter_next, which may give PERMISSION for SCAN, too, and the
- * errors of which name the stream. After a lost connection a search begins anew, and a stream is
- * read on from where it was.
+ * stream at all gives one batch without rows, and no other. Without a schema, the columns grow by
+ * the fields of later streams.
+ * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL. Nothing is
+ * sent before the first redcol_iter_next, which may give PERMISSION for SCAN, too, and whose errors
+ * name the stream. After a lost connection a search begins anew, and a stream is read on from where
+ * it was. Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (also a pattern together with streams), SCHEMA, CLOSED, FORKED.
  */
 redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int64_t pattern_length,
                                  const char *const *streams, const int64_t *stream_lengths,
@@ -442,9 +443,10 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  * REDCOL_OK       they hold the id.
  * REDCOL_END      the stream is empty or missing.
  * REDCOL_TIMEOUT  a signal came; call again.
- * negative        INVALID_ARGUMENT, CONNECTION and the other errors of redcol_iter_next. The user
- *                 needs +xrevrange.
- * Blocks for as long as the server takes. Any thread.
+ * After a lost connection it is asked again. The user needs +xrevrange. Blocks for as long as the
+ * server takes, each exchange up to timeout_ms. Any thread.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t stream_length,
                              uint64_t *milliseconds_out, uint64_t *sequence_out,
@@ -481,8 +483,10 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
  *   "maxlen", "min_id"  trim the stream to a length, or from an id on; at most one of them
  *   "approximate"       "true": trim when it costs little (~); "false": exactly (=). Default "true"
  * On REDCOL_OK `*writer_out` is owned by the caller (redcol_free); otherwise it is NULL.
- * Errors: INVALID_ARGUMENT, SCHEMA, VALUE (the frame gives an error of its own), MEMORY, CLOSED,
- * FORKED. Nothing is sent, nothing blocks but the frame's get_schema. Any thread.
+ * Nothing is sent, and nothing blocks but the frame's get_schema, which is called here. Any thread.
+ * Errors: INVALID_ARGUMENT (also of a frame that is released, and of an id_column or stream_column
+ * that it has not), SCHEMA (types that cannot be written), VALUE (an error of the frame's own),
+ * MEMORY (the frame's ENOMEM, too), CLOSED, FORKED.
  */
 redcol_status redcol_write_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                   struct ArrowArrayStream *frame, const char *const *options,
@@ -502,7 +506,10 @@ redcol_status redcol_write_stream(redcol_client *client, const char *stream, int
  *                  "append": fields are set besides those it has (HSET, or EVAL with ttl_ms)
  *                  "fail": a key that exists is KEY_EXISTS, and stays as it is (EVAL)
  * Each key is written as a whole or not at all. A key twice in the frame is written twice, in
- * order. All columns but the keys' are fields.
+ * order. All columns but the keys' are fields. Ownership, blocking and threads are those of
+ * redcol_write_stream.
+ * Errors: INVALID_ARGUMENT (also of a frame without the column of the keys), SCHEMA, VALUE, MEMORY,
+ * CLOSED, FORKED.
  */
 redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream *frame,
                                   const char *const *options, redcol_writer **writer_out,
@@ -515,24 +522,36 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  *                 bounded by timeout_ms), 0 without a wait, else milliseconds.
  * REDCOL_OK       all rows are written, but for those that have no values.
  * REDCOL_TIMEOUT  `wait_ms` is over, or a signal came; call again, which goes on.
- * negative        CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
- *                 SERVER, PROTOCOL, VALUE (a null key, an id that is none, a value that no text
- *                 holds), SCHEMA (a malformed batch), MEMORY, KEY_EXISTS, UNSUPPORTED, CANCELLED,
- *                 CLOSED, BUSY, FORKED. After CANCELLED and BUSY the writer goes on. After the
- *                 first of the others nothing more is sent, what is under way is still awaited, and
- *                 the same error comes again; "row" is the first row that it is about. Rows before
- *                 and after may be written: redcol_writer_statistic and redcol_writer_ids tell.
+ * negative        an error. After INVALID_ARGUMENT, CANCELLED and BUSY the writer goes on. After
+ *                 the first of the others nothing more is sent, what is under way is still awaited,
+ *                 and the same error comes again; "row" is the first row that it is about. Rows
+ *                 before and after may be written: redcol_writer_statistic and redcol_writer_ids
+ *                 tell.
  * A lost connection is made again for up to timeout_ms where rows can be sent twice without harm:
  * hashes, unless "if_exists" is "fail", and rows that cannot have reached the server. An XADD whose
  * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows.
- * The frame's get_next is called here. Any thread, one at a time.
+ * The frame's get_next is called here, and must not free the writer. Blocks up to `wait_ms`, and as
+ * long as the frame takes, or the system to resolve a name. Any thread, one at a time.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE (a null key, an id that is none, a value that no
+ * text holds, an error of the frame's own), SCHEMA (a malformed batch), MEMORY (the frame's ENOMEM,
+ * too), KEY_EXISTS, CANCELLED, CLOSED (also after redcol_writer_stop), BUSY, FORKED.
  */
 redcol_status redcol_writer_run(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 
 /*
- * Send no more rows, and wait for the answers to those that were sent; later calls of
- * redcol_writer_run give CLOSED. wait_ms, outcomes and errors are those of redcol_writer_run;
- * REDCOL_OK: all that was sent is answered.
+ * Send no more rows, and wait for the answers to those that were sent. Later calls of
+ * redcol_writer_run give CLOSED, unless all rows were written before.
+ *
+ * wait_ms         as in redcol_writer_run.
+ * REDCOL_OK       all that was sent is answered, without an error.
+ * REDCOL_TIMEOUT  `wait_ms` is over, or a signal came; call again.
+ * negative        the error of an answer, or the one that redcol_writer_run gave before.
+ * Makes no new connection, and does not ask the frame. Blocks up to `wait_ms`. Any thread, one at a
+ * time.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA, MEMORY, KEY_EXISTS, CANCELLED, CLOSED
+ * (after redcol_close), BUSY, FORKED.
  */
 redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 
@@ -540,15 +559,16 @@ redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_
  * The ids of the entries that were written since the last call of this function: a struct array
  * with one string column, "_id", and one row for each row of the frame of which it is known what
  * became of it. Null: no values, or refused. `schema_out` and `batch_out` as in redcol_iter_next.
- * Also after an error of redcol_writer_run. Errors: INVALID_ARGUMENT (hashes have no ids), MEMORY,
- * BUSY, FORKED. Any thread.
+ * Also after an error of redcol_writer_run, after redcol_writer_stop and after redcol_close. Does
+ * not block. Any thread, one at a time.
+ * Errors: INVALID_ARGUMENT (hashes have no ids), BUSY, FORKED.
  */
 redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schema_out,
                                 struct ArrowArray *batch_out, redcol_error **error_out);
 
 /*
- * How far a write has come, by name; -1 for a name that there is not, or while another thread is
- * inside a call on it.
+ * How far a write has come, by name; -1 for a name that there is not, if `writer` is no writer, or
+ * while another thread is inside a call on it. Also after redcol_close. Does not block. Any thread.
  *   "written"  rows that the server has confirmed
  *   "refused"  rows that the server has answered with an error
  *   "empty"    rows without values, of which nothing was written

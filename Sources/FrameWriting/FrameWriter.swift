@@ -131,7 +131,11 @@ public final class FrameWriter {
         connection = try pool.take()
     }
 
-    deinit { close() }
+    deinit {
+        if isClosed { return }
+        let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
+        pool.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+    }
 
     // MARK: Any thread
 
@@ -162,11 +166,13 @@ public final class FrameWriter {
             do throws(RedisError) {
                 let step = try goOn()
                 if step == .done { break }
+                if step == .wait {
+                    var end = until
+                    if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
+                    // Also when the time is over: only a look shows what has come meanwhile.
+                    if case .interrupted = try connection.wait(until: end) { return false }
+                }
                 if let until, platform_monotonic_ms() >= until { return false }
-                if step == .again { continue }
-                var end = until
-                if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
-                if case .interrupted = try connection.wait(until: end) { return false }
             } catch {
                 // A cancel or a signal says nothing about the write.
                 if error.cause == .cancelled || error.cause == .interrupted { throw error }
@@ -191,12 +197,12 @@ public final class FrameWriter {
         }
     }
 
-    /// Gives the connection back. Later calls of `run` are errors.
+    /// Closes the connection. Later calls of `run` are errors. It is not given back to the pool: a
+    /// `cancel()` that comes late must not reach another writer or reader.
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
-        pool.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+        connection.closeSocket()
     }
 
     /// Rows that were sent and have no answer yet, from the first of them to the last.

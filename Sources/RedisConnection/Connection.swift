@@ -352,7 +352,8 @@ public final class Connection {
     /// clock; nil for ever). A server that is silent for too long is an error, and so is a cancel.
     public func wait(until: Int64?) throws(RedisError) -> Wake {
         let now = platform_monotonic_ms()
-        try checkDeadline(now)
+        // The caller may have been away for long: an answer that has come meanwhile is no silence.
+        if phase != .ready { try checkDeadline(now) }
         var end = Int64.max
         if let until { end = min(end, until) }
         if let deadline { end = min(end, deadline) }
@@ -368,8 +369,8 @@ public final class Connection {
             throw RedisError(.connection, "waiting for \(endpoint.shown) failed")
         default:
             let later = platform_monotonic_ms()
-            if let until, later >= until { return .timeout }
             try checkDeadline(later)
+            if let until, later >= until { return .timeout }
             return .ready
         }
     }

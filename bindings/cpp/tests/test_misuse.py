@@ -12,12 +12,14 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from ctypes import POINTER, byref, c_char_p, c_int64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int64, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
-from test_statuses import (
+from frames import Frame
+from statuses import (
     FOLLOW,
     FUNCTIONS,
     GROUP,
@@ -41,9 +43,14 @@ OPTIONAL = {
     "redcol_open": {"options"},
     "redcol_read_stream": {"schema", "options"},
     "redcol_read_streams": {"schema", "options", "stream_lengths"},
+    "redcol_read_ranges": {"schema", "options", "stream_lengths", "pattern"},
     "redcol_iter_next": {"schema_out"},
     "redcol_iter_ack": {"stream", "entry_ids", "acknowledged_out"},
     "redcol_ack": {"acknowledged_out"},
+    "redcol_last_id": {"milliseconds_out", "sequence_out"},
+    "redcol_write_stream": {"options"},
+    "redcol_write_hashes": {"options"},
+    "redcol_writer_ids": {"schema_out"},
     "redcol_table_stream": {"requested_schema"},
     "redcol_table_schema": {"requested_schema"},
 }
@@ -66,7 +73,10 @@ def test_null_for_every_pointer() -> None:
                 start = (client, b"s", -1, None, options)
                 assert call("redcol_read_stream", *start, byref(iterator)) == 0
                 structs = arrow_structs.ArrowSchema(), arrow_structs.ArrowArray()
-                stream = arrow_structs.ArrowArrayStream()
+                stream, frame, of_writer = arrow_structs.ArrowArrayStream(), Frame(), Frame()
+                writer = c_void_p()
+                start = (client, b"s", -1, byref(of_writer.stream), None)
+                assert call("redcol_write_stream", *start, byref(writer)) == 0
                 given: dict[str, Any] = {
                     "url": server.url.encode(),
                     "options": words(),
@@ -75,6 +85,9 @@ def test_null_for_every_pointer() -> None:
                     "group": b"g",
                     "entry_ids": b"1-1",
                     "iter": iterator,
+                    "writer": writer,
+                    "frame": byref(frame.stream),
+                    "pattern": None,
                     "streams": (c_char_p * 1)(b"s"),
                     "stream_lengths": (c_int64 * 1)(1),
                     "schema_out": byref(structs[0]),
@@ -83,7 +96,10 @@ def test_null_for_every_pointer() -> None:
                     "table": table,
                     "error_out": byref(error),
                     **dict.fromkeys(("client_out", "iter_out", "table_out"), byref(out)),
+                    "writer_out": byref(out),
                     "acknowledged_out": byref(c_int64()),
+                    "milliseconds_out": byref(c_uint64()),
+                    "sequence_out": byref(c_uint64()),
                     "schema": None,
                     "stream_count": 1,
                     "requested_schema": None,
@@ -104,14 +120,17 @@ def test_null_for_every_pointer() -> None:
                 wanted = fine if may_be else {STATUSES["INVALID_ARGUMENT"]}
                 assert status in wanted, (name, missing, status)
                 assert missing == "error_out" or bool(error.value) == (status < 0)
-                for handle in (out, error, iterator):
+                for handle in (out, error, iterator, writer):
                     free(handle)
+                assert frame.unreleased == (missing == "frame" or "frame" not in parameters)
+                assert of_writer.unreleased == 0
                 for struct in (*structs, stream):
                     released(struct)
                 tried += 1
         free(client)
-    assert tried > 50
+    assert tried > 90
     # those without an error_out
+    assert library.redcol_writer_statistic(None, None) == -1
     for name in ("redcol_iter_descriptor", "redcol_table_rows"):
         assert call(name, None) == -1
     assert library.redcol_iter_statistic(None, None) == -1
@@ -164,6 +183,19 @@ def test_a_late_cancel_reaches_nobody_else() -> None:
         assert call("redcol_cancel", first) == 0
         assert reading.next() == 0
         free(first)
+        reading.free()
+
+
+def test_a_caller_who_is_away_for_longer_than_the_timeout() -> None:
+    """The answer came meanwhile: that is no silence of the server, and no connection is lost."""
+    with Server() as server:
+        reading = Reading(server.url, timeout_ms=200, **FOLLOW)
+        assert reading.start() == 0
+        assert reading.next(0) == STATUSES["TIMEOUT"]
+        time.sleep(0.6)
+        assert reading.next(200) == STATUSES["TIMEOUT"]
+        assert _native.library().redcol_iter_statistic(reading.iter, b"empty_answers") > 0
+        assert _native.library().redcol_iter_statistic(reading.iter, b"reconnects") == 0
         reading.free()
 
 
