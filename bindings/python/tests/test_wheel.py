@@ -82,7 +82,7 @@ def test_it_holds_the_package_the_library_and_nothing_else(wheel: Path) -> None:
         lines = file.read(metadata).decode().splitlines()
     assert "Requires-Python: >=3.10" in lines
     assert [line for line in lines if line.startswith("Requires-Dist:")] == [
-        "Requires-Dist: polars>=1.33"
+        "Requires-Dist: polars>=1.33.1"
     ]
     sources = PROJECT / "src"
     files = {str(path.relative_to(sources)) for path in sources.rglob("*.py")}
