@@ -2,6 +2,7 @@
 // the number of bytes, and writes 40 at the most.
 
 import ArrowColumns
+import RedisConnection
 
 private let secondsPerDay: Int64 = 86_400
 
