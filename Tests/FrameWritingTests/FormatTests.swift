@@ -1,6 +1,7 @@
 // Values as text, compared with what the text must be.
 
 import ArrowColumns
+import RedisConnection
 import Testing
 
 @testable import FrameWriting
