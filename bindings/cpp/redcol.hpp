@@ -260,6 +260,55 @@ private:
   detail::Owned<redcol_iter> handle_;
 };
 
+/* A write in progress: redcol_writer. */
+class Writer {
+public:
+  Writer() = default;
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  redcol_writer *get() const noexcept { return handle_.get(); }
+
+  /* Writes on: REDCOL_OK when all rows are written, REDCOL_TIMEOUT, or an error. */
+  redcol_status run(std::int64_t wait_ms, Error &error) noexcept {
+    Error::Out out(error);
+    return out.done(redcol_writer_run(get(), wait_ms, out));
+  }
+  /* Sends no more rows, and waits for the answers to those that were sent. */
+  redcol_status stop(std::int64_t wait_ms, Error &error) noexcept {
+    Error::Out out(error);
+    return out.done(redcol_writer_stop(get(), wait_ms, out));
+  }
+  /* The ids since the last call, a column "_id"; also after an error. */
+  redcol_status ids(Batch &batch, Error &error) noexcept {
+    Error::Out out(error);
+    const auto [schema, array] = batch.out();
+    return out.done(redcol_writer_ids(get(), schema, array, out));
+  }
+  redcol_status cancel() noexcept { return redcol_cancel(get()); }
+  redcol_status close() noexcept { return redcol_close(get()); }
+  std::int64_t statistic(const char *name) const noexcept {
+    return redcol_writer_statistic(get(), name);
+  }
+
+#if defined(REDCOL_HPP_EXCEPTIONS)
+  redcol_status run(std::int64_t wait_ms = -1) {
+    return detail::thrown([&](Error &error) { return run(wait_ms, error); });
+  }
+  redcol_status stop(std::int64_t wait_ms = -1) {
+    return detail::thrown([&](Error &error) { return stop(wait_ms, error); });
+  }
+  Batch ids() {
+    Batch batch;
+    detail::thrown([&](Error &error) { return ids(batch, error); });
+    return batch;
+  }
+#endif
+
+private:
+  friend class Client;
+  explicit Writer(redcol_writer *handle) noexcept : handle_(handle) {}
+  detail::Owned<redcol_writer> handle_;
+};
+
 /* A server that can be asked: redcol_client. */
 class Client {
 public:
@@ -308,10 +357,35 @@ public:
     }
     return total;
   }
+
+  /* The rows of `frame` as entries of a stream, or as hashes. It is moved, also with an error, but
+     not if std::bad_alloc is thrown. */
+  Writer write(std::string_view stream, ArrowArrayStream *frame, const Options &options,
+               Error &error) {
+    const std::vector<const char *> words = options.pointers();
+    redcol_writer *writer = nullptr;
+    Error::Out out(error);
+    out.done(redcol_write_stream(get(), detail::address(stream), detail::length(stream), frame,
+                                 words.data(), &writer, out));
+    return Writer(writer);
+  }
+  Writer write_hashes(ArrowArrayStream *frame, const Options &options, Error &error) {
+    const std::vector<const char *> words = options.pointers();
+    redcol_writer *writer = nullptr;
+    Error::Out out(error);
+    out.done(redcol_write_hashes(get(), frame, words.data(), &writer, out));
+    return Writer(writer);
+  }
   redcol_status cancel() noexcept { return redcol_cancel(get()); }
   redcol_status close() noexcept { return redcol_close(get()); }
 
 #if defined(REDCOL_HPP_EXCEPTIONS)
+  Writer write(std::string_view stream, ArrowArrayStream *frame, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return write(stream, frame, options, error); });
+  }
+  Writer write_hashes(ArrowArrayStream *frame, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return write_hashes(frame, options, error); });
+  }
   static Client open(const std::string &url, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return open(url, options, error); });
   }

@@ -18,6 +18,7 @@ using redcol::Options;
 using redcol::Reader;
 using redcol::Schema;
 using redcol::Table;
+using redcol::Writer;
 using std::string_view;
 
 static int failures = 0;
@@ -214,6 +215,43 @@ static void whole_group(Client &client) {
   }
 }
 
+/* What was read is written elsewhere: as entries with the same ids, and as hashes. */
+static void writing(Client &client) {
+  const Table table = client.read("numbers", Options().set("include_timestamp", "false")).collect();
+  ArrowArrayStream frame{};
+  table.stream(&frame);
+  Writer writer = client.write("copy", &frame, Options().set("id_column", "_id"));
+  CHECK(writer && frame.release == nullptr);
+  while (writer.run(1) == REDCOL_TIMEOUT) {
+  }
+  CHECK(writer.statistic("written") == 25);
+  const Batch ids = writer.ids();
+  CHECK(ids.size() == 25 && ids.column<string_view>("_id")[24] == "25-1");
+  std::size_t rows = 0;
+  for (const Batch &batch : client.read("copy"))
+    rows += batch.size();
+  CHECK(rows == 25);
+
+  table.stream(&frame);
+  const Options hashes = Options().set("key_column", "_id").set("key_prefix", "k:");
+  Writer made = client.write_hashes(&frame, hashes);
+  CHECK(made.run() == REDCOL_OK && made.statistic("written") == 25);
+  CHECK(thrown([&] { made.ids(); }) == REDCOL_ERROR_INVALID_ARGUMENT);
+  table.stream(&frame);
+  Writer again = client.write_hashes(&frame, Options(hashes).set("if_exists", "fail"));
+  CHECK(thrown([&] { again.run(); }) == REDCOL_ERROR_KEY_EXISTS);
+  CHECK(thrown([&] { again.stop(); }) == REDCOL_ERROR_KEY_EXISTS);
+  CHECK(again.close() == REDCOL_OK && thrown([&] { again.run(); }) == REDCOL_ERROR_CLOSED);
+
+  Error error;
+  table.stream(&frame);
+  CHECK(!client.write("copy", &frame, Options().set("id_column", "none"), error));
+  CHECK(error.status() == REDCOL_ERROR_INVALID_ARGUMENT && frame.release == nullptr);
+  Writer none;
+  CHECK(!none && none.run(0, error) == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(none.statistic("known") == -1);
+}
+
 static void lifetimes(const char *url) {
   Batch kept;
   ArrowSchema schema{};
@@ -251,6 +289,7 @@ int main(int argc, char **argv) {
     dictionaries(client);
     errors(client, argv[1]);
     whole_group(client);
+    writing(client);
     lifetimes(argv[1]);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "thrown: %s\n", error.what());
