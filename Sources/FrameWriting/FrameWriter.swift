@@ -158,8 +158,15 @@ public final class FrameWriter {
         if isClosed { throw RedisError(.closed, "this write was closed") }
         let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
         let until = waitMs < 0 || overflow ? nil : sum
+        // Only a look at the poller tells that more has come, that the server was silent for too
+        // long, or that this was cancelled: a call that does not wait must look, too.
+        var mustLook = waitMs == 0
         while !isDone {
             do throws(RedisError) {
+                if mustLook {
+                    mustLook = false
+                    if case .interrupted = try connection.wait(until: until) { return false }
+                }
                 let step = try goOn()
                 if step == .done { break }
                 if let until, platform_monotonic_ms() >= until { return false }
