@@ -33,7 +33,8 @@ build_for_address() {
     -Xlinker --version-script=Sources/RedcolABI/exports.map -Xlinker -soname=libredcol.so.0
   ln -sf libredcol.so "$scratch/release/libredcol.so.0"
   # The runtime must be the first library of a process.
-  printf '#!/bin/sh\nLD_PRELOAD="%s" exec "%s" "$@"\n' "$runtime" "$python" >"$scratch/python"
+  printf '#!/bin/sh\nLD_PRELOAD="%s${LD_PRELOAD:+:$LD_PRELOAD}" exec "%s" "$@"\n' \
+    "$runtime" "$python" >"$scratch/python"
   chmod +x "$scratch/python"
 }
 

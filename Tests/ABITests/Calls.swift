@@ -61,7 +61,8 @@ private let countsAtTheEnd: Bool =
     atexit {
         let alive = redcol_live_objects()
         guard alive != 0 else { return }
-        fputs("ABITests: \(alive) objects of the library are still alive\n", stderr)
+        let text = "ABITests: \(alive) objects of the library are still alive\n"
+        FileHandle.standardError.write(Data(text.utf8))
         _exit(70)
     } == 0
 

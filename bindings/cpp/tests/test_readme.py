@@ -29,7 +29,7 @@ def test_there_is_one() -> None:
 def test_readme_program(tmp_path: Path, source: str, compiler: list[str]) -> None:
     (tmp_path / "readme.c").write_text(source)
     program = tmp_path / "readme"
-    paths = [f"-I{ROOT / 'include'}", tmp_path / "readme.c", "-xnone", LIBRARY]
+    paths = [f"-I{ROOT / 'include'}", tmp_path / "readme.c", "-xnone", *RUNTIME, LIBRARY]
     subprocess.run(
         [*compiler, *WARNINGS, *paths, f"-Wl,-rpath,{LIBRARY.parent}", "-o", program],
         check=True,
