@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "bindings/python/tests"))
 
-from test_c_examples import LIBRARY, WARNINGS  # noqa: E402
+from test_c_examples import LIBRARY, RUNTIME, WARNINGS  # noqa: E402
 
 from servers import Server  # noqa: E402
 
