@@ -75,6 +75,10 @@ docs:  ## make a page of the C interface's manual, dist/docs/redcol.html
 fuzz: setup  ## fuzz the row parser for FUZZ_SECONDS, 300 if not set
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} scripts/fuzz.sh
 
+.PHONY: sanitize
+sanitize: setup build  ## run tests under AddressSanitizer, ThreadSanitizer and valgrind
+	@scripts/sanitize.sh
+
 .PHONY: clean
 clean:  ## remove what was built; .venv stays
-	rm -rf .build .build-tests .build-fuzz dist
+	rm -rf .build .build-tests .build-fuzz .build-asan .build-tsan dist

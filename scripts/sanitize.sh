@@ -39,23 +39,26 @@ build_for_address() {
 }
 
 under_address() {
+  local leaks=$1
+  shift
   REDCOL_LIBRARY="$library" REDCOL_PYTHON="$PWD/$scratch/python" \
     REDCOL_LINK="-Wl,--no-as-needed $runtime -Wl,-rpath,$(dirname "$runtime") -Wl,--as-needed" \
-    PYTHONMALLOC=malloc "$scratch/python" "${pytest[@]}" -p sanitizing "$@"
+    ASAN_OPTIONS=detect_leaks=$leaks PYTHONMALLOC=malloc "$scratch/python" "${pytest[@]}" -p sanitizing "$@"
 }
 
 test_address() {
   build_for_address
-  under_address -k "not valgrind and not sanitized and not sanitizers and not test_memory" \
+  under_address 1 -k "not valgrind and not sanitized and not sanitizers and not test_memory" \
     --ignore bindings/cpp/tests/test_abi.py --ignore bindings/cpp/tests/test_docs_page.py \
     bindings/cpp/tests
 }
 
 test_python() {
   build_for_address
-  under_address --ignore bindings/python/tests/test_oldest_polars.py \
+  under_address 0 --ignore bindings/python/tests/test_oldest_polars.py \
     --ignore bindings/python/tests/test_memory.py \
-    --ignore bindings/python/tests/test_scan_memory.py bindings/python/tests
+    --ignore bindings/python/tests/test_scan_memory.py \
+    --ignore bindings/python/tests/chaos bindings/python/tests
 }
 
 test_thread() {
