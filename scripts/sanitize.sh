@@ -43,7 +43,8 @@ under_address() {
   shift
   REDCOL_LIBRARY="$library" REDCOL_PYTHON="$PWD/$scratch/python" \
     REDCOL_LINK="-Wl,--no-as-needed $runtime -Wl,-rpath,$(dirname "$runtime") -Wl,--as-needed" \
-    ASAN_OPTIONS=detect_leaks=$leaks PYTHONMALLOC=malloc "$scratch/python" "${pytest[@]}" -p sanitizing "$@"
+    ASAN_OPTIONS=detect_leaks=$leaks PYTHONMALLOC=malloc \
+    "$scratch/python" "${pytest[@]}" -p sanitizing "$@"
 }
 
 test_address() {
