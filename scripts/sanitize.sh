@@ -7,9 +7,10 @@
 # and those that limit the memory of a process, of which AddressSanitizer reserves terabytes.
 # python: the same library with the Python tests. Leaks are not looked for here, since the heap of
 # Polars is no place where LeakSanitizer looks for pointers: each test compares the library's own
-# count of live objects (leaks.py). Left out are those that measure memory or other versions.
+# count of live objects (leaks.py). Left out are those that measure memory or other versions, and
+# the fault injection, one of whose tests alone takes a minute here.
 # thread: the Swift tests of the C interface under ThreadSanitizer.
-# valgrind: the release build, with the C and C++ programs, and the Python tests of handing over.
+# valgrind: the release build, with the C and C++ programs, and Python tests of the C interface.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -70,6 +71,10 @@ test_thread() {
 test_valgrind() {
   REDCOL_LIBRARY=$PWD/.build/release/libredcol.so "$python" "${pytest[@]}" \
     -k valgrind bindings/cpp/tests
+  # CPython itself looks at bytes that valgrind takes for uninitialised while it imports modules.
+  REDCOL_LIBRARY=$PWD/.build/release/libredcol.so PYTHONMALLOC=malloc \
+    valgrind --quiet --error-exitcode=9 --undef-value-errors=no "$python" "${pytest[@]}" \
+    -k "order_of_freeing or late_cancel or collecting" bindings/cpp/tests/test_misuse.py
 }
 
 case ${parts[*]} in
