@@ -55,8 +55,8 @@ func outcome(
 }
 
 /// Ends a process of tests as a failure if an object of the library is alive when it exits. Tests
-/// run beside each other and share the counter: none of them can look at it for itself alone, unless
-/// it has a process of its own.
+/// run beside each other and share the counter: none of them can look at it for itself alone,
+/// unless it has a process of its own.
 private let countsAtTheEnd: Bool =
     atexit {
         let alive = redcol_live_objects()

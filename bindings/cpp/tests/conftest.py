@@ -7,4 +7,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "python/tests"))
 
-from leaks import no_leaks  # noqa: E402, F401
+from leaks import no_leaks  # noqa: F401
