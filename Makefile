@@ -84,6 +84,10 @@ sdist: setup  ## pack the sources of the Python package and the library, dist/re
 fuzz: setup  ## fuzz the row parser for FUZZ_SECONDS, 300 if not set
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} scripts/fuzz.sh
 
+.PHONY: sanitize
+sanitize: setup build  ## run tests under AddressSanitizer, ThreadSanitizer and valgrind
+	@scripts/sanitize.sh
+
 .PHONY: clean
 clean:  ## remove what was built; .venv stays
-	rm -rf .build .build-runtime .build-tests .build-fuzz dist
+	rm -rf .build .build-runtime .build-tests .build-fuzz .build-asan .build-tsan dist

@@ -54,10 +54,23 @@ func outcome(
     return outcome
 }
 
+/// Ends a process of tests as a failure if an object of the library is alive when it exits. Tests
+/// run beside each other and share the counter: none of them can look at it for itself alone,
+/// unless it has a process of its own.
+private let countsAtTheEnd: Bool =
+    atexit {
+        let alive = redcol_live_objects()
+        guard alive != 0 else { return }
+        let text = "ABITests: \(alive) objects of the library are still alive\n"
+        FileHandle.standardError.write(Data(text.utf8))
+        _exit(70)
+    } == 0
+
 /// Something that no call leaves in an out-parameter.
 private var untouched: OpaquePointer? { OpaquePointer(bitPattern: 0x10) }
 
 func open(_ url: String?, _ options: [String]? = nil) -> Outcome {
+    #expect(countsAtTheEnd)
     var client = untouched
     var error = untouched
     let status = withWords(options) { redcol_open(url, $0, &client, &error) }

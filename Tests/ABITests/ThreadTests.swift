@@ -138,6 +138,7 @@ func aCancelledIteratorGoesOn(_ options: [String]) throws {
         #expect(ContinuousClock.now - began < .seconds(10))
         #expect(sender() == true)
         #expect(next(iter.value, waitMs: 1).status == REDCOL_TIMEOUT)
+        for handle in [client, iter.value] { release(handle) }
     }
 }
 
@@ -170,5 +171,6 @@ func aCancelledIteratorGoesOn(_ options: [String]) throws {
         // The parent was not disturbed.
         #expect([5, 5, 5].allSatisfy { next(iter).rows.count == $0 })
         #expect(next(iter).status == REDCOL_END)
+        for handle in [client, iter] { release(handle) }
     }
 }

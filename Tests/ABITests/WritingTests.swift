@@ -89,7 +89,9 @@ private func ids(_ writer: OpaquePointer?) -> Outcome {
         #expect(redcol_writer_statistic(writer, "nonsense") == -1)
         release(writer)
         #expect(rows.unreleased == 0)
-        let written = next(read(client, "s").handle)
+        let iter = read(client, "s").handle
+        let written = next(iter)
+        release(iter)
         #expect(written.rows.map { $0[2] } == [.text("1"), .text("2"), .text("3")])
         release(client)
     }

@@ -20,6 +20,8 @@ HEADER = ROOT / "include/redcol.h"
 EXAMPLE = ROOT / "bindings/cpp/examples/read_stream.c"
 LIBRARY = Path(os.environ.get("REDCOL_LIBRARY", ROOT / ".build/release/libredcol.so"))
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"]
+#: What comes before a sanitized library; scripts/sanitize.sh says it.
+RUNTIME = os.environ.get("REDCOL_LINK", "").split()
 COMPILERS = {
     "gcc-c11": ["gcc", "-std=c11"],
     "clang-c11": ["clang", "-std=c11"],
@@ -63,7 +65,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 def build(compiler: list[str], source: Path, program: Path) -> Path:
     # The languages' library of the compiler that is asked, so that -xc++ ends before the library.
-    link = ["-xnone", str(LIBRARY), f"-Wl,-rpath,{program.parent}"]
+    link = ["-xnone", *RUNTIME, str(LIBRARY), f"-Wl,-rpath,{program.parent}"]
     soname = program.parent / "libredcol.so.0"
     if not soname.exists():
         soname.symlink_to(LIBRARY.resolve())

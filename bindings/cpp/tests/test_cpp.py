@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_c_examples import LIBRARY, ROOT, VALGRIND, WARNINGS, run
+from test_c_examples import LIBRARY, ROOT, RUNTIME, VALGRIND, WARNINGS, run
 
 sys.path.insert(0, str(ROOT / "bindings/python/tests"))
 
@@ -48,7 +48,7 @@ def build(compiler: list[str], source: Path, program: Path, *more: str) -> Path:
     soname = program.parent / "libredcol.so.0"
     if not soname.exists():
         soname.symlink_to(LIBRARY.resolve())
-    link = [str(LIBRARY), "-pthread", f"-Wl,-rpath,{program.parent}"]
+    link = [*RUNTIME, str(LIBRARY), "-pthread", f"-Wl,-rpath,{program.parent}"]
     result = run(*compiler, *STRICT, *more, *includes, source, *link, "-o", program)
     assert (result.returncode, result.stderr) == (0, "")
     return program

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "bindings/python/tests"))
 
-from test_c_examples import LIBRARY, WARNINGS  # noqa: E402
+from test_c_examples import LIBRARY, RUNTIME, WARNINGS  # noqa: E402
 
 from servers import Server  # noqa: E402
 
@@ -28,7 +28,7 @@ def test_there_is_one() -> None:
 def test_readme_program(tmp_path: Path, source: str, compiler: list[str]) -> None:
     (tmp_path / "readme.c").write_text(source)
     program = tmp_path / "readme"
-    paths = [f"-I{ROOT / 'include'}", tmp_path / "readme.c", "-xnone", LIBRARY]
+    paths = [f"-I{ROOT / 'include'}", tmp_path / "readme.c", "-xnone", *RUNTIME, LIBRARY]
     subprocess.run(
         [*compiler, *WARNINGS, *paths, f"-Wl,-rpath,{LIBRARY.parent}", "-o", program],
         check=True,

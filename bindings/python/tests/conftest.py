@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import gc
 import itertools
 from collections.abc import Iterator
 
 import pytest
 import redis
 
-from redcol import _native
+from leaks import no_leaks  # noqa: F401
 from servers import REDIS_6, REDIS_7, VALKEY_9, Server
 
 _keys = itertools.count()
@@ -48,13 +47,3 @@ def db(server: Server) -> Iterator[redis.Redis]:
 def key() -> str:
     """A stream that nobody else uses."""
     return f"stream-{next(_keys)}"
-
-
-@pytest.fixture
-def no_leaks() -> Iterator[None]:
-    """Fails a test after which more of the library's objects are alive than before."""
-    gc.collect()
-    before = _native.live_objects()
-    yield
-    gc.collect()
-    assert _native.live_objects() == before

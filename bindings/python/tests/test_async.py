@@ -211,6 +211,8 @@ def test_ending_a_wait(url: str, any_db: redis.Redis, key: str, how: str, where:
 
 def test_five_hundred_in_one_loop(any_server: Server, any_db: redis.Redis, key: str) -> None:
     streams = [f"{key}-{number}" for number in range(500)]
+    any_db.ping()  # connects
+    gc.collect()
     descriptors = len(os.listdir("/proc/self/fd"))
     got: dict[str, list[int]] = {stream: [] for stream in streams}
 
