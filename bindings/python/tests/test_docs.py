@@ -16,6 +16,7 @@ import redcol
 from servers import REDIS_7, Server
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
+READMES += Path(__file__).parents[3].glob("docs/*.md")
 FULLY_DOCUMENTED = [
     *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
     *("connect", "ack_entries", "write_stream", "write_hashes"),
@@ -27,7 +28,7 @@ def blocks() -> Iterator[object]:
     for path in READMES:
         found = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
         for number, text in enumerate(found):
-            yield pytest.param(text, id=f"{path.parent.name}-{number}")
+            yield pytest.param(text, id=f"{path.parent.name}-{path.stem}-{number}")
 
 
 @pytest.fixture
