@@ -79,13 +79,15 @@ struct RangePlan {
         guard let first = next, remaining > 0, first <= end else { return nil }
         guard underWay < (width == nil ? 1 : depth) else { return nil }
         // What is under way may be all that is wanted.
-        if underWay > 0, remaining / underWay <= pageRows { return nil }
+        let (expected, overflow) = pageRows.multipliedReportingOverflow(by: underWay)
+        let left = overflow ? 0 : remaining - expected
+        if left <= 0 { return nil }
         let bound = min(end, sliceEnd(first))
         // A slice may hold twice what is expected before it is cut.
         let (twice, _) = pageRows.multipliedReportingOverflow(by: 2)
         let most = width == nil || fixedPageRows > 0 ? pageRows : twice
         let page = Page(
-            first: first, last: bound, count: min(most, remaining),
+            first: first, last: bound, count: min(most, left),
             asksForEnd: !hasAskedForEnd && pagesDone > 0)
         if page.asksForEnd { hasAskedForEnd = true }
         next = bound < end ? bound.next : nil
