@@ -51,7 +51,7 @@ def test_a_dead_consumers_entries_are_claimed(url: str, any_db: redis.Redis, key
     ids = add(any_db, key, range(30))
     members = [
         redcol.iter_stream(
-            url, key, group="g", consumer=f"c{n}", batch_size=5, claim_idle_ms=200, auto_ack=True
+            url, key, group="g", consumer=f"c{n}", batch_size=5, claim_idle_ms=1_000, auto_ack=True
         )
         for n in range(3)
     ]
