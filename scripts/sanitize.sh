@@ -3,8 +3,8 @@
 # thread, valgrind.
 #
 # address: the library under AddressSanitizer, with the C and C++ programs (LeakSanitizer included)
-# and the tests of the C interface. Left out are those that bring a sanitizer or valgrind along,
-# and those that limit the memory of a process, of which AddressSanitizer reserves terabytes.
+# and the tests of the C interface. Left out are those that bring a sanitizer or valgrind along or
+# install the library, and those that limit the memory of a process, of which AddressSanitizer reserves terabytes.
 # python: the same library with the Python tests. Leaks are not looked for here, since the heap of
 # Polars is no place where LeakSanitizer looks for pointers: each test compares the library's own
 # count of live objects (leaks.py). Left out are those that measure memory or other versions, and
@@ -52,6 +52,7 @@ test_address() {
   build_for_address
   under_address 1 -k "not valgrind and not sanitized and not sanitizers and not test_memory" \
     --ignore bindings/cpp/tests/test_abi.py --ignore bindings/cpp/tests/test_docs_page.py \
+    --ignore bindings/cpp/tests/test_counts.py --ignore bindings/cpp/tests/test_install.py \
     bindings/cpp/tests
 }
 

@@ -68,6 +68,8 @@ def test_null_for_every_pointer() -> None:
                 continue
             assert len(parameters) == len(_native.SIGNATURES[name][1])
             for missing in [None, *parameters]:
+                if missing in ("wait_ms", "stream_count") or str(missing).endswith("_length"):
+                    continue
                 iterator, out, error = c_void_p(), c_void_p(), c_void_p()
                 options = words(**(GROUP if "ack" in name else FOLLOW if "unread" in name else {}))
                 start = (client, b"s", -1, None, options)
@@ -110,8 +112,6 @@ def test_null_for_every_pointer() -> None:
                 for parameter in parameters:
                     if parameter.endswith("_length"):
                         given[parameter] = -1
-                if missing in ("wait_ms", "stream_count") or str(missing).endswith("_length"):
-                    continue
                 arguments = [None if one == missing else given[one] for one in parameters]
                 status = getattr(library, name)(*arguments)
                 may_be = missing is None or missing in OPTIONAL[""] | OPTIONAL.get(name, set())
