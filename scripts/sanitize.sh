@@ -4,7 +4,8 @@
 #
 # address: the library under AddressSanitizer, with the C and C++ programs (LeakSanitizer included)
 # and the tests of the C interface. Left out are those that bring a sanitizer or valgrind along or
-# install the library, and those that limit the memory of a process, of which AddressSanitizer reserves terabytes.
+# install the library, and those that limit the memory of a process, of which AddressSanitizer
+# reserves terabytes.
 # python: the same library with the Python tests. Leaks are not looked for here, since the heap of
 # Polars is no place where LeakSanitizer looks for pointers: each test compares the library's own
 # count of live objects (leaks.py). Left out are those that measure memory or other versions, and

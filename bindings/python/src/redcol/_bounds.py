@@ -9,9 +9,7 @@ the rows in any case, so that a bound may be too wide, but never too narrow.
 from __future__ import annotations
 
 import io
-import json
 import re
-from fractions import Fraction
 from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -109,6 +107,8 @@ def find(
         largest_ms: no id has more milliseconds. Where a predicate multiplies them, this shows that
             nothing overflows.
     """
+    import json  # here, so that importing redcol stays light
+
     import polars as pl
 
     if predicate is None:
@@ -186,6 +186,8 @@ class _Search(NamedTuple):
         return None
 
     def _timestamp(self, scale: int, op: str, value: int | float) -> Bounds:
+        from fractions import Fraction  # here, so that importing redcol stays light
+
         limit = Fraction(value) / scale
         first, last = 0, _PART_MAX
         if op in ("Gt", "GtEq", *_EQUAL):
@@ -215,6 +217,8 @@ def _kind(dtype: Any) -> str | None:
 
 def _constant(node: Any) -> Series | None:
     """The one value of an expression that names no column; None if it is none, or null."""
+    import json
+
     import polars as pl
 
     if not _is_constant(node):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -143,11 +142,11 @@ def scan_stream(
 
 def _refuse(arguments: Mapping[str, Any]) -> None:
     """Refuse what a query cannot have, unless it is `read_stream`'s default, which asks nothing."""
-    defaults = inspect.signature(_stream.read_stream).parameters
+    defaults = _stream.read_stream.__kwdefaults__ or {}
     for name, value in arguments.items():
         if name not in _REFUSED:
             raise TypeError(f"scan_stream() got an unexpected keyword argument {name!r}")
-        if value != defaults[name].default:
+        if value != defaults[name]:
             raise InvalidArgumentError(
                 f"scan_stream takes no {name}: a query may run any number of times, so it must "
                 "neither wait for entries nor be given them as a group's member. Use iter_stream, "
