@@ -16,7 +16,7 @@ from packages import PROJECT, ROOT, build, clean_python, path_without_swift, run
 LIBRARY = Path(os.environ.get("REDCOL_LIBRARY", ROOT / ".build/release/libredcol.so"))
 #: Other Pythons that `make setup` has found, with Polars in an environment of their own.
 OTHER_PYTHONS = sorted(ROOT.glob(".venv-python3.*/bin/python"))
-SUPPORT = ("conftest.py", "servers.py", "grouping.py", "reads.py")
+SUPPORT = ("conftest.py", "leaks.py", "servers.py", "grouping.py", "reads.py")
 SUBSET = ("test_guide_range.py", "test_groups.py", "test_async.py", "test_import.py")
 
 
