@@ -14,9 +14,7 @@ from test_c_examples import EVENTS, EVENTS_PRINTED, EXAMPLE, LIBRARY, ROOT
 
 from servers import Server
 
-HEADERS = ["redcol.h", "arrow_c_data.h"]
-if (ROOT / "bindings/cpp/redcol.hpp").exists():
-    HEADERS.append("redcol.hpp")
+HEADERS = ["redcol.h", "arrow_c_data.h", "redcol.hpp", "redcol_columns.hpp"]
 VERSION = re.findall(r'REDCOL_VERSION "(.*)"', (ROOT / "include/redcol.h").read_text())[0]
 CMAKE_LISTS = """\
 cmake_minimum_required(VERSION 3.16)
