@@ -9,25 +9,21 @@ median is shown.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 import events
 import redis
 from group_contestants import CONTESTANTS
-from workers import HERE, Worker, compile_floor, refuse_debug_build
+from rounds import Results, print_table, ratio
+from workers import HERE, Worker, compile_floor, parse_arguments, refuse_debug_build
 
 from servers import Server
 
 BATCH_SIZES = (100, 1_000, 10_000)
 WARM_UP_ENTRIES = 100_000
-
-Results = dict[str, list[dict[str, Any]]]
 
 
 def start_workers(directory: str, server: Server) -> dict[str, Worker]:
@@ -75,36 +71,8 @@ def run_rounds(
     return results
 
 
-def ratio(results: Results, name: str, other: str) -> float:
-    pairs = zip(results[name], results[other], strict=True)
-    return median(mine["seconds"] / others["seconds"] for mine, others in pairs)
-
-
-def print_table(results: Results, entries: int, batch_size: int) -> None:
-    title = f"batches of {batch_size:,}"
-    print(f"\n{title:20}{'seconds':>9}{'/floor':>8}{'entries/s':>12}{'CPU s/million':>15}")
-    for name, rounds in results.items():
-        seconds = median(result["seconds"] for result in rounds)
-        cpu = median(result["cpu"] for result in rounds) / entries * 1e6
-        print(
-            f"{name:20}{seconds:9.3f}{ratio(results, name, 'floor'):8.2f}"
-            f"{entries / seconds:12,.0f}{cpu:15.3f}"
-        )
-    print(f"redis-py loop / redcol: {ratio(results, 'redis-py loop', 'redcol'):.2f}")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
-    parser.add_argument("--entries", type=int, default=entries_default)
-    parser.add_argument("--rounds", type=int, default=rounds_default)
-    parser.add_argument(
-        "--small", action="store_true", help="20,000 entries, 1 round: does it run?"
-    )
-    options = parser.parse_args(arguments)
-    entries, rounds = (20_000, 1) if options.small else (options.entries, options.rounds)
-
+    entries, rounds = parse_arguments(__doc__, arguments, 20_000)
     refuse_debug_build()
     workers: dict[str, Worker] = {}
     with tempfile.TemporaryDirectory() as directory, Server() as server, server.client() as db:
@@ -114,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             workers = start_workers(directory, server)
             for batch_size in BATCH_SIZES:
                 results = run_rounds(db, workers, batch_size, entries, rounds)
-                print_table(results, entries, batch_size)
+                print()
+                print_table(results, entries, "floor", title=f"batches of {batch_size:,}")
+                print(f"redis-py loop / redcol: {ratio(results, 'redis-py loop', 'redcol'):.2f}")
         finally:
             for worker in workers.values():
                 worker.stop()

@@ -15,8 +15,8 @@ from statistics import median
 
 import events
 from contestants import SCHEMA, resident_bytes
-from pairs import Result, parse_arguments, ratio, take_pairs
-from workers import refuse_debug_build
+from pairs import Result, ratio, take_pairs
+from workers import parse_arguments, refuse_debug_build
 
 import redcol
 from servers import Server

@@ -12,11 +12,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from statistics import median
-from typing import Any
 
 import events
 from many_contestants import CONTESTANTS
+from rounds import Results, print_table
 from workers import HERE, Worker, refuse_debug_build
 
 from servers import Server
@@ -24,11 +23,11 @@ from servers import Server
 FLOOR = "one stream"
 
 
-def run_rounds(socket_path: str, streams: int, rounds: int) -> dict[str, list[dict[str, Any]]]:
+def run_rounds(socket_path: str, streams: int, rounds: int) -> Results:
     """One list of results for each contestant. A first round, which warms, does not count."""
     script, url = str(HERE / "many_contestants.py"), f"unix://{socket_path}"
     workers: dict[str, Worker] = {}
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTESTANTS}
+    results: Results = {name: [] for name in CONTESTANTS}
     try:
         for name in CONTESTANTS:
             workers[name] = Worker(sys.executable, script, name, url, str(streams))
@@ -43,19 +42,12 @@ def run_rounds(socket_path: str, streams: int, rounds: int) -> dict[str, list[di
     return results
 
 
-def print_table(results: dict[str, list[dict[str, Any]]], entries: int) -> None:
+def check_results(results: Results, entries: int) -> None:
     expected = results[FLOOR][0]["sums"]
-    floors = [result["seconds"] for result in results[FLOOR]]
-    print(f"{'':20}{'seconds':>9}{'/one stream':>13}{'entries/s':>12}{'CPU s/million':>15}")
     for name, rounds in results.items():
         for result in rounds:
             if (result["rows"], result["sums"]) != (entries, expected):
                 raise RuntimeError(f"{name} has read {result}, not {entries} rows of {expected}")
-        seconds = [result["seconds"] for result in rounds]
-        ratio = median(mine / floor for mine, floor in zip(seconds, floors, strict=True))
-        cpu = median(result["cpu"] for result in rounds) / entries * 1e6
-        rate = entries / median(seconds)
-        print(f"{name:20}{median(seconds):9.3f}{ratio:13.2f}{rate:12,.0f}{cpu:15.3f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,11 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         events.write_events(socket_path, entries)
         events.write_many(socket_path, streams, options.entries)
         results = run_rounds(socket_path, streams, rounds)
+    check_results(results, entries)
     print(
         f"{streams:,} streams of {options.entries} entries and one of {entries:,}, "
         f"4 fields, medians of {rounds} rounds"
     )
-    print_table(results, entries)
+    print_table(results, entries, FLOOR)
 
 
 if __name__ == "__main__":

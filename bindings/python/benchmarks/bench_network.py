@@ -16,8 +16,8 @@ from pathlib import Path
 
 import events
 from bench_group import read_group
-from pairs import parse_arguments, print_header, print_pairs, take_pairs
-from workers import HERE, Worker, compile_floor, refuse_debug_build
+from pairs import print_header, print_pairs, take_pairs
+from workers import HERE, Worker, compile_floor, parse_arguments, refuse_debug_build
 
 from servers import Server
 

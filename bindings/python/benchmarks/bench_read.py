@@ -8,20 +8,17 @@ speed of a machine drifts. Ratios are taken within a round, and their median is 
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import events
 from contestants import CONTESTANTS
-from workers import HERE, Worker, compile_floor, refuse_debug_build
+from rounds import Results, print_table
+from workers import HERE, Worker, compile_floor, parse_arguments, refuse_debug_build
 
 from servers import Server
 
@@ -48,9 +45,9 @@ def start_workers(directory: str, socket_path: str, entries: int) -> dict[str, W
     return workers
 
 
-def run_rounds(workers: dict[str, Worker], rounds: int) -> dict[str, list[dict[str, Any]]]:
+def run_rounds(workers: dict[str, Worker], rounds: int) -> Results:
     """One list of results for each worker. A first round, which loads and warms, does not count."""
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    results: Results = {name: [] for name in workers}
     for number in range(rounds + 1):
         for name, worker in workers.items():
             result = worker.ask()
@@ -59,7 +56,7 @@ def run_rounds(workers: dict[str, Worker], rounds: int) -> dict[str, list[dict[s
     return results
 
 
-def check_results(results: dict[str, list[dict[str, Any]]], entries: int) -> None:
+def check_results(results: Results, entries: int) -> None:
     """A contestant that reads something else than the others has not won."""
     expected = results["redcol"][0]["sums"]
     for name in CONTESTANTS:
@@ -74,29 +71,8 @@ def measure_memory(socket_path: str) -> dict[str, int]:
     return dict(json.loads(output))
 
 
-def print_table(results: dict[str, list[dict[str, Any]]], entries: int) -> None:
-    print(f"{'':20}{'seconds':>9}{'/drain':>8}{'entries/s':>12}{'CPU s/million':>15}")
-    drains = [result["seconds"] for result in results["drain"]]
-    for name, rounds in results.items():
-        seconds = [result["seconds"] for result in rounds]
-        ratio = median(mine / drain for mine, drain in zip(seconds, drains, strict=True))
-        cpu = median(result["cpu"] for result in rounds) / entries * 1e6
-        rate = entries / median(seconds)
-        print(f"{name:20}{median(seconds):9.3f}{ratio:8.2f}{rate:12,.0f}{cpu:15.3f}")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
-    parser.add_argument("--entries", type=int, default=entries_default)
-    parser.add_argument("--rounds", type=int, default=rounds_default)
-    parser.add_argument(
-        "--small", action="store_true", help="10,000 entries, 1 round: does it run?"
-    )
-    options = parser.parse_args(arguments)
-    entries, rounds = (10_000, 1) if options.small else (options.entries, options.rounds)
-
+    entries, rounds = parse_arguments(__doc__, arguments, 10_000)
     refuse_debug_build()
     workers: dict[str, Worker] = {}
     with tempfile.TemporaryDirectory() as directory, Server() as server:
@@ -115,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"{entries:,} entries of 4 fields, {megabytes:.1f} MB of reply, medians of {rounds} rounds"
     )
-    print_table(results, entries)
+    print_table(results, entries, "drain")
     print(
         f"redcol raised the peak memory by {memory['raised'] / 1e6:.1f} MB for "
         f"{memory['arrow'] / 1e6:.1f} MB of Arrow buffers in {memory['chunks']} chunks: "

@@ -8,23 +8,20 @@ taken within a round, and their median is shown.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
-from statistics import median
-from typing import Any
 
 import events
+from rounds import Results, print_table
 from scan_contestants import CONTESTANTS
-from workers import HERE, Worker, refuse_debug_build
+from workers import HERE, Worker, parse_arguments, refuse_debug_build
 
 from servers import Server
 
 
-def run_rounds(workers: dict[str, Worker], rounds: int) -> dict[str, list[dict[str, Any]]]:
+def run_rounds(workers: dict[str, Worker], rounds: int) -> Results:
     """One list of results for each worker. A first round, which loads and warms, does not count."""
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    results: Results = {name: [] for name in workers}
     for number in range(rounds + 1):
         # Whoever comes second finds the server's caches warm: they change places.
         names = list(workers) if number % 2 else list(reversed(workers))
@@ -35,7 +32,7 @@ def run_rounds(workers: dict[str, Worker], rounds: int) -> dict[str, list[dict[s
     return results
 
 
-def check_results(results: dict[str, list[dict[str, Any]]], entries: int) -> None:
+def check_results(results: Results, entries: int) -> None:
     expected = results["read_stream"][0]["sums"]
     for name, rounds in results.items():
         is_part = name.startswith("scan, ")
@@ -47,17 +44,7 @@ def check_results(results: dict[str, list[dict[str, Any]]], entries: int) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
-    parser.add_argument("--entries", type=int, default=entries_default)
-    parser.add_argument("--rounds", type=int, default=rounds_default)
-    parser.add_argument(
-        "--small", action="store_true", help="10,000 entries, 1 round: does it run?"
-    )
-    options = parser.parse_args(arguments)
-    entries, rounds = (10_000, 1) if options.small else (options.entries, options.rounds)
-
+    entries, rounds = parse_arguments(__doc__, arguments, 10_000)
     refuse_debug_build()
     workers: dict[str, Worker] = {}
     with Server() as server:
@@ -73,13 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_results(results, entries)
 
     print(f"an aggregation of {entries:,} entries of 4 fields, medians of {rounds} rounds")
-    print(f"{'':20}{'seconds':>9}{'/read':>8}{'CPU s':>9}")
-    reads = [result["seconds"] for result in results["read_stream"]]
-    for name, answers in results.items():
-        seconds = [result["seconds"] for result in answers]
-        ratio = median(mine / read for mine, read in zip(seconds, reads, strict=True))
-        cpu = median(result["cpu"] for result in answers)
-        print(f"{name:20}{median(seconds):9.3f}{ratio:8.2f}{cpu:9.3f}")
+    print_table(results, entries, "read_stream")
 
 
 if __name__ == "__main__":

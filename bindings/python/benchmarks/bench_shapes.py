@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 import events
-from pairs import Result, parse_arguments, print_header, print_pairs, take_pairs
+from pairs import Result, print_header, print_pairs, take_pairs
 from shapes import SHAPES, Shape
-from workers import Worker, compile_floor, refuse_debug_build
+from workers import Worker, compile_floor, parse_arguments, refuse_debug_build
 
 import redcol
 from servers import Server

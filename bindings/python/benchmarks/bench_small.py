@@ -21,8 +21,8 @@ from statistics import median, quantiles
 import events
 import redis
 from contestants import SCHEMA
-from pairs import Result, parse_arguments, take_pairs
-from workers import HERE, Worker, compile_floor, refuse_debug_build
+from pairs import Result, take_pairs
+from workers import HERE, Worker, compile_floor, parse_arguments, refuse_debug_build
 
 import redcol
 from servers import Server

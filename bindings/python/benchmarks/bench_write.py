@@ -9,7 +9,6 @@ and their median is shown. The floor sends the very bytes that redcol sends, mad
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import sys
@@ -17,19 +16,18 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import redis
 import write_contestants
-from workers import HERE, Worker, compile_floor, refuse_debug_build
+from rounds import Results, print_table, ratio
+from workers import HERE, Worker, compile_floor, parse_arguments, refuse_debug_build
 
 import redcol
 from servers import Server
 
 #: How many line ends the server answers to a row.
 LINES_PER_ROW = {"stream": 2, "hashes": 6}
-Results = dict[str, list[dict[str, Any]]]
 
 
 class Recorder:
@@ -128,38 +126,17 @@ def run_rounds(directory: str, server: Server, how: str, rows: int, rounds: int)
     return results
 
 
-def ratio(results: Results, name: str, other: str) -> float:
-    pairs = zip(results[name], results[other], strict=True)
-    return median(mine["seconds"] / others["seconds"] for mine, others in pairs)
-
-
-def print_table(results: Results, rows: int, how: str) -> None:
-    print(f"\n{how:20}{'seconds':>9}{'/floor':>8}{'rows/s':>12}{'CPU s/million':>15}")
-    for name, rounds in results.items():
-        seconds = median(result["seconds"] for result in rounds)
-        cpu = median(result["cpu"] for result in rounds) / rows * 1e6
-        print(
-            f"{name:20}{seconds:9.3f}{ratio(results, name, 'floor'):8.2f}"
-            f"{rows / seconds:12,.0f}{cpu:15.3f}"
-        )
-    print(f"redis-py pipeline / redcol: {ratio(results, 'redis-py pipeline', 'redcol'):.2f}")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    rows_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "5"))
-    parser.add_argument("--rows", type=int, default=rows_default)
-    parser.add_argument("--rounds", type=int, default=rounds_default)
-    parser.add_argument("--small", action="store_true", help="10,000 rows, 1 round: does it run?")
-    options = parser.parse_args(arguments)
-    rows, rounds = (10_000, 1) if options.small else (options.rows, options.rounds)
-
+    rows, rounds = parse_arguments(__doc__, arguments, 10_000, "rows")
     refuse_debug_build()
     print(f"{rows:,} rows of 4 fields written, medians of {rounds} rounds")
     for how in LINES_PER_ROW:
         with tempfile.TemporaryDirectory() as directory, Server() as server:
-            print_table(run_rounds(directory, server, how, rows, rounds), rows, how)
+            results = run_rounds(directory, server, how, rows, rounds)
+        print()
+        print_table(results, rows, "floor", title=how, unit="rows")
+        pipeline = ratio(results, "redis-py pipeline", "redcol")
+        print(f"redis-py pipeline / redcol: {pipeline:.2f}")
 
 
 if __name__ == "__main__":

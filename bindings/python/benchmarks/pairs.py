@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
@@ -37,20 +35,3 @@ def print_pairs(name: str, pairs: Sequence[Pair], entries: int) -> None:
     mine = median(pair.mine["seconds"] for pair in pairs)
     cpu = median(pair.mine["cpu"] for pair in pairs) / entries * 1e6
     print(f"{name:24}{floor:9.3f}{mine:9.3f}{ratio(pairs):7.2f}{cpu:15.3f}", flush=True)
-
-
-def parse_arguments(
-    documentation: str | None, arguments: Sequence[str] | None, entries_small: int
-) -> tuple[int, int]:
-    """How many entries and rounds a benchmark is to take."""
-    parser = argparse.ArgumentParser(description=(documentation or "").splitlines()[0])
-    entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
-    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
-    parser.add_argument("--entries", type=int, default=entries_default)
-    parser.add_argument("--rounds", type=int, default=rounds_default)
-    help_text = f"{entries_small:,} entries, 1 round: does it run?"
-    parser.add_argument("--small", action="store_true", help=help_text)
-    options = parser.parse_args(arguments)
-    if options.small:
-        return entries_small, 1
-    return options.entries, options.rounds

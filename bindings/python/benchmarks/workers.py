@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +55,23 @@ def compile_floor(source: str, directory: str, *options: str) -> str:
     program = f"{directory}/{Path(source).stem}"
     subprocess.run(["cc", "-O2", "-o", program, str(HERE / source), *options], check=True)
     return program
+
+
+def parse_arguments(
+    documentation: str | None,
+    arguments: Sequence[str] | None,
+    entries_small: int,
+    unit: str = "entries",
+) -> tuple[int, int]:
+    """How many entries, or what they are called, and rounds a benchmark is to take."""
+    parser = argparse.ArgumentParser(description=(documentation or "").splitlines()[0])
+    entries_default = int(os.environ.get("REDCOL_BENCH_ENTRIES", "1000000"))
+    rounds_default = int(os.environ.get("REDCOL_BENCH_ROUNDS", "9"))
+    parser.add_argument(f"--{unit}", dest="entries", type=int, default=entries_default)
+    parser.add_argument("--rounds", type=int, default=rounds_default)
+    help_text = f"{entries_small:,} {unit}, 1 round: does it run?"
+    parser.add_argument("--small", action="store_true", help=help_text)
+    options = parser.parse_args(arguments)
+    if options.small:
+        return entries_small, 1
+    return options.entries, options.rounds
