@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -338,3 +340,40 @@ def test_no_warnings_when_forgotten(any_server: Server, key: str) -> None:
         warnings.simplefilter("error")
         redcol.iter_stream(any_server.url, key)
         gc.collect()
+
+
+def test_answers_before_a_batch_make_no_later_wait_idle(key: str) -> None:
+    """Idle is a server that has said so since: not one that said it before the last batch."""
+    with Server() as server, server.client() as db:
+        with redcol.iter_stream(server.url, key, on_idle="empty", block_ms=50) as batches:
+            assert len(next(batches)) == 0
+            add(db, key, range(1))
+            while not len(next(batches)):
+                pass
+            resumed = threading.Event()
+
+            def resume() -> None:
+                resumed.set()
+                server.process.send_signal(signal.SIGCONT)
+
+            server.process.send_signal(signal.SIGSTOP)
+            timer = threading.Timer(0.5, resume)
+            timer.start()
+            assert len(next(batches)) == 0
+            assert resumed.is_set()
+            timer.join()
+
+
+def test_a_caller_who_was_away_loses_no_connection(
+    server: Server, db: redis.Redis, key: str
+) -> None:
+    """What came while nobody looked was no silence of the server."""
+    with redcol.iter_stream(
+        server.url, key, on_idle="empty", block_ms=10, timeout_ms=200
+    ) as batches:
+        assert len(next(batches)) == 0  # and the next answer is awaited
+        time.sleep(1.6)  # it came after the second for which the server was asked to wait
+        add(db, key, range(1))
+        while not len(next(batches)):
+            pass
+        assert batches.stats.reconnects == 0

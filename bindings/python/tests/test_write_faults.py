@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,7 +22,7 @@ import redis
 from chaos.proxy import Faults, Proxy
 
 import redcol
-from servers import REDIS_7, FakeServer, Server, silent
+from servers import REDIS_7, FakeServer, Server, free_port, silent
 
 ROWS = 5_000
 FRAME = pl.DataFrame({"n": range(ROWS), "text": ["some text of a row"] * ROWS})
@@ -277,7 +280,9 @@ def test_rights(own: Server, function: str, rights: str, arguments: dict[str, An
 
 
 def test_a_node_of_a_cluster_that_has_not_the_key() -> None:
-    cluster = Server(REDIS_7, tcp=True, args=("--cluster-enabled", "yes"))
+    # The port of the cluster's own talk is else 10,000 above the other, where there may be none.
+    ports = ("--cluster-port", str(free_port()))
+    cluster = Server(REDIS_7, tcp=True, args=("--cluster-enabled", "yes", *ports))
     with cluster as node, pytest.raises(redcol.ServerError, match="CLUSTERDOWN"):
         redcol.write_stream(node.url, FRAME, "s")
     moved = b"-MOVED 1 127.0.0.1:7001\r\n"
@@ -285,6 +290,36 @@ def test_a_node_of_a_cluster_that_has_not_the_key() -> None:
         with pytest.raises(redcol.UnsupportedError, match="clusters are not supported") as caught:
             redcol.write_stream(fake.url, FRAME[:3], "s")
         assert (caught.value.written, caught.value.row) == (0, 0)
+
+
+def test_a_server_that_takes_slowly_is_not_silent(
+    server: Server, db: redis.Redis, key: str, tmp_path: Path
+) -> None:
+    """One row takes longer to send than the server may be silent; till then nothing is answered."""
+    path = str(tmp_path / "slow")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def pass_on_slowly() -> None:
+            client, _ = listener.accept()
+            with client, socket.socket(socket.AF_UNIX) as behind:
+                behind.connect(str(server.socket_path))
+                threading.Thread(target=pass_back, args=(behind, client), daemon=True).start()
+                while data := client.recv(1 << 16):
+                    behind.sendall(data)
+                    time.sleep(0.01)
+
+        def pass_back(behind: socket.socket, client: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := behind.recv(4096):
+                    client.sendall(data)
+
+        threading.Thread(target=pass_on_slowly, daemon=True).start()
+        row = pl.DataFrame({"text": ["x" * 8_000_000]})
+        ids = redcol.write_stream(f"unix://{path}", row, key, timeout_ms=500)
+    assert [entry_id.decode() for entry_id, _ in db.xrange(key)] == ids.to_list()
+    db.delete(key)
 
 
 PROGRAM = """
