@@ -41,7 +41,7 @@ def run_tests(python: Path, tests: Path, *where: Path) -> None:
     # Only with the server that is no package; -c: the project's own settings name its sources.
     options = ["-c", os.devnull, "-p", "no:cacheprovider", "-k", "not r6 and not v9"]
     path = os.pathsep.join(str(folder) for folder in (*where, tests))
-    variables = {"PATH": path_without_swift(), "PYTHONPATH": path}
+    variables = {"PATH": path_without_swift(), "PYTHONPATH": path, "PYTEST_ADDOPTS": ""}
     said = run(python, "-m", "pytest", "-q", "-W", "error", *options, ".", cwd=tests, **variables)
     assert re.search(r"^\d\d+ passed", said, re.MULTILINE), said
     assert "failed" not in said
