@@ -198,8 +198,10 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       before that which other consumers had pending are not given again. Default
  *                       "true"
  *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0"
- *   "auto_ack"          "true", with "follow": a batch is acknowledged when the next is asked for.
- *                       Without "follow", acknowledge with redcol_iter_ack. Default "false"
+ *   "auto_ack"          "true", with "follow": a batch is acknowledged when the next is asked for,
+ *                       at the latest just before that one is handed over; what the server says to
+ *                       it is looked at in the call after that. Without "follow", acknowledge with
+ *                       redcol_iter_ack. Default "false"
  *   "claim_idle_ms"     take over entries that another consumer has held for so long; default:
  *                       never
  *   "max_deliveries"    how often an entry is delivered before it is put away; needs "dead_letter".
@@ -341,8 +343,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  * What an iterator has done so far, by name; -1 for a name that there is not, or if `iter` is no
  * iterator. Does not block. Any thread.
  *   "delivered"      rows handed over
- *   "acknowledged"   entries that were pending and were acknowledged through this iterator; a lower
- *                    bound if an answer was lost
+ *   "acknowledged"   entries that were pending and were acknowledged through this iterator, as far
+ *                    as the server has answered; a lower bound if an answer was lost
  *   "redelivered"    rows that had been delivered before, to this consumer or another
  *   "claimed"        those of them that were taken over from another consumer
  *   "deleted"        pending entries that had been deleted: acknowledged without a row

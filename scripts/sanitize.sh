@@ -8,8 +8,8 @@
 # reserves terabytes.
 # python: the same library with the Python tests. Leaks are not looked for here, since the heap of
 # Polars is no place where LeakSanitizer looks for pointers: each test compares the library's own
-# count of live objects (leaks.py). Left out are those that measure memory or other versions, and
-# the fault injection, one of whose tests alone takes a minute here.
+# count of live objects (leaks.py). Left out are those that measure memory, install the library or
+# look at other versions, and the fault injection, one of whose tests alone takes a minute here.
 # thread: the Swift tests of the C interface under ThreadSanitizer.
 # valgrind: the release build, with the C and C++ programs, and Python tests of the C interface.
 set -euo pipefail
@@ -62,6 +62,8 @@ test_python() {
   under_address 0 --ignore bindings/python/tests/test_oldest_polars.py \
     --ignore bindings/python/tests/test_memory.py \
     --ignore bindings/python/tests/test_scan_memory.py \
+    --ignore bindings/python/tests/test_wheel.py \
+    --ignore bindings/python/tests/test_source_builds.py \
     --ignore bindings/python/tests/chaos bindings/python/tests
 }
 

@@ -50,35 +50,30 @@ public struct Command: Sendable {
         addLineEnd()
     }
 
-    /// Adds two numbers with a hyphen between them, as entry ids are written. Acknowledging adds
-    /// one of these for each entry.
+    /// Adds two numbers with a hyphen between them, as entry ids are written.
     public mutating func add(_ first: UInt64, hyphen second: UInt64) {
-        // "$41\r\n", twice twenty digits, a hyphen and "\r\n" are 48 bytes, and eight may be
-        // written beyond a number.
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { room in
-            guard let start = room.baseAddress else { return }
-            let text = start + 5
-            var length = writeDecimal(first, to: text)
-            text[length] = 0x2D
-            length += 1
-            length += writeDecimal(second, to: text + length)
-            text[length] = 0x0D
-            text[length + 1] = 0x0A
-            // Ids have 3 to 41 bytes: their own length has one digit or two.
-            let header = length < 10 ? start + 1 : start
-            start[1] = UInt8(truncatingIfNeeded: length / 10) &+ 0x30
-            header[0] = 0x24
-            start[2] = UInt8(truncatingIfNeeded: length % 10) &+ 0x30
-            start[3] = 0x0D
-            start[4] = 0x0A
-            encoded.append(
-                contentsOf: UnsafeBufferPointer(start: header, count: text + length + 2 - header))
-        }
-        argumentCount += 1
+        add(hyphenated: 1) { _ in (first, second) }
     }
 
-    /// Makes room for arguments of `bytes` bytes in all, their headers included.
-    public mutating func reserve(bytes: Int) { encoded.reserveCapacity(encoded.count + bytes) }
+    /// Adds `count` pairs of numbers, each with a hyphen between them, as entry ids are written.
+    /// Acknowledging adds one for each entry.
+    public mutating func add(hyphenated count: Int, _ pair: (Int) -> (UInt64, UInt64)) {
+        var next = 0
+        // In pieces that malloc has at hand.
+        while next < count {
+            let end = min(count, next &+ 512)
+            let capacity = (end &- next) &* hyphenatedBytes &+ 8
+            encoded += [UInt8](unsafeUninitializedCapacity: capacity) { room, used in
+                guard let start = room.baseAddress else { return }
+                while next < end {
+                    let (first, second) = pair(next)
+                    used &+= writeHyphenated(first, second, to: start + used)
+                    next &+= 1
+                }
+            }
+        }
+        argumentCount += count
+    }
 
     private mutating func addHeader(_ length: Int) {
         appendHeader(0x24, length, to: &encoded)
@@ -92,6 +87,37 @@ public struct Command: Sendable {
 
     /// The command's name, for messages.
     public var name: String { arguments.first.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+}
+
+/// "$41\r\n", twice twenty digits, a hyphen and "\r\n". Eight more may be written behind a number.
+private let hyphenatedBytes = 48
+
+/// Writes two numbers with a hyphen between them, as an argument; gives how many bytes it has.
+@inline(__always)
+private func writeHyphenated(
+    _ first: UInt64, _ second: UInt64, to start: UnsafeMutablePointer<UInt8>
+) -> Int {
+    // Ids have 3 to 41 bytes: their own length has one digit or two, and nearly always two.
+    let text = start + 5
+    var length = writeDecimal(first, to: text)
+    text[length] = 0x2D
+    length &+= 1
+    length &+= writeDecimal(second, to: text + length)
+    var header = 5
+    if length >= 10 {
+        start[1] = UInt8(truncatingIfNeeded: length / 10) &+ 0x30
+        start[2] = UInt8(truncatingIfNeeded: length % 10) &+ 0x30
+    } else {
+        header = 4
+        start[1] = UInt8(truncatingIfNeeded: length) &+ 0x30
+        memmove(start + header, text, length)
+    }
+    start[0] = 0x24
+    start[header &- 2] = 0x0D
+    start[header &- 1] = 0x0A
+    start[header &+ length] = 0x0D
+    start[header &+ length &+ 1] = 0x0A
+    return header &+ length &+ 2
 }
 
 /// `mark`, a number and the end of the line: "*3\r\n" or "$5\r\n".

@@ -3,6 +3,10 @@
 /// Writes a number's digits, and gives how many there are. 24 bytes must be writable at `start`,
 /// whatever the number.
 public func writeDecimal(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>) -> Int {
+    if value < 10 {
+        start.pointee = UInt8(truncatingIfNeeded: value) &+ 0x30
+        return 1
+    }
     if value < 100_000_000 { return writeFirst(value, to: start) }
     let high = value / 100_000_000
     let low = value &- high &* 100_000_000
@@ -18,12 +22,12 @@ public func writeDecimal(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>)
     return count &+ 8
 }
 
-/// Writes a number below 100,000,000 without zeros before it.
+/// Writes a number below 100,000,000, and above 0, without zeros before it.
 @inline(__always)
 private func writeFirst(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>) -> Int {
     let digits = eightDigits(value)
-    // The first digit is in the lowest byte; zero itself keeps its last digit.
-    let zeros = min(7, (digits ^ 0x3030_3030_3030_3030).trailingZeroBitCount &>> 3)
+    // The first digit is in the lowest byte.
+    let zeros = (digits ^ 0x3030_3030_3030_3030).trailingZeroBitCount &>> 3
     store(digits &>> UInt64(truncatingIfNeeded: zeros &<< 3), to: start)
     return 8 &- zeros
 }

@@ -80,8 +80,7 @@ struct GroupMember {
         var command = Command("XACK")
         if let first = rows.first { command.add(streams[Int(first.stream)]) }
         command.add(group)
-        command.reserve(bytes: rows.count * 24)  // ids of today have 15 digits and a header
-        for row in rows { command.add(row.id) }
+        command.add(hyphenated: rows.count) { (rows[$0].id.milliseconds, rows[$0].id.sequence) }
         return command
     }
 

@@ -10,6 +10,8 @@ import RedisConnection
 final class GroupReader: StreamReader {
     /// Ids in one XACK: any number costs the server the same per id.
     private static let idsPerCommand = 16_384
+    /// Bytes of an answer for which an entry of the batch before is acknowledged.
+    private static let bytesPerID = 128
     private static let pageRows = 10_000
     private static let pendingPage = 1_000
     /// How long an entry that was refused is left alone before it is tried again.
@@ -52,6 +54,8 @@ final class GroupReader: StreamReader {
     private var cameEmpty = false
     /// Whether all that could be claimed had been when new entries were asked for.
     private var hadClaimed = false
+    /// Whether the last answer had as many new entries as were asked for: there may be more.
+    private var hasBacklog = false
     private var blockUntil: Int64?
 
     override init(
@@ -128,6 +132,7 @@ final class GroupReader: StreamReader {
 
     override func connectionLost() {
         awaited = []
+        hasBacklog = false
         letters = []
         held.connectionLost()
     }
@@ -177,10 +182,14 @@ final class GroupReader: StreamReader {
 
     override func exchange() throws(RedisError) -> Bool {
         while true {
-            if let next = awaited.first {
+            if let next = awaited.first, !mayAskAhead {
                 if try !take(next) {
                     if isBatchReady { return try acknowledgeAlone() }
+                    let had = connection.incoming.count
                     guard try connection.receive() else { return false }
+                    if case .answer(let request, _) = next, isOfBacklog(request) {
+                        try acknowledge(for: connection.incoming.count - had)
+                    }
                 }
                 if isDone || heldError != nil { return true }
                 continue
@@ -226,6 +235,23 @@ final class GroupReader: StreamReader {
             }
     }
 
+    /// Whether more can be asked for although acknowledgements have not been answered yet.
+    private var mayAskAhead: Bool {
+        hasBacklog && wanted > 0 && !isBatchReady && awaitsAcknowledgementsOnly
+    }
+
+    private var awaitsAcknowledgementsOnly: Bool {
+        awaited.allSatisfy { awaited in
+            if case .acknowledged = awaited { return true } else { return false }
+        }
+    }
+
+    /// Whether this asks for entries that are there already, without waiting for them.
+    private func isOfBacklog(_ request: GroupPlan.Request) -> Bool {
+        guard options.follows, case .new(_, blockMs: nil) = request else { return false }
+        return true
+    }
+
     // MARK: Asking
 
     /// Sends the next request; false when there is none now.
@@ -243,16 +269,20 @@ final class GroupReader: StreamReader {
             if try sendAcknowledgements() { try connection.flush() }
             return false
         }
-        if case .new(let streams, let block?) = request {
-            let left = blockUntil.map { $0 - now } ?? options.sliceMs(most: block)
-            request = .new(streams: streams, blockMs: max(1, min(block, left)))
-            hadClaimed = plan.hasClaimed(now)
-        } else if case .new = request {
-            hadClaimed = plan.hasClaimed(now)
-        }
-        _ = try sendAcknowledgements()
         var extraMs: Int64 = 0
-        if case .new(_, let block?) = request { extraMs = block }
+        if case .new(let streams, let block) = request {
+            hadClaimed = plan.hasClaimed(now)
+            if options.follows, hasBacklog {
+                request = .new(streams: streams, blockMs: nil)
+            } else if let block {
+                let left = blockUntil.map { $0 - now } ?? options.sliceMs(most: block)
+                extraMs = max(1, min(block, left))
+                request = .new(streams: streams, blockMs: extraMs)
+            }
+        }
+        // What is handled is acknowledged first, since a request that blocks would keep it waiting;
+        // but one that does not block while its answer comes: see `acknowledge(for:)`.
+        if !isOfBacklog(request) { _ = try sendAcknowledgements() }
         let asked = try send(request)
         awaited.append(.answer(request, asked: asked))
         try connection.flush(extraMs: extraMs)
@@ -278,13 +308,39 @@ final class GroupReader: StreamReader {
 
     private func sendAcknowledgements() throws(RedisError) -> Bool {
         var hasSent = false
-        while true {
-            let rows = held.takeUnsent(most: GroupReader.idsPerCommand)
-            if rows.isEmpty { return hasSent }
-            connection.enqueue(member.acknowledge(rows))
-            awaited.append(.acknowledged(rows.count))
-            hasSent = true
+        while enqueueAcknowledgement(most: GroupReader.idsPerCommand) { hasSent = true }
+        return hasSent
+    }
+
+    /// Acknowledges some of the batch before while the answer comes, of which `bytes` have just
+    /// come: the server works on the one while the other is parsed here, and acknowledging takes
+    /// it as long as a fourth of reading. In pieces, so that no part of the answer waits for long.
+    private func acknowledge(for bytes: Int) throws(RedisError) {
+        let most = max(512, bytes / GroupReader.bytesPerID)
+        if enqueueAcknowledgement(most: most) { try connection.flush() }
+    }
+
+    public override func confirmAcknowledgements() throws(RedisError) {
+        guard connection.isReady, !awaited.isEmpty, awaitsAcknowledgementsOnly else { return }
+        do {
+            try connection.flush()
+            while let next = awaited.first {
+                if try !take(next) { try connection.waitOrStop() }
+            }
+            connection.expectNothing()
+        } catch {
+            if error.cause == .interrupted { throw error }
+            // They are sent again.
+            dropConnection()
         }
+    }
+
+    private func enqueueAcknowledgement(most: Int) -> Bool {
+        let rows = held.takeUnsent(most: most)
+        if rows.isEmpty { return false }
+        connection.enqueue(member.acknowledge(rows))
+        awaited.append(.acknowledged(rows.count))
+        return true
     }
 
     private func send(_ request: GroupPlan.Request) throws(RedisError) -> Int {
@@ -461,6 +517,7 @@ final class GroupReader: StreamReader {
             plan.claimed(stream, hasNameless: nameless > 0)
         case .new:
             cameEmpty = entries == 0 && hadClaimed
+            hasBacklog = entries >= asked
             if cameEmpty { statistics.addEmptyAnswer() }
         default: break
         }

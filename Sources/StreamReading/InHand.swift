@@ -11,8 +11,10 @@ final class InHand: @unchecked Sendable {
     private var held: [RowID] = []
     /// Acknowledged elsewhere, but still in `held`: taken out when `held` is looked at.
     private var released: Set<RowID> = []
-    /// To be acknowledged, or sent and not answered, oldest first.
+    /// To be acknowledged, oldest first: what was answered already (and is forgotten by and by),
+    /// what was sent, and what was not.
     private var queue: [RowID] = []
+    private var queueAnswered = 0
     private var queueSent = 0
 
     init() throws(RedisError) {
@@ -65,22 +67,30 @@ final class InHand: @unchecked Sendable {
     /// The oldest `count` entries that were sent have been answered.
     func answered(_ count: Int) {
         locked {
-            queue.removeFirst(min(count, queue.count))
-            queueSent = max(0, queueSent - count)
+            queueAnswered = min(queueSent, queueAnswered + count)
+            // Not every time: there can be many answers, and many entries behind them.
+            if queueAnswered * 2 >= queue.count { forgetAnswered() }
         }
     }
 
+    private func forgetAnswered() {
+        queue.removeFirst(queueAnswered)
+        queueSent -= queueAnswered
+        queueAnswered = 0
+    }
+
     /// What was sent and not answered is to be sent again.
-    func connectionLost() { locked { queueSent = 0 } }
+    func connectionLost() { locked { queueSent = queueAnswered } }
 
     /// A caller has acknowledged these.
     func release(_ rows: [RowID]) { locked { released.formUnion(rows) } }
 
-    /// What was handed over and not acknowledged, of all streams; also what is about to be.
+    /// What was handed over and not acknowledged, of all streams; also what is about to be, as far
+    /// as that is known.
     func handedOver() -> [RowID] {
         locked {
             settle()
-            return held + queue[queueSent...]
+            return held + queue[queueAnswered...]
         }
     }
 
@@ -97,7 +107,7 @@ final class InHand: @unchecked Sendable {
         locked {
             settle()
             var rows = Set(held)
-            rows.formUnion(queue)
+            rows.formUnion(queue[queueAnswered...])
             return rows
         }
     }
@@ -106,6 +116,7 @@ final class InHand: @unchecked Sendable {
     func forget(stream: Int) {
         locked {
             let number = Int32(truncatingIfNeeded: stream)
+            forgetAnswered()
             held.removeAll { $0.stream == number }
             queueSent -= queue[..<queueSent].filter { $0.stream == number }.count
             queue.removeAll { $0.stream == number }
@@ -129,7 +140,7 @@ final class InHand: @unchecked Sendable {
             settle()
             let number = Int32(truncatingIfNeeded: stream)
             let ids = held.lazy.filter { $0.stream == number }.map { $0.id }
-            let queued = queue.lazy.filter { $0.stream == number }.map { $0.id }
+            let queued = queue[queueAnswered...].lazy.filter { $0.stream == number }.map { $0.id }
             return [ids.min(), queued.min()].compactMap { $0 }.min()
         }
     }

@@ -91,6 +91,10 @@ public class StreamReader {
     /// there.
     func acknowledgeAlone() throws(RedisError) -> Bool { true }
 
+    /// Waits for the answers to the acknowledgements that were sent. One that gets none stays in
+    /// hand. Throws only what a signal has ended.
+    public func confirmAcknowledgements() throws(RedisError) {}
+
     /// Forgets that the last batch was handed over; false if there is none to take back.
     func takeBack() -> Bool { false }
 
@@ -259,7 +263,7 @@ public class StreamReader {
         dropConnection()
     }
 
-    private func dropConnection() {
+    func dropConnection() {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()

@@ -67,6 +67,14 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
     }
     #expect(command.arguments == expected)
     #expect(sent([command]) == Resp.strings(expected))
+
+    for count in [0, 1, 2, 511, 512, 513, 1_024, 1_500] {
+        var atOnce = Command("XACK")
+        atOnce.add(hyphenated: count) { (numbers[$0 % numbers.count], UInt64($0)) }
+        let ids = (0..<count).map { utf8("\(numbers[$0 % numbers.count])-\($0)") }
+        #expect(atOnce.arguments == [utf8("XACK")] + ids)
+        #expect(sent([atOnce]) == Resp.strings([utf8("XACK")] + ids))
+    }
 }
 
 @Test func commandsByHand() {

@@ -33,7 +33,7 @@ class Stats(NamedTuple):
     delivered: int
     """Rows handed over."""
     acknowledged: int
-    """Entries that were pending and were acknowledged through this iterator."""
+    """Entries that were pending and were acknowledged through it, as far as the server has said."""
     redelivered: int
     """Rows that had been delivered before, to this consumer or to another."""
     claimed: int
