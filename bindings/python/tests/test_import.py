@@ -14,7 +14,8 @@ PACKAGE = Path(redcol.__file__).parent
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 #: What takes long to import, and whoever only imports redcol does not need.
 HEAVY = {"asyncio", "dataclasses", "email", "importlib.metadata", "inspect", "json", "logging"}
-HEAVY |= {"pathlib", "polars", "pyarrow", "numpy", "socket", "subprocess", "tempfile", "urllib"}
+HEAVY |= {"numpy", "pathlib", "polars", "pyarrow", "re", "socket", "subprocess", "tempfile"}
+HEAVY |= {"typing", "urllib"}
 SUBINTERPRETER = """
 import sys
 if sys.version_info >= (3, 13):

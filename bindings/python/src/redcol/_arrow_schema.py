@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
 
 from . import _arguments, _native
 from . import schema as _schema
+from ._typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, SchemaError
+
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 #: Python types as Arrow formats.
 _FORMATS: Final[dict[object, str]] = {

@@ -9,11 +9,14 @@ the rows in any case, so that a bound may be too wide, but never too narrow.
 from __future__ import annotations
 
 import io
-import re
+from collections import namedtuple
 from math import ceil, floor, isfinite
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from polars import Expr, Series
 
 EntryID = tuple[int, int]
@@ -28,7 +31,6 @@ _JSON_MAX: Final = 1_000_000
 _SMALLEST: Final = (0, 0)
 _LARGEST: Final = (_PART_MAX, _PART_MAX)
 
-_CANONICAL_ID: Final = re.compile(r"(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})", re.ASCII)
 _MIRRORED: Final = {"Lt": "Gt", "LtEq": "GtEq", "Gt": "Lt", "GtEq": "LtEq"}
 _EQUAL: Final = ("Eq", "EqValidity")
 _BETWEEN: Final = {
@@ -39,11 +41,12 @@ _BETWEEN: Final = {
 }
 
 
-class Bounds(NamedTuple):
+class Bounds(namedtuple("Bounds", ("first", "last"), defaults=(_SMALLEST, _LARGEST))):
     """The ids from `first` to `last`, both included; none if `first` is the larger."""
 
-    first: EntryID = _SMALLEST
-    last: EntryID = _LARGEST
+    __slots__ = ()
+    first: EntryID
+    last: EntryID
 
     def __and__(self, other: Bounds) -> Bounds:
         return Bounds(max(self.first, other.first), min(self.last, other.last))
@@ -124,17 +127,21 @@ def find(
         return ALL
 
 
-class _Side(NamedTuple):
+class _Side:
     """The timestamp column as it is compared: its values times `scale`, as `kind`."""
 
-    scale: int
-    kind: str
+    def __init__(self, scale: int, kind: str) -> None:
+        self.scale = scale
+        self.kind = kind
 
 
-class _Search(NamedTuple):
-    timestamp_column: str | None
-    id_column: str | None
-    largest_ms: int
+class _Search:
+    def __init__(
+        self, timestamp_column: str | None, id_column: str | None, largest_ms: int
+    ) -> None:
+        self.timestamp_column = timestamp_column
+        self.id_column = id_column
+        self.largest_ms = largest_ms
 
     def bounds(self, node: Any) -> Bounds:
         match node:
@@ -267,9 +274,15 @@ def _id_equals(constant: Series | None) -> Bounds:
 
     if constant is None or constant.dtype != pl.String:
         return ALL
-    match = _CANONICAL_ID.fullmatch(constant[0])
-    parts = tuple(map(int, match.groups())) if match else ()
-    if len(parts) != 2 or max(parts) > _PART_MAX:
+    parts = constant[0].split("-")
+    if len(parts) != 2 or not all(map(_is_canonical, parts)):
         return ALL
-    entry_id = (parts[0], parts[1])
+    entry_id = (int(parts[0]), int(parts[1]))
     return Bounds(entry_id, entry_id)
+
+
+def _is_canonical(part: str) -> bool:
+    """Whether a server writes a part of an entry id so."""
+    if not (part.isascii() and part.isdigit() and len(part) <= 20):
+        return False
+    return (part == "0" or part[0] != "0") and int(part) <= _PART_MAX

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections import namedtuple
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import _arguments, _native, client
 from ._capsule import Batch
-from ._frames import Frames, Piece
+from ._frames import Frames
 from ._request import Request
+from ._typing import TYPE_CHECKING
 from .client import Client
 from .errors import (
     BusyError,
@@ -22,14 +23,24 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from polars import DataFrame, Series
+
+    from ._frames import Piece
 
 _CLOSE_SECONDS: Final = 5.0
 
 
-class Stats(NamedTuple):
+class Stats(
+    namedtuple(
+        "Stats",
+        "delivered acknowledged redelivered claimed deleted dead_lettered reconnects resets",
+    )
+):
     """What an iterator has done so far; numbers of entries, but for `reconnects` and `resets`."""
 
+    __slots__ = ()
     delivered: int
     """Rows handed over."""
     acknowledged: int
@@ -191,7 +202,7 @@ class Follower:
         """`block_ms` have passed with nothing to read; True when that is to be told."""
         self._idle_answers = idleness.answers()
         if self._on_idle == "empty":
-            self._pieces = [Piece(self._frames.empty())]
+            self._pieces = [(self._frames.empty(), None, None)]
             return True
         if self._on_idle == "stop":
             if self._auto_ack:
@@ -262,7 +273,7 @@ class Follower:
             if self._turn.setdefault(0, token) is not token or self._is_closed:
                 return
             is_filled = self._slot is not None and self._slot.has_array()
-            has_rows = any(piece.frame is not None and len(piece.frame) for piece in self._pieces)
+            has_rows = any(frame is not None and len(frame) for frame, _, _ in self._pieces)
             if self._is_taken or is_filled or has_rows:
                 _native.iter_unread(self._handle)
                 self._pieces, self._slot, self._is_taken = [], None, False

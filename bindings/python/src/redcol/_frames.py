@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from . import schema as _schema
 from ._capsule import Batch
 from ._request import Request
+from ._typing import TYPE_CHECKING
 from .errors import SchemaError, ValueConversionError
 
 if TYPE_CHECKING:
     from polars import DataFrame
 
-
-class Piece(NamedTuple):
-    """Rows, or what was wrong with the row in their place."""
-
-    frame: DataFrame | None = None
-    error: ValueConversionError | None = None
-    #: The rows' entry ids by stream, where values are decoded here.
-    ids: dict[bytes, list[str]] | None = None
+    #: Rows, or what was wrong with the row in their place; and, where values are decoded here, the
+    #: rows' entry ids by stream.
+    Piece = tuple[DataFrame | None, ValueConversionError | None, dict[bytes, list[str]] | None]
 
 
 class Frames:
@@ -49,16 +43,16 @@ class Frames:
     def pieces(self, batch: Batch) -> list[Piece]:
         """Those of an iterator's batch: a row whose value does not fit is an error by itself."""
         if not self.decodes:
-            return [Piece(self._finished(self._imported(batch)))]
+            return [(self._finished(self._imported(batch)), None, None)]
         frame, errors = self._decoded(self._imported(batch))
-        found = []
+        found: list[Piece] = []
         begin = 0
         for row in [*sorted(errors), len(frame)]:
             if row > begin:
                 rows = frame[begin:row]
-                found.append(Piece(self._finished(rows), ids=self._ids(rows)))
+                found.append((self._finished(rows), None, self._ids(rows)))
             if row in errors:
-                found.append(Piece(error=errors[row]))
+                found.append((None, errors[row], None))
             begin = row + 1
         return found
 

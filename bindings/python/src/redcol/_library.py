@@ -10,7 +10,11 @@ import ctypes
 import functools
 import os
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
-from typing import Any, Final
+
+from ._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 #: The interface that this file binds: major.minor of redcol.h. A test compares the two.
 INTERFACE_VERSION: Final = "0.1"

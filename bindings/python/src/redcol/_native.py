@@ -12,12 +12,15 @@ import threading
 import weakref
 from collections.abc import Container, Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_uint64, c_void_p
-from typing import Any, Final, NamedTuple
 
 from . import errors
 from ._library import INTERFACE_VERSION as INTERFACE_VERSION
 from ._library import SIGNATURES as SIGNATURES
 from ._library import library as library
+from ._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 OK: Final = 0
 END: Final = 1
@@ -466,28 +469,24 @@ class Slot:
         return c_int64.from_address(self.array_address).value
 
 
-class _CapsuleKinds(NamedTuple):
+class _CapsuleKinds:
     """Names and destructors of capsules, as the pointers that CPython wants."""
 
-    schema: tuple[int, int]
-    array: tuple[int, int]
-    stream: tuple[int, int]
-    handle: tuple[int, int]
+    def __init__(self) -> None:
+        lib = library()
+
+        def kind(name: int, destructor: Any) -> tuple[int, int]:
+            return name, ctypes.cast(destructor, c_void_p).value or 0
+
+        self.schema = kind(lib.redcol_capsule_schema_name(), lib.redcol_capsule_schema_free)
+        self.array = kind(lib.redcol_capsule_array_name(), lib.redcol_capsule_array_free)
+        self.stream = kind(lib.redcol_capsule_stream_name(), lib.redcol_capsule_stream_free)
+        self.handle = kind(lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free)
 
 
 @functools.cache
 def _capsule_kinds() -> _CapsuleKinds:
-    lib = library()
-
-    def kind(name: int, destructor: Any) -> tuple[int, int]:
-        return name, ctypes.cast(destructor, c_void_p).value or 0
-
-    return _CapsuleKinds(
-        schema=kind(lib.redcol_capsule_schema_name(), lib.redcol_capsule_schema_free),
-        array=kind(lib.redcol_capsule_array_name(), lib.redcol_capsule_array_free),
-        stream=kind(lib.redcol_capsule_stream_name(), lib.redcol_capsule_stream_free),
-        handle=kind(lib.redcol_capsule_handle_name(), lib.redcol_capsule_handle_free),
-    )
+    return _CapsuleKinds()
 
 
 def _new_capsule(memory: int | None, name: int, destructor: int) -> object:

@@ -4,37 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
 
 from . import _arguments
 from . import schema as _schema
+from ._typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, SchemaError
 
+if TYPE_CHECKING:
+    from typing import Any
 
-class Request(NamedTuple):
+
+class Request:
     """A read, checked and ready for the library."""
 
-    streams: list[bytes]
-    columns: _schema.Columns | None
-    options: dict[str, str]
-    #: A column of ids that was not asked for, but is needed to name entries in errors.
-    hidden_id: str | None
-    #: For a read of the ranges of many streams: the pattern of their keys, or `streams`.
-    ranges: bytes | list[bytes] | None = None
+    def __init__(
+        self,
+        streams: list[bytes],
+        columns: _schema.Columns | None,
+        options: dict[str, str],
+        hidden_id: str | None,
+    ) -> None:
+        self.streams = streams
+        self.columns = columns
+        self.options = options
+        #: A column of ids that was not asked for, but is needed to name entries in errors.
+        self.hidden_id = hidden_id
+        #: For a read of the ranges of many streams: the pattern of their keys, or `streams`.
+        self.ranges: bytes | list[bytes] | None = None
 
     def schema_capsule(self) -> object:
         """The schema for the library; None to discover the columns."""
         return None if self.columns is None else self.columns.capsule()
 
 
-class RangesRequest(NamedTuple):
+class RangesRequest:
     """A read of many streams."""
 
-    read: Request
-    key_column: str | None
-    #: A column of keys that was not asked for, but is needed to name streams in errors.
-    hidden_key: str | None
-    row_index_column: str | None
+    def __init__(
+        self,
+        read: Request,
+        key_column: str | None,
+        hidden_key: str | None,
+        row_index_column: str | None,
+    ) -> None:
+        self.read = read
+        self.key_column = key_column
+        #: A column of keys that was not asked for, but is needed to name streams in errors.
+        self.hidden_key = hidden_key
+        self.row_index_column = row_index_column
 
 
 def read_request(
@@ -179,7 +196,7 @@ def ranges_request(
         ),
     }
     request = _request(streams, limits | dict(options or {}), named=named, **columns)
-    request = request._replace(ranges=chosen)
+    request.ranges = chosen
     key, row_index = (name if included else None for included, name in named.values())
     hidden_key = None
     if key is None and request.columns is not None and request.columns.json:

@@ -21,9 +21,17 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, Generic, TypeVar
 
-Snapshot = TypeVar("Snapshot")
+from ._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final
+
+    from ._bounds import EntryID
+
+    #: Where a stream ended; None for an empty one.
+    Snapshot = EntryID | None
+
 #: Where a thread stands: a hash of the code and the instruction of each function that it is in.
 _Place = int
 
@@ -35,7 +43,7 @@ _IDLE_SECONDS_UNPLANNED: Final = 1.0
 _PLANNING_SECONDS: Final = 1.0
 
 
-class Snapshots(Generic[Snapshot]):
+class Snapshots:
     """The snapshots of one source, one for each query. Any thread."""
 
     def __init__(self) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _arguments, _arrow_schema, _native, client
 from ._request import read_request
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 
 if TYPE_CHECKING:
     from datetime import date
+    from typing import Any, Final, Literal
 
 #: How long one call into the library waits before Python looks at signals.
 _WAIT_MS: Final = 100

@@ -7,17 +7,18 @@ import functools
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
 from . import client
 from ._follow import Follower
 from ._request import follow_request
+from ._typing import TYPE_CHECKING
 from .client import Client
 from .errors import InvalidArgumentError
 from .iterator import _request_arguments, iter_stream
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from typing import Any
 
     from polars import DataFrame
 

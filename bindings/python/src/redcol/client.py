@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 import warnings
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final
 
 from . import _arguments, _native
+from ._typing import TYPE_CHECKING
 from .errors import TimedOutError
+
+if TYPE_CHECKING:
+    from typing import Final
 
 DEFAULT_TIMEOUT_MS: Final = 5_000
 _MS_MAX: Final = 2**31 - 1
@@ -153,17 +155,18 @@ def _open(url: str, connect_timeout_ms: int, timeout_ms: int) -> _native.ClientH
     )
 
 
-_SHOWABLE: Final = re.compile(
+_SHOWABLE: Final = (
     r"((?:redis|valkey)s?://)(?:[^@/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:\d+)?"
     r"(?:[/?#][^@]*)?"
-    r"|(unix://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?",
-    re.IGNORECASE,
+    r"|(unix://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?"
 )
 
 
 def _shown(url: str) -> str:
     """A URL without its credentials. What is not clearly free of them is not shown at all."""
-    match = _SHOWABLE.fullmatch(url)
+    import re
+
+    match = re.fullmatch(_SHOWABLE, url, re.IGNORECASE)
     if match is None:
         return url.partition("://")[0] + "://***"
     return "".join(part or "" for part in match.groups())

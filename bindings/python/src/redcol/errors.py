@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+
+from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from polars import Series
 
 __all__ = [

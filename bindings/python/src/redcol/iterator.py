@@ -6,14 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import client
 from ._follow import Follower
 from ._request import follow_request
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 
 if TYPE_CHECKING:
+    from typing import Any, Final, Literal
+
     from polars import DataFrame
 
 #: How long one call into the library waits before Python looks at signals. A signal that reaches

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _bounds, _native, client
 from . import stream as _stream
@@ -12,11 +11,13 @@ from ._frames import Frames
 from ._request import Request, read_request
 from ._snapshot import Snapshots
 from ._source import lazy_frame
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError, SchemaError
 
 if TYPE_CHECKING:
     from datetime import date
+    from typing import Any, Final, Literal
 
     from polars import DataFrame, Expr, LazyFrame, Schema
 
@@ -164,7 +165,7 @@ class _StreamReads:
         self._request = request
         self._options = options
         self._range = _bounds.of_range(request.options["start_id"], request.options["end_id"])
-        self._snapshots: Snapshots[_bounds.EntryID | None] = Snapshots()
+        self._snapshots = Snapshots()
         # Reentrant: the collection of garbage may end a read anywhere.
         self._lock = threading.RLock()
         #: All columns, when they are known.

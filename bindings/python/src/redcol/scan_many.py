@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _bounds, client
 from . import stream as _stream
 from ._frames import Frames
 from ._request import RangesRequest, ranges_request
 from ._source import lazy_frame
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import SchemaError
 from .streams import FIXED, arranged, checked
 
 if TYPE_CHECKING:
     from datetime import date
+    from typing import Any, Final, Literal
 
     from polars import DataFrame, Expr, LazyFrame, Schema
 

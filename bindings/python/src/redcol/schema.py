@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 from . import _arguments
+from ._typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, SchemaError, ValueConversionError
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from polars import DataFrame, DataType, Schema, Series
 
     SchemaLike = Mapping[str, Any]

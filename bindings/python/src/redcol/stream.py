@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _native, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._request import Request, read_request
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import ValueConversionError
 
 if TYPE_CHECKING:
     from datetime import date
+    from typing import Any, Final, Literal
 
     from polars import DataFrame
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Literal
 
 from . import _arguments, _native, client
 from ._request import RangesRequest, ranges_request
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .stream import reading, whole
 
 if TYPE_CHECKING:
     from datetime import date
+    from typing import Any, Final, Literal
 
     from polars import DataFrame
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from . import _arguments, _native, client
 from ._capsule import Batch
+from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError, RedcolError, SchemaError, ValueConversionError
 
 if TYPE_CHECKING:
+    from typing import Any, Final, Literal, Protocol
+
     from polars import DataFrame, Series
+
+    class Frame(Protocol):
+        """A frame of any library that speaks Arrow: Polars, pandas, pyarrow, DuckDB and others."""
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            """The frame as an "arrow_array_stream" capsule."""
+
 
 #: Digits behind a second's point.
 _DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
@@ -20,13 +29,6 @@ _DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
 _WAIT_MS: Final = 100
 #: How long an interrupted write waits for the answers to what it has sent.
 _LAST_ANSWERS_MS: Final = 100
-
-
-class Frame(Protocol):
-    """A frame of any library that speaks Arrow: Polars, pandas, pyarrow, DuckDB and others."""
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The frame as an "arrow_array_stream" capsule."""
 
 
 def write_stream(
