@@ -115,6 +115,15 @@ struct GroupPlan {
         return .new(streams: ready, blockMs: max(1, min(GroupPlan.sliceMs, nextDue(ready, now))))
     }
 
+    /// What can be asked together with this, since it does not depend on the answer: whose entries
+    /// can be claimed, when a member begins.
+    func besides(_ request: Request, _ now: Int64) -> Request? {
+        guard case .own(let index, after: .smallest) = request, isClaimDue(index, now),
+            streams[index].claimable == nil
+        else { return nil }
+        return .deliveries(stream: index, after: streams[index].claimCursor, isOwn: false)
+    }
+
     private func isClaimDue(_ index: Int, _ now: Int64) -> Bool {
         claimIdleMs != nil && streams[index].claimAt <= now
     }

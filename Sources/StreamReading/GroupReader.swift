@@ -77,7 +77,6 @@ final class GroupReader: StreamReader {
         parser.pointee.keepsRowIDs = true
         if remaining == 0 { isDone = true }
         try prepareGroups(start)
-        connected()
     }
 
     // MARK: Making the group
@@ -85,6 +84,7 @@ final class GroupReader: StreamReader {
     private func prepareGroups(_ start: EntryID?) throws(RedisError) {
         guard options.createGroup else {
             _ = try askNow([])
+            connected()
             return
         }
         var positions = Array(repeating: start ?? .smallest, count: streams.count)
@@ -98,7 +98,13 @@ final class GroupReader: StreamReader {
             }
         }
         let commands = streams.indices.map { member.create($0, at: positions[$0]) }
-        for (stream, reply) in try askNow(commands).enumerated() {
+        let replies = try askNow(commands) { () throws(RedisError) in
+            // A far server is not waited for twice: what the member has pending needs no answer to
+            // these.
+            connected()
+            if !isDone { _ = try ask(platform_monotonic_ms()) }
+        }
+        for (stream, reply) in replies.enumerated() {
             try takeCreated(reply, stream, at: positions[stream])
         }
     }
@@ -285,6 +291,9 @@ final class GroupReader: StreamReader {
         if !isOfBacklog(request) { _ = try sendAcknowledgements() }
         let asked = try send(request)
         awaited.append(.answer(request, asked: asked))
+        if let other = plan.besides(request, now) {
+            awaited.append(.answer(other, asked: try send(other)))
+        }
         try connection.flush(extraMs: extraMs)
         return true
     }

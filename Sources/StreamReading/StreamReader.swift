@@ -276,11 +276,15 @@ public class StreamReader {
     }
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
-    /// whoever makes a reader wants to know what is wrong.
-    func askNow(_ commands: [Command]) throws(RedisError) -> [Reply] {
+    /// whoever makes a reader wants to know what is wrong. `askMore` may ask for what belongs to the
+    /// read already, and is awaited by it.
+    func askNow(
+        _ commands: [Command], askMore: () throws(RedisError) -> Void = {}
+    ) throws(RedisError) -> [Reply] {
         do {
             try connection.connectNow()
             for command in commands { connection.enqueue(command) }
+            try askMore()
             try connection.flush()
             var replies: [Reply] = []
             while replies.count < commands.count {
@@ -291,7 +295,7 @@ public class StreamReader {
                     try connection.waitOrStop()
                 }
             }
-            connection.expectNothing()
+            if !awaitsReply { connection.expectNothing() }
             return replies
         } catch {
             throw failed(error)
