@@ -1,5 +1,5 @@
-// What the answers to a group's questions mean, apart from those that bring entries: what is pending,
-// whether the group was made, and errors.
+// What the answers to a group's questions mean, apart from those that bring entries: what is
+// pending, whether the group was made, and errors.
 
 import CPlatform
 import RedisConnection

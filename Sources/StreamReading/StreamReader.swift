@@ -276,8 +276,8 @@ public class StreamReader {
     }
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
-    /// whoever makes a reader wants to know what is wrong. `askMore` may ask for what belongs to the
-    /// read already, and is awaited by it.
+    /// whoever makes a reader wants to know what is wrong. `askMore` may ask for more, which the
+    /// read itself then awaits.
     func askNow(
         _ commands: [Command], askMore: () throws(RedisError) -> Void = {}
     ) throws(RedisError) -> [Reply] {

@@ -273,6 +273,31 @@ def test_acknowledging_keeps_no_answer_waiting(url: str, any_db: redis.Redis, ke
     assert set(seen[6:]) == {"asks and waits"}
 
 
+def test_a_member_does_not_wait_to_begin() -> None:
+    """Making the group, what is pending and what may be claimed are asked for together."""
+    nothing_pending = b"*1\r\n*2\r\n$1\r\ns\r\n*0\r\n"
+    entry = b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nn\r\n$1\r\n7\r\n"
+
+    def answer(command: list[bytes]) -> bytes | None:
+        match command[0], command[-1]:
+            case (b"XGROUP", _) | (b"XREADGROUP", b"0-0"):
+                return None
+            case b"XPENDING", _:
+                return b"+OK\r\n" + nothing_pending + b"*0\r\n"
+            case b"XREADGROUP", _:
+                return entry
+            case b"XACK", _:
+                return b":1\r\n"
+        return b"+OK\r\n"
+
+    arguments = {"claim_idle_ms": 1000, "count": 1, "auto_ack": True, "timeout_ms": 3000}
+    with (
+        FakeServer(answer) as fake,
+        redcol.iter_stream(fake.url, "s", **GROUP, schema=SCHEMA, **arguments) as batches,
+    ):
+        assert numbers(batches) == [[7]]
+
+
 def test_acknowledging_in_pieces(url: str, any_db: redis.Redis, key: str) -> None:
     """A large batch is acknowledged piece by piece while the next one comes, and in full."""
     with any_db.pipeline(transaction=False) as pipeline:
@@ -382,24 +407,27 @@ def test_no_warnings_when_forgotten(any_server: Server, key: str) -> None:
 
 def test_answers_before_a_batch_make_no_later_wait_idle(key: str) -> None:
     """Idle is a server that has said so since: not one that said it before the last batch."""
-    with Server() as server, server.client() as db:
-        with redcol.iter_stream(server.url, key, on_idle="empty", block_ms=50) as batches:
-            assert len(next(batches)) == 0
-            add(db, key, range(1))
-            while not len(next(batches)):
-                pass
-            resumed = threading.Event()
+    with (
+        Server() as server,
+        server.client() as db,
+        redcol.iter_stream(server.url, key, on_idle="empty", block_ms=50) as batches,
+    ):
+        assert len(next(batches)) == 0
+        add(db, key, range(1))
+        while not len(next(batches)):
+            pass
+        resumed = threading.Event()
 
-            def resume() -> None:
-                resumed.set()
-                server.process.send_signal(signal.SIGCONT)
+        def resume() -> None:
+            resumed.set()
+            server.process.send_signal(signal.SIGCONT)
 
-            server.process.send_signal(signal.SIGSTOP)
-            timer = threading.Timer(0.5, resume)
-            timer.start()
-            assert len(next(batches)) == 0
-            assert resumed.is_set()
-            timer.join()
+        server.process.send_signal(signal.SIGSTOP)
+        timer = threading.Timer(0.5, resume)
+        timer.start()
+        assert len(next(batches)) == 0
+        assert resumed.is_set()
+        timer.join()
 
 
 def test_a_caller_who_was_away_loses_no_connection(
