@@ -52,7 +52,12 @@ public struct Command: Sendable {
 
     /// Adds two numbers with a hyphen between them, as entry ids are written.
     public mutating func add(_ first: UInt64, hyphen second: UInt64) {
-        add(hyphenated: 1) { _ in (first, second) }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: hyphenatedBytes + 8) { room in
+            guard let start = room.baseAddress else { return }
+            let count = writeHyphenated(first, second, to: start)
+            encoded.append(contentsOf: UnsafeBufferPointer(start: start, count: count))
+        }
+        argumentCount += 1
     }
 
     /// Adds `count` pairs of numbers, each with a hyphen between them, as entry ids are written.

@@ -46,6 +46,8 @@ public class StreamReader {
     var heldError: RedisError?
     /// Nothing more will come.
     var isDone = false
+    /// Bytes parsed of the answer that `parser` expects.
+    var answerBytes = 0
     var hasGivenBatch = false
     private var isClosed = false
 
@@ -308,6 +310,7 @@ public class StreamReader {
     func parse(rowsMax: Int) -> ParseOutcome {
         let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
         connection.consume(used)
+        answerBytes &+= used
         if used > 0 { noteProgress() }
         return outcome
     }

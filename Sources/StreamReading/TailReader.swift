@@ -14,6 +14,9 @@ final class TailReader: StreamReader {
     /// How often an idle stream is looked at, to see whether it was deleted and begun anew.
     static let resetCheckMs: Int64 = 5_000
     static let pageRows = 10_000
+    /// A batch is asked for ahead if the one before was no larger: a reader that is slow leaves no
+    /// more than that waiting in the server.
+    private static let aheadBytesMax = 256 * 1024
 
     /// The last entry that was read of each stream.
     private var cursors: [EntryID] = []
@@ -26,7 +29,7 @@ final class TailReader: StreamReader {
     private var handedOver: (from: [EntryID], rows: Int)?
 
     private enum Awaited {
-        case entries
+        case entries(isAhead: Bool)
         case lastGenerated(stream: Int)
     }
     private var awaited: [Awaited] = []
@@ -34,6 +37,10 @@ final class TailReader: StreamReader {
     /// When a read that does not follow gives up; nil for never.
     private var blockUntil: Int64?
     private var hasBlocked = false
+    /// Whether the last answer had as many entries as were asked for: there may be more.
+    private var hasBacklog = false
+    /// How many entries will have been parsed when the answer has had all that were asked for.
+    private var entriesWhenFull = 0
 
     override init(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
@@ -86,6 +93,7 @@ final class TailReader: StreamReader {
 
     override func connectionLost() {
         awaited = []
+        hasBacklog = false
         noteRows()
     }
 
@@ -132,7 +140,10 @@ final class TailReader: StreamReader {
                     isDone = true
                     return true
                 }
-                if options.follows, parser.pointee.batch.rowCount > 0 { return true }
+                if options.follows, parser.pointee.batch.rowCount > 0 {
+                    try askAhead()
+                    return true
+                }
                 try ask()
                 continue
             }
@@ -144,7 +155,7 @@ final class TailReader: StreamReader {
                 else { return false }
                 awaited.removeFirst()
                 takeLastGenerated(reply, stream)
-            case .entries:
+            case .entries(let isAhead):
                 if remaining == 0 {
                     isDone = true
                     return true
@@ -154,7 +165,9 @@ final class TailReader: StreamReader {
                 case .batchFull: return true
                 case .replyEnd:
                     awaited.removeFirst()
-                    if parser.pointee.rows.isEmpty { statistics.addEmptyAnswer() }
+                    // What was asked before the caller was back says nothing of now.
+                    if parser.pointee.rows.isEmpty, !isAhead { statistics.addEmptyAnswer() }
+                    hasBacklog = parser.pointee.entriesParsed >= entriesWhenFull
                     connection.expectNothing()
                     if try isOver() { return true }
                 case .serverError:
@@ -244,10 +257,22 @@ final class TailReader: StreamReader {
             // Not together with XREAD, whose answer could lie behind what is to be read again.
             if !awaited.isEmpty { return try connection.flush() }
         }
+        try askForEntries(blockMs: blockMs(now), isAhead: false)
+    }
+
+    /// Asks for the batch after the one that is about to be handed over, so that the server works
+    /// on it while the caller works on that one. Only for entries that are there already.
+    private func askAhead() throws(RedisError) {
+        guard hasBacklog, answerBytes <= TailReader.aheadBytesMax,
+            platform_monotonic_ms() < nextResetCheck
+        else { return }
+        try askForEntries(blockMs: nil, isAhead: true)
+    }
+
+    private func askForEntries(blockMs block: Int64?, isAhead: Bool) throws(RedisError) {
         let wanted = streams.indices.filter { stream in
             parser.pointee.upperBound.map { cursors[stream] < $0 } ?? true
         }
-        let block = blockMs(now)
         let page = options.follows ? min(options.batchRows, 1_000_000) : TailReader.pageRows
         // COUNT counts each stream by itself.
         let asked = max(1, min(page, remaining))
@@ -260,7 +285,9 @@ final class TailReader: StreamReader {
         for stream in wanted { command.add(streams[stream]) }
         for stream in wanted { command.add(cursors[stream]) }
         connection.enqueue(command)
-        awaited.append(.entries)
+        awaited.append(.entries(isAhead: isAhead))
+        answerBytes = 0
+        entriesWhenFull = parser.pointee.entriesParsed + asked
         parser.pointee.expect(.streams, entriesMax: asked)
         try connection.flush(extraMs: block ?? 0)
     }

@@ -47,8 +47,8 @@ CASES = {
     "a group": Case(
         "columns",
         {"follow": "true", "batch_rows": "100", "group": "g", "consumer": "c", "auto_ack": "true"},
-        2_080,
-        440,
+        1_910,
+        450,
     ),
 }
 

@@ -21,6 +21,7 @@ NEW = b"\r\n>\r\n"
 OWN = b"XREADGROUP"  # the first one
 CLAIM = b"XAUTOCLAIM"
 RANGE = b"XRANGE"
+FOLLOW = b"XREAD\r\n"
 
 #: How a connection ends for its client: orderly; with a reset; not at all, but nothing more comes;
 #: with a reset, of which the server never hears.

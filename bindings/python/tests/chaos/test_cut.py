@@ -12,7 +12,7 @@ import redis
 
 import redcol
 from cases import IS_WHOLE
-from proxy import CLAIM, NEW, OWN, RANGE, Faults, Proxy
+from proxy import CLAIM, FOLLOW, NEW, OWN, RANGE, Faults, Proxy
 from servers import REDIS_7, Server
 
 ENTRIES = 100
@@ -189,6 +189,28 @@ def test_a_range(cutting: Cutting) -> None:
         frame = redcol.read_stream(cutting.proxy.url, "s", schema=SCHEMA, include_timestamp=False)
         assert frame.rows() == cutting.rows, f"cut after {after} bytes"
         assert cutting.proxy.accepted == 2 or after == length, f"cut after {after} bytes"
+
+
+def test_following(cutting: Cutting) -> None:
+    """Without a group, small batches are asked for ahead; the cut hits one of the first two."""
+    length = cutting.reply_length("XREAD COUNT 14 STREAMS s 0-0")
+    for after in offsets(length, 7 if is_redis_7(cutting) else 31):
+        cutting.cut(FOLLOW, after)
+        rows: list[tuple] = []
+        with redcol.iter_stream(
+            cutting.proxy.url,
+            "s",
+            schema=SCHEMA,
+            batch_size=7,
+            block_ms=50,
+            on_idle="empty",
+            include_timestamp=False,
+        ) as batches:
+            deadline = time.monotonic() + SECONDS_MAX
+            while len(rows) < ENTRIES and time.monotonic() < deadline:
+                rows += next(batches).rows()
+        assert rows == cutting.rows, f"cut after {after} bytes"
+        assert batches.stats.reconnects == 1, f"cut after {after} bytes"
 
 
 @pytest.mark.parametrize("pieces", [(1, 1), (1, 60)], ids=["bytes", "pieces"])
