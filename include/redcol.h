@@ -185,7 +185,9 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the
  *   stream's last entry at the time of this call.
  *   "follow"            "true": read what is there and then what is added, without end (unless
- *                       count or end_id gives one); over lost connections too. Default "false"
+ *                       count or end_id gives one); over lost connections too. Default "false".
+ *                       Without a group, a batch of up to 256 KiB that is there already is asked
+ *                       for when the one before it is handed over
  *   "block_ms"          without "follow": read what is there, or wait so long for the first
  *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
  *                       has. With "follow": how long the server is asked to wait at a time, at most

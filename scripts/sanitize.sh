@@ -11,7 +11,8 @@
 # count of live objects (leaks.py). Left out are those that measure memory, install the library or
 # look at other versions, and the fault injection, one of whose tests alone takes a minute here.
 # thread: the Swift tests of the C interface under ThreadSanitizer.
-# valgrind: the release build, with the C and C++ programs, and Python tests of the C interface.
+# valgrind: the release build, with the C and C++ programs, tests of the C interface, and those of the
+# Python package that read and write in all the ways there are. All of them would take hours.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -79,7 +80,9 @@ test_valgrind() {
   REDCOL_LIBRARY=$PWD/.build/release/libredcol.so PYTHONMALLOC=malloc \
     valgrind --quiet --error-exitcode=9 --undef-value-errors=no \
     --suppressions=scripts/valgrind.supp "$python" "${pytest[@]}" \
-    -k "order_of_freeing or late_cancel" bindings/cpp/tests/test_misuse.py
+    -k "order_of_freeing or late_cancel or guide or groups or write" \
+    bindings/cpp/tests/test_misuse.py bindings/python/tests/test_guide_range.py \
+    bindings/python/tests/test_groups.py bindings/python/tests/test_write_stream.py
 }
 
 case ${parts[*]} in
