@@ -11,8 +11,8 @@
 # count of live objects (leaks.py). Left out are those that measure memory, install the library or
 # look at other versions, and the fault injection, one of whose tests alone takes a minute here.
 # thread: the Swift tests of the C interface under ThreadSanitizer.
-# valgrind: the release build, with the C and C++ programs, tests of the C interface, and those of the
-# Python package that read and write in all the ways there are. All of them would take hours.
+# valgrind: the release build, with the C and C++ programs, tests of the C interface, and those of
+# the Python package that read and write in most of the ways there are. All would take hours.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
