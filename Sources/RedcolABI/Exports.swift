@@ -151,7 +151,6 @@ public func redcol_iter_ack(
         let (group, streams) = try iter.membership()
         var acknowledgements: [(stream: [UInt8], Acknowledgement)] = []
         if entry_ids == nil {
-            try iter.confirmAcknowledgements()
             for (stream, ids) in iter.reader.handedOver() {
                 acknowledgements.append(
                     (stream, Acknowledgement(stream: stream, group: group, ids: ids)))

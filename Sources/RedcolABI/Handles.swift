@@ -153,16 +153,6 @@ final class IterHandle: Handle {
         try turn.exclusively { () throws(RedisError) in try body(reader) }
     }
 
-    /// Waits for the answers to what the reader has acknowledged by itself, unless another thread
-    /// is inside a call on it.
-    func confirmAcknowledgements() throws(RedisError) {
-        do throws(RedisError) {
-            try exclusively { reader throws(RedisError) in try reader.confirmAcknowledgements() }
-        } catch {
-            if error.cause != .busy { throw error }
-        }
-    }
-
     /// The group that this iterator reads as a member of, and its streams.
     func membership() throws(RedisError) -> (group: [UInt8], streams: [[UInt8]]) {
         guard let membership = reader.membership else {

@@ -329,18 +329,14 @@ final class GroupReader: StreamReader {
         if enqueueAcknowledgement(most: most) { try connection.flush() }
     }
 
-    public override func confirmAcknowledgements() throws(RedisError) {
-        guard connection.isReady, !awaited.isEmpty, awaitsAcknowledgementsOnly else { return }
-        do {
-            try connection.flush()
-            while let next = awaited.first {
-                if try !take(next) { try connection.waitOrStop() }
-            }
-            connection.expectNothing()
+    /// Counts the acknowledgements whose answers are there and were not looked at yet.
+    override func willClose() {
+        guard connection.isReady, awaitsAcknowledgementsOnly else { return }
+        _ = connection.receiveLast()
+        do throws(RedisError) {
+            while let next = awaited.first { guard try take(next) else { return } }
         } catch {
-            if error.cause == .interrupted { throw error }
-            // They are sent again.
-            dropConnection()
+            // What was refused stays pending, like all that is not acknowledged when it is closed.
         }
     }
 

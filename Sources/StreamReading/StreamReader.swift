@@ -93,9 +93,8 @@ public class StreamReader {
     /// there.
     func acknowledgeAlone() throws(RedisError) -> Bool { true }
 
-    /// Waits for the answers to the acknowledgements that were sent. One that gets none stays in
-    /// hand. Throws only what a signal has ended.
-    public func confirmAcknowledgements() throws(RedisError) {}
+    /// The connection is about to be closed for good.
+    func willClose() {}
 
     /// Forgets that the last batch was handed over; false if there is none to take back.
     func takeBack() -> Bool { false }
@@ -127,6 +126,7 @@ public class StreamReader {
     public func close() {
         guard !isClosed else { return }
         isClosed = true
+        willClose()
         connection.closeSocket()
     }
 
@@ -265,7 +265,7 @@ public class StreamReader {
         dropConnection()
     }
 
-    func dropConnection() {
+    private func dropConnection() {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()

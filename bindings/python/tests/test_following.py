@@ -346,6 +346,33 @@ def test_acknowledging_in_pieces(url: str, any_db: redis.Redis, key: str) -> Non
     assert batches.stats.acknowledged == 7000
 
 
+def test_acknowledging_in_another_thread_stops_no_loop(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    """What is acknowledged while the next batch is asked for is in nobody's way."""
+    add(any_db, key, range(2000))
+    with (
+        ThreadPoolExecutor(1) as other,
+        redcol.iter_stream(url, key, **GROUP, batch_size=10, auto_ack=True, **STOP) as batches,
+    ):
+        has_ended = threading.Event()
+
+        def acknowledge() -> int:
+            total = 0
+            while not has_ended.is_set():
+                total += batches.ack()
+            return total
+
+        total = other.submit(acknowledge)
+        try:
+            assert sum(len(batch) for batch in batches) == 2000
+        finally:
+            has_ended.set()
+        assert total.result() > 0
+    assert pending(any_db, key) == []
+    assert batches.stats.acknowledged == 2000
+
+
 @pytest.mark.parametrize("how", ["end", "break", "error", "close", "break outside", "forgotten"])
 def test_what_leaves_the_last_batch_pending(
     url: str, any_db: redis.Redis, key: str, no_leaks: None, how: str

@@ -268,19 +268,29 @@ class Follower:
 
     def _put_back(self) -> None:
         """Give a batch back that an interrupt has kept from the caller."""
+        # Without a turn first, which could keep another thread from asking for the next batch.
+        if not self._is_kept():
+            return
         token = object()
         try:
             if self._turn.setdefault(0, token) is not token or self._is_closed:
                 return
-            is_filled = self._slot is not None and self._slot.has_array()
-            has_rows = any(frame is not None and len(frame) for frame, _, _ in self._pieces)
-            if self._is_taken or is_filled or has_rows:
+            if self._is_kept():
                 _native.iter_unread(self._handle)
                 self._pieces, self._slot, self._is_taken = [], None, False
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
+
+    def _is_kept(self) -> bool:
+        """Whether a batch is here that the caller has not had."""
+        slot, pieces = self._slot, self._pieces
+        return (
+            self._is_taken
+            or (slot is not None and slot.has_array())
+            or any(frame is not None and len(frame) for frame, _, _ in pieces)
+        )
 
     def _ack_automatically(self) -> None:
         try:

@@ -119,7 +119,8 @@ def iter_stream(
 ) -> StreamIterator:
     """Follow one or more streams: what is there, then what is added, as frames of whole batches.
 
-    Without a group the iterator itself remembers where it is. As a member of a group, entries are
+    Without a group the iterator itself remembers where it is, and asks for a small batch that is
+    there already while the caller has the one before it. As a member of a group, entries are
     delivered to this consumer and stay pending until they are acknowledged: first come its own
     pending entries, then those that others have held for ``claim_idle_ms``, then new ones. A lost
     connection is made again for ever, and what was under way comes back.
