@@ -346,6 +346,35 @@ def test_acknowledging_in_pieces(url: str, any_db: redis.Redis, key: str) -> Non
     assert batches.stats.acknowledged == 7000
 
 
+def test_an_acknowledgement_without_an_answer_is_made_again() -> None:
+    """When the `with` block ends, on a connection of its own."""
+    acknowledged = []
+
+    def answer(command: list[bytes]) -> bytes | None:
+        if command[0] == b"XREADGROUP" and command[-1] == b">":
+            entry_id = b"%d-1" % (1 + sum(b">" in before for before in fake.commands[:-1]))
+            entry = b"*2\r\n$3\r\n%s\r\n*2\r\n$1\r\nn\r\n$1\r\n7\r\n" % entry_id
+            return b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" + entry
+        if command[0] == b"XREADGROUP":
+            return b"*1\r\n*2\r\n$1\r\ns\r\n*0\r\n"
+        if command[0] == b"XPENDING":
+            return b"*0\r\n"
+        if command[0] == b"XACK":
+            acknowledged.append(command[3:])
+            return None if len(acknowledged) == 1 else b":%d\r\n" % len(command[3:])
+        return b"+OK\r\n"
+
+    with (
+        FakeServer(answer) as fake,
+        redcol.iter_stream(
+            fake.url, "s", **GROUP, schema=SCHEMA, batch_size=1, auto_ack=True
+        ) as batches,
+    ):
+        assert [batch["_id"].item() for batch in itertools.islice(batches, 2)] == ["1-1", "2-1"]
+    assert acknowledged[0] == [b"1-1"]
+    assert sorted(itertools.chain(*acknowledged[1:])) == [b"1-1", b"2-1"]
+
+
 def test_acknowledging_in_another_thread_stops_no_loop(
     url: str, any_db: redis.Redis, key: str
 ) -> None:
@@ -466,17 +495,23 @@ def test_no_warnings_when_forgotten(any_server: Server, key: str) -> None:
         gc.collect()
 
 
-def test_answers_before_a_batch_make_no_later_wait_idle(key: str) -> None:
-    """Idle is a server that has said so since: not one that said it before the last batch."""
+@pytest.mark.parametrize("batch_size", [100, 1])
+def test_answers_before_a_batch_make_no_later_wait_idle(key: str, batch_size: int) -> None:
+    """Idle is a server that has said so since: not one that said it before the last batch.
+
+    Nor one that was asked ahead, as for the batch after a full one.
+    """
+    arguments = {"on_idle": "empty", "block_ms": 50, "batch_size": batch_size}
     with (
         Server() as server,
         server.client() as db,
-        redcol.iter_stream(server.url, key, on_idle="empty", block_ms=50) as batches,
+        redcol.iter_stream(server.url, key, **arguments) as batches,
     ):
         assert len(next(batches)) == 0
         add(db, key, range(1))
         while not len(next(batches)):
             pass
+        db.ping()  # and what was asked ahead is answered
         resumed = threading.Event()
 
         def resume() -> None:
