@@ -36,6 +36,8 @@ struct ReplyFrame {
 
     /// Entries that come next, one after the other; counted down by the parser.
     var entriesLeft = 0
+    /// How many streams the reply has entries of, if it has begun and tells that.
+    private(set) var streamCount = 0
     /// Which of the reader's streams the entries belong to.
     private(set) var stream = 0
     /// Where the next XAUTOCLAIM goes on; 0-0 when it has seen all.
@@ -74,6 +76,7 @@ struct ReplyFrame {
                 switch shape {
                 case .streams where count == Length.null || count == 0: phase = .done
                 case .streams where count > 0 && count <= names.count:
+                    streamCount = count
                     partsLeft = count
                     phase = .stream
                 case .claimed where count == 2 || count == 3:

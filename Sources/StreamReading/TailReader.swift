@@ -14,8 +14,8 @@ final class TailReader: StreamReader {
     /// How often an idle stream is looked at, to see whether it was deleted and begun anew.
     static let resetCheckMs: Int64 = 5_000
     static let pageRows = 10_000
-    /// A batch is asked for ahead if the one before was no larger: a reader that is slow leaves no
-    /// more than that waiting in the server.
+    /// An answer is asked for ahead if the one before was no larger: a reader that is slow leaves
+    /// no more than that waiting in the server.
     private static let aheadBytesMax = 256 * 1024
 
     /// The last entry that was read of each stream.
@@ -39,13 +39,19 @@ final class TailReader: StreamReader {
     private var hasBlocked = false
     /// Whether the last answer had as many entries as were asked for: there may be more.
     private var hasBacklog = false
-    /// How many entries will have been parsed when the answer has had all that were asked for.
-    private var entriesWhenFull = 0
+    /// How many entries had been parsed before the answer, and how many of each stream were asked
+    /// for.
+    private var entriesBefore = 0
+    private var entriesAsked = 0
+    /// What an entry takes, and how many streams have some, as far as the last answer tells.
+    private var entryBytes = 128
+    private var streamsAnswered: Int
 
     override init(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
     ) throws(RedisError) {
         remaining = options.count ?? .max
+        streamsAnswered = max(1, streams.count)
         let upper = try RangeBound.upper(options.endID, name: "end_id")
         let isNew = options.startID == "$"
         let start = isNew ? nil : try TailReader.position(options.startID)
@@ -165,9 +171,7 @@ final class TailReader: StreamReader {
                 case .batchFull: return true
                 case .replyEnd:
                     awaited.removeFirst()
-                    // What was asked before the caller was back says nothing of now.
-                    if parser.pointee.rows.isEmpty, !isAhead { statistics.addEmptyAnswer() }
-                    hasBacklog = parser.pointee.entriesParsed >= entriesWhenFull
+                    noteAnswer(isAhead: isAhead)
                     connection.expectNothing()
                     if try isOver() { return true }
                 case .serverError:
@@ -183,6 +187,16 @@ final class TailReader: StreamReader {
                 }
             }
         }
+    }
+
+    /// An answer has come to its end.
+    private func noteAnswer(isAhead: Bool) {
+        let entries = parser.pointee.entriesParsed - entriesBefore
+        // What was asked before the caller was back says nothing of now.
+        if entries == 0, !isAhead { statistics.addEmptyAnswer() }
+        if entries > 0 { entryBytes = max(1, answerBytes / entries) }
+        if let count = parser.pointee.replyFrame?.streamCount, count > 0 { streamsAnswered = count }
+        hasBacklog = entries >= entriesAsked
     }
 
     /// After an entry that was refused, reading goes on behind it.
@@ -260,8 +274,8 @@ final class TailReader: StreamReader {
         try askForEntries(blockMs: blockMs(now), isAhead: false)
     }
 
-    /// Asks for the batch after the one that is about to be handed over, so that the server works
-    /// on it while the caller works on that one. Only for entries that are there already.
+    /// Asks for what comes after the batch that is about to be handed over, so that the server
+    /// works on it while the caller works on that one. Only for entries that are there already.
     private func askAhead() throws(RedisError) {
         guard hasBacklog, answerBytes <= TailReader.aheadBytesMax,
             platform_monotonic_ms() < nextResetCheck
@@ -273,10 +287,9 @@ final class TailReader: StreamReader {
         let wanted = streams.indices.filter { stream in
             parser.pointee.upperBound.map { cursors[stream] < $0 } ?? true
         }
-        let page = options.follows ? min(options.batchRows, 1_000_000) : TailReader.pageRows
-        // COUNT counts each stream by itself.
-        let asked = max(1, min(page, remaining))
-        var command = Command("XREAD", "COUNT", String(asked))
+        entriesBefore = parser.pointee.entriesParsed
+        entriesAsked = max(1, min(page, remaining))
+        var command = Command("XREAD", "COUNT", String(entriesAsked))
         if let block {
             command.add("BLOCK")
             command.add(String(block))
@@ -287,8 +300,20 @@ final class TailReader: StreamReader {
         connection.enqueue(command)
         awaited.append(.entries(isAhead: isAhead))
         answerBytes = 0
-        entriesWhenFull = parser.pointee.entriesParsed + asked
-        parser.pointee.expect(.streams, entriesMax: asked)
+        parser.pointee.expect(.streams, entriesMax: entriesAsked)
         try connection.flush(extraMs: block ?? 0)
+    }
+
+    /// How many entries of each stream are asked for, so that all that have some make up a batch;
+    /// of a backlog as many whole batches as a page of a range may have, since every answer wakes
+    /// the server and this reader up.
+    private var page: Int {
+        guard options.follows else { return TailReader.pageRows }
+        var entries = min(options.batchRows, 1_000_000)
+        if hasBacklog {
+            let most = min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes)
+            entries = max(entries, most / entries * entries)
+        }
+        return max(1, entries / streamsAnswered)
     }
 }

@@ -44,6 +44,7 @@ CASES = {
     "columns found": Case("discover", {"batch_rows": "0"}, 1_120, 3),
     "batches of 1,000": Case("columns", {"batch_rows": "1000"}, 1_290, 45),
     "following": Case("columns", {"follow": "true", "batch_rows": "1000"}, 1_410, 57),
+    "small batches": Case("columns", {"follow": "true", "batch_rows": "100"}, 1_520, 353),
     "a group": Case(
         "columns",
         {"follow": "true", "batch_rows": "100", "group": "g", "consumer": "c", "auto_ack": "true"},

@@ -276,14 +276,22 @@ def test_acknowledging_keeps_no_answer_waiting(url: str, any_db: redis.Redis, ke
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        (1, "waits, asks, has [0, 1], asks, has [2, 3], has [4]"),
-        (200_000, "waits, has [0, 1], waits, has [2, 3], waits, has [4]"),
+        (1, ["waits for 2", "asks for 800", "has [0, 1]", "has [2, 3]", "has [4]"]),
+        (20_000, ["waits for 2", "asks for 6", "has [0, 1]", "has [2, 3]", "has [4]"]),
+        (
+            50_000,
+            ["waits for 2", "asks for 2", "has [0, 1]", "asks for 2", "has [2, 3]", "has [4]"],
+        ),
+        (
+            200_000,
+            ["waits for 2", "has [0, 1]", "waits for 2", "has [2, 3]", "waits for 2", "has [4]"],
+        ),
     ],
 )
 def test_a_small_backlog_is_asked_for_ahead(
-    url: str, any_db: redis.Redis, key: str, size: int, expected: str
+    url: str, any_db: redis.Redis, key: str, size: int, expected: list[str]
 ) -> None:
-    """The server works on the next batch while the caller has this one."""
+    """The server works on the next batches while the caller has this one."""
     for number in range(5):
         any_db.xadd(key, {"n": number, "text": "x" * size})
     with any_db.monitor() as monitor:
@@ -300,9 +308,54 @@ def test_a_small_backlog_is_asked_for_ahead(
             if words[0] == "ECHO":
                 seen.append(" ".join(words[1:]))
             elif words[0] == "XREAD":
-                seen.append("waits" if "BLOCK" in words else "asks")
-    assert ", ".join(seen[:6]) == expected
-    assert set(seen[6:]) == {"waits"}
+                seen.append(f"{'waits' if 'BLOCK' in words else 'asks'} for {words[2]}")
+    assert seen[: len(expected)] == expected
+    assert set(seen[len(expected) :]) == {"waits for 2"}
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["alone", "group"])
+def test_an_interrupted_batch_of_many_in_an_answer_comes_again(
+    url: str, any_db: redis.Redis, key: str, group: dict[str, str]
+) -> None:
+    """Ctrl-C while a frame is made: that batch and what lay behind it are read again."""
+    add(any_db, key, range(50))
+    with redcol.iter_stream(url, key, **group, schema=SCHEMA, batch_size=3, **STOP) as batches:
+        pieces = batches._frames.pieces
+        rows: list[int] = []
+        calls = 0
+
+        def interrupted(batch: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls % 4 == 0:
+                raise KeyboardInterrupt
+            return pieces(batch)
+
+        batches._frames.pieces = interrupted
+        while len(rows) < 50:
+            try:
+                rows += next(batches)["n"].to_list()
+            except KeyboardInterrupt:
+                continue
+    assert rows == list(range(50))
+    assert calls == 17 + 5  # of which each was given back
+
+
+def test_a_refused_value_among_many_batches_in_an_answer(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    add(any_db, key, range(10))
+    refused = any_db.xadd(key, {"n": "ten"})
+    add(any_db, key, range(11, 20))
+    rows: list[int] = []
+    with redcol.iter_stream(url, key, schema=SCHEMA, batch_size=4, **STOP) as batches:
+        with pytest.raises(redcol.ValueConversionError, match=refused.decode()):
+            for batch in batches:
+                rows += batch["n"].to_list()
+        assert rows == list(range(10))
+        for batch in batches:
+            rows += batch["n"].to_list()
+    assert rows == [*range(10), *range(11, 20)]
 
 
 def test_a_member_does_not_wait_to_begin() -> None:

@@ -51,6 +51,34 @@ def test_several_streams_acknowledged_on_the_next_request(
     assert all(any_db.xpending(stream, "g")["pending"] == 0 for stream in streams)
 
 
+def test_the_streams_that_have_entries_share_a_batch(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    """No answer has a whole batch of each stream, for which other clients would have to wait."""
+    streams = [f"{key}-{number}" for number in range(10)]
+    for stream in streams:
+        add(any_db, stream, range(1_000))
+    add(any_db, streams[0], range(1_000, 9_000))
+    with any_db.monitor() as monitor:
+        with redcol.iter_stream(url, streams, batch_size=2_000, schema=SCHEMA, **STOP) as batches:
+            frames = list(batches)
+        any_db.echo("end")
+        counts = []
+        for command in monitor.listen():
+            words = command["command"].split()
+            if words[0] == "ECHO":
+                break
+            if words[0] == "XREAD":
+                counts.append(int(words[2]))
+    assert all(0 < len(frame) <= 2_000 for frame in frames)
+    # A tenth of a batch of each, then all of the only one that has more.
+    assert counts[:9] == [200, 200, 200, 200, 200, 200, 2_000, 2_000, 2_000]
+    whole = pl.concat(frames)
+    for stream in streams:
+        rows = whole.filter(pl.col("_stream") == stream)["n"].to_list()
+        assert rows == list(range(9_000 if stream == streams[0] else 1_000))
+
+
 @pytest.mark.parametrize("create_group", [True, False])
 def test_one_missing_stream_does_not_stop_the_others(
     url: str, any_db: redis.Redis, key: str, create_group: bool
