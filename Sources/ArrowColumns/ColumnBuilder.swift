@@ -53,8 +53,8 @@ struct ColumnBuilder {
     }
 
     mutating func free() {
-        CPlatform.free(values)
-        CPlatform.free(validity)
+        platform_buffer_free(values)
+        platform_buffer_free(validity)
         text.free()
         dictionary.free()
     }
@@ -65,7 +65,7 @@ struct ColumnBuilder {
     mutating func reserve(rows: Int) -> Bool {
         if rows <= capacityRows, values != nil { return true }
         let bytes = kind == .boolean ? (rows + 7) / 8 : rows * byteWidth
-        guard let grown = realloc(values, bytes + 64) else { return false }
+        guard let grown = platform_buffer_resize(values, bytes + 64) else { return false }
         values = grown
         if validity != nil, !growValidity(rows) { return false }
         capacityRows = rows
@@ -75,7 +75,7 @@ struct ColumnBuilder {
     private mutating func growValidity(_ rows: Int) -> Bool {
         let before = validity == nil ? 0 : (capacityRows + 7) / 8
         let bytes = (rows + 7) / 8
-        guard let grown = realloc(validity, bytes + 64) else { return false }
+        guard let grown = platform_buffer_resize(validity, bytes + 64) else { return false }
         let bitmap = grown.assumingMemoryBound(to: UInt8.self)
         memset(bitmap + before, 0xFF, bytes + 64 - before)
         validity = bitmap
@@ -229,7 +229,8 @@ struct ColumnBuilder {
 
     // MARK: Handing over
 
-    /// What a column's buffers are when it is finished, each malloc'ed and moved to the taker.
+    /// What a column's buffers are when it is finished, each moved to the taker, who frees it with
+    /// `platform_buffer_free`.
     struct Finished {
         var values: UnsafeMutableRawPointer?
         var validity: UnsafeMutablePointer<UInt8>?
@@ -247,14 +248,14 @@ struct ColumnBuilder {
             if finished.nullCount > 0 {
                 finished.validity = validity
             } else {
-                CPlatform.free(validity)
+                platform_buffer_free(validity)
             }
         }
         let used = kind == .boolean ? (rows + 7) / 8 : rows * byteWidth
         let held = kind == .boolean ? (capacityRows + 7) / 8 : capacityRows * byteWidth
         if held - used > 4096 {
             // Address space that was reserved and never used goes back; the values do not move.
-            finished.values = realloc(values, used + 64) ?? values
+            finished.values = platform_buffer_resize(values, used + 64) ?? values
         }
         values = nil
         validity = nil
@@ -275,7 +276,9 @@ struct ColumnBuilder {
     /// The values that a dictionary column has met, as a finished string column of their own.
     mutating func finishDictionary() -> (column: Finished, rows: Int)? {
         let rows = dictionary.count
-        guard let views = calloc(rows + 4, 16) else { return nil }
+        let size = (rows + 4) * 16
+        guard let views = platform_buffer_resize(nil, size) else { return nil }
+        memset(views, 0, size)
         var finished = Finished(values: views)
         for index in 0..<rows {
             let value = dictionary.text(at: index)
@@ -286,7 +289,7 @@ struct ColumnBuilder {
             }
             guard case .stored? = outcome else {
                 finished.text.free()
-                CPlatform.free(views)
+                platform_buffer_free(views)
                 return nil
             }
         }

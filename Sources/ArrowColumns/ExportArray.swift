@@ -52,7 +52,7 @@ private func export(
     var values = found
     guard let dictionary = newArray() else {
         values.text.free()
-        free(values.values)
+        platform_buffer_free(values.values)
         return false
     }
     out.pointee.dictionary = dictionary
@@ -67,17 +67,19 @@ private func fill(
 ) -> Bool {
     let dataCount = isView ? finished.text.bufferCount : 0
     let bufferCount = isView ? 3 + dataCount : 2
-    let sizes = isView ? calloc(dataCount + 1, MemoryLayout<Int64>.stride) : nil
+    let sizesBytes = (dataCount + 1) * MemoryLayout<Int64>.stride
+    let sizes = isView ? platform_buffer_resize(nil, sizesBytes) : nil
     guard let buffers = newPointers(bufferCount), !isView || sizes != nil else {
-        free(sizes)
-        free(finished.values)
-        free(finished.validity)
+        platform_buffer_free(sizes)
+        platform_buffer_free(finished.values)
+        platform_buffer_free(finished.validity)
         finished.text.free()
         return false
     }
     buffers[0] = finished.validity.map { UnsafeRawPointer($0) }
     buffers[1] = UnsafeRawPointer(finished.values)
     if isView, let sizes {
+        memset(sizes, 0, sizesBytes)
         finished.text.moveBuffers(
             into: buffers + 2, sizes: sizes.assumingMemoryBound(to: Int64.self))
         buffers[2 + dataCount] = UnsafeRawPointer(sizes)
@@ -101,11 +103,11 @@ private func newPointers(_ count: Int) -> UnsafeMutablePointer<UnsafeRawPointer?
 /// the children and the dictionary unless they were moved out, and marks it released.
 private func releaseArray(_ array: UnsafeMutablePointer<ArrowArray>?) {
     guard let array, array.pointee.release != nil else { return }
-    // private_data is the list of buffers itself, each of which was malloc'ed for this array alone.
+    // private_data is the list of buffers itself, each of which was made for this array alone.
     if let owned = array.pointee.private_data {
         let buffers = owned.assumingMemoryBound(to: UnsafeRawPointer?.self)
         for index in 0..<Int(array.pointee.n_buffers) {
-            free(UnsafeMutableRawPointer(mutating: buffers[index]))
+            platform_buffer_free(UnsafeMutableRawPointer(mutating: buffers[index]))
         }
         free(owned)
     }

@@ -37,7 +37,7 @@ struct TextStore {
         let needed = length + count + TextStore.slack
         var wanted = capacity < 4096 ? 4096 : capacity * 2
         if wanted < needed { wanted = needed }
-        guard let grown = realloc(current, wanted) else { return false }
+        guard let grown = platform_buffer_resize(current, wanted) else { return false }
         current = grown.assumingMemoryBound(to: UInt8.self)
         capacity = wanted
         return true
@@ -72,14 +72,14 @@ struct TextStore {
     var bufferCount: Int { closedCount + (length > 0 ? 1 : 0) }
 
     mutating func free() {
-        for index in 0..<closedCount { CPlatform.free(closed?[index].bytes) }
+        for index in 0..<closedCount { platform_buffer_free(closed?[index].bytes) }
         CPlatform.free(closed)
-        CPlatform.free(current)
+        platform_buffer_free(current)
         self = TextStore()
     }
 
-    /// Moves the buffers into `buffers` and their sizes into `sizes` (each of `bufferCount`
-    /// elements), and becomes empty.
+    /// Moves the buffers, each freed with `platform_buffer_free`, into `buffers` and their sizes
+    /// into `sizes` (each of `bufferCount` elements), and becomes empty.
     mutating func moveBuffers(
         into buffers: UnsafeMutablePointer<UnsafeRawPointer?>, sizes: UnsafeMutablePointer<Int64>
     ) {
@@ -92,11 +92,12 @@ struct TextStore {
         if length > 0 {
             // Address space that was reserved and never used goes back; the bytes do not move.
             let kept =
-                realloc(current, length + TextStore.slack) ?? UnsafeMutableRawPointer(current)
+                platform_buffer_resize(current, length + TextStore.slack)
+                ?? UnsafeMutableRawPointer(current)
             buffers[index] = UnsafeRawPointer(kept)
             sizes[index] = Int64(length)
         } else {
-            CPlatform.free(current)
+            platform_buffer_free(current)
         }
         CPlatform.free(closed)
         self = TextStore()

@@ -45,6 +45,12 @@ void platform_counters_free(platform_counters *counters);
 void platform_counters_add(platform_counters *counters, int index, int64_t change);
 int64_t platform_counters_get(platform_counters *counters, int index);
 
+/* buffer.c: memory for columns that grow, which is not copied when it is large. Bytes past the old
+ * size are not set. NULL when there is no memory; the buffer is then as it was. Freed by
+ * platform_buffer_free alone. */
+void *platform_buffer_resize(void *buffer, size_t size);
+void platform_buffer_free(void *buffer);
+
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */
 extern const char *platform_capsule_schema_name(void);
 extern const char *platform_capsule_array_name(void);
