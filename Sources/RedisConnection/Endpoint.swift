@@ -12,6 +12,12 @@ public struct Endpoint: Sendable {
     public let password: [UInt8]?
     public let database: Int
 
+    /// Whether it is reached through a unix socket.
+    public var isLocal: Bool {
+        if case .unix = address { return true }
+        return false
+    }
+
     /// How messages name it: never with credentials.
     public var shown: String {
         switch address {

@@ -22,15 +22,19 @@ struct RangePlan {
     /// Entries that a page should have at the most: while the server collects them, its other
     /// clients wait.
     static let pageRowsMost = 800
-    /// About how many bytes a page should have: less than a unix socket holds, so that the end of a
-    /// page has come, and the next is asked for, while the server still has something to do.
-    static let pageBytes = 128 * 1024
+    /// About how many bytes a page should have. Redis writes no more than 64 KiB to a client before
+    /// it looks at what else there is to do, and goes on when a unix socket is three quarters empty:
+    /// it would sleep in the middle of a larger page.
+    static let pageBytes = 56 * 1024
     /// Bytes under way at once: enough for a server that is near, and for each millisecond of the
     /// way to one that is not. The server holds them until they are sent.
     static let bytesUnderWay = 1536 * 1024
+    /// The same through a unix socket: a page that the server makes, and the next, which it is to
+    /// find when it is done. It would make more of them at once, and then sleep until they are read.
+    static let bytesUnderWayLocal = 2 * pageBytes
     static let bytesUnderWayPerMs = 448 * 1024
     static let bytesUnderWayMost = 12 * 1024 * 1024
-    static let pagesUnderWayMost = 128
+    static let pagesUnderWayMost = 256
 
     /// How wide a slice is.
     private enum Width {
@@ -55,12 +59,16 @@ struct RangePlan {
     /// Pages that may be under way now: after a cut it begins at one, so that a stream whose
     /// density cannot be guessed costs no more than a page in vain.
     private var depth = 1
-    private var bytesWanted = RangePlan.bytesUnderWay
+    private let bytesWantedNear: Int
+    private var bytesWanted: Int
     /// What an entry takes, as far as the last page tells.
     private var entryBytes = 128
 
-    /// `first` or `last` nil: nothing lies in the range. `pageRows` 0: chosen here.
-    init(first: EntryID?, last: EntryID?, count: Int?, pageRows: Int) {
+    /// `first` or `last` nil: nothing lies in the range. `pageRows` 0: chosen here. `isLocal`: the
+    /// server is reached through a unix socket.
+    init(first: EntryID?, last: EntryID?, count: Int?, pageRows: Int, isLocal: Bool = false) {
+        bytesWantedNear = isLocal ? RangePlan.bytesUnderWayLocal : RangePlan.bytesUnderWay
+        bytesWanted = bytesWantedNear
         next = last == nil ? nil : first
         self.last = last ?? .smallest
         end = self.last
@@ -109,7 +117,7 @@ struct RangePlan {
     /// How long an answer takes to come, in milliseconds, the server's own time included.
     mutating func measured(roundTripMs: Int64) {
         let far = Int(min(max(roundTripMs, 0), 1_000)) * RangePlan.bytesUnderWayPerMs
-        bytesWanted = min(RangePlan.bytesUnderWay + far, RangePlan.bytesUnderWayMost)
+        bytesWanted = min(bytesWantedNear + far, RangePlan.bytesUnderWayMost)
     }
 
     private var depthMost: Int {

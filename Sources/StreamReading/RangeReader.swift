@@ -32,7 +32,7 @@ final class RangeReader: StreamReader {
         plan = RangePlan(
             first: try RangeBound.lower(options.startID, name: "start_id"),
             last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
-            pageRows: options.pageRows)
+            pageRows: options.pageRows, isLocal: pool.endpoint.isLocal)
         endParser = ParserOwner(
             try RowParser(
                 streams: [], columns: [], idColumns: RowParser.IDColumns(), ignoredNames: [],

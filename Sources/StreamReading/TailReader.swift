@@ -17,6 +17,10 @@ final class TailReader: StreamReader {
     /// An answer is asked for ahead if the one before was no larger: a reader that is slow leaves
     /// no more than that waiting in the server.
     private static let aheadBytesMax = 256 * 1024
+    /// Entries, and about how many bytes, of a backlog that are asked for together where batches are
+    /// smaller: while the server collects them, its other clients wait.
+    private static let backlogRows = 800
+    private static let backlogBytes = 128 * 1024
 
     /// The last entry that was read of each stream.
     private var cursors: [EntryID] = []
@@ -305,13 +309,12 @@ final class TailReader: StreamReader {
     }
 
     /// How many entries of each stream are asked for, so that all that have some make up a batch;
-    /// of a backlog as many whole batches as a page of a range may have, since every answer wakes
-    /// the server and this reader up.
+    /// of a backlog several small batches, since every answer wakes the server and this reader up.
     private var page: Int {
         guard options.follows else { return TailReader.pageRows }
         var entries = min(options.batchRows, 1_000_000)
         if hasBacklog {
-            let most = min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes)
+            let most = min(TailReader.backlogRows, TailReader.backlogBytes / entryBytes)
             entries = max(entries, most / entries * entries)
         }
         return max(1, entries / streamsAnswered)
