@@ -22,15 +22,16 @@ struct RangePlan {
     /// Entries that a page should have at the most: while the server collects them, its other
     /// clients wait.
     static let pageRowsMost = 800
-    /// About how many bytes a page should have. Redis writes no more than 64 KiB to a client before
-    /// it looks at what else there is to do, and goes on when a unix socket is three quarters empty:
-    /// it would sleep in the middle of a larger page.
+    /// About how many bytes a page should have. Redis writes no more than 64 KiB to a client
+    /// before it looks at what else there is to do, and goes on when a unix socket is three
+    /// quarters empty: it would sleep in the middle of a larger page.
     static let pageBytes = 56 * 1024
     /// Bytes under way at once: enough for a server that is near, and for each millisecond of the
     /// way to one that is not. The server holds them until they are sent.
     static let bytesUnderWay = 1536 * 1024
     /// The same through a unix socket: a page that the server makes, and the next, which it is to
-    /// find when it is done. It would make more of them at once, and then sleep until they are read.
+    /// find when it is done. It would make more of them at once, and then sleep until they are
+    /// read.
     static let bytesUnderWayLocal = 2 * pageBytes
     static let bytesUnderWayPerMs = 448 * 1024
     static let bytesUnderWayMost = 12 * 1024 * 1024

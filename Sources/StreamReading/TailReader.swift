@@ -17,8 +17,8 @@ final class TailReader: StreamReader {
     /// An answer is asked for ahead if the one before was no larger: a reader that is slow leaves
     /// no more than that waiting in the server.
     private static let aheadBytesMax = 256 * 1024
-    /// Entries, and about how many bytes, of a backlog that are asked for together where batches are
-    /// smaller: while the server collects them, its other clients wait.
+    /// Entries, and about how many bytes, of a backlog that are asked for together where batches
+    /// are smaller: while the server collects them, its other clients wait.
     private static let backlogRows = 800
     private static let backlogBytes = 128 * 1024
 
