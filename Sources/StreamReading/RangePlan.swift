@@ -22,20 +22,20 @@ struct RangePlan {
     /// Entries that a page should have at the most: while the server collects them, its other
     /// clients wait.
     static let pageRowsMost = 800
-    /// About how many bytes a page should have. Redis writes no more than 64 KiB to a client
-    /// before it looks at what else there is to do, and goes on when a unix socket is three
-    /// quarters empty: it would sleep in the middle of a larger page.
-    static let pageBytes = 56 * 1024
-    /// Bytes under way at once: enough for a server that is near, and for each millisecond of the
-    /// way to one that is not. The server holds them until they are sent.
+    /// About how many bytes a page should have, and how many may be under way at once: enough for
+    /// a server that is near, and for each millisecond of the way to one that is not. The server
+    /// holds them until they are sent.
+    static let pageBytes = 128 * 1024
     static let bytesUnderWay = 1536 * 1024
-    /// The same through a unix socket: a page that the server makes, and the next, which it is to
-    /// find when it is done. It would make more of them at once, and then sleep until they are
-    /// read.
-    static let bytesUnderWayLocal = 2 * pageBytes
+    /// The same through a unix socket. Redis writes no more than 64 KiB to a client before it looks
+    /// at what else there is to do, and goes on when the socket is three quarters empty: it would
+    /// sleep in the middle of a larger page. Two pages, one that it makes and one that it is to
+    /// find when it is done: it would make more of them at once, and sleep until they are read.
+    static let pageBytesLocal = 56 * 1024
+    static let bytesUnderWayLocal = 2 * pageBytesLocal
     static let bytesUnderWayPerMs = 448 * 1024
     static let bytesUnderWayMost = 12 * 1024 * 1024
-    static let pagesUnderWayMost = 256
+    static let pagesUnderWayMost = 128
 
     /// How wide a slice is.
     private enum Width {
@@ -60,7 +60,7 @@ struct RangePlan {
     /// Pages that may be under way now: after a cut it begins at one, so that a stream whose
     /// density cannot be guessed costs no more than a page in vain.
     private var depth = 1
-    private let bytesWantedNear: Int
+    private let isLocal: Bool
     private var bytesWanted: Int
     /// What an entry takes, as far as the last page tells.
     private var entryBytes = 128
@@ -68,8 +68,8 @@ struct RangePlan {
     /// `first` or `last` nil: nothing lies in the range. `pageRows` 0: chosen here. `isLocal`: the
     /// server is reached through a unix socket.
     init(first: EntryID?, last: EntryID?, count: Int?, pageRows: Int, isLocal: Bool = false) {
-        bytesWantedNear = isLocal ? RangePlan.bytesUnderWayLocal : RangePlan.bytesUnderWay
-        bytesWanted = bytesWantedNear
+        self.isLocal = isLocal
+        bytesWanted = isLocal ? RangePlan.bytesUnderWayLocal : RangePlan.bytesUnderWay
         next = last == nil ? nil : first
         self.last = last ?? .smallest
         end = self.last
@@ -117,8 +117,12 @@ struct RangePlan {
 
     /// How long an answer takes to come, in milliseconds, the server's own time included.
     mutating func measured(roundTripMs: Int64) {
-        let far = Int(min(max(roundTripMs, 0), 1_000)) * RangePlan.bytesUnderWayPerMs
-        bytesWanted = min(bytesWantedNear + far, RangePlan.bytesUnderWayMost)
+        let near = isLocal ? RangePlan.bytesUnderWayLocal : RangePlan.bytesUnderWay
+        // The clock may have ticked within half a millisecond: only what lies behind a socket that
+        // is forwarded takes longer.
+        let way = isLocal ? roundTripMs - 1 : roundTripMs
+        let far = Int(min(max(way, 0), 1_000)) * RangePlan.bytesUnderWayPerMs
+        bytesWanted = min(near + far, RangePlan.bytesUnderWayMost)
     }
 
     private var depthMost: Int {
@@ -145,7 +149,8 @@ struct RangePlan {
         let isCut = entries >= page.count && (last.map { $0 < page.last } ?? false)
         if entries > 0 { entryBytes = max(bytes / entries, 1) }
         if entries > 0, fixedPageRows == 0 {
-            pageRows = max(1, min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes))
+            let pageBytes = isLocal ? RangePlan.pageBytesLocal : RangePlan.pageBytes
+            pageRows = max(1, min(RangePlan.pageRowsMost, pageBytes / entryBytes))
         }
         if isCut {
             depth = width == nil ? min(4, depthMost) : 1
