@@ -187,8 +187,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "follow"            "true": read what is there and then what is added, without end (unless
  *                       count or end_id gives one); over lost connections too. Default "false".
  *                       Without a group, what is there already is asked for ahead, when the last
- *                       batch of an answer is handed over: several small batches together, of up
- *                       to 800 entries or 128 KiB, or one batch of up to 256 KiB
+ *                       batch of an answer is handed over: up to eight small batches together, of
+ *                       no more than 800 entries and about 128 KiB, or one of about 256 KiB
  *   "block_ms"          without "follow": read what is there, or wait so long for the first
  *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
  *                       has. With "follow": how long the server is asked to wait at a time, at most

@@ -38,6 +38,8 @@ struct ReplyFrame {
     var entriesLeft = 0
     /// How many streams the reply has entries of, if it has begun and tells that.
     private(set) var streamCount = 0
+    /// Of how many streams it has as many entries as may come together.
+    private(set) var fullStreamCount = 0
     /// Which of the reader's streams the entries belong to.
     private(set) var stream = 0
     /// Where the next XAUTOCLAIM goes on; 0-0 when it has seen all.
@@ -122,6 +124,7 @@ struct ReplyFrame {
                     return .malformed(ReplyFrame.shown(before, end))
                 }
                 entriesLeft = max(count, 0)
+                if count == entriesMax { fullStreamCount += 1 }
                 switch shape {
                 case .entries: phase = .done
                 case .streams: phase = partsLeft > 0 ? .stream : .done

@@ -15,12 +15,15 @@ final class TailReader: StreamReader {
     static let resetCheckMs: Int64 = 5_000
     static let pageRows = 10_000
     /// An answer is asked for ahead if the one before was no larger: a reader that is slow leaves
-    /// no more than that waiting in the server.
+    /// about that waiting in the server.
     private static let aheadBytesMax = 256 * 1024
-    /// Entries, and about how many bytes, of a backlog that are asked for together where batches
-    /// are smaller: while the server collects them, its other clients wait.
+    /// Entries, batches, and about how many bytes, of a backlog that are asked for together where
+    /// batches are smaller: while the server collects them, its other clients wait. The next
+    /// entries may be far larger than the last ones: then the number of batches is what bounds
+    /// them.
     private static let backlogRows = 800
     private static let backlogBytes = 128 * 1024
+    private static let backlogBatches = 8
 
     /// The last entry that was read of each stream.
     private var cursors: [EntryID] = []
@@ -41,21 +44,23 @@ final class TailReader: StreamReader {
     /// When a read that does not follow gives up; nil for never.
     private var blockUntil: Int64?
     private var hasBlocked = false
-    /// Whether the last answer had as many entries as were asked for: there may be more.
+    /// Whether the last answer had as many entries of a stream as were asked for: there may be
+    /// more.
     private var hasBacklog = false
-    /// How many entries had been parsed before the answer, and how many of each stream were asked
-    /// for.
+    /// How many entries had been parsed before the answer.
     private var entriesBefore = 0
-    private var entriesAsked = 0
-    /// What an entry takes, and how many streams have some, as far as the last answer tells.
+    /// What an entry takes, as far as the last answer tells.
     private var entryBytes = 128
-    private var streamsAnswered: Int
+    /// Among how many streams a batch is shared: those of which the last answer had all that was
+    /// asked for, or if there is none, those of which it had something. Entries that trickle into
+    /// others take nothing from one that has a backlog.
+    private var streamsSharing: Int
 
     override init(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
     ) throws(RedisError) {
         remaining = options.count ?? .max
-        streamsAnswered = max(1, streams.count)
+        streamsSharing = max(1, streams.count)
         let upper = try RangeBound.upper(options.endID, name: "end_id")
         let isNew = options.startID == "$"
         let start = isNew ? nil : try TailReader.position(options.startID)
@@ -199,8 +204,12 @@ final class TailReader: StreamReader {
         // What was asked before the caller was back says nothing of now.
         if entries == 0, !isAhead { statistics.addEmptyAnswer() }
         if entries > 0 { entryBytes = max(1, answerBytes / entries) }
-        if let count = parser.pointee.replyFrame?.streamCount, count > 0 { streamsAnswered = count }
-        hasBacklog = entries >= entriesAsked
+        guard let frame = parser.pointee.replyFrame, frame.streamCount > 0 else {
+            hasBacklog = false
+            return
+        }
+        hasBacklog = frame.fullStreamCount > 0
+        streamsSharing = hasBacklog ? frame.fullStreamCount : frame.streamCount
     }
 
     /// After an entry that was refused, reading goes on behind it.
@@ -292,7 +301,7 @@ final class TailReader: StreamReader {
             parser.pointee.upperBound.map { cursors[stream] < $0 } ?? true
         }
         entriesBefore = parser.pointee.entriesParsed
-        entriesAsked = max(1, min(page, remaining))
+        let entriesAsked = max(1, min(page(of: wanted.count), remaining))
         var command = Command("XREAD", "COUNT", String(entriesAsked))
         if let block {
             command.add("BLOCK")
@@ -308,15 +317,19 @@ final class TailReader: StreamReader {
         try connection.flush(extraMs: block ?? 0)
     }
 
-    /// How many entries of each stream are asked for, so that all that have some make up a batch;
-    /// of a backlog several small batches, since every answer wakes the server and this reader up.
-    private var page: Int {
+    /// How many entries of each of so many streams are asked for, so that all that have some make
+    /// up a batch; of a backlog several small batches, since every answer wakes the server and this
+    /// reader up.
+    private func page(of streamCount: Int) -> Int {
         guard options.follows else { return TailReader.pageRows }
-        var entries = min(options.batchRows, 1_000_000)
-        if hasBacklog {
-            let most = min(TailReader.backlogRows, TailReader.backlogBytes / entryBytes)
-            entries = max(entries, most / entries * entries)
-        }
-        return max(1, entries / streamsAnswered)
+        let batch = min(options.batchRows, 1_000_000)
+        let share = batch / streamsSharing
+        guard hasBacklog else { return max(1, share) }
+        // By now, any of the streams may have that many.
+        let most =
+            min(
+                TailReader.backlogRows, TailReader.backlogBytes / entryBytes,
+                TailReader.backlogBatches * batch) / max(1, streamCount)
+        return max(1, share, most < batch ? most : most / batch * batch)
     }
 }

@@ -276,7 +276,7 @@ def test_acknowledging_keeps_no_answer_waiting(url: str, any_db: redis.Redis, ke
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        (1, ["waits for 2", "asks for 800", "has [0, 1]", "has [2, 3]", "has [4]"]),
+        (1, ["waits for 2", "asks for 16", "has [0, 1]", "has [2, 3]", "has [4]"]),
         (20_000, ["waits for 2", "asks for 6", "has [0, 1]", "has [2, 3]", "has [4]"]),
         (
             50_000,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import polars as pl
 import pytest
 import redis
@@ -51,6 +54,21 @@ def test_several_streams_acknowledged_on_the_next_request(
     assert all(any_db.xpending(stream, "g")["pending"] == 0 for stream in streams)
 
 
+@contextmanager
+def asked(db: redis.Redis) -> Iterator[list[tuple[int, bool]]]:
+    """How many entries each XREAD asks for, and whether it waits; complete at the end."""
+    requests: list[tuple[int, bool]] = []
+    with db.monitor() as monitor:
+        yield requests
+        db.echo("end")
+        for command in monitor.listen():
+            words = command["command"].split()
+            if words[0] == "ECHO":
+                break
+            if words[0] == "XREAD":
+                requests.append((int(words[2]), "BLOCK" in words))
+
+
 def test_the_streams_that_have_entries_share_a_batch(
     url: str, any_db: redis.Redis, key: str
 ) -> None:
@@ -59,24 +77,55 @@ def test_the_streams_that_have_entries_share_a_batch(
     for stream in streams:
         add(any_db, stream, range(1_000))
     add(any_db, streams[0], range(1_000, 9_000))
-    with any_db.monitor() as monitor:
+    with asked(any_db) as requests:
         with redcol.iter_stream(url, streams, batch_size=2_000, schema=SCHEMA, **STOP) as batches:
             frames = list(batches)
-        any_db.echo("end")
-        counts = []
-        for command in monitor.listen():
-            words = command["command"].split()
-            if words[0] == "ECHO":
-                break
-            if words[0] == "XREAD":
-                counts.append(int(words[2]))
     assert all(0 < len(frame) <= 2_000 for frame in frames)
     # A tenth of a batch of each, then all of the only one that has more.
+    counts = [count for count, _ in requests]
     assert counts[:9] == [200, 200, 200, 200, 200, 200, 2_000, 2_000, 2_000]
     whole = pl.concat(frames)
     for stream in streams:
         rows = whole.filter(pl.col("_stream") == stream)["n"].to_list()
         assert rows == list(range(9_000 if stream == streams[0] else 1_000))
+
+
+@pytest.mark.parametrize("batch_size", [1_000, 100])
+def test_a_stream_with_a_backlog_beside_others_that_trickle(
+    url: str, any_db: redis.Redis, key: str, batch_size: int
+) -> None:
+    """It has a whole batch; and others, should they all have something now, have no more each."""
+    streams = [f"{key}-{number}" for number in range(10)]
+    add(any_db, streams[0], range(10 * batch_size))
+    with asked(any_db) as requests:
+        with redcol.iter_stream(url, streams, batch_size=batch_size, **STOP) as batches:
+            rows = 0
+            while rows < 10 * batch_size:
+                for stream in streams[1:]:
+                    any_db.xadd(stream, {"n": 0})
+                rows += next(batches)["_stream"].eq(streams[0]).sum()
+    counts = [count for count, _ in requests]
+    assert counts[0] == batch_size // 10
+    assert set(counts[1:10]) == {batch_size}
+
+
+def test_what_comes_in_several_streams_is_no_backlog(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    """Entries of many streams at a time do not make the reader ask twice."""
+    streams = [f"{key}-{number}" for number in range(20)]
+    with redcol.iter_stream(url, streams, batch_size=100, schema=SCHEMA) as batches:
+        with asked(any_db) as requests:
+            for _ in range(5):
+                with any_db.pipeline() as transaction:
+                    for stream in streams:
+                        transaction.xadd(stream, {"n": 1})
+                    transaction.execute()
+                rows = 0
+                while rows < 20:
+                    rows += len(next(batches))
+    assert requests
+    assert all(waits for _, waits in requests)
 
 
 @pytest.mark.parametrize("create_group", [True, False])
