@@ -11,11 +11,15 @@
 
 enum { MAPPED_FROM = 2 * 1024 * 1024 };
 
-/* In front of every buffer. Mapped pages begin with it, and what follows on a cache line. */
+/* In front of every buffer. Mapped pages begin with it, and what follows on a cache line; malloc
+   promises less, and so must the type. */
 typedef struct {
-  _Alignas(64) size_t size; /* its own bytes included */
+  size_t size; /* its own bytes included */
   bool is_mapped;
+  char rest[64 - sizeof(size_t) - sizeof(bool)];
 } header;
+
+_Static_assert(sizeof(header) == 64, "buffers in mapped pages begin on a cache line");
 
 static header *header_of(void *buffer) { return (header *)buffer - 1; }
 
