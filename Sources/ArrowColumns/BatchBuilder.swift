@@ -217,7 +217,10 @@ public struct BatchBuilder {
         rowCapacity = 0
         array.pointee = ArrowArray()
         schema?.pointee = ArrowSchema()
-        guard exportColumns(columns, columnCount, rows: rows, into: array) else { return false }
+        guard exportColumns(columns, columnCount, rows: rows, into: array) else {
+            for index in 0..<columnCount { columns[index].removeRows() }
+            return false
+        }
         if let schema, !exportSchema(names, into: schema) {
             array.pointee.release?(array)
             return false

@@ -53,10 +53,19 @@ struct ColumnBuilder {
     }
 
     mutating func free() {
+        removeRows()
+        dictionary.free()
+    }
+
+    /// Drops all rows and their memory.
+    mutating func removeRows() {
         platform_buffer_free(values)
         platform_buffer_free(validity)
         text.free()
-        dictionary.free()
+        if !isClosed { dictionary.free() }
+        values = nil
+        validity = nil
+        capacityRows = 0
     }
 
     // MARK: Rows

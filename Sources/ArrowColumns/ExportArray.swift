@@ -7,7 +7,7 @@ import CArrowData
 import CPlatform
 
 /// Moves the columns' rows into a struct array with one child per column. False when there is no
-/// memory: `out` is then released, and the columns are empty.
+/// memory: `out` is then released, and some of the columns may still have their rows.
 func exportColumns(
     _ columns: UnsafeMutablePointer<ColumnBuilder>, _ count: Int, rows: Int,
     into out: UnsafeMutablePointer<ArrowArray>
@@ -69,7 +69,9 @@ private func fill(
     let bufferCount = isView ? 3 + dataCount : 2
     let sizesBytes = (dataCount + 1) * MemoryLayout<Int64>.stride
     let sizes = isView ? platform_buffer_resize(nil, sizesBytes) : nil
-    guard let buffers = newPointers(bufferCount), !isView || sizes != nil else {
+    let pointers = newPointers(bufferCount)
+    guard let buffers = pointers, !isView || sizes != nil else {
+        free(pointers)
         platform_buffer_free(sizes)
         platform_buffer_free(finished.values)
         platform_buffer_free(finished.validity)

@@ -100,6 +100,9 @@ public final class FrameWriter {
     public var unknown: Int { lostFrom == nil ? unanswered : lost }
     private var lost = 0
     private var lostFrom: Int?
+    /// Whether there was no memory for an id. Then none is told: each would be taken for that of
+    /// another row.
+    private var hasLostIDs = false
 
     /// Rows as entries of streams. `stream` is taken over in every case.
     public convenience init(
@@ -192,8 +195,9 @@ public final class FrameWriter {
             throw RedisError(
                 .invalidArgument, "hashes are written under the keys they have: no ids")
         }
-        guard ids.pointee.finish(array: array, schema: schema) else {
-            throw RedisError(.memory, "no memory to hand the ids over")
+        guard !hasLostIDs, ids.pointee.finish(array: array, schema: schema) else {
+            hasLostIDs = true
+            throw RedisError(.memory, withProgress("no memory for the ids"))
         }
     }
 
@@ -399,11 +403,13 @@ public final class FrameWriter {
     }
 
     private func noteID(_ id: UnsafeBufferPointer<UInt8>?) {
-        guard let ids = owner.ids else { return }
+        guard let ids = owner.ids, !hasLostIDs else { return }
         var isStored = ids.pointee.beginRow()
         if let text = id?.baseAddress, let id { ids.pointee.set(0, text, id.count) }
         if case .committed = ids.pointee.commitRow() {} else { isStored = false }
-        if !isStored { fail(RedisError(.memory, "no memory for the ids"), row: nil) }
+        guard !isStored else { return }
+        hasLostIDs = true
+        fail(RedisError(.memory, "no memory for the ids"), row: nil)
     }
 
     private func refuse(_ text: UnsafeBufferPointer<UInt8>, _ row: Int) {
@@ -440,7 +446,11 @@ public final class FrameWriter {
     /// Says how far the write has come, once that is known.
     private func finishFailure() {
         guard let error = failure else { return }
-        var told = "\(error.message); \(written) "
+        failure = RedisError(error.cause, withProgress(error.message), details: error.details)
+    }
+
+    private func withProgress(_ message: String) -> String {
+        var told = "\(message); \(written) "
         told += owner.ids == nil ? "key" : "entr"
         told += owner.ids == nil ? (written == 1 ? "" : "s") : (written == 1 ? "y" : "ies")
         told += written == 1 ? " was written" : " were written"
@@ -448,7 +458,7 @@ public final class FrameWriter {
             told += ", and of \(lost) more, from row \(known) on, it is unknown: they were sent, "
             told += "and no answer came"
         }
-        failure = RedisError(error.cause, told, details: error.details)
+        return told
     }
 
     /// The connection is gone: what may be repeated is, and else it is said what is unknown.

@@ -313,12 +313,15 @@ public final class Connection {
             switch scanReply(incoming.waiting, bytesMax: bytesMax) {
             case .complete(let count):
                 let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
-                guard let reply = parseReply(bytes) else {
-                    throw RedisError(
-                        .protocolViolation, "an unreadable reply from \(endpoint.shown)")
+                do throws(ReplyFault) {
+                    let reply = try parseReply(bytes)
+                    consume(count)
+                    return reply
+                } catch .noMemory {
+                    throw RedisError(.memory, "no memory for a reply from \(endpoint.shown)")
+                } catch {
+                    throw violation("an unreadable reply")
                 }
-                consume(count)
-                return reply
             case .hostile(let what):
                 throw violation(what)
             case .incomplete:

@@ -117,14 +117,22 @@ private func decimal(_ text: UnsafeBufferPointer<UInt8>) -> Int64? {
     return Int64(String(decoding: text, as: UTF8.self))
 }
 
-/// Parses one whole reply with hiredis; nil when there is no memory or the bytes are not one reply.
-public func parseReply(_ bytes: UnsafeBufferPointer<UInt8>) -> Reply? {
-    guard let reader = redisReaderCreate() else { return nil }
+/// Why bytes were not made a reply.
+public enum ReplyFault: Error {
+    case noMemory
+    case malformed
+}
+
+/// Parses one whole reply with hiredis.
+public func parseReply(_ bytes: UnsafeBufferPointer<UInt8>) throws(ReplyFault) -> Reply {
+    guard let reader = redisReaderCreate() else { throw .noMemory }
     defer { redisReaderFree(reader) }
     let text = bytes.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }
-    guard redisReaderFeed(reader, text, bytes.count) == REDIS_OK else { return nil }
     var object: UnsafeMutableRawPointer?
-    guard redisReaderGetReply(reader, &object) == REDIS_OK, let object else { return nil }
+    guard redisReaderFeed(reader, text, bytes.count) == REDIS_OK,
+        redisReaderGetReply(reader, &object) == REDIS_OK
+    else { throw reader.pointee.err == REDIS_ERR_OOM ? .noMemory : .malformed }
+    guard let object else { throw .malformed }
     defer { freeReplyObject(object) }
     return reply(object.assumingMemoryBound(to: redisReply.self).pointee)
 }

@@ -159,6 +159,12 @@ final class GroupReader: StreamReader {
         if !rows.isEmpty { hasRows = true }
     }
 
+    /// They are pending: a new connection begins with them.
+    override func couldNotHandOver(rows: Int) {
+        super.couldNotHandOver(rows: rows)
+        refused = [:]
+    }
+
     /// One look at `handled` for each run of rows of one stream: as a class's property it is far
     /// from the cheapest thing to look at.
     private func noteHandled(_ rows: [RowID]) {

@@ -86,6 +86,10 @@ public class StreamReader {
     /// The rows of the batch are about to be handed over.
     func willHandOver(rows: Int) {}
 
+    /// There was no memory to hand the batch over: nobody has its rows. A read that follows goes on
+    /// with them.
+    func couldNotHandOver(rows: Int) { _ = parser.pointee.takeRows() }
+
     /// The caller asks for the next batch, and so is done with the last one.
     func nextIsAsked() {}
 
@@ -205,7 +209,11 @@ public class StreamReader {
             if isDone, hasGivenBatch || !givesEmptyBatch { return .end }
         }
         guard parser.pointee.withBatch({ $0.finish(array: array, schema: schema) }) else {
-            _ = parser.pointee.takeRows()  // nobody has them
+            couldNotHandOver(rows: rows)
+            if options.follows {
+                isDone = false
+                heldError = nil
+            }
             throw RedisError(.memory, "no memory to hand over a batch of \(rows) rows")
         }
         hasGivenBatch = true

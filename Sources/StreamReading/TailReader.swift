@@ -123,13 +123,20 @@ final class TailReader: StreamReader {
     override func takeBack() -> Bool {
         guard let (from, rows) = handedOver else { return false }
         handedOver = nil
+        goBack(to: from, rows: rows)
+        statistics.add(.delivered, -rows)
+        return true
+    }
+
+    override func couldNotHandOver(rows: Int) { goBack(to: batchFrom, rows: rows) }
+
+    /// To where a batch of so many rows began.
+    private func goBack(to from: [EntryID], rows: Int) {
         noteRows()
         cursors = from
         batchFrom = from
         if options.count != nil { remaining += rows }
         parser.pointee.forgetStreamsPassed()
-        statistics.add(.delivered, -rows)
-        return true
     }
 
     /// Moves the cursors after the entries that were read. Those passed over lie after the end.

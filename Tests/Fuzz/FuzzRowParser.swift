@@ -176,7 +176,7 @@ private func scanAndParse(_ bytes: UnsafeRawBufferPointer, _ tree: Tree?) {
         return
     }
     require(count > 0 && count <= bytes.count, "a reply of \(count) of \(bytes.count) bytes")
-    let parsed = parseReply(UnsafeBufferPointer(rebasing: text[..<count]))
+    let parsed = try? parseReply(UnsafeBufferPointer(rebasing: text[..<count]))
     require((parsed == nil) == (tree == nil), "hiredis and the scan disagree")
 }
 

@@ -25,7 +25,7 @@ extension Reply {
 }
 
 private func parse(_ bytes: [UInt8]) -> Tree? {
-    bytes.withUnsafeBufferPointer { parseReply($0) }?.tree
+    bytes.withUnsafeBufferPointer { try? parseReply($0) }?.tree
 }
 
 private func repeated(_ text: String, _ count: Int) -> [UInt8] {

@@ -57,7 +57,7 @@ class RedcolError(Exception):
         unknown_rows: the rows of that write that were sent and whose answer is missing, as a range:
             each may be written or not. Rows before them are known, those after them were not sent.
         ids: of ``write_stream``: the ids of the frame's rows, null for each that is not known to be
-            written.
+            written. None if there was no memory for them.
     """
 
     #: The C interface's status for this cause (``REDCOL_ERROR_…`` in redcol.h); 0 if there is none.

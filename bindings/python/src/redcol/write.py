@@ -9,7 +9,13 @@ from . import _arguments, _native, client
 from ._capsule import Batch
 from ._typing import TYPE_CHECKING
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import InvalidArgumentError, RedcolError, SchemaError, ValueConversionError
+from .errors import (
+    InvalidArgumentError,
+    OutOfMemoryError,
+    RedcolError,
+    SchemaError,
+    ValueConversionError,
+)
 
 if TYPE_CHECKING:
     from typing import Any, Final, Literal, Protocol
@@ -133,7 +139,11 @@ def write_stream(
             _tell(error, writer, height, has_ids=True)
             raise
         else:
-            return _ids(writer, height)
+            try:
+                return _ids(writer, height)
+            except OutOfMemoryError as error:
+                _tell(error, writer, height, has_ids=False)
+                raise
         finally:
             writer.free()
 
@@ -323,4 +333,5 @@ def _tell(
     told.written = _native.writer_statistic(writer, "written")
     told.unknown_rows = range(known, known + unknown)
     if has_ids:
-        told.ids = _ids(writer, height)
+        with contextlib.suppress(OutOfMemoryError):  # the error that is raised is the first one
+            told.ids = _ids(writer, height)

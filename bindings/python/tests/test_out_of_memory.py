@@ -1,0 +1,194 @@
+"""Whatever request for memory is refused: an error says so, and then nothing is missing.
+
+Run as a program, it makes one of the reads below again and again, each time with another request of
+the library's refused: READ URL STREAM
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+import redis
+
+import redcol
+from grouping import GROUP
+from leaks import live_objects_at_most
+from redcol import _native
+
+ROWS = 30
+LONG = "a text that is longer than a view has room for: "
+SCHEMA = {
+    "n": pl.Int64,
+    "word": pl.Categorical(),
+    "long": pl.String,
+    "half": pl.String,
+    "flag": pl.Boolean,
+}
+FOLLOW = {"batch_size": 7, "count": ROWS, "on_idle": "stop"}
+
+
+def fields(number: int) -> dict[str, str]:
+    half = {"half": f"{LONG}{number}"} if number % 2 else {}
+    flag = "true" if number % 3 else "false"
+    return {"n": str(number), "word": f"w{number % 5}", "long": LONG * 9, "flag": flag, **half}
+
+
+def expected(schema: dict[str, pl.DataType] | None) -> list[tuple[object, ...]]:
+    rows = [fields(number) for number in range(ROWS)]
+    if schema is None:
+        return [tuple(row.get(name) for name in SCHEMA) for row in rows]
+    return [
+        (int(row["n"]), row["word"], row["long"], row.get("half"), row["flag"] == "true")
+        for row in rows
+    ]
+
+
+def rows_of(batches: redcol.StreamIterator, refused: Callable[[], None]) -> Iterator[pl.DataFrame]:
+    """An error ends nothing: the same iterator goes on."""
+    while True:
+        try:
+            yield next(batches)
+        except redcol.OutOfMemoryError:
+            refused()
+        except StopIteration:
+            return
+
+
+def followed(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    with redcol.iter_stream(url, stream, schema=SCHEMA, **FOLLOW) as batches:
+        return pl.concat(rows_of(batches, refused))
+
+
+def consumed(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    """What could not be acknowledged at the end comes again to the next iterator, and only that."""
+    frames: list[pl.DataFrame] = []
+    with redis.Redis(unix_socket_path=url.removeprefix("unix://")) as db:
+        while True:
+            try:
+                with redcol.iter_stream(
+                    url, stream, schema=SCHEMA, **GROUP, **FOLLOW, auto_ack=True
+                ) as batches:
+                    frames.extend(rows_of(batches, refused))
+                break
+            except redcol.OutOfMemoryError:
+                refused()
+                assert sum(map(len, frames)) in (0, ROWS)
+        assert db.xpending(stream, "g")["pending"] == 0
+        db.xgroup_destroy(stream, "g")
+    return pl.concat(frames).unique("n", keep="first", maintain_order=True)
+
+
+def read(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    return redcol.read_stream(url, stream, schema=SCHEMA)
+
+
+def discovered(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    return redcol.read_stream(url, stream)
+
+
+def one_of_many(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    return redcol.read_streams(url, [stream], schema=SCHEMA)
+
+
+def written(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    """An error says which rows are written: writing goes on behind them."""
+    frame = pl.DataFrame(expected(SCHEMA), schema=SCHEMA, orient="row")
+    copy = f"{stream}:copy"
+    rows = 0
+    with redis.Redis(unix_socket_path=url.removeprefix("unix://")) as db:
+        while rows < ROWS:
+            try:
+                ids = redcol.write_stream(url, frame[rows:], copy)
+                assert ids.to_list() == ids_in(db, copy)[rows:]
+                break
+            except redcol.OutOfMemoryError as error:
+                refused()
+                if error.written is None:  # nothing was begun
+                    assert len(ids_in(db, copy)) == rows
+                    continue
+                assert list(error.unknown_rows) == []
+                if error.ids is not None:
+                    there = ids_in(db, copy)[rows:]
+                    assert error.ids.to_list() == there + [None] * (ROWS - rows - len(there))
+                rows += error.written
+                assert len(ids_in(db, copy)) == rows
+        try:
+            return redcol.read_stream(url, copy, schema=SCHEMA)
+        finally:
+            db.delete(copy)
+
+
+def ids_in(db: redis.Redis, stream: str) -> list[str]:
+    return [entry_id.decode() for entry_id, _ in db.xrange(stream)]
+
+
+READS = {
+    read.__name__: read for read in (followed, consumed, read, discovered, one_of_many, written)
+}
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+@pytest.mark.parametrize("name", sorted(READS))
+def test_whatever_is_refused(
+    name: str, refusals: int, url: str, any_db: redis.Redis, key: str, shim: Path
+) -> None:
+    for number in range(ROWS):
+        any_db.xadd(key, fields(number))
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": path}
+    command = [sys.executable, __file__, name, url, key, str(refusals)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    requests, errors = map(int, ended.stdout.split())
+    assert errors > requests // 2 > 10
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    library = tmp_path_factory.mktemp("shim") / "out_of_memory.so"
+    source = Path(__file__).with_name("out_of_memory.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library, "-ldl"], check=True)
+    return library
+
+
+def main(name: str, url: str, stream: str, refusals: int) -> None:
+    """Prints how many requests one read makes, and how many errors were seen in all."""
+    shim = ctypes.CDLL(None)
+    wanted = expected(None if name == "discovered" else SCHEMA)
+    errors = 0
+
+    def refused() -> None:
+        nonlocal errors
+        errors += 1
+
+    def reading(granted: int, count: int) -> int:
+        before = _native.live_objects()
+        shim.refuse(ctypes.c_long(granted), ctypes.c_long(count))
+        for _ in range(count + 1):
+            try:
+                frame = READS[name](url, stream, refused)
+                break
+            except redcol.OutOfMemoryError:
+                refused()
+        requests: int = shim.requests()
+        assert frame.select(list(SCHEMA)).rows() == wanted, granted
+        del frame
+        assert live_objects_at_most(before) == before, granted
+        return requests
+
+    for _ in range(2):
+        requests = reading(0, 0)
+    for granted in range(requests):
+        reading(granted, refusals)
+    print(requests, errors)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], int(sys.argv[4]))
