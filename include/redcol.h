@@ -187,8 +187,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "follow"            "true": read what is there and then what is added, without end (unless
  *                       count or end_id gives one); over lost connections too. Default "false".
  *                       Without a group, what is there already is asked for ahead, when the last
- *                       batch of an answer is handed over: up to eight small batches together, of
- *                       no more than 800 entries and about 128 KiB, or one of about 256 KiB
+ *                       batch of an answer is handed over: of one stream up to eight small batches
+ *                       together, of 800 entries and about 128 KiB, or one of about 256 KiB
  *   "block_ms"          without "follow": read what is there, or wait so long for the first
  *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
  *                       has. With "follow": how long the server is asked to wait at a time, at most
@@ -239,8 +239,9 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
  * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
  * negative        an error. After CANCELLED and BUSY the iterator goes on. After the others a range
- *                 read gives the same error again; one that follows tries again, and after VALUE
- *                 goes on behind that entry, which stays pending in a group.
+ *                 read gives the same error again; one that follows tries again, after MEMORY with
+ *                 the rows that could not be handed over, and after VALUE goes on behind that
+ *                 entry, which stays pending in a group.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The
  * first batch may be empty, so that there always is one that shows the columns; the others never
@@ -563,9 +564,10 @@ redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_
 /*
  * The ids of the entries that were written since the last call of this function: a struct array
  * with one string column, "_id", and one row for each row of the frame of which it is known what
- * became of it. Null: no values, or refused. `schema_out` and `batch_out` as in redcol_iter_next.
- * Also after an error of redcol_writer_run, after redcol_writer_stop and after redcol_close. Does
- * not block. Any thread, one at a time.
+ * became of it. Null: no values, or refused. After MEMORY no ids are given any more, since one
+ * could be taken for another row's. `schema_out` and `batch_out` as in redcol_iter_next. Also after
+ * an error of redcol_writer_run, after redcol_writer_stop and after redcol_close. Does not block.
+ * Any thread, one at a time.
  * Errors: INVALID_ARGUMENT (hashes have no ids), BUSY, FORKED.
  */
 redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schema_out,

@@ -144,7 +144,7 @@ public struct TableBuilder {
         defer { schema.pointee.release?(schema) }
         do throws(ColumnError) {
             let found = try importSchema(schema)
-            guard let batch = SharedBatch(moving: array) else {
+            guard let batch = SharedBatch.make(moving: array) else {
                 throw ColumnError(cause: .memory, message: "no memory for a batch")
             }
             // Later batches have the columns of earlier ones first, in the same places.

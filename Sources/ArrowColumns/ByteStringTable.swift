@@ -107,7 +107,8 @@ public struct ByteStringTable {
         slots[slot] = Int32(truncatingIfNeeded: index + 1)
     }
 
-    private mutating func reserve(_ length: Int) -> Bool {
+    /// Makes room for one more string of `length` bytes; false when there is no memory.
+    public mutating func reserve(_ length: Int) -> Bool {
         if bytes == nil || byteCount + length + 16 > byteCapacity {
             let wanted = max(byteCapacity * 2, byteCount + length + 16, 256)
             guard let grown = realloc(bytes, wanted) else { return false }

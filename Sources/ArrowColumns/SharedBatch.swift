@@ -13,12 +13,14 @@ final class SharedBatch: BufferOwner {
     var rowCount: Int { Int(array.pointee.length) }
 
     /// Moves `source` here; nil, with `source` as it was, when there is no memory.
-    init?(moving source: UnsafeMutablePointer<ArrowArray>) {
+    static func make(moving source: UnsafeMutablePointer<ArrowArray>) -> SharedBatch? {
         guard let memory = newArray() else { return nil }
-        array = memory
-        array.pointee = source.pointee
+        memory.pointee = source.pointee
         source.pointee.release = nil
+        return SharedBatch(memory)
     }
+
+    private init(_ array: UnsafeMutablePointer<ArrowArray>) { self.array = array }
 
     deinit {
         array.pointee.release?(array)
@@ -58,7 +60,7 @@ final class SharedBatch: BufferOwner {
     ) -> Bool {
         guard index < Int(array.pointee.n_children), let column = array.pointee.children?[index]
         else {
-            guard let nulls = NullText(rows: rowCount) else { return false }
+            guard let nulls = NullText.make(rows: rowCount) else { return false }
             nulls.fill(out, rows: rowCount)
             return true
         }
@@ -101,7 +103,7 @@ private func refer(
         refer(to: node, of: owner, from: out)
         return true
     }
-    guard let converted = ConvertedText(node, of: owner, layout) else { return false }
+    guard let converted = ConvertedText.make(node, of: owner, layout) else { return false }
     refer(to: node, of: converted, from: out)
     out.pointee.n_buffers = 3
     out.pointee.buffers = converted.buffers

@@ -62,7 +62,9 @@ final class ConvertedText: BufferOwner {
     private let bytes: UnsafeMutableRawPointer
 
     /// Nil when there is no memory, or there are more bytes than the layout can have.
-    init?(_ views: UnsafePointer<ArrowArray>, of source: BufferOwner, _ layout: TextLayout) {
+    static func make(
+        _ views: UnsafePointer<ArrowArray>, of source: BufferOwner, _ layout: TextLayout
+    ) -> ConvertedText? {
         let rows = Int(views.pointee.length)
         let total = textBytes(views)
         if layout == .small, total > Int(Int32.max) { return nil }
@@ -75,19 +77,26 @@ final class ConvertedText: BufferOwner {
             free(bytes)
             return nil
         }
-        self.source = source
-        self.offsets = offsets
-        self.bytes = bytes
-        buffers = list.assumingMemoryBound(to: UnsafeRawPointer?.self)
-        buffers[0] = views.pointee.buffers?[0]
-        buffers[1] = UnsafeRawPointer(offsets)
-        buffers[2] = UnsafeRawPointer(bytes)
-        super.init()
         if layout == .small {
             copyTexts(views, offsets.assumingMemoryBound(to: Int32.self), bytes)
         } else {
             copyTexts(views, offsets.assumingMemoryBound(to: Int64.self), bytes)
         }
+        let buffers = list.assumingMemoryBound(to: UnsafeRawPointer?.self)
+        buffers[0] = views.pointee.buffers?[0]
+        return ConvertedText(source, buffers, offsets, bytes)
+    }
+
+    private init(
+        _ source: BufferOwner, _ buffers: UnsafeMutablePointer<UnsafeRawPointer?>,
+        _ offsets: UnsafeMutableRawPointer, _ bytes: UnsafeMutableRawPointer
+    ) {
+        self.source = source
+        self.offsets = offsets
+        self.bytes = bytes
+        self.buffers = buffers
+        buffers[1] = UnsafeRawPointer(offsets)
+        buffers[2] = UnsafeRawPointer(bytes)
     }
 
     deinit {
@@ -102,7 +111,8 @@ final class NullText: BufferOwner {
     private let zeros: UnsafeMutableRawPointer
     private let buffers: UnsafeMutablePointer<UnsafeRawPointer?>
 
-    init?(rows: Int) {
+    /// Nil when there is no memory.
+    static func make(rows: Int) -> NullText? {
         let list = calloc(3, MemoryLayout<UnsafeRawPointer?>.stride)
         let zeros = calloc(rows + 1, 16)
         guard let list, let zeros else {
@@ -110,9 +120,15 @@ final class NullText: BufferOwner {
             free(zeros)
             return nil
         }
+        return NullText(list.assumingMemoryBound(to: UnsafeRawPointer?.self), zeros)
+    }
+
+    private init(
+        _ buffers: UnsafeMutablePointer<UnsafeRawPointer?>, _ zeros: UnsafeMutableRawPointer
+    ) {
         self.zeros = zeros
+        self.buffers = buffers
         // Validity, then views and no sizes of data, or offsets and no bytes.
-        buffers = list.assumingMemoryBound(to: UnsafeRawPointer?.self)
         for index in 0..<3 { buffers[index] = UnsafeRawPointer(zeros) }
     }
 

@@ -17,18 +17,24 @@ final class FrameSource {
     private var hasEnded = false
 
     /// Takes `moved` over in every case.
-    init(moving moved: UnsafeMutablePointer<ArrowArrayStream>) throws(RedisError) {
+    static func make(
+        moving moved: UnsafeMutablePointer<ArrowArrayStream>
+    ) throws(RedisError) -> FrameSource {
         let stream = UnsafeMutablePointer<ArrowArrayStream>.allocate(capacity: 1)
         stream.initialize(to: moved.pointee)
         moved.pointee.release = nil
         do throws(RedisError) {
-            schema = try FrameSource.readSchema(stream)
+            return FrameSource(stream, try readSchema(stream))
         } catch {
             stream.pointee.release?(stream)
             stream.deallocate()
             throw error
         }
+    }
+
+    private init(_ stream: UnsafeMutablePointer<ArrowArrayStream>, _ schema: InputSchema) {
         self.stream = stream
+        self.schema = schema
     }
 
     deinit {
@@ -48,7 +54,7 @@ final class FrameSource {
         let error = getSchema(stream, &schema)
         guard error == 0 else { throw failed(stream, error) }
         defer { schema.release?(&schema) }
-        return try InputSchema(&schema)
+        return try InputSchema.make(&schema)
     }
 
     private static func failed(

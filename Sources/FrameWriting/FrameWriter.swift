@@ -12,20 +12,25 @@ private final class EncoderOwner {
     let encoder: UnsafeMutablePointer<RowEncoder>
     let ids: UnsafeMutablePointer<BatchBuilder>?
 
-    init(_ encoder: consuming RowEncoder) throws(RedisError) {
+    static func make(_ encoder: consuming RowEncoder) throws(RedisError) -> EncoderOwner {
+        var ids: UnsafeMutablePointer<BatchBuilder>?
         if encoder.writesEntries {
             do throws(ColumnError) {
                 let column = RequestedColumn(name: Array("_id".utf8), type: .string)
                 let builder = try BatchBuilder([column], onRefused: .raise)
-                let ids = UnsafeMutablePointer<BatchBuilder>.allocate(capacity: 1)
-                ids.initialize(to: builder)
-                self.ids = ids
+                ids = .allocate(capacity: 1)
+                ids?.initialize(to: builder)
             } catch {
                 throw RedisError(.memory, error.message)
             }
-        } else {
-            ids = nil
         }
+        return EncoderOwner(encoder, ids)
+    }
+
+    private init(
+        _ encoder: consuming RowEncoder, _ ids: UnsafeMutablePointer<BatchBuilder>?
+    ) {
+        self.ids = ids
         self.encoder = .allocate(capacity: 1)
         self.encoder.initialize(to: encoder)
     }
@@ -105,33 +110,36 @@ public final class FrameWriter {
     private var hasLostIDs = false
 
     /// Rows as entries of streams. `stream` is taken over in every case.
-    public convenience init(
+    public static func make(
         pool: ConnectionPool, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
         entries options: EntryOptions
-    ) throws(RedisError) {
-        let source = try FrameSource(moving: stream)
-        try self.init(pool, source, try RowEncoder(source.schema, options))
+    ) throws(RedisError) -> FrameWriter {
+        let source = try FrameSource.make(moving: stream)
+        let encoder = try EncoderOwner.make(try RowEncoder(source.schema, options))
+        return FrameWriter(pool, try pool.take(), source, encoder)
     }
 
     /// Rows as hashes. `stream` is taken over in every case.
-    public convenience init(
+    public static func make(
         pool: ConnectionPool, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
         hashes options: HashOptions
-    ) throws(RedisError) {
-        let source = try FrameSource(moving: stream)
-        try self.init(pool, source, try RowEncoder(source.schema, options))
+    ) throws(RedisError) -> FrameWriter {
+        let source = try FrameSource.make(moving: stream)
+        let encoder = try EncoderOwner.make(try RowEncoder(source.schema, options))
+        return FrameWriter(pool, try pool.take(), source, encoder)
     }
 
     private init(
-        _ pool: ConnectionPool, _ source: FrameSource, _ encoder: consuming RowEncoder
-    ) throws(RedisError) {
-        isRepeatable = encoder.isRepeatable
-        transactionCount = encoder.transactionCount
-        owner = try EncoderOwner(encoder)
-        self.encoder = owner.encoder
+        _ pool: ConnectionPool, _ connection: Connection, _ source: FrameSource,
+        _ owner: EncoderOwner
+    ) {
+        self.owner = owner
+        encoder = owner.encoder
+        isRepeatable = owner.encoder.pointee.isRepeatable
+        transactionCount = owner.encoder.pointee.transactionCount
         self.pool = pool
         self.source = source
-        connection = try pool.take()
+        self.connection = connection
     }
 
     deinit {

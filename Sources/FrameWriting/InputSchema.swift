@@ -59,7 +59,7 @@ final class InputSchema {
     private static let nodesMax = 100_000
     private static let depthMax = 64
 
-    init(_ schema: UnsafePointer<ArrowSchema>) throws(RedisError) {
+    static func make(_ schema: UnsafePointer<ArrowSchema>) throws(RedisError) -> InputSchema {
         guard schema.pointee.release != nil, let format = schema.pointee.format else {
             throw RedisError(.schema, "the frame's schema was released before, or has no format")
         }
@@ -70,12 +70,17 @@ final class InputSchema {
                     + "not one column of format \"\(InputSchema.shown(format))\"")
         }
         var reading = Reading()
-        columnCount = try reading.addChildren(of: schema, depth: 0, "")
+        let columnCount = try reading.addChildren(of: schema, depth: 0, "")
         for (column, name) in reading.names[..<columnCount].enumerated()
         where reading.names[..<column].contains(name) {
             throw RedisError(
                 .schema, "two columns of the frame are called \"\(escaped(name, limit: 200))\"")
         }
+        return InputSchema(reading, columnCount)
+    }
+
+    private init(_ reading: Reading, _ columnCount: Int) {
+        self.columnCount = columnCount
         let found = reading.nodes
         nodeCount = found.count
         names = reading.names

@@ -25,7 +25,7 @@ public func redcol_open(
         guard let client_out else { throw Arguments.missing("client_out") }
         let endpoint = try Endpoint(url: try Arguments.text(url, "url"))
         let timeouts = try Timeouts(options: try Arguments.options(options))
-        let client = try ClientHandle(try ConnectionPool(endpoint, timeouts))
+        let client = try ClientHandle.make(try ConnectionPool.make(endpoint, timeouts))
         try client.withConnection { connection throws(RedisError) in try connection.connectNow() }
         client_out.pointee = client.retainedPointer()
         return Status.ok
@@ -95,7 +95,7 @@ public func redcol_read_ranges(
         let reader = try makeReader(
             pool: client.pool, rangesOf: chosen, schema: try requestedColumns(schema),
             options: try ReadOptions(try Arguments.options(options)))
-        iter_out.pointee = try IterHandle(reader, client).retainedPointer()
+        iter_out.pointee = try IterHandle.make(reader, client).retainedPointer()
         return Status.ok
     }
 }
@@ -107,7 +107,7 @@ private func newIter(
     let reader = try makeReader(
         pool: client.pool, streams: streams, schema: try requestedColumns(schema),
         options: try ReadOptions(try Arguments.options(options)))
-    return try IterHandle(reader, client).retainedPointer()
+    return try IterHandle.make(reader, client).retainedPointer()
 }
 
 private func requestedColumns(

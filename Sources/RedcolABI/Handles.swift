@@ -45,10 +45,14 @@ final class ClientHandle: Handle {
     private var isCancelled = false
     private(set) var isClosed = false
 
-    init(_ pool: ConnectionPool) throws(RedisError) {
+    static func make(_ pool: ConnectionPool) throws(RedisError) -> ClientHandle {
         guard let lock = platform_lock_new() else {
             throw RedisError(.memory, "no memory for a client")
         }
+        return ClientHandle(pool, lock)
+    }
+
+    private init(_ pool: ConnectionPool, _ lock: OpaquePointer) {
         self.pool = pool
         self.lock = lock
         super.init(.client)
@@ -105,10 +109,14 @@ final class Turn {
     private let name: StaticString
 
     /// `name`: what a caller is told that it is.
-    init(_ name: StaticString) throws(RedisError) {
+    static func make(_ name: StaticString) throws(RedisError) -> Turn {
         guard let lock = platform_lock_new() else {
             throw RedisError(.memory, "no memory for one more \(name)")
         }
+        return Turn(name, lock)
+    }
+
+    private init(_ name: StaticString, _ lock: OpaquePointer) {
         self.lock = lock
         self.name = name
     }
@@ -139,8 +147,14 @@ final class IterHandle: Handle {
     /// What redcol_iter_collect has read so far; touched inside `exclusively` only.
     var collected = TableBuilder()
 
-    init(_ reader: StreamReader, _ client: ClientHandle) throws(RedisError) {
-        turn = try Turn("iterator")
+    static func make(
+        _ reader: StreamReader, _ client: ClientHandle
+    ) throws(RedisError) -> IterHandle {
+        IterHandle(reader, client, try Turn.make("iterator"))
+    }
+
+    private init(_ reader: StreamReader, _ client: ClientHandle, _ turn: Turn) {
+        self.turn = turn
         self.reader = reader
         self.client = client
         super.init(.iter)
@@ -182,8 +196,14 @@ final class WriterHandle: Handle {
     var pool: ConnectionPool { client.pool }
     private let turn: Turn
 
-    init(_ writer: FrameWriter, _ client: ClientHandle) throws(RedisError) {
-        turn = try Turn("writer")
+    static func make(
+        _ writer: FrameWriter, _ client: ClientHandle
+    ) throws(RedisError) -> WriterHandle {
+        WriterHandle(writer, client, try Turn.make("writer"))
+    }
+
+    private init(_ writer: FrameWriter, _ client: ClientHandle, _ turn: Turn) {
+        self.turn = turn
         self.writer = writer
         self.client = client
         super.init(.writer)

@@ -18,7 +18,7 @@ public func redcol_write_stream(
         let name = try stream.map { stream throws(RedisError) in
             Array(try Arguments.bytes(stream, stream_length, "stream"))
         }
-        return try FrameWriter(
+        return try FrameWriter.make(
             pool: pool, moving: frame, entries: try EntryOptions(stream: name, options))
     }
 }
@@ -32,7 +32,7 @@ public func redcol_write_hashes(
 ) -> redcol_status {
     newWriter(client, frame, options, writer_out, error_out) {
         (pool, frame, options) throws(RedisError) in
-        try FrameWriter(pool: pool, moving: frame, hashes: try HashOptions(options))
+        try FrameWriter.make(pool: pool, moving: frame, hashes: try HashOptions(options))
     }
 }
 
@@ -58,7 +58,7 @@ private func newWriter(
         guard let frame else { throw Arguments.missing("frame") }
         let client = try Arguments.client(client)
         let writer = try make(client.pool, frame, try Arguments.options(options))
-        writerOut.pointee = try WriterHandle(writer, client).retainedPointer()
+        writerOut.pointee = try WriterHandle.make(writer, client).retainedPointer()
         return Status.ok
     }
 }

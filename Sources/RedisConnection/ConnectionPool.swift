@@ -15,12 +15,18 @@ public final class ConnectionPool: @unchecked Sendable {
     private var isClosed = false
     private let processID = getpid()
 
-    public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedisError) {
-        self.endpoint = endpoint
-        self.timeouts = timeouts
+    public static func make(
+        _ endpoint: Endpoint, _ timeouts: Timeouts
+    ) throws(RedisError) -> ConnectionPool {
         guard let lock = platform_lock_new() else {
             throw RedisError(.memory, "no memory for a client")
         }
+        return ConnectionPool(endpoint, timeouts, lock)
+    }
+
+    private init(_ endpoint: Endpoint, _ timeouts: Timeouts, _ lock: OpaquePointer) {
+        self.endpoint = endpoint
+        self.timeouts = timeouts
         self.lock = lock
     }
 

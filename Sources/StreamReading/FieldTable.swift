@@ -50,6 +50,9 @@ struct FieldTable {
         }
     }
 
+    /// Makes room for one more name of `count` bytes; false when there is no memory.
+    mutating func reserve(_ count: Int) -> Bool { names.reserve(count) }
+
     mutating func add(_ name: UnsafePointer<UInt8>, _ count: Int, _ column: Int) -> Bool {
         guard let number = names.insert(name, count) else { return false }
         if number == columns.count { columns.append(column) }

@@ -58,14 +58,23 @@ final class GroupReader: StreamReader {
     private var hasBacklog = false
     private var blockUntil: Int64?
 
-    override init(
+    /// Connects, and makes the groups.
+    static func make(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-    ) throws(RedisError) {
+    ) throws(RedisError) -> GroupReader {
         let isNew = options.groupStartID == "$"
         let start =
             isNew ? nil : try RangeBound.lower(options.groupStartID, name: "group_start_id")
+        let parts = try ReaderParts(pool: pool, streams: streams, schema: schema, options: options)
+        let reader = GroupReader(parts, try InHand.make())
+        try reader.prepareGroups(start)
+        return reader
+    }
+
+    private init(_ parts: ReaderParts, _ held: InHand) {
+        let (streams, options) = (parts.streams, parts.options)
         member = GroupMember(streams: streams, group: options.group, consumer: options.consumer)
-        held = try InHand()
+        self.held = held
         plan = GroupPlan(
             streams: streams.count, creates: options.createGroup,
             countsDeliveries: options.deliveriesMax != nil, claimIdleMs: options.claimIdleMs,
@@ -73,10 +82,9 @@ final class GroupReader: StreamReader {
         remaining = options.count ?? .max
         handled = Array(repeating: .smallest, count: streams.count)
         hasHandled = Array(repeating: false, count: streams.count)
-        try super.init(pool: pool, streams: streams, schema: schema, options: options)
+        super.init(parts)
         parser.pointee.keepsRowIDs = true
         if remaining == 0 { isDone = true }
-        try prepareGroups(start)
     }
 
     // MARK: Making the group
@@ -157,12 +165,6 @@ final class GroupReader: StreamReader {
         remaining -= min(rows.count, remaining)
         noteHandled(rows)
         if !rows.isEmpty { hasRows = true }
-    }
-
-    /// They are pending: a new connection begins with them.
-    override func couldNotHandOver(rows: Int) {
-        super.couldNotHandOver(rows: rows)
-        refused = [:]
     }
 
     /// One look at `handled` for each run of rows of one stream: as a class's property it is far

@@ -17,12 +17,14 @@ final class InHand: @unchecked Sendable {
     private var queueAnswered = 0
     private var queueSent = 0
 
-    init() throws(RedisError) {
+    static func make() throws(RedisError) -> InHand {
         guard let lock = platform_lock_new() else {
             throw RedisError(.memory, "no memory for a group reader")
         }
-        self.lock = lock
+        return InHand(lock)
     }
+
+    private init(_ lock: OpaquePointer) { self.lock = lock }
 
     deinit { platform_lock_free(lock) }
 

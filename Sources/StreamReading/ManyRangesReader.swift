@@ -70,22 +70,29 @@ final class ManyRangesReader: StreamReader {
     private var currentHasEntries = false
 
     /// Nothing is sent before the first `next`.
-    init(
+    static func make(
         pool: ConnectionPool, streams: ChosenStreams, schema: [RequestedColumn]?,
         options: ReadOptions
-    ) throws(RedisError) {
-        plan = ManyRangesPlan(
+    ) throws(RedisError) -> ManyRangesReader {
+        let plan = ManyRangesPlan(
             first: try RangeBound.lower(options.startID, name: "start_id"),
             last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
             countPerStream: options.countPerStream, pageRows: options.pageRows,
             streamsMost: options.streamsAtOnce)
+        // One name, which changes.
+        let parts = try ReaderParts(pool: pool, streams: [[]], schema: schema, options: options)
+        return ManyRangesReader(parts, plan, streams)
+    }
+
+    private init(_ parts: ReaderParts, _ plan: ManyRangesPlan, _ streams: ChosenStreams) {
+        self.plan = plan
         switch streams {
-        case .matching(let pattern): scan = KeyScan(pattern: pattern, count: options.scanCount)
+        case .matching(let pattern):
+            scan = KeyScan(pattern: pattern, count: parts.options.scanCount)
         case .named(let list): names = NameList(list)
         }
-        // One name, which changes.
-        try super.init(pool: pool, streams: [[]], schema: schema, options: options)
-        plan.found(streams: names.count)
+        super.init(parts)
+        self.plan.found(streams: names.count)
     }
 
     override var awaitsReply: Bool { awaited.first != nil }

@@ -26,18 +26,26 @@ final class RangeReader: StreamReader {
     private var askedAt: Int64?
 
     /// Nothing is sent before the first `next`.
-    init(
+    static func make(
         pool: ConnectionPool, stream: [UInt8], schema: [RequestedColumn]?, options: ReadOptions
-    ) throws(RedisError) {
-        plan = RangePlan(
+    ) throws(RedisError) -> RangeReader {
+        let plan = RangePlan(
             first: try RangeBound.lower(options.startID, name: "start_id"),
             last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
             pageRows: options.pageRows, isLocal: pool.endpoint.isLocal)
-        endParser = ParserOwner(
+        let endParser = ParserOwner(
             try RowParser(
                 streams: [], columns: [], idColumns: RowParser.IDColumns(), ignoredNames: [],
                 unknown: .ignore, columnsMax: 0, onRefused: .null))
-        try super.init(pool: pool, streams: [stream], schema: schema, options: options)
+        let parts = try ReaderParts(
+            pool: pool, streams: [stream], schema: schema, options: options)
+        return RangeReader(parts, plan, endParser)
+    }
+
+    private init(_ parts: ReaderParts, _ plan: RangePlan, _ endParser: ParserOwner) {
+        self.plan = plan
+        self.endParser = endParser
+        super.init(parts)
     }
 
     override var awaitsReply: Bool { !awaited.isEmpty }

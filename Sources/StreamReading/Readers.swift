@@ -18,10 +18,10 @@ public func makeReader(
             "count_per_stream and streams_at_once are for reading ranges of many streams")
     }
     if !options.group.isEmpty {
-        return try GroupReader(pool: pool, streams: streams, schema: schema, options: options)
+        return try GroupReader.make(pool: pool, streams: streams, schema: schema, options: options)
     }
     if options.waits {
-        return try TailReader(pool: pool, streams: streams, schema: schema, options: options)
+        return try TailReader.make(pool: pool, streams: streams, schema: schema, options: options)
     }
     guard streams.count == 1 else {
         throw RedisError(
@@ -29,7 +29,7 @@ public func makeReader(
             "several streams are read by following them, or as a group's member; ranges of them "
                 + "with redcol_read_ranges")
     }
-    return try RangeReader(pool: pool, stream: streams[0], schema: schema, options: options)
+    return try RangeReader.make(pool: pool, stream: streams[0], schema: schema, options: options)
 }
 
 /// Makes a reader of the same range of many streams.
@@ -46,7 +46,7 @@ public func makeReader(
     if case .named(let names) = streams, Set(names).count != names.count {
         throw RedisError(.invalidArgument, "a stream was named twice")
     }
-    return try ManyRangesReader(pool: pool, streams: streams, schema: schema, options: options)
+    return try ManyRangesReader.make(pool: pool, streams: streams, schema: schema, options: options)
 }
 
 extension StreamReader {

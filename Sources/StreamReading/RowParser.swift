@@ -405,7 +405,9 @@ struct RowParser {
         let bytes = UnsafeBufferPointer(start: name, count: count)
         let shown = columnName(bytes)
         if batch.requested.contains(where: { $0.name == shown }) { return Step.sameName }
-        guard let column = batch.addColumn(RequestedColumn(name: shown, type: .string)),
+        // A column whose name is not in the table would be taken for another field's.
+        guard fields.reserve(count),
+            let column = batch.addColumn(RequestedColumn(name: shown, type: .string)),
             fields.add(name, count, column)
         else { return Step.noMemory }
         return column

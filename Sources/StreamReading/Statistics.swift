@@ -33,12 +33,14 @@ public final class Statistics: @unchecked Sendable {
 
     private let counters: OpaquePointer
 
-    init() throws(RedisError) {
+    static func make() throws(RedisError) -> Statistics {
         guard let counters = platform_counters_new(Int32(Counter.allCases.count)) else {
             throw RedisError(.memory, "no memory for a read's statistics")
         }
-        self.counters = counters
+        return Statistics(counters)
     }
+
+    private init(_ counters: OpaquePointer) { self.counters = counters }
 
     deinit { platform_counters_free(counters) }
 

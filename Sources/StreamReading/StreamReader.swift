@@ -28,6 +28,28 @@ final class ParserOwner {
     }
 }
 
+/// What a reader is made from: all that may fail comes before there is one.
+struct ReaderParts {
+    let pool: ConnectionPool
+    let streams: [[UInt8]]
+    let options: ReadOptions
+    let parserOwner: ParserOwner
+    let statistics: Statistics
+    let connection: Connection
+
+    init(
+        pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedisError) {
+        self.pool = pool
+        self.streams = streams
+        self.options = options
+        let columns = try ReadColumns(options, schema: schema)
+        parserOwner = ParserOwner(try columns.makeParser(options, streams: streams))
+        statistics = try Statistics.make()
+        connection = try pool.take()
+    }
+}
+
 /// A read in progress. One thread at a time, but for `cancel()`.
 public class StreamReader {
     let pool: ConnectionPool
@@ -51,17 +73,14 @@ public class StreamReader {
     var hasGivenBatch = false
     private var isClosed = false
 
-    init(
-        pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-    ) throws(RedisError) {
-        let columns = try ReadColumns(options, schema: schema)
-        statistics = try Statistics()
-        connection = try pool.take()
-        parserOwner = ParserOwner(try columns.makeParser(options, streams: streams))
-        parser = parserOwner.parser
-        self.pool = pool
-        self.streams = streams
-        self.options = options
+    init(_ parts: ReaderParts) {
+        pool = parts.pool
+        connection = parts.connection
+        streams = parts.streams
+        options = parts.options
+        parserOwner = parts.parserOwner
+        parser = parts.parserOwner.parser
+        statistics = parts.statistics
     }
 
     deinit {
@@ -87,7 +106,7 @@ public class StreamReader {
     func willHandOver(rows: Int) {}
 
     /// There was no memory to hand the batch over: nobody has its rows. A read that follows goes on
-    /// with them.
+    /// with them; of a group they are pending, and a new connection begins with those.
     func couldNotHandOver(rows: Int) { _ = parser.pointee.takeRows() }
 
     /// The caller asks for the next batch, and so is done with the last one.
@@ -210,10 +229,7 @@ public class StreamReader {
         }
         guard parser.pointee.withBatch({ $0.finish(array: array, schema: schema) }) else {
             couldNotHandOver(rows: rows)
-            if options.follows {
-                isDone = false
-                heldError = nil
-            }
+            if options.follows { isDone = false }
             throw RedisError(.memory, "no memory to hand over a batch of \(rows) rows")
         }
         hasGivenBatch = true

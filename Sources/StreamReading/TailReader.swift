@@ -56,15 +56,22 @@ final class TailReader: StreamReader {
     /// others take nothing from one that has a backlog.
     private var streamsSharing: Int
 
-    override init(
+    /// Connects, and finds out where "$" is.
+    static func make(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-    ) throws(RedisError) {
-        remaining = options.count ?? .max
-        streamsSharing = max(1, streams.count)
+    ) throws(RedisError) -> TailReader {
         let upper = try RangeBound.upper(options.endID, name: "end_id")
-        let isNew = options.startID == "$"
-        let start = isNew ? nil : try TailReader.position(options.startID)
-        try super.init(pool: pool, streams: streams, schema: schema, options: options)
+        let start = options.startID == "$" ? nil : try position(options.startID)
+        let parts = try ReaderParts(pool: pool, streams: streams, schema: schema, options: options)
+        let reader = TailReader(parts, start: start, upper: upper)
+        try reader.begin(isNew: start == nil)
+        return reader
+    }
+
+    private init(_ parts: ReaderParts, start: EntryID?, upper: EntryID?) {
+        remaining = parts.options.count ?? .max
+        streamsSharing = max(1, parts.streams.count)
+        super.init(parts)
         if options.endID != "+" {
             parser.pointee.upperBound = upper ?? .smallest
             if upper == nil { isDone = true }
@@ -73,6 +80,9 @@ final class TailReader: StreamReader {
         if remaining == 0 { isDone = true }
         cursors = Array(repeating: start ?? .smallest, count: streams.count)
         seen = Array(repeating: nil, count: streams.count)
+    }
+
+    private func begin(isNew: Bool) throws(RedisError) {
         if isNew {
             for (stream, reply) in try askNow(streams.indices.map(askLastID)).enumerated() {
                 cursors[stream] = try lastID(in: reply) ?? .smallest
@@ -128,7 +138,10 @@ final class TailReader: StreamReader {
         return true
     }
 
-    override func couldNotHandOver(rows: Int) { goBack(to: batchFrom, rows: rows) }
+    override func couldNotHandOver(rows: Int) {
+        goBack(to: batchFrom, rows: rows)
+        heldError = nil  // its entry lies behind them
+    }
 
     /// To where a batch of so many rows began.
     private func goBack(to from: [EntryID], rows: Int) {
@@ -225,6 +238,7 @@ final class TailReader: StreamReader {
         if let last = parser.pointee.lastID, let frame = parser.pointee.replyFrame {
             cursors[frame.stream] = max(cursors[frame.stream], last)
         }
+        if parser.pointee.batch.rowCount == 0 { batchFrom = cursors }
     }
 
     /// How many rows the batch may have: no more than a batch, and no more than are wanted in all.

@@ -12,7 +12,7 @@ private func commands(
     _ frame: FrameFixture, stream: String? = "s", _ options: [(key: String, value: String)] = []
 ) throws(RedisError) -> String {
     var handed = frame.stream()
-    let source = try FrameSource(moving: &handed)
+    let source = try FrameSource.make(moving: &handed)
     #expect(handed.release == nil)
     var encoder = try RowEncoder(
         source.schema, try EntryOptions(stream: stream.map { Array($0.utf8) }, options))

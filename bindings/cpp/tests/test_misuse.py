@@ -6,6 +6,7 @@ Run as a program, it runs out of something: descriptors URL, or memory URL
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import os
 import resource
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ctypes import POINTER, byref, c_char_p, c_int64, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from statuses import (
     GROUP,
     STATUSES,
     Reading,
+    Writing,
     a_table,
     call,
     free,
@@ -170,6 +172,67 @@ def out_of(what: str, url: str) -> int:
     assert reading.next() == status
     reading.free()
     return status
+
+
+class Allocated(ctypes.Structure):
+    """struct mallinfo2 of <malloc.h>"""
+
+    _fields_ = tuple((f"field_{number}", ctypes.c_size_t) for number in range(10))
+
+    @property
+    def bytes(self) -> int:
+        return int(self.field_4 + self.field_7)  # mapped, and on the heap
+
+
+def allocated() -> int:
+    gc.collect()
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Allocated
+    return int(mallinfo2().bytes)
+
+
+def refused_reads(url: str) -> Iterator[Callable[[], int]]:
+    for options in (
+        {"start_id": "x"},
+        {"start_id": "x", **FOLLOW},
+        {"end_id": "x", **FOLLOW},
+        {"group_start_id": "x", **GROUP},
+        {"id_column": "_ts"},
+        {"id_column": "_ts", **GROUP},
+    ):
+        reading = Reading(url, **options)
+        yield from (reading.start, reading.start_several, reading.start_ranges)
+        reading.free()
+    closed = Reading(url)
+    assert call("redcol_close", closed.client) == 0
+    yield from (closed.start, closed.start_ranges)
+    closed.free()
+
+
+def refused_writes(url: str) -> Iterator[Callable[[], int]]:
+    for writing in (Writing(url), Writing(url, id_column="none"), Writing(url, key_column="none")):
+
+        def write(writing: Writing = writing) -> int:
+            type_of_n = b"l" if writing.options else b"nonsense"
+            writing.frame, writing.frames = Frame(n_format=type_of_n), []
+            is_hash = "key_column" in writing.options
+            return writing.start_hashes() if is_hash else writing.start()
+
+        yield write
+        writing.free()
+
+
+def test_a_refused_call_leaves_no_memory() -> None:
+    """Not only none of the objects that are counted."""
+    with Server() as server:
+        calls = itertools.chain(refused_reads(server.url), refused_writes(server.url))
+        for number, refused in enumerate(calls):
+            for _ in range(20):
+                assert refused() < 0, number
+            before = allocated()
+            for _ in range(200):
+                refused()
+            assert allocated() - before < 200 * 16, number
 
 
 def test_a_late_cancel_reaches_nobody_else() -> None:

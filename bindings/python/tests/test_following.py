@@ -348,13 +348,16 @@ def test_a_refused_value_among_many_batches_in_an_answer(
     refused = any_db.xadd(key, {"n": "ten"})
     add(any_db, key, range(11, 20))
     rows: list[int] = []
+
+    def read_on(batches: redcol.StreamIterator) -> None:
+        for batch in batches:
+            rows.extend(batch["n"])
+
     with redcol.iter_stream(url, key, schema=SCHEMA, batch_size=4, **STOP) as batches:
         with pytest.raises(redcol.ValueConversionError, match=refused.decode()):
-            for batch in batches:
-                rows += batch["n"].to_list()
+            read_on(batches)
         assert rows == list(range(10))
-        for batch in batches:
-            rows += batch["n"].to_list()
+        read_on(batches)
     assert rows == [*range(10), *range(11, 20)]
 
 

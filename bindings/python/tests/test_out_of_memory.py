@@ -21,6 +21,7 @@ import redcol
 from grouping import GROUP
 from leaks import live_objects_at_most
 from redcol import _native
+from servers import Server
 
 ROWS = 30
 LONG = "a text that is longer than a view has room for: "
@@ -35,9 +36,19 @@ FOLLOW = {"batch_size": 7, "count": ROWS, "on_idle": "stop"}
 
 
 def fields(number: int) -> dict[str, str]:
-    half = {"half": f"{LONG}{number}"} if number % 2 else {}
+    half = {"half": f"{LONG}{number}"} if number % 4 > 1 else {}
     flag = "true" if number % 3 else "false"
-    return {"n": str(number), "word": f"w{number % 5}", "long": LONG * 9, "flag": flag, **half}
+    # The first batch has 2 MiB of text: memory of that size is asked for in another way.
+    long = LONG * (7_000 if number < FOLLOW["batch_size"] else 9)
+    others = {f"one of many other fields: {other}": "" for other in range(20)}
+    return {
+        "n": str(number),
+        "word": f"w{number % 5}",
+        "long": long,
+        "flag": flag,
+        **half,
+        **others,
+    }
 
 
 def expected(schema: dict[str, pl.DataType] | None) -> list[tuple[object, ...]]:
@@ -64,6 +75,32 @@ def rows_of(batches: redcol.StreamIterator, refused: Callable[[], None]) -> Iter
 def followed(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
     with redcol.iter_stream(url, stream, schema=SCHEMA, **FOLLOW) as batches:
         return pl.concat(rows_of(batches, refused))
+
+
+def followed_discovering(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    with redcol.iter_stream(url, stream, **FOLLOW) as batches:
+        return pl.concat(rows_of(batches, refused), how="diagonal")
+
+
+def followed_with_refused_values(
+    url: str, stream: str, refused: Callable[[], None]
+) -> pl.DataFrame:
+    """Of each entry that does not fit, one error tells."""
+    good = [number for number in range(ROWS) if "half" not in fields(number)]
+    rows: list[int] = []
+    bad: list[str | None] = []
+    options = {**FOLLOW, "count": len(good), "schema": {"n": int, "half": int}}
+    with redcol.iter_stream(url, stream, **options) as batches:
+        while len(rows) < len(good):
+            try:
+                rows.extend(next(batches)["n"])
+            except redcol.OutOfMemoryError:
+                refused()
+            except redcol.ValueConversionError as error:
+                bad.append(error.entry_id)
+    assert rows == good
+    assert len(bad) == len(set(bad)) == ROWS - len(good)
+    return read(url, stream, refused)
 
 
 def consumed(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
@@ -110,15 +147,14 @@ def written(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
                 break
             except redcol.OutOfMemoryError as error:
                 refused()
-                if error.written is None:  # nothing was begun
-                    assert len(ids_in(db, copy)) == rows
-                    continue
-                assert list(error.unknown_rows) == []
-                if error.ids is not None:
-                    there = ids_in(db, copy)[rows:]
-                    assert error.ids.to_list() == there + [None] * (ROWS - rows - len(there))
-                rows += error.written
-                assert len(ids_in(db, copy)) == rows
+                told = error
+            there = ids_in(db, copy)
+            assert not told.unknown_rows
+            if told.ids is not None:
+                assert told.ids.to_list()[: len(there) - rows] == there[rows:]
+                assert told.ids[len(there) - rows :].is_null().all()
+            rows += told.written or 0  # None: nothing was begun
+            assert len(there) == rows
         try:
             return redcol.read_stream(url, copy, schema=SCHEMA)
         finally:
@@ -130,20 +166,30 @@ def ids_in(db: redis.Redis, stream: str) -> list[str]:
 
 
 READS = {
-    read.__name__: read for read in (followed, consumed, read, discovered, one_of_many, written)
+    function.__name__: function
+    for function in (
+        followed,
+        followed_discovering,
+        followed_with_refused_values,
+        consumed,
+        read,
+        discovered,
+        one_of_many,
+        written,
+    )
 }
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
 @pytest.mark.parametrize("name", sorted(READS))
 def test_whatever_is_refused(
-    name: str, refusals: int, url: str, any_db: redis.Redis, key: str, shim: Path
+    name: str, refusals: int, server: Server, db: redis.Redis, key: str, shim: Path
 ) -> None:
     for number in range(ROWS):
-        any_db.xadd(key, fields(number))
+        db.xadd(key, fields(number))
     path = os.pathsep.join(sys.path)
     environment = {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": path}
-    command = [sys.executable, __file__, name, url, key, str(refusals)]
+    command = [sys.executable, __file__, name, server.url, key, str(refusals)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     requests, errors = map(int, ended.stdout.split())
@@ -161,7 +207,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def main(name: str, url: str, stream: str, refusals: int) -> None:
     """Prints how many requests one read makes, and how many errors were seen in all."""
     shim = ctypes.CDLL(None)
-    wanted = expected(None if name == "discovered" else SCHEMA)
+    wanted = expected(None if name in ("discovered", "followed_discovering") else SCHEMA)
     errors = 0
 
     def refused() -> None:

@@ -77,9 +77,11 @@ def test_the_streams_that_have_entries_share_a_batch(
     for stream in streams:
         add(any_db, stream, range(1_000))
     add(any_db, streams[0], range(1_000, 9_000))
-    with asked(any_db) as requests:
-        with redcol.iter_stream(url, streams, batch_size=2_000, schema=SCHEMA, **STOP) as batches:
-            frames = list(batches)
+    with (
+        asked(any_db) as requests,
+        redcol.iter_stream(url, streams, batch_size=2_000, schema=SCHEMA, **STOP) as batches,
+    ):
+        frames = list(batches)
     assert all(0 < len(frame) <= 2_000 for frame in frames)
     # A tenth of a batch of each, then all of the only one that has more.
     counts = [count for count, _ in requests]
@@ -97,13 +99,15 @@ def test_a_stream_with_a_backlog_beside_others_that_trickle(
     """It has a whole batch; and others, should they all have something now, have no more each."""
     streams = [f"{key}-{number}" for number in range(10)]
     add(any_db, streams[0], range(10 * batch_size))
-    with asked(any_db) as requests:
-        with redcol.iter_stream(url, streams, batch_size=batch_size, **STOP) as batches:
-            rows = 0
-            while rows < 10 * batch_size:
-                for stream in streams[1:]:
-                    any_db.xadd(stream, {"n": 0})
-                rows += next(batches)["_stream"].eq(streams[0]).sum()
+    with (
+        asked(any_db) as requests,
+        redcol.iter_stream(url, streams, batch_size=batch_size, **STOP) as batches,
+    ):
+        rows = 0
+        while rows < 10 * batch_size:
+            for stream in streams[1:]:
+                any_db.xadd(stream, {"n": 0})
+            rows += next(batches)["_stream"].eq(streams[0]).sum()
     counts = [count for count, _ in requests]
     assert counts[0] == batch_size // 10
     assert set(counts[1:10]) == {batch_size}
@@ -114,16 +118,18 @@ def test_what_comes_in_several_streams_is_no_backlog(
 ) -> None:
     """Entries of many streams at a time do not make the reader ask twice."""
     streams = [f"{key}-{number}" for number in range(20)]
-    with redcol.iter_stream(url, streams, batch_size=100, schema=SCHEMA) as batches:
-        with asked(any_db) as requests:
-            for _ in range(5):
-                with any_db.pipeline() as transaction:
-                    for stream in streams:
-                        transaction.xadd(stream, {"n": 1})
-                    transaction.execute()
-                rows = 0
-                while rows < 20:
-                    rows += len(next(batches))
+    with (
+        redcol.iter_stream(url, streams, batch_size=100, schema=SCHEMA) as batches,
+        asked(any_db) as requests,
+    ):
+        for _ in range(5):
+            with any_db.pipeline() as transaction:
+                for stream in streams:
+                    transaction.xadd(stream, {"n": 1})
+                transaction.execute()
+            rows = 0
+            while rows < 20:
+                rows += len(next(batches))
     assert requests
     assert all(waits for _, waits in requests)
 
