@@ -115,8 +115,7 @@ public final class FrameWriter {
         entries options: EntryOptions
     ) throws(RedisError) -> FrameWriter {
         let source = try FrameSource.make(moving: stream)
-        let encoder = try EncoderOwner.make(try RowEncoder(source.schema, options))
-        return FrameWriter(pool, try pool.take(), source, encoder)
+        return try make(pool, source, try RowEncoder(source.schema, options))
     }
 
     /// Rows as hashes. `stream` is taken over in every case.
@@ -125,8 +124,14 @@ public final class FrameWriter {
         hashes options: HashOptions
     ) throws(RedisError) -> FrameWriter {
         let source = try FrameSource.make(moving: stream)
-        let encoder = try EncoderOwner.make(try RowEncoder(source.schema, options))
-        return FrameWriter(pool, try pool.take(), source, encoder)
+        return try make(pool, source, try RowEncoder(source.schema, options))
+    }
+
+    private static func make(
+        _ pool: ConnectionPool, _ source: FrameSource, _ encoder: consuming RowEncoder
+    ) throws(RedisError) -> FrameWriter {
+        let owner = try EncoderOwner.make(encoder)
+        return FrameWriter(pool, try pool.take(), source, owner)
     }
 
     private init(

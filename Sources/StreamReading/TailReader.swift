@@ -238,6 +238,7 @@ final class TailReader: StreamReader {
         if let last = parser.pointee.lastID, let frame = parser.pointee.replyFrame {
             cursors[frame.stream] = max(cursors[frame.stream], last)
         }
+        // The caller is told of it now, and no second time.
         if parser.pointee.batch.rowCount == 0 { batchFrom = cursors }
     }
 

@@ -1,13 +1,12 @@
 /*
- * Preloaded, it refuses the library memory: after refuse(n, count), of its requests for memory that
- * it grows or wants cleared, all but the first n, until count were refused. Other callers always
- * get theirs, and so does the library where it asks malloc, as the Swift runtime in it does too,
- * which cannot go on without.
+ * Preloaded, it refuses memory to the library: after refuse(n, count), its next n requests for
+ * memory that grows or is to be cleared are granted, the count after them are refused, and all
+ * others are granted. So are those of other callers, and those of the library for malloc: so does
+ * the Swift runtime in it ask, which cannot go on without.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

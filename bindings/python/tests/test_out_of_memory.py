@@ -1,7 +1,7 @@
 """Whatever request for memory is refused: an error says so, and then nothing is missing.
 
 Run as a program, it makes one of the reads below again and again, each time with another request of
-the library's refused: READ URL STREAM
+the library's refused, and as many after it as are to be: READ URL STREAM REFUSALS
 """
 
 from __future__ import annotations
@@ -209,6 +209,7 @@ def main(name: str, url: str, stream: str, refusals: int) -> None:
     shim = ctypes.CDLL(None)
     wanted = expected(None if name in ("discovered", "followed_discovering") else SCHEMA)
     errors = 0
+    sizes: list[float] = []
 
     def refused() -> None:
         nonlocal errors
@@ -225,6 +226,9 @@ def main(name: str, url: str, stream: str, refusals: int) -> None:
                 refused()
         requests: int = shim.requests()
         assert frame.select(list(SCHEMA)).rows() == wanted, granted
+        # What was lost is not dragged along in the buffers of a later batch.
+        sizes.append(frame.estimated_size())
+        assert sizes[-1] < 1.1 * sizes[0], granted
         del frame
         assert live_objects_at_most(before) == before, granted
         return requests

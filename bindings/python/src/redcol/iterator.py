@@ -120,10 +120,11 @@ def iter_stream(
     """Follow one or more streams: what is there, then what is added, as frames of whole batches.
 
     Without a group the iterator itself remembers where it is, and asks for small batches that are
-    there already, up to eight together, while the caller has those before. As a member of a group,
-    entries are delivered to this consumer and stay pending until they are acknowledged: first come
-    its own pending entries, then those that others have held for ``claim_idle_ms``, then new ones.
-    A lost connection is made again for ever, and what was under way comes back.
+    there already, of one stream up to eight together, while the caller has those before. As a
+    member of a group, entries are delivered to this consumer and stay pending until they are
+    acknowledged: first come its own pending entries, then those that others have held for
+    ``claim_idle_ms``, then new ones. A lost connection is made again for ever, and what was under
+    way comes back.
 
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
