@@ -639,6 +639,38 @@ const char *redcol_error_detail(const redcol_error *error, const char *name);
  */
 int64_t redcol_live_objects(void);
 
+/* How much a line of the log matters. */
+enum {
+  REDCOL_LOG_OFF = 0,
+  REDCOL_LOG_ERROR = 1,
+  REDCOL_LOG_WARNING = 2, /* somebody should look at it */
+  REDCOL_LOG_INFO = 3,
+  REDCOL_LOG_DEBUG = 4
+};
+
+/*
+ * Takes a line of the log. `level` is one of REDCOL_LOG_…; `topic` is one word, such as
+ * "connection"; `message` is one line of UTF-8 without values of entries and without credentials.
+ * Both are borrowed for the call. Returns 0; another value ends the call of the library that wrote
+ * the line with REDCOL_TIMEOUT, as a signal would, if it waits for a server.
+ * It runs in the thread that is inside the library, and may run in several threads at once. It may
+ * call the library, but must not free or close the handle that is in use, use longjmp or throw.
+ */
+typedef int32_t (*redcol_logger)(int32_t level, const char *topic, const char *message,
+                                 void *user_data);
+
+/*
+ * Send the log of the process to `callback`: what no call returns, such as connections that were
+ * lost and made again. About the same thing there is at most one line a second.
+ *
+ * level      the last level wanted: REDCOL_LOG_WARNING gives warnings and errors.
+ * callback   NULL: no log, which is how the library starts.
+ * user_data  passed to the callback; may be NULL. It can go when this returns after another call
+ *            has set another callback: the old one is no longer running then.
+ * Blocks while the old callback runs in another thread. Any thread, and inside a callback.
+ */
+void redcol_set_logger(int32_t level, redcol_logger callback, void *user_data);
+
 /*
  * For bindings to Python: the Arrow PyCapsule interface needs destructors that are C functions and
  * names that live as long as the process.

@@ -44,6 +44,7 @@ void platform_poller_unwatch(platform_poller *poller, int socket_fd) {
 
 int platform_poller_wait(platform_poller *poller, int timeout_ms) {
   struct epoll_event events[4];
+  if (platform_log_take_control()) return PLATFORM_POLL_INTERRUPTED;
   int count = epoll_wait(poller->epoll_fd, events, 4, timeout_ms);
   if (count < 0) return errno == EINTR ? PLATFORM_POLL_INTERRUPTED : PLATFORM_POLL_FAILED;
   int outcome = PLATFORM_POLL_TIMEOUT;

@@ -311,3 +311,10 @@ public func redcol_error_detail(
 
 @c @implementation
 public func redcol_live_objects() -> Int64 { platform_live_objects() }
+
+@c @implementation
+public func redcol_set_logger(
+    _ level: Int32, _ callback: redcol_logger?, _ user_data: UnsafeMutableRawPointer?
+) {
+    platform_log_set(max(0, level), callback, user_data)
+}

@@ -203,6 +203,7 @@ public final class Connection {
         }
         phase = .ready
         deadline = nil
+        Log.write(.debug, .connection, about: endpoint.shown) { "connected to \(endpoint.shown)" }
     }
 
     // MARK: Talking

@@ -105,6 +105,19 @@ ssize_t platform_receive(int fd, void *bytes, size_t capacity);
 /* Text of an errno value, copied into `buffer`. */
 void platform_error_text(int error, char *buffer, size_t capacity);
 
+/* log.c: the host's callback, and at most one line a second for the same key. A callback that
+ * returns another value than 0 makes the next wait of its thread end as a signal would. */
+typedef int32_t platform_log_callback(int32_t level, const char *topic, const char *message,
+                                      void *user_data);
+/* Lines up to `level` go to `callback`; NULL: none do, and none is running any more in another
+ * thread when this returns. */
+void platform_log_set(int level, platform_log_callback *callback, void *user_data);
+/* Whether a line of that level goes anywhere. */
+bool platform_log_wants(int level);
+void platform_log_write(int level, const char *topic, uint64_t key, const char *text);
+/* Whether a callback in this thread has asked for the end of the call; asks once. */
+bool platform_log_take_control(void);
+
 /* lock.c: a mutex, which may also be tried for. Leaves errno alone. */
 typedef struct platform_lock platform_lock;
 platform_lock *platform_lock_new(void);

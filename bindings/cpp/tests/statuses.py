@@ -100,7 +100,8 @@ class Reading:
         self.client, self.iter = c_void_p(), c_void_p()
         self.stream = b"s"
         timeouts = words(timeout_ms=timeout_ms, connect_timeout_ms=2000)
-        assert call("redcol_open", url.encode(), timeouts, byref(self.client)) == 0
+        status = call("redcol_open", url.encode(), timeouts, byref(self.client))
+        assert status == 0, status
         self.options = options
 
     def start(self, schema: object = None) -> int:

@@ -6,11 +6,13 @@ that importing redcol stays cheap, and through CDLL: other Python threads run wh
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import os
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
 
+from . import _log
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 #: The interface that this file binds: major.minor of redcol.h. A test compares the two.
 INTERFACE_VERSION: Final = "0.1"
+
+#: REDCOL_LOG_DEBUG: Python's logging decides what becomes of a line.
+_DEBUG: Final = 4
+_Logger = ctypes.CFUNCTYPE(c_int32, c_int32, c_char_p, c_char_p, c_void_p)
+_write_log = _Logger(_log.write)
 
 _Out = POINTER(c_void_p)
 _Strings = POINTER(c_char_p)
@@ -77,6 +84,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_error_message": (c_char_p, [c_void_p]),
     "redcol_error_detail": (c_char_p, [c_void_p, c_char_p]),
     "redcol_live_objects": (c_int64, []),
+    "redcol_set_logger": (None, [c_int32, _Logger, c_void_p]),
     "redcol_capsule_setup": (None, [c_void_p]),
     # Names are passed on to CPython as the pointers that they are: a capsule keeps the pointer.
     "redcol_capsule_schema_name": (c_void_p, []),
@@ -138,5 +146,8 @@ def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
             f"{path} is version {found}, but this package needs {INTERFACE_VERSION}.x. "
             "Install a matching library, or unset REDCOL_LIBRARY."
         )
+    lib.redcol_set_logger(_DEBUG, _write_log, None)
+    # A thread that is still inside the library must not call into a Python that is shutting down.
+    atexit.register(lib.redcol_set_logger, 0, _Logger(), None)
     lib.redcol_capsule_setup(ctypes.cast(ctypes.pythonapi.PyCapsule_GetPointer, c_void_p))
     return lib

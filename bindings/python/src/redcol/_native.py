@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Container, Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_uint64, c_void_p
 
-from . import errors
+from . import _log, errors
 from ._library import INTERFACE_VERSION as INTERFACE_VERSION
 from ._library import SIGNATURES as SIGNATURES
 from ._library import library as library
@@ -125,6 +125,8 @@ class ClientHandle(Handle):
 
 
 def _raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> None:
+    if _log.raised:
+        _log.raise_what_was_raised()
     if status >= 0:
         return
     cancelled = errors.CancelledError.status
@@ -269,7 +271,7 @@ def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool 
         slot.array_address,
         error.pointer_reference,
     )
-    if status < 0:
+    if status < 0 or _log.raised:
         _raise_if_error(status, error, iterator)
     return status
 
