@@ -15,6 +15,9 @@ enum {
   SPINS_MAX = 10000 /* a thread that a fork left behind never unlocks */
 };
 
+/* The other models need a function of ld.so's, and so one more library at run time. */
+#define OF_THIS_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+
 typedef struct {
   uint64_t key;
   int64_t written_ms; /* 0: a free place */
@@ -31,8 +34,8 @@ static atomic_int callback_level;
 static atomic_int running;
 static atomic_int running_process;
 /* Of this thread alone; and whether its host wants the running call to end. */
-static _Thread_local int running_here;
-static _Thread_local bool wants_control;
+static OF_THIS_THREAD int running_here;
+static OF_THIS_THREAD bool wants_control;
 
 static void lock(void) {
   for (int spins = 0; spins < SPINS_MAX; spins++) {
