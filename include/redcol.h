@@ -289,6 +289,8 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  *                 (bytes that are no UTF-8, and NUL, as \xNN). And:
  *   "count_per_stream"  how many entries of each stream at the most; default: all
  *   "scan_count"        how many keys the server looks at for each answer to SCAN; default "1000"
+ *   "count_wrong_types" "true": keys that match the pattern and hold something else are counted in
+ *                       the statistic "wrong_types". SCAN is sent twice for that; default "false"
  *   "streams_at_once"   how many streams are asked for at once at the most; default "0": chosen
  *                       from the size of the streams and the way to the server
  * A stream is read to the entry that is its last when it is come to. A key that is gone or that
@@ -296,9 +298,10 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  * stream at all gives one batch without rows, and no other. Without a schema, the columns grow by
  * the fields of later streams.
  * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL. Nothing is
- * sent before the first redcol_iter_next, which may give PERMISSION for SCAN, too, and whose errors
- * name the stream. After a lost connection a search begins anew, and a stream is read on from where
- * it was. Does not block. Any thread.
+ * sent before the first redcol_iter_next, whose errors name the stream. For a pattern it may also
+ * give PERMISSION for SCAN, and UNSUPPORTED if the server is a node of a cluster, since SCAN finds
+ * only the streams of that node. After a lost connection a search begins anew, and a stream is read
+ * on from where it was. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also a pattern together with streams), SCHEMA, CLOSED, FORKED.
  */
 redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int64_t pattern_length,
@@ -359,7 +362,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "resets"         groups made again, and streams that were deleted and begun anew
  *   "streams"        of redcol_read_ranges: keys that were read to their end
  *   "empty_streams"  those of them that had no entry in the range, or were gone
- *   "wrong_types"    keys that held something else than a stream, or did so after a while
+ *   "wrong_types"    keys that held something else than a stream, or did so after a while; those
+ *                    that a pattern matches only with "count_wrong_types"
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 

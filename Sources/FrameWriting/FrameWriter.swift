@@ -442,18 +442,21 @@ public final class FrameWriter {
             failure = error
             return
         }
-        let name = owner.ids == nil ? "key" : "stream"
-        var key: [UInt8] = []
+        // Of one stream the name is known even if the row cannot be read.
+        var key = encoder.pointee.stream
         do throws(RedisError) {
-            if let batch = try source.batch(holding: row) {
+            if key == nil, let batch = try source.batch(holding: row) {
                 key = encoder.pointee.keyText(row - batch.firstRow)
             }
         } catch {}
+        guard let key else {
+            failure = error.adding("row \(row): ", .row, String(row))
+            return
+        }
+        let name = owner.ids == nil ? "key" : "stream"
         let shown = escaped(key, limit: 200)
         failure = error.adding("row \(row), \(name) \"\(shown)\": ", .row, String(row))
-        if !key.isEmpty {
-            failure = failure?.adding("", owner.ids == nil ? .key : .stream, shown)
-        }
+        failure = failure?.adding("", owner.ids == nil ? .key : .stream, shown)
     }
 
     /// Says how far the write has come, once that is known.

@@ -51,14 +51,24 @@ private struct Binding {
         guard batch.n_children == Int64(schema.columnCount) else {
             throw malformed("\(batch.n_children) columns, where \(schema.columnCount) were said")
         }
-        guard batch.null_count == 0 || batch.n_buffers < 1 || batch.buffers?[0] == nil else {
-            throw malformed("rows that are null as a whole")
+        if batch.null_count != 0, batch.n_buffers >= 1, let bitmap = batch.buffers?[0],
+            let row = firstNull(bitmap, Int(skipped)..<Int(skipped + rows))
+        {
+            throw malformed("its row \(row - Int(skipped)) is null as a whole")
         }
         for column in 0..<schema.columnCount {
             try bind(
                 schema.nodes + column, batch.children?[column], Int(rows + skipped),
                 "column \"\(schema.shownName(column))\"")
             schema.nodes[column].offset += Int(skipped)
+        }
+    }
+
+    /// The first of `places` whose bit is not set.
+    private func firstNull(_ bitmap: UnsafeRawPointer, _ places: Range<Int>) -> Int? {
+        places.first { place in
+            let byte = bitmap.load(fromByteOffset: place >> 3, as: UInt8.self)
+            return byte >> UInt8(place & 7) & 1 == 0
         }
     }
 

@@ -71,8 +71,8 @@ final class InputSchema {
         }
         var reading = Reading()
         let columnCount = try reading.addChildren(of: schema, depth: 0, "")
-        for (column, name) in reading.names[..<columnCount].enumerated()
-        where reading.names[..<column].contains(name) {
+        var names: Set<[UInt8]> = []
+        for name in reading.names[..<columnCount] where !names.insert(name).inserted {
             throw RedisError(
                 .schema, "two columns of the frame are called \"\(escaped(name, limit: 200))\"")
         }

@@ -194,13 +194,19 @@ struct RowEncoder: ~Copyable {
         }
     }
 
-    /// The key of a row, for messages: a hash's or a stream's.
-    mutating func keyText(_ row: Int) -> [UInt8] {
+    /// The stream of all rows, if there is one.
+    var stream: [UInt8]? {
+        if case .stream(let options) = target { return options.stream }
+        return nil
+    }
+
+    /// The key of a row, for messages: a hash's or a stream's; nil if the row has none.
+    mutating func keyText(_ row: Int) -> [UInt8]? {
         do throws(RedisError) {
             try readKey(row)
             return Array(key.bytes)
         } catch {
-            return []
+            return nil
         }
     }
 

@@ -36,6 +36,8 @@ public final class Connection {
     public private(set) var incoming = ReceiveBuffer()
     /// The commands of the login whose replies are awaited.
     private var login: [Command] = []
+    /// Whether the server has said that it is one node of a cluster.
+    public private(set) var isClusterNode = false
     /// When the server has been silent for too long; nil while nothing is awaited.
     private var deadline: Int64?
 
@@ -161,6 +163,7 @@ public final class Connection {
     private func beginLogin() throws(RedisError) {
         addresses = nil
         phase = .loggingIn
+        isClusterNode = false
         login = []
         if let password = endpoint.password {
             var auth = Command("AUTH")
@@ -182,7 +185,12 @@ public final class Connection {
         while let command = login.first {
             guard let reply = try nextReply() else { return }
             login.removeFirst()
-            guard case .error(let text) = reply else { continue }
+            guard case .error(let text) = reply else {
+                if command.name == "HELLO" {
+                    isClusterNode = reply.value(of: "mode") == Array("cluster".utf8)
+                }
+                continue
+            }
             // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is
             // needed.
             if command.name == "HELLO", text.starts(with: Array("ERR".utf8)),

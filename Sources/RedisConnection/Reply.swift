@@ -13,6 +13,19 @@ public indirect enum Reply: Sendable {
     case bulk([UInt8])
     case null
     case array([Reply])
+
+    /// The string that stands behind `name` in an array of names and values.
+    func value(of name: StaticString) -> [UInt8]? {
+        guard case .array(let parts) = self else { return nil }
+        let wanted = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        for index in stride(from: 0, to: parts.count - 1, by: 2) {
+            guard case .bulk(let found) = parts[index], found.elementsEqual(wanted) else {
+                continue
+            }
+            if case .bulk(let value) = parts[index + 1] { return value }
+        }
+        return nil
+    }
 }
 
 /// What a look at the start of some bytes has found.

@@ -7,18 +7,25 @@ import RedisConnection
 struct KeyScan {
     private let pattern: [UInt8]
     private let count: Int
+    private let countsOthers: Bool
     private var cursor: [UInt8] = KeyScan.beginning
     private var found = NameList()
     private(set) var isDone = false
+    /// What an answer has brought, while the one with the keys of all types is awaited.
+    private var page: (streams: Set<[UInt8]>, next: [UInt8])?
+    /// Hashes of keys of other types, since SCAN may give a key twice.
+    private var others: [Int] = []
 
     private static let beginning: [UInt8] = [0x30]
     /// Keys that the server looks at for one answer: it is busy for well under a millisecond.
     static let countUsual = 1_000
 
-    /// `count`: how many keys the server looks at for each answer.
-    init(pattern: [UInt8], count: Int) {
+    /// `count`: how many keys the server looks at for each answer. `countsOthers`: keys of other
+    /// types are counted too, for which the server is asked twice as much.
+    init(pattern: [UInt8], count: Int, countsOthers: Bool = false) {
         self.pattern = pattern
         self.count = count
+        self.countsOthers = countsOthers
         // Without a special character the pattern is a key, and nothing needs to be searched.
         if !pattern.contains(where: { [0x2A, 0x3F, 0x5B, 0x5C].contains($0) }) {  // * ? [ \
             found.append(pattern)
@@ -26,16 +33,18 @@ struct KeyScan {
         }
     }
 
-    var command: Command {
-        var command = Command("SCAN")
-        command.add(cursor)
-        command.add("MATCH")
-        command.add(pattern)
-        command.add("COUNT")
-        command.add(String(count))
-        command.add("TYPE")
-        command.add("stream")
-        return command
+    /// What to ask next, all at once: `take` wants an answer to each.
+    var commands: [Command] {
+        var all = Command("SCAN")
+        all.add(cursor)
+        all.add("MATCH")
+        all.add(pattern)
+        all.add("COUNT")
+        all.add(String(count))
+        var streams = all
+        streams.add("TYPE")
+        streams.add("stream")
+        return countsOthers ? [streams, all] : [streams]
     }
 
     /// Takes an answer; false if it is none.
@@ -44,18 +53,42 @@ struct KeyScan {
             case .array(let keys) = parts[1], !next.isEmpty, next.count <= 20,
             next.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
         else { return false }
+        var names: [[UInt8]] = []
+        names.reserveCapacity(keys.count)
         for key in keys {
             guard case .bulk(let name) = key else { return false }
-            found.append(name)
+            names.append(name)
         }
+        if let page {
+            for name in names where !page.streams.contains(name) {
+                var hasher = Hasher()
+                hasher.combine(name)
+                others.append(hasher.finalize())
+            }
+            self.page = nil
+            goOn(from: page.next)
+            return true
+        }
+        for name in names { found.append(name) }
+        if countsOthers { page = (Set(names), next) } else { goOn(from: next) }
+        return true
+    }
+
+    private mutating func goOn(from next: [UInt8]) {
         cursor = next
         isDone = next == KeyScan.beginning
-        return true
+    }
+
+    /// How many keys match that are no streams, if they are counted.
+    var otherKeys: Int {
+        let sorted = others.sorted()
+        return sorted.indices.count { $0 == 0 || sorted[$0] != sorted[$0 - 1] }
     }
 
     /// The connection was lost. A cursor means nothing to a server that was started again, so the
     /// search begins anew; what was found before is kept.
     mutating func interrupted() {
+        page = nil
         if !isDone { cursor = KeyScan.beginning }
     }
 

@@ -88,7 +88,9 @@ final class ManyRangesReader: StreamReader {
         self.plan = plan
         switch streams {
         case .matching(let pattern):
-            scan = KeyScan(pattern: pattern, count: parts.options.scanCount)
+            scan = KeyScan(
+                pattern: pattern, count: parts.options.scanCount,
+                countsOthers: parts.options.countsWrongTypes)
         case .named(let list): names = NameList(list)
         }
         super.init(parts)
@@ -161,12 +163,22 @@ final class ManyRangesReader: StreamReader {
         if let scan {
             if plan.isEmpty || scan.isDone {
                 names = plan.isEmpty ? NameList() : scan.sortedKeys()
+                statistics.add(.wrongTypes, scan.otherKeys)
                 self.scan = nil
                 plan.found(streams: names.count)
             } else {
                 guard awaited.first == nil else { return }
-                connection.enqueue(scan.command)
-                awaited.append(.keys)
+                // Its keys are only a part of those that the pattern means.
+                if connection.isClusterNode {
+                    throw RedisError(
+                        .unsupported,
+                        "\(connection.endpoint.shown) is one node of a cluster, and a pattern "
+                            + "would find the streams of that node only: name the streams")
+                }
+                for command in scan.commands {
+                    connection.enqueue(command)
+                    awaited.append(.keys)
+                }
                 return try connection.flush()
             }
         }

@@ -26,6 +26,7 @@ public struct ReadOptions {
     // Ranges of many streams
     public var countPerStream: Int?
     public var scanCount = KeyScan.countUsual
+    public var countsWrongTypes = false
     public var streamsAtOnce = 0
 
     // Waiting and following
@@ -106,6 +107,7 @@ public struct ReadOptions {
         case "stream_column": streamColumn = value
         case "count_per_stream": countPerStream = try OptionValue.integer(key, value, 0...Int.max)
         case "scan_count": scanCount = try OptionValue.integer(key, value, 1...100_000)
+        case "count_wrong_types": countsWrongTypes = try OptionValue.boolean(key, value)
         case "streams_at_once": streamsAtOnce = try OptionValue.integer(key, value, 0...Int.max)
         case "discovered": discovered = try OptionValue.netstrings(key, value)
         case "follow": follows = try OptionValue.boolean(key, value)

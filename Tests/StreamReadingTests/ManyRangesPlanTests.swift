@@ -228,18 +228,18 @@ private func names(_ list: NameList) -> [[UInt8]] { (0..<list.count).map { Array
 @Test func theKeysThatAreFound() {
     var scan = KeyScan(pattern: utf8("a*"), count: 7)
     #expect(
-        scan.command.arguments
-            == ["SCAN", "0", "MATCH", "a*", "COUNT", "7", "TYPE", "stream"].map { utf8($0) })
+        scan.commands.map { $0.arguments }
+            == [["SCAN", "0", "MATCH", "a*", "COUNT", "7", "TYPE", "stream"].map { utf8($0) }])
     func page(_ cursor: String, _ keys: String...) -> Reply {
         .array([.bulk(utf8(cursor)), .array(keys.map { .bulk(utf8($0)) })])
     }
     func isTaken(_ reply: Reply) -> Bool { scan.take(reply) }
     #expect(isTaken(page("18446744073709551615", "ab", "a")))
-    #expect(scan.command.arguments[1] == utf8("18446744073709551615"))
+    #expect(scan.commands[0].arguments[1] == utf8("18446744073709551615"))
     #expect(isTaken(page("5")) && !scan.isDone)
     // A cursor belongs to one run of the server.
     scan.interrupted()
-    #expect(scan.command.arguments[1] == utf8("0"))
+    #expect(scan.commands[0].arguments[1] == utf8("0"))
     #expect(isTaken(page("0", "a", "", "aa", "ab")) && scan.isDone)
     #expect(names(scan.sortedKeys()) == ["", "a", "aa", "ab"].map { utf8($0) })
     for wrong in [
@@ -248,6 +248,24 @@ private func names(_ list: NameList) -> [[UInt8]] { (0..<list.count).map { Array
     ] as [Reply] {
         #expect(!isTaken(wrong))
     }
+}
+
+@Test func theKeysOfOtherTypes() {
+    var scan = KeyScan(pattern: utf8("*"), count: 7, countsOthers: true)
+    func asked() -> [[UInt8]] { scan.commands.map { $0.arguments[1] } }
+    func take(_ cursor: String, _ keys: String...) -> Bool {
+        scan.take(.array([.bulk(utf8(cursor)), .array(keys.map { .bulk(utf8($0)) })]))
+    }
+    #expect(scan.commands.map { $0.arguments.count } == [8, 6])
+    #expect(take("5", "a") && !scan.isDone && asked() == [utf8("0"), utf8("0")])
+    #expect(take("5", "a", "x", "y") && asked() == [utf8("5"), utf8("5")])
+    // Lost between two answers: begun again, and each key counts once.
+    #expect(take("0", "b") && !scan.isDone)
+    scan.interrupted()
+    #expect(take("5", "a") && take("5", "x", "a") && !scan.isDone && asked()[0] == utf8("5"))
+    // The first answer says where to go on.
+    #expect(take("0", "b") && take("9", "z", "b") && scan.isDone)
+    #expect(names(scan.sortedKeys()) == ["a", "b"].map { utf8($0) } && scan.otherKeys == 3)
 }
 
 @Test(arguments: [("a", true), ("", true), ("a*", false), ("[a]", false), ("\\a", false)])

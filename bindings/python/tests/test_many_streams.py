@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 
 import polars as pl
 import pytest
@@ -11,7 +12,7 @@ import redis
 from many import SCHEMA, fill, read, rows
 
 import redcol
-from servers import FakeServer, Server
+from servers import FakeServer, Server, free_port
 
 
 def test_pattern_and_list(url: str, any_db: redis.Redis, key: str) -> None:
@@ -100,13 +101,46 @@ def test_other_types_and_empty_streams_are_counted(url: str, any_db: redis.Redis
     any_db.hset(f"{key}:hash", "n", "1")
     counts: dict[str, int] = {}
     assert read(url, f"{key}:*", counts=counts) == rows(written)
-    # SCAN gives streams only.
-    assert counts == {"streams": 3, "empty_streams": 1, "wrong_types": 0}
+    assert counts == {"streams": 3, "empty_streams": 1, "wrong_types": 2}
     names = [f"{key}:{name}" for name in ("text", "z", "hash", "missing", "empty", "a")]
     assert read(url, names, counts=counts) == rows(written, [f"{key}:z", f"{key}:a"])
     assert counts == {"streams": 4, "empty_streams": 2, "wrong_types": 2}
     assert read(url, [f"{key}:text"], counts=counts) == []
     assert counts == {"streams": 0, "empty_streams": 0, "wrong_types": 1}
+
+
+def test_keys_of_other_types_are_counted_once_each(url: str, any_db: redis.Redis, key: str) -> None:
+    written = fill(any_db, {f"{key}:{n}": 1 for n in range(300)})
+    any_db.mset({f"{key}:text:{n}": "x" for n in range(3_000)})
+    counts: dict[str, int] = {}
+    # Answers of a few keys each, while the server's table of keys grows and shrinks.
+    assert read(url, f"{key}:*", counts=counts, count_hint=7) == rows(written)
+    assert counts == {"streams": 300, "empty_streams": 0, "wrong_types": 3_000}
+    any_db.delete(*(f"{key}:text:{n}" for n in range(2_990)))
+    assert read(url, f"{key}:*", counts=counts, count_hint=1) == rows(written)
+    assert counts == {"streams": 300, "empty_streams": 0, "wrong_types": 10}
+    assert read(url, f"{key}:text:*", counts=counts) == []
+    assert counts == {"streams": 0, "empty_streams": 0, "wrong_types": 10}
+
+
+def test_a_pattern_on_a_node_of_a_cluster_is_refused() -> None:
+    args = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with Server(tcp=True, args=args) as node:
+        with node.client() as db:
+            db.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            deadline = time.monotonic() + 20
+            while b"cluster_state:ok" not in db.execute_command("CLUSTER", "INFO"):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            fill(db, {"s:1": 2, "s:2": 1})
+        with pytest.raises(redcol.UnsupportedError, match="one node of a cluster"):
+            redcol.read_streams(node.url, "s:*")
+        failures = (redcol.UnsupportedError, pl.exceptions.ComputeError)  # as Polars hands it on
+        with pytest.raises(failures, match="one node of a cluster"):
+            redcol.scan_streams(node.url, "s:*", schema=SCHEMA).collect()
+        # Streams that are named are read, and a pattern that is a key.
+        assert [row[2] for row in read(node.url, ["s:1", "s:2"])] == [0, 1, 2]
+        assert [row[2] for row in read(node.url, "s:1")] == [0, 1]
 
 
 SIZES = {

@@ -347,6 +347,9 @@ def test_columns_that_cannot_be_written(server: Server, db: redis.Redis, key: st
     twice = pa.table([[1], [2]], names=["a", "a"])
     with pytest.raises(redcol.SchemaError, match='two columns of the frame are called "a"'):
         redcol.write_stream(server.url, twice, key)
+    many = pa.table([[1]] * 100_000, names=[f"{n % 99_999}" for n in range(100_000)])
+    with pytest.raises(redcol.SchemaError, match='two columns of the frame are called "0"'):
+        redcol.write_stream(server.url, many, key)
     with pytest.raises(redcol.SchemaError, match="must hold text or numbers"):
         redcol.write_stream(server.url, pl.DataFrame({"i": [[1]], "a": [1]}), key, id_column="i")
     assert db.exists(key) == 0
@@ -382,6 +385,42 @@ def test_a_null_stream(server: Server, db: redis.Redis, key: str) -> None:
     with pytest.raises(redcol.ValueConversionError, match=r"row 1.*key is null") as caught:
         redcol.write_stream(server.url, frame.to_arrow(), stream_column="to")
     assert (caught.value.row, caught.value.written) == (1, 1)
+
+
+def test_rows_of_a_batch_that_may_be_null(server: Server, db: redis.Redis, key: str) -> None:
+    """A struct array as a batch: it may have a bitmap, which may say that all rows are there."""
+    rows = pa.array([{"v": 1}, {"v": 2}, None, {"v": 3}], pa.struct({"v": pa.int64()}))
+
+    class Batch:
+        def __init__(self, rows: pa.StructArray) -> None:
+            self.rows = rows
+
+        def __arrow_c_stream__(self, _: object = None) -> object:
+            return pa.chunked_array([self.rows]).__arrow_c_stream__()
+
+    def bitmap(rows: pa.StructArray) -> pa.StructArray:
+        bits = pa.py_buffer(b"\x0b")
+        return pa.StructArray.from_buffers(
+            rows.type, len(rows), [bits], null_count=-1, children=[rows.field(0)]
+        )
+
+    whole = bitmap(rows)
+    assert redcol.write_stream(server.url, Batch(whole[:2]), key).null_count() == 0
+    assert redcol.write_stream(server.url, Batch(whole[3:]), key).null_count() == 0
+    assert values_in(db, key, "v") == ["1", "2", "3"]
+    for part, row in ((whole, 2), (whole[1:], 1), (whole[2:], 0)):
+        with pytest.raises(redcol.SchemaError, match="null as a whole") as caught:
+            redcol.write_stream(server.url, Batch(part), key)
+        words = f'row 0, stream "{key}": a batch of the frame is malformed: its row {row} is null'
+        assert words in str(caught.value)
+        assert (caught.value.stream, caught.value.row) == (key, 0)
+    # Which stream a row goes to is not known if the row cannot be read.
+    two = pa.StructArray.from_arrays([pa.array([1, 2]), pa.array(["s", "s"])], names=["v", "to"])
+    none = pa.StructArray.from_buffers(
+        two.type, 2, [pa.py_buffer(b"\0")], children=[two.field(0), two.field(1)]
+    )
+    with pytest.raises(redcol.SchemaError, match=r"^row 0: a batch of the frame is malformed"):
+        redcol.write_stream(server.url, Batch(none), stream_column="to")
 
 
 def test_a_frame_that_fails(no_leaks: None, server: Server, db: redis.Redis, key: str) -> None:

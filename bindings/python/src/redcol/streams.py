@@ -98,7 +98,8 @@ def read_streams(
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
         counts: a dict in which the read notes what it has met: ``"streams"``, the keys that were
             read; ``"empty_streams"``, those of them without an entry in the range, or that were
-            gone; ``"wrong_types"``, the keys that held something other than a stream.
+            gone; ``"wrong_types"``, the keys that held something other than a stream. With a
+            pattern the keys are then searched twice, to count those too.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
 
@@ -113,6 +114,7 @@ def read_streams(
             dtype and value.
         PermissionDeniedError: the user may not read one of them (``+xrange`` and ``%R~key`` are
             needed, and ``+scan`` for a pattern).
+        UnsupportedError: a pattern on a node of a cluster, which knows its own keys only.
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             ServerLoadingError, ServerError, ProtocolError: as their names say.
 
@@ -127,7 +129,8 @@ def read_streams(
     """
     client.check(url, connect_timeout_ms, timeout_ms)
     arguments = checked(locals())
-    request = ranges_request(pattern, **arguments)
+    counting = {"count_wrong_types": "true"} if counts is not None else {}
+    request = ranges_request(pattern, options=counting, **arguments)
     with client.using(url, connect_timeout_ms, timeout_ms) as handle:
         return _read(handle, request, counts)
 
