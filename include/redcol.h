@@ -58,7 +58,12 @@
  *   fork       A child process gets REDCOL_ERROR_FORKED from handles that its parent made; freeing
  *              them there is safe and does not disturb the parent.
  *   Signals    The library installs no handler. A signal that interrupts a wait ends the call with
- *              REDCOL_TIMEOUT, so that the host can look at its signals and call again.
+ *              REDCOL_TIMEOUT, so that the host can look at its signals and call again. The same
+ *              call with the same arguments goes on where it was: it connects no second time, and
+ *              its time limits go on from the first call. So a timer that sends a signal every few
+ *              milliseconds does no harm. What was begun is kept by the client (by the process for
+ *              redcol_open) for as long as the larger of its two timeouts, then dropped at the next
+ *              call. At most 64 calls are kept; the oldest is dropped first, and begins again.
  *
  * A function that is not in this file is not part of the interface.
  */
@@ -137,7 +142,8 @@ const char *redcol_version(void);
  *            "timeout_ms"          how long the server may stay silent while an answer is awaited;
  *                                  default "5000"
  * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
- * REDCOL_TIMEOUT means that a signal came: call again.
+ * REDCOL_TIMEOUT means that a signal came: call again with the same arguments, which goes on. If it
+ * is not made again, there is nothing to free.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
  * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS).
  * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
@@ -212,7 +218,7 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "dead_letter"       the stream to which it is then copied, with _id, _stream, _group, _consumer
  *                       and _deliveries, and acknowledged, both or neither
  * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
- * REDCOL_TIMEOUT means that a signal came: call again.
+ * REDCOL_TIMEOUT means that a signal came: call again with the same arguments, which goes on.
  * A range read does not block: nothing is sent before the first redcol_iter_next. A read that
  * follows, waits or has a group connects here, makes the group and looks "$" up, so that nothing
  * that is added afterwards is missed: it blocks for up to connect_timeout_ms and timeout_ms. Any
@@ -452,7 +458,7 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  * milliseconds_out, sequence_out  each NULL, or written with a part of the id; 0 unless REDCOL_OK.
  * REDCOL_OK       they hold the id.
  * REDCOL_END      the stream is empty or missing.
- * REDCOL_TIMEOUT  a signal came; call again.
+ * REDCOL_TIMEOUT  a signal came; call again, which goes on.
  * After a lost connection it is asked again. The user needs +xrevrange. Blocks for as long as the
  * server takes, each exchange up to timeout_ms. Any thread.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,

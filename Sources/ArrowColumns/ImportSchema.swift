@@ -3,7 +3,7 @@ import CArrowData
 import CPlatform
 
 /// A column as it was asked for.
-public struct RequestedColumn: Sendable {
+public struct RequestedColumn: Equatable, Sendable {
     /// UTF-8 without NUL.
     public var name: [UInt8]
     public var type: ColumnType

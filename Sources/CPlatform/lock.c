@@ -39,3 +39,17 @@ void platform_lock_release(platform_lock *lock) {
   if (atomic_exchange_explicit(&lock->state, FREE, memory_order_release) == AWAITED)
     futex(lock, FUTEX_WAKE, 1);
 }
+
+/* One lock for the process, which a child begins with anew: whoever held it when the parent forked
+   is not there. */
+static platform_lock opens_lock;
+static _Atomic pid_t opens_owner;
+
+void platform_opens_lock(void) {
+  pid_t mine = getpid(), owner = atomic_load(&opens_owner);
+  if (owner != mine && atomic_compare_exchange_strong(&opens_owner, &owner, mine))
+    atomic_store(&opens_lock.state, FREE);
+  platform_lock_acquire(&opens_lock);
+}
+
+void platform_opens_unlock(void) { platform_lock_release(&opens_lock); }

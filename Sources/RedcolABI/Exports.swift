@@ -23,11 +23,9 @@ public func redcol_open(
     client_out?.pointee = nil
     return reporting(error_out) { () throws(RedisError) in
         guard let client_out else { throw Arguments.missing("client_out") }
-        let endpoint = try Endpoint(url: try Arguments.text(url, "url"))
-        let timeouts = try Timeouts(options: try Arguments.options(options))
-        let client = try ClientHandle.make(try ConnectionPool.make(endpoint, timeouts))
-        try client.withConnection { connection throws(RedisError) in try connection.connectNow() }
-        client_out.pointee = client.retainedPointer()
+        let pool = try openPool(
+            url: try Arguments.text(url, "url"), options: try Arguments.options(options))
+        client_out.pointee = try ClientHandle.make(pool).retainedPointer()
         return Status.ok
     }
 }
@@ -104,9 +102,10 @@ private func newIter(
     _ client: ClientHandle, _ streams: [[UInt8]], _ schema: UnsafePointer<ArrowSchema>?,
     _ options: UnsafePointer<UnsafePointer<CChar>?>?
 ) throws(RedisError) -> OpaquePointer {
-    let reader = try makeReader(
-        pool: client.pool, streams: streams, schema: try requestedColumns(schema),
-        options: try ReadOptions(try Arguments.options(options)))
+    let reader = try client.beginRead(
+        ReadArguments(
+            streams: streams, columns: try requestedColumns(schema),
+            options: try Arguments.options(options)))
     return try IterHandle.make(reader, client).retainedPointer()
 }
 
@@ -149,33 +148,19 @@ public func redcol_iter_ack(
     return reporting(error_out) { () throws(RedisError) in
         let iter = try Arguments.iter(iter)
         let (group, streams) = try iter.membership()
-        var acknowledgements: [(stream: [UInt8], Acknowledgement)] = []
-        if entry_ids == nil {
-            for (stream, ids) in iter.reader.handedOver() {
-                acknowledgements.append(
-                    (stream, Acknowledgement(stream: stream, group: group, ids: ids)))
-            }
-        } else {
-            let name =
-                stream == nil && streams.count == 1
-                ? streams[0] : Array(try Arguments.bytes(stream, stream_length, "stream"))
-            let ids = try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids")
-            acknowledgements.append(
-                (name, try Acknowledgement(stream: name, group: group, ids: ids)))
-        }
         var total: Int64 = 0
+        // Also if it is ended in the middle.
         defer { acknowledged_out?.pointee = total }
-        for (stream, one) in acknowledgements {
-            var acknowledgement = one
-            // Also if it is ended in the middle.
-            defer { total += acknowledgement.acknowledged }
-            try iter.client.withConnection { connection throws(RedisError) in
-                try acknowledgement.run(connection)
-            }
-            iter.reader.released(
-                stream: stream, ids: acknowledgement.ids,
-                acknowledged: acknowledgement.acknowledged)
+        guard entry_ids != nil else {
+            try iter.acknowledgeEverything(group, &total)
+            return Status.ok
         }
+        let name =
+            stream == nil && streams.count == 1
+            ? streams[0] : Array(try Arguments.bytes(stream, stream_length, "stream"))
+        let ids = try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids")
+        try iter.acknowledge(
+            try Acknowledgement(stream: name, group: group, ids: ids), &total)
         return Status.ok
     }
 }
@@ -226,14 +211,13 @@ public func redcol_ack(
     acknowledged_out?.pointee = 0
     return reporting(error_out) { () throws(RedisError) in
         let client = try Arguments.client(client)
-        var acknowledgement = try Acknowledgement(
+        let acknowledgement = try Acknowledgement(
             stream: Array(try Arguments.bytes(stream, stream_length, "stream")),
             group: Array(try Arguments.bytes(group, group_length, "group")),
             ids: try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"))
-        defer { acknowledged_out?.pointee = acknowledgement.acknowledged }
-        try client.withConnection { connection throws(RedisError) in
-            try acknowledgement.run(connection)
-        }
+        var total: Int64 = 0
+        defer { acknowledged_out?.pointee = total }
+        _ = try client.acknowledge(acknowledgement, &total)
         return Status.ok
     }
 }
@@ -250,10 +234,12 @@ public func redcol_last_id(
     return reporting(error_out) { () throws(RedisError) in
         let client = try Arguments.client(client)
         let stream = Array(try Arguments.bytes(stream, stream_length, "stream"))
-        let last = try client.withConnection { connection throws(RedisError) in
-            try lastID(of: stream, connection)
+        var question = Question.lastEntry(LastEntryQuestion(stream: stream))
+        var acknowledged: Int64 = 0
+        try client.ask(&question, &acknowledged)
+        guard case .lastEntry(let answered) = question, let last = answered.last else {
+            return Status.end
         }
-        guard let last else { return Status.end }
         milliseconds_out?.pointee = last.milliseconds
         sequence_out?.pointee = last.sequence
         return Status.ok

@@ -44,6 +44,9 @@ final class ClientHandle: Handle {
     private var waiting: [Connection] = []
     private var isCancelled = false
     private(set) var isClosed = false
+    private var unfinishedQuestions = UnfinishedCalls<AskedQuestion>()
+    private var unfinishedReads = UnfinishedCalls<UnfinishedRead>()
+    private var numbersGiven = 0
 
     static func make(_ pool: ConnectionPool) throws(RedisError) -> ClientHandle {
         guard let lock = platform_lock_new() else {
@@ -63,28 +66,108 @@ final class ClientHandle: Handle {
         platform_lock_free(lock)
     }
 
-    /// Runs `body` with a connection that `cancel` reaches.
-    func withConnection<Result>(
-        _ body: (Connection) throws(RedisError) -> Result
-    ) throws(RedisError) -> Result {
-        let connection = try pool.take()
+    private func locked<Result>(_ body: () -> Result) -> Result {
         platform_lock_acquire(lock)
-        waiting.append(connection)
-        if isCancelled {
-            isCancelled = false
-            connection.cancel()
+        defer { platform_lock_release(lock) }
+        return body()
+    }
+
+    /// Asks on a connection that `cancel` reaches. After a signal, the same question goes on where
+    /// it was. `total`: how many entries were acknowledged is added, also with an error.
+    func ask(_ question: inout Question, _ total: inout Int64) throws(RedisError) {
+        let wanted = question
+        let kept = locked { unfinishedQuestions.take { $0.question.isSame(as: wanted) } }
+        if let kept {
+            question = kept.question
+            try ask(&question, on: kept.connection, &total)
+        } else {
+            try ask(&question, on: try pool.take(), &total)
         }
-        platform_lock_release(lock)
-        var isIdle = false
-        defer {
-            platform_lock_acquire(lock)
-            waiting.removeAll { $0 === connection }
-            platform_lock_release(lock)
-            pool.giveBack(connection, isIdle: isIdle)
+    }
+
+    private func ask(
+        _ question: inout Question, on connection: Connection, _ total: inout Int64
+    ) throws(RedisError) {
+        locked {
+            waiting.append(connection)
+            if isCancelled {
+                isCancelled = false
+                connection.cancel()
+            }
         }
-        let result = try body(connection)
-        isIdle = true
-        return result
+        do throws(RedisError) {
+            try question.run(connection)
+            question.tellAcknowledged(&total)
+            locked { waiting.removeAll { $0 === connection } }
+            pool.giveBack(connection, isIdle: true)
+        } catch {
+            question.tellAcknowledged(&total)
+            let unfinished = AskedQuestion(question: question, connection: connection)
+            let isKept = locked {
+                waiting.removeAll { $0 === connection }
+                guard error.cause == .interrupted, !isClosed else { return false }
+                unfinishedQuestions.keep(unfinished, forMs: pool.timeouts.keptMs)
+                return true
+            }
+            if !isKept { pool.giveBack(connection, isIdle: false) }
+            throw error
+        }
+    }
+
+    /// Acknowledges; what that has brought is added to `total` in any case. Gives the ids, and how
+    /// many of them were pending, over all calls.
+    func acknowledge(
+        _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
+    ) throws(RedisError) -> Acknowledgement {
+        var question = Question.acknowledgement(acknowledgement, everythingOf: iter)
+        try ask(&question, &total)
+        guard case .acknowledgement(let done, _) = question else { return acknowledgement }
+        return done
+    }
+
+    /// A number for one more iterator.
+    func nextNumber() -> Int {
+        locked {
+            numbersGiven += 1
+            return numbersGiven
+        }
+    }
+
+    /// What a signal has interrupted while everything of this iterator was acknowledged.
+    func unfinishedAcknowledgement(ofEverythingOf iter: Int) -> Acknowledgement? {
+        locked {
+            let kept = unfinishedQuestions.first {
+                if case .acknowledgement(_, iter) = $0.question { return true }
+                return false
+            }
+            guard case .acknowledgement(let acknowledgement, _) = kept?.question else { return nil }
+            return acknowledgement
+        }
+    }
+
+    /// A reader that has begun. After a signal, the same read goes on where it was.
+    func beginRead(_ arguments: ReadArguments) throws(RedisError) -> StreamReader {
+        let kept = locked { unfinishedReads.take { $0.arguments.isSame(as: arguments) } }
+        let reader: StreamReader
+        if let kept {
+            reader = kept.reader
+        } else {
+            reader = try makeReader(
+                pool: pool, streams: arguments.streams, schema: arguments.columns,
+                options: try ReadOptions(arguments.options))
+        }
+        do throws(RedisError) {
+            try reader.begin()
+        } catch {
+            if error.cause == .interrupted {
+                let unfinished = UnfinishedRead(arguments: arguments, reader: reader)
+                locked {
+                    if !isClosed { unfinishedReads.keep(unfinished, forMs: pool.timeouts.keptMs) }
+                }
+            }
+            throw error
+        }
+        return reader
     }
 
     func cancel() {
@@ -98,6 +181,8 @@ final class ClientHandle: Handle {
         platform_lock_acquire(lock)
         isClosed = true
         for connection in waiting { connection.cancel() }
+        unfinishedQuestions.removeAll()
+        unfinishedReads.removeAll()
         platform_lock_release(lock)
         pool.close()
     }
@@ -144,6 +229,8 @@ final class IterHandle: Handle {
     let client: ClientHandle
     var pool: ConnectionPool { client.pool }
     private let turn: Turn
+    /// Tells it apart from the client's other iterators, also from those that are gone.
+    private let number: Int
     /// What redcol_iter_collect has read so far; touched inside `exclusively` only.
     var collected = TableBuilder()
 
@@ -157,6 +244,7 @@ final class IterHandle: Handle {
         self.turn = turn
         self.reader = reader
         self.client = client
+        number = client.nextNumber()
         super.init(.iter)
     }
 
@@ -174,6 +262,27 @@ final class IterHandle: Handle {
                 .invalidArgument, "this iterator reads without a group: nothing is pending")
         }
         return membership
+    }
+
+    /// Acknowledges; what that has brought is added to `total` in any case.
+    func acknowledge(
+        _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
+    ) throws(RedisError) {
+        let done = try client.acknowledge(acknowledgement, everythingOf: iter, &total)
+        reader.released(stream: done.stream, ids: done.ids, acknowledged: done.acknowledged)
+    }
+
+    /// Acknowledges all that was handed over; first what a signal has interrupted, since more may
+    /// have been handed over meanwhile.
+    func acknowledgeEverything(_ group: [UInt8], _ total: inout Int64) throws(RedisError) {
+        while let unfinished = client.unfinishedAcknowledgement(ofEverythingOf: number) {
+            try acknowledge(unfinished, everythingOf: number, &total)
+        }
+        for (stream, ids) in reader.handedOver() {
+            try acknowledge(
+                Acknowledgement(stream: stream, group: group, ids: ids), everythingOf: number,
+                &total)
+        }
     }
 
     /// Closes the reader; cancels the call that another thread is inside, and is then to be called

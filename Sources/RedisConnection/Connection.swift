@@ -10,6 +10,8 @@ public struct Timeouts: Sendable {
     public var connectMs: Int64 = 5_000
     /// Silence while an answer is awaited.
     public var silenceMs: Int64 = 5_000
+    /// How long a call that a signal has ended waits to be made again.
+    public var keptMs: Int64 { max(connectMs, silenceMs) }
 
     public init() {}
 }

@@ -10,12 +10,14 @@ public struct Acknowledgement {
     /// Commands under way at once.
     static let commandsInFlight = 64
 
-    private let stream: [UInt8]
+    public let stream: [UInt8]
     private let group: [UInt8]
     public private(set) var ids: [EntryID] = []
     private var sent = 0
     private var answered = 0
     public private(set) var acknowledged: Int64 = 0
+    private var acknowledgedTold: Int64 = 0
+    private var conversation = Conversation()
 
     /// `text`: ids separated by white space. Refused if one of them is none.
     public init(
@@ -40,10 +42,24 @@ public struct Acknowledgement {
         self.ids = ids
     }
 
-    /// Acknowledges on `connection`.
+    /// Whether this asks for the same as `other`, however far each of them is.
+    public func isSame(as other: Acknowledgement) -> Bool {
+        stream == other.stream && group == other.group && ids == other.ids
+    }
+
+    /// How many entries were acknowledged since this was asked last.
+    public mutating func takeAcknowledged() -> Int64 {
+        defer { acknowledgedTold = acknowledged }
+        return acknowledged - acknowledgedTold
+    }
+
+    /// Acknowledges on `connection`. After a signal it goes on there when it is called again.
     public mutating func run(_ connection: Connection) throws(RedisError) {
+        var conversation = self.conversation
+        defer { self.conversation = conversation }
         // Acknowledging twice does no harm: what was not answered is sent again.
         try connection.converse(
+            &conversation,
             lost: {
                 sent = answered
                 hasAskedForGroup = false

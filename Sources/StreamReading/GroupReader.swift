@@ -58,7 +58,11 @@ final class GroupReader: StreamReader {
     private var hasBacklog = false
     private var blockUntil: Int64?
 
-    /// Connects, and makes the groups.
+    /// Where groups are made; nil: at each stream's last entry, whose id is then asked for.
+    private let groupStart: EntryID?
+    /// Where each stream's group is made, once that is known.
+    private var positions: [EntryID]?
+
     static func make(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
     ) throws(RedisError) -> GroupReader {
@@ -66,12 +70,11 @@ final class GroupReader: StreamReader {
         let start =
             isNew ? nil : try RangeBound.lower(options.groupStartID, name: "group_start_id")
         let parts = try ReaderParts(pool: pool, streams: streams, schema: schema, options: options)
-        let reader = GroupReader(parts, try InHand.make())
-        try reader.prepareGroups(start)
-        return reader
+        return GroupReader(parts, try InHand.make(), start)
     }
 
-    private init(_ parts: ReaderParts, _ held: InHand) {
+    private init(_ parts: ReaderParts, _ held: InHand, _ start: EntryID?) {
+        groupStart = start
         let (streams, options) = (parts.streams, parts.options)
         member = GroupMember(streams: streams, group: options.group, consumer: options.consumer)
         self.held = held
@@ -89,22 +92,15 @@ final class GroupReader: StreamReader {
 
     // MARK: Making the group
 
-    private func prepareGroups(_ start: EntryID?) throws(RedisError) {
+    /// Connects, and makes the groups.
+    override func begin() throws(RedisError) {
         guard options.createGroup else {
             _ = try askNow([])
             connected()
             return
         }
-        var positions = Array(repeating: start ?? .smallest, count: streams.count)
-        if start == nil {
-            // Not "$" itself: the id is needed should the group have to be made again.
-            for (stream, reply) in try askNow(streams.indices.map(member.lastID)).enumerated() {
-                if case .error(let text) = reply {
-                    throw failed(error(text, "asking for the stream's last id"))
-                }
-                positions[stream] = reply.firstEntry?.id ?? .smallest
-            }
-        }
+        let positions = try startPositions()
+        self.positions = positions
         let commands = streams.indices.map { member.create($0, at: positions[$0]) }
         let replies = try askNow(commands) { () throws(RedisError) in
             // A far server is not waited for twice: what the member has pending needs no answer to
@@ -115,6 +111,20 @@ final class GroupReader: StreamReader {
         for (stream, reply) in replies.enumerated() {
             try takeCreated(reply, stream, at: positions[stream])
         }
+    }
+
+    private func startPositions() throws(RedisError) -> [EntryID] {
+        if let positions { return positions }
+        if let groupStart { return Array(repeating: groupStart, count: streams.count) }
+        var positions = Array(repeating: EntryID.smallest, count: streams.count)
+        // Not "$" itself: the id is needed should the group have to be made again.
+        for (stream, reply) in try askNow(streams.indices.map(member.lastID)).enumerated() {
+            if case .error(let text) = reply {
+                throw failed(error(text, "asking for the stream's last id"))
+            }
+            positions[stream] = reply.firstEntry?.id ?? .smallest
+        }
+        return positions
     }
 
     private func takeCreated(_ reply: Reply, _ stream: Int, at id: EntryID) throws(RedisError) {

@@ -2,43 +2,57 @@
 
 import RedisConnection
 
-/// The id of the last entry of `stream`; nil if it is empty or missing.
-public func lastID(of stream: [UInt8], _ connection: Connection) throws(RedisError) -> EntryID? {
-    var hasAsked = false
-    var last: EntryID?
-    do {
-        try connection.converse(
-            lost: { hasAsked = false },
-            { () throws(RedisError) in
-                if !hasAsked {
-                    connection.enqueue(.lastEntry(of: stream))
-                    try connection.flush()
-                    hasAsked = true
-                }
-                guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes)
-                else { return false }
-                connection.expectNothing()
-                switch reply {
-                case .error(let text):
-                    throw RedisError.server(
-                        text, endpoint: connection.endpoint,
-                        asked: "XREVRANGE, for the stream's last id")
-                case .array(let entries):
-                    last = reply.firstEntry?.id
-                    if last == nil, !entries.isEmpty { throw unreadable(connection) }
-                case .null: last = nil
-                default: throw unreadable(connection)
-                }
-                return true
-            })
-    } catch {
-        guard error.cause != .interrupted, error.cause != .cancelled else { throw error }
-        let name = escaped(stream, limit: 200)
-        throw error.adding("stream \"\(name)\": ", .stream, name)
-    }
-    return last
-}
+/// The question for the id of a stream's last entry.
+public struct LastEntryQuestion {
+    private let stream: [UInt8]
+    /// The id; nil if the stream is empty or missing.
+    public private(set) var last: EntryID?
+    private var hasAsked = false
+    private var conversation = Conversation()
 
-private func unreadable(_ connection: Connection) -> RedisError {
-    connection.violation("no entry in answer to XREVRANGE")
+    public init(stream: [UInt8]) { self.stream = stream }
+
+    /// Whether this asks for the same as `other`, however far each of them is.
+    public func isSame(as other: LastEntryQuestion) -> Bool { stream == other.stream }
+
+    /// Asks on `connection`. After a signal it goes on there when it is called again.
+    public mutating func run(_ connection: Connection) throws(RedisError) {
+        var conversation = self.conversation
+        defer { self.conversation = conversation }
+        do {
+            try connection.converse(
+                &conversation, lost: { hasAsked = false },
+                { () throws(RedisError) in try exchange(connection) })
+        } catch {
+            guard error.cause != .interrupted, error.cause != .cancelled else { throw error }
+            let name = escaped(stream, limit: 200)
+            throw error.adding("stream \"\(name)\": ", .stream, name)
+        }
+    }
+
+    private mutating func exchange(_ connection: Connection) throws(RedisError) -> Bool {
+        if !hasAsked {
+            connection.enqueue(.lastEntry(of: stream))
+            try connection.flush()
+            hasAsked = true
+        }
+        guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes)
+        else { return false }
+        connection.expectNothing()
+        switch reply {
+        case .error(let text):
+            throw RedisError.server(
+                text, endpoint: connection.endpoint, asked: "XREVRANGE, for the stream's last id")
+        case .array(let entries):
+            last = reply.firstEntry?.id
+            if last == nil, !entries.isEmpty { throw unreadable(connection) }
+        case .null: last = nil
+        default: throw unreadable(connection)
+        }
+        return true
+    }
+
+    private func unreadable(_ connection: Connection) -> RedisError {
+        connection.violation("no entry in answer to XREVRANGE")
+    }
 }

@@ -3,8 +3,9 @@
 import ArrowColumns
 import RedisConnection
 
-/// Makes the reader that `options` ask for. One that waits or is a member of a group connects here,
-/// creates the group and resolves "$", so that nothing that is added afterwards can be missed.
+/// Makes the reader that `options` ask for. In `begin`, one that waits or is a member of a group
+/// connects, creates the group and resolves "$", so that nothing that is added afterwards can be
+/// missed.
 public func makeReader(
     pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
 ) throws(RedisError) -> StreamReader {

@@ -72,6 +72,8 @@ public class StreamReader {
     var answerBytes = 0
     var hasGivenBatch = false
     private var isClosed = false
+    /// What `askNow` has asked and not heard in full; nil when it is not under way.
+    private var opening: (commands: Int, replies: [Reply])?
 
     init(_ parts: ReaderParts) {
         pool = parts.pool
@@ -84,10 +86,15 @@ public class StreamReader {
     }
 
     deinit {
-        if !isClosed { pool.giveBack(connection, isIdle: !awaitsReply && failure == nil) }
+        if isClosed { return }
+        pool.giveBack(connection, isIdle: !awaitsReply && failure == nil && opening == nil)
     }
 
     // MARK: For subclasses
+
+    /// Does what a read must have done before it begins. A signal ends it as an error of the cause
+    /// `interrupted`; calling it again goes on.
+    public func begin() throws(RedisError) {}
 
     /// Whether an answer is awaited.
     var awaitsReply: Bool { false }
@@ -303,24 +310,28 @@ public class StreamReader {
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
     /// whoever makes a reader wants to know what is wrong. `askMore` may ask for more, which the
-    /// read itself then awaits.
+    /// read itself then awaits. A signal ends it; calling it again goes on with what was asked.
     func askNow(
         _ commands: [Command], askMore: () throws(RedisError) -> Void = {}
     ) throws(RedisError) -> [Reply] {
         do {
-            try connection.connectNow()
-            for command in commands { connection.enqueue(command) }
-            try askMore()
-            try connection.flush()
-            var replies: [Reply] = []
-            while replies.count < commands.count {
+            if opening == nil {
+                try connection.connectNow()
+                for command in commands { connection.enqueue(command) }
+                try askMore()
+                try connection.flush()
+                opening = (commands.count, [])
+            }
+            while let (count, replies) = opening, replies.count < count {
                 // It may hold an entry.
                 if let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) {
-                    replies.append(reply)
+                    opening?.replies.append(reply)
                 } else {
                     try connection.waitOrStop()
                 }
             }
+            let replies = opening?.replies ?? []
+            opening = nil
             if !awaitsReply { connection.expectNothing() }
             return replies
         } catch {

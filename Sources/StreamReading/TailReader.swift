@@ -56,19 +56,20 @@ final class TailReader: StreamReader {
     /// others take nothing from one that has a backlog.
     private var streamsSharing: Int
 
-    /// Connects, and finds out where "$" is.
+    /// Whether it begins at the stream's last entry.
+    private let isNew: Bool
+
     static func make(
         pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
     ) throws(RedisError) -> TailReader {
         let upper = try RangeBound.upper(options.endID, name: "end_id")
         let start = options.startID == "$" ? nil : try position(options.startID)
         let parts = try ReaderParts(pool: pool, streams: streams, schema: schema, options: options)
-        let reader = TailReader(parts, start: start, upper: upper)
-        try reader.begin(isNew: start == nil)
-        return reader
+        return TailReader(parts, start: start, upper: upper)
     }
 
     private init(_ parts: ReaderParts, start: EntryID?, upper: EntryID?) {
+        isNew = start == nil
         remaining = parts.options.count ?? .max
         streamsSharing = max(1, parts.streams.count)
         super.init(parts)
@@ -82,7 +83,8 @@ final class TailReader: StreamReader {
         seen = Array(repeating: nil, count: streams.count)
     }
 
-    private func begin(isNew: Bool) throws(RedisError) {
+    /// Connects, and finds out where "$" is.
+    override func begin() throws(RedisError) {
         if isNew {
             for (stream, reply) in try askNow(streams.indices.map(askLastID)).enumerated() {
                 cursors[stream] = try lastID(in: reply) ?? .smallest

@@ -125,6 +125,9 @@ void platform_lock_free(platform_lock *lock);
 void platform_lock_acquire(platform_lock *lock);
 bool platform_lock_try(platform_lock *lock);
 void platform_lock_release(platform_lock *lock);
+/* The lock of what redcol_open keeps between its calls; also right after a fork. */
+void platform_opens_lock(void);
+void platform_opens_unlock(void);
 
 #ifdef __cplusplus
 }

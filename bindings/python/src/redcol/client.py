@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import warnings
 from collections.abc import Iterator
 from types import TracebackType
 
 from . import _arguments, _native
 from ._typing import TYPE_CHECKING
-from .errors import TimedOutError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -140,19 +138,12 @@ def check(url: object, connect_timeout_ms: object, timeout_ms: object) -> None:
 
 def _open(url: str, connect_timeout_ms: int, timeout_ms: int) -> _native.ClientHandle:
     check(url, connect_timeout_ms, timeout_ms)
-    deadline = time.monotonic() + connect_timeout_ms / 1000
-    remaining_ms = connect_timeout_ms
-    while remaining_ms > 0:
-        options = {"connect_timeout_ms": str(remaining_ms), "timeout_ms": str(int(timeout_ms))}
-        handle = _native.open_client(url, options)
-        if handle is not None:
-            return handle
-        # A signal came whose handler did not raise: go on with what is left of the time.
-        remaining_ms = int((deadline - time.monotonic()) * 1000)
-    raise TimedOutError(
-        f"No connection to {_shown(url)} within {connect_timeout_ms} ms. "
-        "Is the server reachable? Give a longer connect_timeout_ms if it is only slow."
-    )
+    timeouts = {"connect_timeout_ms": connect_timeout_ms, "timeout_ms": timeout_ms}
+    options = {name: str(int(value)) for name, value in timeouts.items()}
+    while (handle := _native.open_client(url, options)) is None:
+        # A signal came whose handler did not raise. The same call goes on, with its time limit.
+        pass
+    return handle
 
 
 _SHOWABLE: Final = (

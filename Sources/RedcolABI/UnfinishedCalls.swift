@@ -1,0 +1,163 @@
+// Calls that a signal has ended before their answers came. What they had begun is kept until the
+// same call is made again, which goes on with it: a periodic signal keeps no call from ending.
+
+import ArrowColumns
+import CPlatform
+import RedisConnection
+import StreamReading
+
+/// Kept calls, oldest first. Whoever shares it holds a lock.
+struct UnfinishedCalls<Call> {
+    /// More are not kept, and begin again: each has a connection of its own.
+    private static var most: Int { 64 }
+
+    private var calls: [(call: Call, until: Int64)] = []
+
+    /// Keeps a call for `forMs`, or longer if nobody looks.
+    mutating func keep(_ call: Call, forMs: Int64) {
+        if calls.count >= UnfinishedCalls.most { calls.removeFirst() }
+        calls.append((call, platform_monotonic_ms() + forMs))
+    }
+
+    /// The call that `isWanted`, however old it is. Others that are too old are dropped.
+    mutating func take(_ isWanted: (Call) -> Bool) -> Call? {
+        if calls.isEmpty { return nil }
+        let index = calls.firstIndex { isWanted($0.call) }
+        let found = index.map { calls.remove(at: $0).call }
+        let now = platform_monotonic_ms()
+        calls.removeAll { $0.until < now }
+        return found
+    }
+
+    func first(_ isWanted: (Call) -> Bool) -> Call? {
+        calls.first { isWanted($0.call) }?.call
+    }
+
+    mutating func removeAll() { calls = [] }
+}
+
+/// What is asked on a connection of its own.
+enum Question {
+    /// `everythingOf`: the number of the iterator all of whose entries are acknowledged; nil: ids
+    /// were named.
+    case acknowledgement(Acknowledgement, everythingOf: Int?)
+    case lastEntry(LastEntryQuestion)
+
+    /// Whether the answer to `other` is the answer to this.
+    func isSame(as other: Question) -> Bool {
+        switch (self, other) {
+        case (.acknowledgement(let one, let iter), .acknowledgement(let another, let otherIter)):
+            return iter == otherIter && one.isSame(as: another)
+        case (.lastEntry(let one), .lastEntry(let another)): return one.isSame(as: another)
+        default: return false
+        }
+    }
+
+    /// Adds to `total` how many entries were acknowledged since this was asked last.
+    mutating func tellAcknowledged(_ total: inout Int64) {
+        guard case .acknowledgement(var acknowledgement, let iter) = self else { return }
+        total += acknowledgement.takeAcknowledged()
+        self = .acknowledgement(acknowledgement, everythingOf: iter)
+    }
+
+    /// Asks, or goes on after a signal.
+    mutating func run(_ connection: Connection) throws(RedisError) {
+        switch self {
+        case .acknowledgement(var acknowledgement, let iter):
+            defer { self = .acknowledgement(acknowledgement, everythingOf: iter) }
+            try acknowledgement.run(connection)
+        case .lastEntry(var question):
+            defer { self = .lastEntry(question) }
+            try question.run(connection)
+        }
+    }
+}
+
+/// A question with the connection on which its answer will come.
+struct AskedQuestion {
+    var question: Question
+    let connection: Connection
+}
+
+/// What a read was to be made from.
+struct ReadArguments {
+    let streams: [[UInt8]]
+    let columns: [RequestedColumn]?
+    let options: [(key: String, value: String)]
+
+    func isSame(as other: ReadArguments) -> Bool {
+        streams == other.streams && columns == other.columns && areSame(options, other.options)
+    }
+}
+
+/// A reader that has not begun yet.
+struct UnfinishedRead {
+    let arguments: ReadArguments
+    let reader: StreamReader
+}
+
+/// A client that is not connected yet.
+struct UnfinishedOpen {
+    let url: String
+    let options: [(key: String, value: String)]
+    let pool: ConnectionPool
+    let connection: Connection
+}
+
+private func areSame(
+    _ one: [(key: String, value: String)], _ other: [(key: String, value: String)]
+) -> Bool {
+    one.count == other.count && zip(one, other).allSatisfy { $0 == $1 }
+}
+
+/// Calls of redcol_open that a signal has ended: before there is a client, nothing else can keep
+/// them.
+private final class UnfinishedOpens {
+    var calls = UnfinishedCalls<UnfinishedOpen>()
+    let processID = getpid()
+}
+
+nonisolated(unsafe) private var unfinishedOpens: Unmanaged<UnfinishedOpens>?
+
+/// Runs `body` with the calls of this process. Those of its parent are left as they are: another
+/// thread there may have been changing them, and their sockets are the parent's.
+private func withUnfinishedOpens<Result>(
+    _ body: (inout UnfinishedCalls<UnfinishedOpen>) -> Result
+) -> Result {
+    platform_opens_lock()
+    defer { platform_opens_unlock() }
+    if let opens = unfinishedOpens?.takeUnretainedValue(), opens.processID == getpid() {
+        return body(&opens.calls)
+    }
+    let opens = UnfinishedOpens()
+    unfinishedOpens = Unmanaged.passRetained(opens)
+    return body(&opens.calls)
+}
+
+/// A pool with a connection in it: a new one, or the one whose making a signal has interrupted.
+func openPool(
+    url: String, options: [(key: String, value: String)]
+) throws(RedisError) -> ConnectionPool {
+    let kept = withUnfinishedOpens { calls in
+        calls.take { $0.url == url && areSame($0.options, options) }
+    }
+    let open: UnfinishedOpen
+    if let kept {
+        open = kept
+    } else {
+        let pool = try ConnectionPool.make(
+            try Endpoint(url: url), try Timeouts(options: options))
+        open = UnfinishedOpen(
+            url: url, options: options, pool: pool, connection: try pool.take())
+    }
+    do throws(RedisError) {
+        try open.connection.connectNow()
+    } catch {
+        if error.cause == .interrupted {
+            withUnfinishedOpens { $0.keep(open, forMs: open.pool.timeouts.connectMs) }
+        }
+        throw error
+    }
+    open.pool.giveBack(open.connection, isIdle: true)
+    return open.pool
+}
