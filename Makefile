@@ -14,6 +14,7 @@ LIBRARY := $(BUILD)/release/libredcol.so
 export PREFIX ?= /usr/local
 export LIBDIR ?= $(PREFIX)/lib
 export INCLUDEDIR ?= $(PREFIX)/include
+export DOCDIR ?= $(PREFIX)/share/doc/redcol
 export DESTDIR
 
 # The demo and the benchmarks start private servers as the tests do.
@@ -24,7 +25,7 @@ export REDCOL_LIBRARY := $(CURDIR)/$(LIBRARY)
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup:  ## install what is missing: system packages, and a Python environment in .venv
@@ -42,6 +43,10 @@ build:  ## build the library, .build/release/libredcol.so; EMBEDDED=0: the other
 .PHONY: install
 install: $(if $(wildcard $(LIBRARY)),,build)  ## install library, headers, redcol.pc and CMake files into PREFIX
 	@scripts/install.sh $(LIBRARY)
+
+.PHONY: debug-symbols
+debug-symbols: build  ## write dist/libredcol.so.debug, the symbols of the library as it was built
+	@scripts/debug_symbols.sh $(LIBRARY) dist/libredcol.so.debug
 
 .PHONY: uninstall
 uninstall:  ## remove what install has put into PREFIX
@@ -90,4 +95,4 @@ sanitize: setup build  ## run tests under AddressSanitizer, ThreadSanitizer and 
 
 .PHONY: clean
 clean:  ## remove what was built; .venv stays
-	rm -rf .build .build-runtime .build-tests .build-fuzz .build-asan .build-tsan dist
+	rm -rf .build .build-runtime .build-tests .build-fuzz .build-asan .build-tsan .build-symbols dist

@@ -9,6 +9,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: a file imports what it uses
 ]
 
+// What a compiler can add to C against its own mistakes. In debug builds some of it needs what is not there.
+let hardened = [
+    "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong",
+    "-fstack-clash-protection", "-fcf-protection",
+]
+let release = BuildSettingCondition.when(configuration: .release)
+
 // hiredis is linked into the library: whoever loads it needs no libhiredis at run time.
 let hiredis: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libhiredis.a"])]
 
@@ -22,9 +29,10 @@ let package = Package(
         .systemLibrary(
             name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
-            name: "CPlatform",
+            name: "CPlatform", cSettings: [.unsafeFlags(hardened, release)],
             cxxSettings: [
-                .unsafeFlags(["-fno-exceptions", "-fno-rtti", "-O2"])
+                .unsafeFlags(["-fno-exceptions", "-fno-rtti", "-O2"]),
+                .unsafeFlags(hardened, release),
             ]),
         .target(
             name: "ArrowColumns", dependencies: ["CPlatform", "CRedcol"], swiftSettings: strict),

@@ -73,7 +73,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "arrow_c_data.h"
+#include "redcol/arrow_c_data.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -25,9 +25,27 @@ done
 # The library carries hiredis in itself, and shows the symbols of its header only. nodelete: batches
 # are released by its code, whoever has closed it.
 flags=(-c release --product redcol --scratch-path "$folder" -Xswiftc -use-ld=lld)
-for flag in "--version-script=$exports" -soname=libredcol.so.0 --gc-sections -s \
-  -z defs -z nodelete; do
+for flag in "--version-script=$exports" -soname=libredcol.so.0 --gc-sections \
+  -z defs -z nodelete -z relro -z now -T "$PWD/scripts/discard.ld"; do
   flags+=(-Xlinker "$flag")
+done
+# KEEP_SYMBOLS=ID: with debug symbols, and as the library that has this build id without them.
+if [ -n "${KEEP_SYMBOLS:-}" ]; then
+  flags+=(-Xlinker "--build-id=0x$KEEP_SYMBOLS")
+else
+  flags+=(-Xlinker -s -Xlinker --build-id=sha1)
+fi
+
+# What packagers ask for: words as a shell would split them, without its other rules.
+read -ra words <<<"${CFLAGS:-}"
+for word in "${words[@]}"; do flags+=(-Xcc "$word"); done
+read -ra words <<<"${CXXFLAGS:-}"
+for word in "${words[@]}"; do flags+=(-Xcxx "$word"); done
+read -ra words <<<"${LDFLAGS:-}"
+for word in "${words[@]}"; do
+  # swiftc calls the linker itself: -Wl,a,b is a and b.
+  IFS=, read -ra parts <<<"${word#-Wl,}"
+  for part in "${parts[@]}"; do flags+=(-Xlinker "$part"); done
 done
 
 if [ "${EMBEDDED:-1}" = 1 ]; then

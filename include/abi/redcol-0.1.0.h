@@ -3,7 +3,7 @@
 #define REDCOL_H
 #include <stddef.h>
 #include <stdint.h>
-#include "arrow_c_data.h"
+#include "redcol/arrow_c_data.h"
 #ifdef __cplusplus
 extern "C" {
 #endif

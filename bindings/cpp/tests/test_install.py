@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from test_c_examples import EVENTS, EVENTS_PRINTED, EXAMPLE, LIBRARY, ROOT
 
 from servers import Server
 
-HEADERS = ["redcol.h", "arrow_c_data.h", "redcol.hpp", "redcol_columns.hpp"]
+HEADERS = ["redcol.h", "redcol/arrow_c_data.h", "redcol.hpp", "redcol_columns.hpp"]
+NOTICES = ["LICENSE", "THIRD_PARTY_NOTICES"]
 VERSION = re.findall(r'REDCOL_VERSION "(.*)"', (ROOT / "include/redcol.h").read_text())[0]
 CMAKE_LISTS = """\
 cmake_minimum_required(VERSION 3.16)
@@ -36,6 +38,7 @@ def run(*command: object, **variables: str) -> str:
 def attempt(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
     # `make test` passes its own variables on to the `make` in here.
     dropped = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PREFIX", "LIBDIR", "INCLUDEDIR", "DESTDIR"}
+    dropped |= {"DOCDIR"}
     environment = {k: v for k, v in os.environ.items() if k not in dropped}
     words = [str(word) for word in command]
     return subprocess.run(
@@ -84,9 +87,14 @@ def url() -> Iterator[str]:
 def test_pkg_config(
     compiler: tuple[str, str], prefix: Path, sources: Path, url: str, tmp_path: Path
 ) -> None:
+    # Moved as a whole, to a folder whose name a shell would split and sed would misread.
+    moved = tmp_path / "R & D"
+    shutil.copytree(prefix, moved, symlinks=True)
+    prefix = moved
+
     def asked(*words: str) -> list[str]:
         path = str(prefix / "lib/pkgconfig")
-        return run("pkg-config", *words, "redcol", PKG_CONFIG_PATH=path).split()
+        return shlex.split(run("pkg-config", *words, "redcol", PKG_CONFIG_PATH=path))
 
     assert asked("--modversion") == [VERSION]
     program = tmp_path / "reader"
@@ -138,6 +146,7 @@ def test_a_packager_chooses_the_folders_and_uninstall_removes_all(tmp_path: Path
     inside = libdir[1:]
     assert tree(tmp_path) == sorted(
         [f"usr/include/{name}" for name in HEADERS]
+        + [f"usr/share/doc/redcol/{name}" for name in NOTICES]
         + [f"{inside}/libredcol.so{end}" for end in ("", ".0", f".{VERSION}")]
         + [f"{inside}/cmake/redcol/redcolConfig{end}.cmake" for end in ("", "Version")]
         + [f"{inside}/pkgconfig/{name}.pc" for name in ("other", "redcol")]
@@ -151,6 +160,30 @@ def test_a_packager_chooses_the_folders_and_uninstall_removes_all(tmp_path: Path
         assert not re.search(r"@[A-Z_]+@", text)
     make("uninstall", **folders)
     assert tree(tmp_path) == [f"{inside}/pkgconfig/other.pc"]
+
+
+def test_a_prefix_may_have_any_name(tmp_path: Path) -> None:
+    odd = tmp_path / "a & b | c"
+    # make splits what it is given on its command line, but not what is in the environment.
+    run("make", "-C", ROOT, "install", f"LIBRARY={LIBRARY.resolve()}", PREFIX=str(odd))
+    said = run("pkg-config", "--cflags", "redcol", PKG_CONFIG_PATH=str(odd / "lib/pkgconfig"))
+    assert Path(shlex.split(said)[0].removeprefix("-I")).resolve() == odd / "include"
+    run("make", "-C", ROOT, "uninstall", PREFIX=str(odd))
+    assert tree(odd) == []
+
+
+def test_a_library_elsewhere_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    folders = {"PREFIX": tmp_path / "usr", "LIBDIR": tmp_path / "elsewhere"}
+    make("install", **folders)
+    path = str(tmp_path / "elsewhere/pkgconfig")
+    said = run("pkg-config", "--cflags", "--libs", "redcol", PKG_CONFIG_PATH=path)
+    assert str(tmp_path / "usr/include") in said
+    assert str(tmp_path / "elsewhere") in said
+
+
+def test_the_installed_files_are_no_programs(prefix: Path) -> None:
+    library = prefix / f"lib/libredcol.so.{VERSION}"
+    assert library.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_relative_prefix_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from packages import PROJECT, ROOT, attempt, build, clean_python, path_without_swift, run
 
+#: What `make build` has made of the same sources.
+LIBRARY = Path(os.environ.get("REDCOL_LIBRARY", ROOT / ".build/release/libredcol.so"))
 PIP_INSTALL = ("-m", "pip", "install", "--no-deps", "--no-build-isolation")
 
 
@@ -34,21 +38,24 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def loads(python: Path, folder: Path) -> str:
-    program = "import redcol._native as n; print(n.version(), n.library()._name)"
-    return run(python, "-c", program, cwd=folder)
+def check_library(python: Path, folder: Path) -> None:
+    """The library that an environment loads: its own, and byte for byte that of this checkout."""
+    program = "import redcol._native as n; print(n.library()._name)"
+    library = Path(run(python, "-c", program, cwd=folder).strip())
+    assert library.is_relative_to(folder / "clean")
+    assert library.read_bytes() == LIBRARY.read_bytes(), "the folder changes what is built"
 
 
 def test_from_an_sdist(sdist: Path, tmp_path: Path) -> None:
     python = clean_python(tmp_path / "clean")
     run(python, *PIP_INSTALL, sdist)
-    assert str(tmp_path / "clean") in loads(python, tmp_path)
+    check_library(python, tmp_path)
 
 
 def test_from_git(repository: Path, tmp_path: Path) -> None:
     python = clean_python(tmp_path / "clean")
     run(python, *PIP_INSTALL, f"git+file://{repository}#subdirectory=bindings/python")
-    assert str(tmp_path / "clean") in loads(python, tmp_path)
+    check_library(python, tmp_path)
 
 
 def test_an_sdist_holds_the_sources_of_the_library(sdist: Path) -> None:
@@ -58,6 +65,12 @@ def test_an_sdist_holds_the_sources_of_the_library(sdist: Path) -> None:
     missing = {f"core/{name}" for name in tracked.split()} - names
     assert missing == set()
     assert {"hatch_build.py", "src/redcol/__init__.py", "core/scripts/build.sh"} <= names
+    assert {
+        "LICENSE",
+        "core/Makefile",
+        "core/scripts/install.sh",
+        "core/bindings/cpp/redcol.hpp",
+    } <= names
     assert not [name for name in names if ".build" in name or name.endswith((".so", ".pyc"))]
 
 
@@ -75,3 +88,28 @@ def test_a_library_that_is_not_there_is_said_plainly(sdist: Path, tmp_path: Path
     assert result.returncode == 1
     assert "REDCOL_LIBRARY is /nowhere/libredcol.so, which is not a file" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_debug_symbols_belong_to_the_library(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.fail("this test builds the checkout")
+    symbols = tmp_path / "libredcol.so.debug"
+    run(ROOT / "scripts/debug_symbols.sh", LIBRARY.resolve(), symbols)
+
+    def build_id(file: Path) -> str:
+        return re.findall(r"Build ID: (\w+)", run("readelf", "--notes", file))[0]
+
+    assert build_id(symbols) == build_id(LIBRARY)
+    listed = run("nm", symbols)
+    address = re.findall(r"^([0-9a-f]+) \w redcol_open$", listed, re.MULTILINE)[0]
+    assert "Exports.swift:" in run("addr2line", "--exe", symbols, address)
+
+
+def test_flags_of_packagers_are_used() -> None:
+    script = (ROOT / "scripts/build.sh").read_text()
+    begin, end = script.index("flags=("), script.index('if [ "${EMBEDDED')
+    words = f'exports=x folder=y\n{script[begin:end]}\nprintf "%s\\n" "${{flags[@]}}"'
+    flags = {"CFLAGS": "-O1 -DONE", "CXXFLAGS": "-DTWO", "LDFLAGS": "-Wl,-z,pack-relative -L/x"}
+    said = " ".join(run("bash", "-euc", words, **flags).split())
+    assert "-Xcc -O1 -Xcc -DONE -Xcxx -DTWO" in said
+    assert "-Xlinker -z -Xlinker pack-relative -Xlinker -L/x" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -88,6 +90,42 @@ def test_it_holds_the_package_the_library_and_nothing_else(wheel: Path) -> None:
     files = {str(path.relative_to(sources)) for path in sources.rglob("*.py")}
     files |= {"redcol/py.typed", "redcol/libredcol.so"}
     assert {name for name in names if ".dist-info/" not in name} == files
+
+
+def test_it_carries_its_licenses_and_a_bill_of_materials(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        inside = {
+            name.split(".dist-info/")[1]: name for name in file.namelist() if "-info/" in name
+        }
+        metadata = file.read(inside["METADATA"]).decode().splitlines()
+        bill = json.loads(file.read(inside["sboms/redcol.cdx.json"]))
+        for name in ("LICENSE", "THIRD_PARTY_NOTICES"):
+            assert f"License-File: {name}" in metadata
+            assert file.read(inside[f"licenses/{name}"]) == (ROOT / name).read_bytes()
+    assert "License-Expression: Apache-2.0" in metadata
+    notices = (ROOT / "THIRD_PARTY_NOTICES").read_text()
+    assert "[yyyy]" not in (ROOT / "LICENSE").read_text()
+    for part in ("hiredis", "fast_float", "Swift", "libstdc++"):
+        assert part in notices
+    assert bill["bomFormat"] == "CycloneDX"
+    found = {part["name"]: part["version"] for part in bill["components"]}
+    assert set(found) == {"hiredis", "fast_float", "swift-stdlib", "libstdc++"}
+    assert all(re.match(r"\d+\.\d+", version) for version in found.values()), found
+    digest = hashlib.sha256(LIBRARY.read_bytes()).hexdigest()
+    assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
+
+
+def test_the_library_is_hardened() -> None:
+    """As distributions build theirs: relocated once and then read-only, no executable stack."""
+    headers = run("readelf", "--wide", "--program-headers", LIBRARY)
+    dynamic = run("readelf", "--wide", "--dynamic", LIBRARY)
+    symbols = run("nm", "--dynamic", LIBRARY)
+    assert "GNU_RELRO" in headers
+    assert re.search(r"FLAGS\).*BIND_NOW", dynamic)
+    assert re.search(r"GNU_STACK(?!.*E\b)", headers)
+    assert "__stack_chk_fail" in symbols
+    assert "_chk@GLIBC" in symbols.replace("__stack_chk_fail", "")
+    assert "TEXTREL" not in dynamic
 
 
 def test_it_works_in_a_clean_environment(wheel: Path, tests: Path, tmp_path: Path) -> None:
