@@ -83,6 +83,8 @@ extern "C" {
 #define REDCOL_VERSION_MINOR 1
 #define REDCOL_VERSION_PATCH 0
 #define REDCOL_VERSION "0.1.0"
+#define REDCOL_VERSION_NUMBER                                                                      \
+  (REDCOL_VERSION_MAJOR * 10000 + REDCOL_VERSION_MINOR * 100 + REDCOL_VERSION_PATCH)
 
 /* A server that can be asked: an address, credentials, and an idle connection if there is one. */
 typedef struct redcol_client redcol_client;
@@ -129,6 +131,44 @@ enum {
  * which is the version of this header. Static text, never NULL. Does not block. Any thread.
  */
 const char *redcol_version(void);
+
+/*
+ * The same version as a number: major * 10000 + minor * 100 + patch. Compare it with
+ * REDCOL_VERSION_NUMBER. Does not block. Any thread.
+ */
+int32_t redcol_version_number(void);
+
+/*
+ * Whether this build of the library has a feature: 1 if it does, 0 if it does not, if the name is
+ * not known, or if it is NULL. Does not block. Any thread.
+ *   "tls"  connections under TLS (rediss://)
+ */
+int redcol_feature(const char *name);
+
+/*
+ * The name of a status as this header has it, such as "REDCOL_ERROR_CONNECTION", for logs; "unknown
+ * status" for a number that is none of them. Static text, never NULL. Does not block. Any thread.
+ */
+const char *redcol_status_name(redcol_status status);
+
+/*
+ * Make a schema from text, to be given to redcol_read_stream and the others:
+ * "value:l,name:vu,at:tsm:Europe/Berlin,price:d:9,2".
+ *
+ * text        columns, with a comma between two of them; copied. Each is a name, a ":" and an Arrow
+ *             format of those that redcol_read_stream lists, which stays as it is written. A
+ *             dictionary is the format of its indices with that of its strings in braces:
+ *             "color:I{vu}". In a name, "\" stands before a ":", a "," or a "\" of its own. Space
+ *             before a name and after a format is ignored; "\ " begins a name with a space. ""
+ *             makes a schema without columns. Nested types cannot be written.
+ * schema_out  moved to the caller: a struct ("+s"), each child of which may be null.
+ * Unless REDCOL_OK is returned, `*schema_out` has a NULL release callback. Does not block. Any
+ * thread, and a forked child.
+ * Errors: INVALID_ARGUMENT (NULL, or `text` is not UTF-8), SCHEMA (the message says which column is
+ * wrong; also two columns of one name).
+ */
+redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out,
+                                redcol_error **error_out);
 
 /*
  * Connect to a server and log in.
@@ -336,10 +376,30 @@ redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t str
                               int64_t *acknowledged_out, redcol_error **error_out);
 
 /*
+ * Acknowledge entries as redcol_iter_ack does, but without waiting: the iterator sends it itself,
+ * on its own connection, with its next request. For event loops, and for the speed of it.
+ *
+ * stream, entry_ids  as in redcol_iter_ack.
+ * REDCOL_OK   noted. The next redcol_iter_next sends it, unless the server is just being asked to
+ *             wait for entries: then it goes after that answer, at most "block_ms" later. What the
+ *             server says to it is looked at in the calls of redcol_iter_next that follow, which
+ *             give its errors. Over a lost connection it is sent again. The iterator's end comes
+ *             only after all of it is answered, and a call after that sends what was noted since.
+ * The statistic "acknowledging" says how many entries have no answer yet. Those that have none when
+ * the iterator is closed or freed may stay pending: end with calls of redcol_iter_next, or with
+ * redcol_iter_ack, whose NULL means these too. Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (also if the iterator reads without a group, and for a stream that is
+ * none of its own), CLOSED (the iterator was closed), FORKED.
+ */
+redcol_status redcol_iter_ack_start(redcol_iter *iter, const char *stream, int64_t stream_length,
+                                    const char *entry_ids, int64_t entry_ids_length,
+                                    redcol_error **error_out);
+
+/*
  * Take back the batch that redcol_iter_next gave last, because the caller could make nothing of it
- * (an exception came, memory ran out): its entries come again. Only of a read that follows, and
- * before the next batch is asked for; else nothing is done. The connection is made anew.
- * Does not block. Any thread.
+ * (an exception came, memory ran out): its entries come again, but for those that were
+ * acknowledged. Only of a read that follows, and before the next batch is asked for; else nothing
+ * is done. The connection is made anew. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also if it does not follow), CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_unread(redcol_iter *iter, redcol_error **error_out);
@@ -358,6 +418,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "delivered"      rows handed over
  *   "acknowledged"   entries that were pending and were acknowledged through this iterator, as far
  *                    as the server has answered; a lower bound if an answer was lost
+ *   "acknowledging"  entries of which the server has not yet answered that they are acknowledged,
+ *                    noted by redcol_iter_ack_start or "auto_ack"; it falls, too
  *   "redelivered"    rows that had been delivered before, to this consumer or another
  *   "claimed"        those of them that were taken over from another consumer
  *   "deleted"        pending entries that had been deleted: acknowledged without a row
@@ -372,6 +434,33 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *                    that a pattern matches only with "count_wrong_types"
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
+
+/*
+ * The batches of an iterator as an Arrow stream, for a consumer that takes one: a query engine, or
+ * another language. Each batch is read when get_next is called, and none is kept, so that memory
+ * does not grow with the read. For a stream that may be read several times, see
+ * redcol_iter_collect.
+ *
+ * iter        borrowed; the stream keeps what it needs, and may outlive it. Until the iterator is
+ *             freed, redcol_cancel, redcol_close, redcol_iter_statistic and redcol_iter_ack work as
+ *             before. A batch that redcol_iter_next takes is not in the stream. It must come to an
+ *             end: one that follows needs "count" or "end_id". As a group's member without
+ *             "auto_ack", which would acknowledge what the consumer has only asked for: call
+ *             redcol_iter_ack when the consumer is done.
+ * stream_out  moved to the caller. One thread at a time may use it.
+ * Without a schema, the stream's columns are those of the first batch, which get_schema then waits
+ * for; a batch with a column more is an error that names it. There are no batches without rows.
+ * The callbacks wait as long as it takes, as redcol_iter_next with -1; signals do not end that,
+ * redcol_cancel does. They return 0, or ENOMEM (MEMORY), ECANCELED (CANCELLED: call again), EBUSY
+ * (BUSY: call again), ETIMEDOUT (TIMED_OUT), EACCES (AUTHENTICATION, PERMISSION), EINVAL
+ * (INVALID_ARGUMENT, VALUE, SCHEMA), or EIO for all other errors of redcol_iter_next;
+ * get_last_error then gives the message.
+ * Unless REDCOL_OK is returned, `*stream_out` has a NULL release callback. Does not block. Any
+ * thread.
+ * Errors: INVALID_ARGUMENT (also for a read that does not end, or has "auto_ack"), FORKED.
+ */
+redcol_status redcol_iter_stream(redcol_iter *iter, struct ArrowArrayStream *stream_out,
+                                 redcol_error **error_out);
 
 /*
  * Read to the end, and keep all of it: what redcol_iter_next has not given yet becomes a table,
@@ -582,6 +671,14 @@ redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_
  */
 redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schema_out,
                                 struct ArrowArray *batch_out, redcol_error **error_out);
+
+/*
+ * A file descriptor for an event loop: when redcol_writer_run or redcol_writer_stop with wait_ms 0
+ * has given REDCOL_TIMEOUT, it becomes readable (poll, epoll, kqueue) once the call is worth making
+ * again. Only wait on it; it stays the same over reconnects. Borrowed until the writer is freed; -1
+ * if `writer` is no writer. Does not block. Any thread.
+ */
+int redcol_writer_descriptor(const redcol_writer *writer);
 
 /*
  * How far a write has come, by name; -1 for a name that there is not, if `writer` is no writer, or

@@ -158,6 +158,9 @@ public final class FrameWriter {
     /// Ends a wait on another thread.
     public func cancel() { connection.cancel() }
 
+    /// A file descriptor that is readable when `run` or `stop` has something to do.
+    public var pollDescriptor: Int32 { connection.pollDescriptor }
+
     // MARK: The caller's
 
     /// Writes on for up to `waitMs` (-1: as long as it takes); true when all rows are written.
@@ -186,9 +189,11 @@ public final class FrameWriter {
                     var end = until
                     if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
                     // Also when the time is over: only a look shows what has come meanwhile.
-                    if case .interrupted = try connection.wait(until: end) { return false }
+                    if case .interrupted = try connection.wait(until: end) {
+                        return pause(waitMs, step)
+                    }
                 }
-                if let until, platform_monotonic_ms() >= until { return false }
+                if let until, platform_monotonic_ms() >= until { return pause(waitMs, step) }
             } catch {
                 // A cancel or a signal says nothing about the write.
                 if error.cause == .cancelled || error.cause == .interrupted { throw error }
@@ -198,6 +203,13 @@ public final class FrameWriter {
         isDone = true
         if let failure { throw failure }
         return true
+    }
+
+    /// The caller's time is over. One that does not wait here waits for `pollDescriptor`, which has
+    /// to tell of all that is worth another call.
+    private func pause(_ waitMs: Int64, _ step: Step) -> Bool {
+        if waitMs == 0 { connection.armAlarm(until: step == .again ? 0 : retryAt) }
+        return false
     }
 
     /// Moves the ids of the rows that are known into `array`; null where there is none.

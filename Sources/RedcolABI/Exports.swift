@@ -166,6 +166,29 @@ public func redcol_iter_ack(
 }
 
 @c @implementation
+public func redcol_iter_ack_start(
+    _ iter: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ entry_ids: UnsafePointer<CChar>?, _ entry_ids_length: Int64,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    reporting(error_out) { () throws(RedisError) in
+        let iter = try Arguments.iter(iter)
+        let (group, streams) = try iter.membership()
+        guard entry_ids != nil else {
+            try iter.reader.acknowledgeLater(nil)
+            return Status.ok
+        }
+        let name =
+            stream == nil && streams.count == 1
+            ? streams[0] : Array(try Arguments.bytes(stream, stream_length, "stream"))
+        let ids = try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids")
+        let parsed = try Acknowledgement(stream: name, group: group, ids: ids)
+        try iter.reader.acknowledgeLater((name, parsed.ids))
+        return Status.ok
+    }
+}
+
+@c @implementation
 public func redcol_iter_unread(
     _ iter: OpaquePointer?, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
@@ -190,7 +213,9 @@ public func redcol_iter_statistic(
 ) -> Int64 {
     do throws(RedisError) {
         guard let name else { return -1 }
-        let statistics = try Arguments.iter(iter).reader.statistics
+        let reader = try Arguments.iter(iter).reader
+        if strcmp(name, cString("acknowledging")) == 0 { return Int64(reader.acknowledging) }
+        let statistics = reader.statistics
         for counter in Statistics.Counter.allCases {
             let known = UnsafeRawPointer(counter.name.utf8Start).assumingMemoryBound(to: CChar.self)
             if strcmp(name, known) == 0 { return statistics.value(counter) }

@@ -105,6 +105,15 @@ public func redcol_writer_ids(
 }
 
 @c @implementation
+public func redcol_writer_descriptor(_ writer: OpaquePointer?) -> Int32 {
+    do throws(RedisError) {
+        return try Arguments.writer(writer).writer.pollDescriptor
+    } catch {
+        return -1
+    }
+}
+
+@c @implementation
 public func redcol_writer_statistic(
     _ writer: OpaquePointer?, _ name: UnsafePointer<CChar>?
 ) -> Int64 {

@@ -195,14 +195,16 @@ final class GroupReader: StreamReader {
 
     override func takeBack() -> Bool {
         guard !lastRows.isEmpty else { return false }
-        held.takeBack(lastRows)
+        let count = held.takeBack(lastRows)
         handled = handledBefore
-        if options.count != nil { remaining += lastRows.count }
+        if options.count != nil { remaining += count }
         refused = [:]
-        statistics.add(.delivered, -lastRows.count)
+        statistics.add(.delivered, -count)
         lastRows = []
         return true
     }
+
+    override var hasMoreToSay: Bool { held.unansweredCount > 0 }
 
     override func exchange() throws(RedisError) -> Bool {
         while true {
@@ -281,6 +283,10 @@ final class GroupReader: StreamReader {
     /// Sends the next request; false when there is none now.
     private func ask(_ now: Int64) throws(RedisError) -> Bool {
         if !options.follows, isOver(now) {
+            if parser.pointee.batch.rowCount == 0, try sendAcknowledgements() {
+                try connection.flush()
+                return true
+            }
             isDone = true
             connection.expectNothing()
             return false
@@ -349,6 +355,7 @@ final class GroupReader: StreamReader {
 
     /// Counts the acknowledgements whose answers are there and were not looked at yet.
     override func willClose() {
+        held.close()
         guard connection.isReady, awaitsAcknowledgementsOnly else { return }
         _ = connection.receiveLast()
         do throws(RedisError) {

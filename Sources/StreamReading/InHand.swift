@@ -16,6 +16,8 @@ final class InHand: @unchecked Sendable {
     private var queue: [RowID] = []
     private var queueAnswered = 0
     private var queueSent = 0
+    /// Nothing more will be sent.
+    private var isClosed = false
 
     static func make() throws(RedisError) -> InHand {
         guard let lock = platform_lock_new() else {
@@ -44,13 +46,34 @@ final class InHand: @unchecked Sendable {
     func hold(_ rows: [RowID]) { locked { held.append(contentsOf: rows) } }
 
     /// All that was handed over is to be acknowledged.
-    func queueHeld() {
+    func queueHeld() { locked { moveHeldToQueue() } }
+
+    private func moveHeldToQueue() {
+        settle()
+        queue.append(contentsOf: held)
+        held.removeAll(keepingCapacity: true)
+    }
+
+    /// These entries, or all that were handed over, are to be acknowledged; false, and nothing is
+    /// done, if no more will be sent.
+    func queue(_ rows: [RowID]?) -> Bool {
         locked {
-            settle()
-            queue.append(contentsOf: held)
-            held.removeAll(keepingCapacity: true)
+            if isClosed { return false }
+            if let rows {
+                queue.append(contentsOf: rows)
+                released.formUnion(rows)
+            } else {
+                moveHeldToQueue()
+            }
+            return true
         }
     }
+
+    /// Nothing more will be sent.
+    func close() { locked { isClosed = true } }
+
+    /// Entries that are to be acknowledged and have no answer yet.
+    var unansweredCount: Int { locked { queue.count - queueAnswered } }
 
     /// These entries are to be acknowledged although nobody has had them: they were deleted.
     func queueDeleted(_ rows: [RowID]) { locked { queue.append(contentsOf: rows) } }
@@ -96,11 +119,14 @@ final class InHand: @unchecked Sendable {
         }
     }
 
-    /// These rows were not handed over after all.
-    func takeBack(_ rows: [RowID]) {
+    /// These rows were not handed over after all, but for those that a caller has acknowledged:
+    /// how many.
+    func takeBack(_ rows: [RowID]) -> Int {
         locked {
-            let gone = Set(rows)
+            settle()
+            let (gone, before) = (Set(rows), held.count)
             held.removeAll { gone.contains($0) }
+            return before - held.count
         }
     }
 

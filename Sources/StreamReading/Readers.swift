@@ -67,6 +67,39 @@ extension StreamReader {
         statistics.add(.acknowledged, Int(clamping: acknowledged))
     }
 
+    /// The reader itself is to acknowledge these entries, with its next requests; nil: all that
+    /// were handed over. Any thread.
+    public func acknowledgeLater(
+        _ entries: (stream: [UInt8], ids: [EntryID])?
+    ) throws(RedisError) {
+        guard let inHand else { return }
+        var rows: [RowID]?
+        if let (stream, ids) = entries {
+            guard let index = streams.firstIndex(of: stream) else {
+                throw RedisError(
+                    .invalidArgument,
+                    "stream \"\(escaped(stream, limit: 200))\" is none of this iterator's streams")
+            }
+            rows = ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
+        }
+        guard inHand.queue(rows) else {
+            throw RedisError(
+                .closed, "this read was closed: acknowledge with redcol_iter_ack or redcol_ack")
+        }
+    }
+
+    /// Entries that are to be acknowledged by the reader itself and have no answer yet. Any thread.
+    public var acknowledging: Int { inHand?.unansweredCount ?? 0 }
+
+    /// The columns of every batch; nil if more of them may be found.
+    public var fixedColumns: [RequestedColumn]? { parser.pointee.fixedColumns }
+
+    /// Whether it comes to an end by itself.
+    public var hasEnd: Bool { !options.follows || options.count != nil || options.endID != "+" }
+
+    /// Whether asking for a batch acknowledges the one before.
+    public var acknowledgesByItself: Bool { options.follows && options.autoAck }
+
     /// Whether what it gives could be read again, so that it may be kept.
     public var isRepeatable: Bool { !options.follows && membership == nil }
 

@@ -63,6 +63,11 @@ struct RowParser {
     }
 
     private(set) var batch: BatchBuilder
+    /// The columns; nil if more of them may be found.
+    var fixedColumns: [RequestedColumn]? {
+        if case .discover = unknown { return nil }
+        return batch.requested
+    }
     private var fields: FieldTable
     private let idColumns: IDColumns
     private let unknown: Unknown

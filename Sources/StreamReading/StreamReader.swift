@@ -123,6 +123,9 @@ public class StreamReader {
     /// there.
     func acknowledgeAlone() throws(RedisError) -> Bool { true }
 
+    /// Whether something is to be sent, or an answer awaited, although no more rows will come.
+    var hasMoreToSay: Bool { false }
+
     /// The connection is about to be closed for good.
     func willClose() {}
 
@@ -264,7 +267,10 @@ public class StreamReader {
     /// Does all that can be done without waiting; true when a batch (or the end) can be handed
     /// over.
     func goOn() throws(RedisError) -> Bool {
-        if isDone { return true }
+        if isDone {
+            guard parser.pointee.batch.rowCount == 0, hasMoreToSay else { return true }
+            isDone = false  // until that is answered
+        }
         if let retryAt {
             guard platform_monotonic_ms() >= retryAt else { return false }
             self.retryAt = nil

@@ -98,7 +98,7 @@ class Reading:
 
     def __init__(self, url: str, *, timeout_ms: int = 300, **options: object) -> None:
         self.client, self.iter = c_void_p(), c_void_p()
-        self.stream = b"s"
+        self.stream: bytes | None = b"s"
         timeouts = words(timeout_ms=timeout_ms, connect_timeout_ms=2000)
         status = call("redcol_open", url.encode(), timeouts, byref(self.client))
         assert status == 0, status
@@ -143,6 +143,16 @@ class Reading:
 
     def iter_ack(self) -> int:
         return call("redcol_iter_ack", self.iter, None, -1, b"1-1", -1, byref(c_int64()))
+
+    def ack_start(self) -> int:
+        return call("redcol_iter_ack_start", self.iter, None, -1, b"1-1", -1)
+
+    def stream_of(self) -> int:
+        """redcol_iter_stream; the stream is released at once."""
+        stream = arrow_structs.ArrowArrayStream()
+        status = call("redcol_iter_stream", self.iter, byref(stream))
+        assert released(stream) == (status == 0)
+        return status
 
     def unread(self) -> int:
         return call("redcol_iter_unread", self.iter)
@@ -223,6 +233,8 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_iter_next": (Reading.next, {}),
     "redcol_iter_collect": (Reading.collect, {}),
     "redcol_iter_ack": (Reading.iter_ack, GROUP),
+    "redcol_iter_ack_start": (Reading.ack_start, GROUP),
+    "redcol_iter_stream": (Reading.stream_of, {}),
     "redcol_iter_unread": (Reading.unread, FOLLOW),
     "redcol_ack": (Reading.ack, {}),
     "redcol_last_id": (Reading.last_id, {}),
@@ -235,7 +247,7 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
 }
 #: Those that talk to the server.
 ASKING = set(CALLS) - {
-    *("redcol_iter_unread", "redcol_read_ranges"),
+    *("redcol_iter_unread", "redcol_iter_ack_start", "redcol_iter_stream", "redcol_read_ranges"),
     *("redcol_write_stream", "redcol_write_hashes", "redcol_writer_ids"),
 }
 

@@ -48,6 +48,7 @@ OPTIONAL = {
     "redcol_read_ranges": {"schema", "options", "stream_lengths", "pattern"},
     "redcol_iter_next": {"schema_out"},
     "redcol_iter_ack": {"stream", "entry_ids", "acknowledged_out"},
+    "redcol_iter_ack_start": {"stream", "entry_ids"},
     "redcol_ack": {"acknowledged_out"},
     "redcol_last_id": {"milliseconds_out", "sequence_out"},
     "redcol_write_stream": {"options"},
@@ -83,6 +84,7 @@ def test_null_for_every_pointer() -> None:
                 assert call("redcol_write_stream", *start, byref(writer)) == 0
                 given: dict[str, Any] = {
                     "url": server.url.encode(),
+                    "text": b"value:l",
                     "options": words(),
                     "client": client,
                     "stream": b"s",
@@ -133,8 +135,9 @@ def test_null_for_every_pointer() -> None:
     assert tried > 90
     # those without an error_out
     assert library.redcol_writer_statistic(None, None) == -1
-    for name in ("redcol_iter_descriptor", "redcol_table_rows"):
+    for name in ("redcol_iter_descriptor", "redcol_table_rows", "redcol_writer_descriptor"):
         assert call(name, None) == -1
+    assert call("redcol_feature", None) == 0
     assert library.redcol_iter_statistic(None, None) == -1
     assert library.redcol_error_status(None) == 0
     assert library.redcol_error_message(None) == b""

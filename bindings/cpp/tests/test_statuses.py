@@ -217,7 +217,7 @@ def another_kind_of_handle(function: str) -> int:
     return status
 
 
-@case("CLOSED", *(set(CALLS) - {"redcol_writer_ids"}))
+@case("CLOSED", *(set(CALLS) - {"redcol_writer_ids", "redcol_iter_stream"}))
 def closed(function: str) -> int:
     with Server() as server, prepared(function, server.url) as reading:
         handle = getattr(reading, subject(function))
@@ -428,6 +428,28 @@ def no_table(function: str) -> int:
         assert call("redcol_table_rows", reading.iter) == call("redcol_table_rows", None) == -1
         assert of_table(function, None) == STATUSES["INVALID_ARGUMENT"]
         return of_table(function, reading.client)
+
+
+# -- Schemas from text
+
+
+def schema_of(text: bytes | None) -> int:
+    schema = arrow_structs.ArrowSchema()
+    status = call("redcol_schema_new", text, byref(schema))
+    assert released(schema) == (status == 0)
+    return status
+
+
+@case("INVALID_ARGUMENT", "redcol_schema_new")
+def no_text(_: str) -> int:
+    assert schema_of(b"value:l,name:vu") == 0
+    assert schema_of(b"\xff:l") == STATUSES["INVALID_ARGUMENT"]
+    return schema_of(None)
+
+
+@case("SCHEMA", "redcol_schema_new")
+def no_such_format(_: str) -> int:
+    return schema_of(b"value:nonsense")
 
 
 # -- The tests

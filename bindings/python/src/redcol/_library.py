@@ -32,6 +32,10 @@ _Strings = POINTER(c_char_p)
 #: Every function of redcol.h: what it returns and what it takes.
 SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_version": (c_char_p, []),
+    "redcol_version_number": (c_int32, []),
+    "redcol_feature": (ctypes.c_int, [c_char_p]),
+    "redcol_status_name": (c_char_p, [c_int32]),
+    "redcol_schema_new": (c_int32, [c_char_p, c_void_p, _Out]),
     "redcol_open": (c_int32, [c_char_p, _Strings, _Out, _Out]),
     "redcol_read_stream": (
         c_int32,
@@ -53,6 +57,8 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
     ),
+    "redcol_iter_ack_start": (c_int32, [c_void_p, *[c_char_p, c_int64] * 2, _Out]),
+    "redcol_iter_stream": (c_int32, [c_void_p, c_void_p, _Out]),
     "redcol_iter_collect": (c_int32, [c_void_p, c_int64, _Out, _Out]),
     "redcol_table_stream": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
     "redcol_table_schema": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
@@ -75,6 +81,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_write_hashes": (c_int32, [c_void_p, c_void_p, _Strings, _Out, _Out]),
     "redcol_writer_run": (c_int32, [c_void_p, c_int64, _Out]),
     "redcol_writer_stop": (c_int32, [c_void_p, c_int64, _Out]),
+    "redcol_writer_descriptor": (ctypes.c_int, [c_void_p]),
     "redcol_writer_ids": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
     "redcol_writer_statistic": (c_int64, [c_void_p, c_char_p]),
     "redcol_cancel": (c_int32, [c_void_p]),

@@ -1,0 +1,6 @@
+// What this build can do, where builds differ.
+
+public enum Features {
+    /// Connections under TLS (rediss://).
+    public static var tls: Bool { false }
+}
