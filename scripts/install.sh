@@ -18,7 +18,7 @@ for folder in "$prefix" "$libdir" "$includedir" "$docdir"; do
 done
 
 version=$(sed -n 's/^#define REDCOL_VERSION "\(.*\)"$/\1/p' include/redcol.h)
-headers=(include/redcol.h bindings/cpp/redcol.hpp bindings/cpp/redcol_columns.hpp)
+headers=(include/redcol.h bindings/cpp/redcol{,_arguments,_columns,_errors}.hpp)
 notices=(LICENSE THIRD_PARTY_NOTICES)
 pkgconfig=$libdir/pkgconfig
 cmake=$libdir/cmake/redcol

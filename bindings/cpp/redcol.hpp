@@ -1,6 +1,6 @@
 /*
  * redcol.hpp - redcol.h for C++17: who owns what is said by types, and columns are typed. Headers
- * only, this one and redcol_columns.hpp; redcol.h is the manual of what the calls do.
+ * only, this one and those it includes; redcol.h is the manual of what the calls do.
  *
  *   redcol::Client client = redcol::Client::open("redis://localhost");
  *   redcol::Reader events = client.read("events", redcol::Schema().add<std::int64_t>("value"));
@@ -11,7 +11,12 @@
  *
  * Errors: every call that can fail has two forms. One throws redcol::Exception. The other takes a
  * redcol::Error as its last argument, sets it, and gives something empty; a program that is built
- * without exceptions has these alone. Memory that C++ itself cannot get is std::bad_alloc.
+ * without exceptions has these alone. Files of both kinds can be linked together; what one hands to
+ * the other are the handles of redcol.h (get()) and the structs of Arrow, since the classes are not
+ * the same. Memory that C++ itself cannot get is std::bad_alloc.
+ *
+ * Text: keys, patterns, and the group of Client::ack may be any bytes. A URL, an option or
+ * the name of a column with a NUL byte is REDCOL_ERROR_INVALID_ARGUMENT.
  *
  * Objects can be moved, not copied, and destroyed in any order. One that was moved from holds
  * nothing: its calls give REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. A Client may be
@@ -21,8 +26,14 @@
 #ifndef REDCOL_HPP
 #define REDCOL_HPP
 
+#include "redcol_arguments.hpp"
+#include "redcol_columns.hpp"
+
+/* Without it, redcol_errors.hpp has said which version of C++ is needed. */
+#if defined(REDCOL_HPP_MODE)
+
+#include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -33,57 +44,9 @@
 #include <vector>
 
 #include "redcol.h"
-#include "redcol_columns.hpp"
 
 namespace redcol {
-
-namespace detail {
-
-/* "key", "value", …, NULL, as long as the words are. */
-inline std::vector<const char *> pointers(const std::vector<std::string> &words) {
-  std::vector<const char *> list;
-  list.reserve(words.size() + 1);
-  for (const std::string &word : words)
-    list.push_back(word.c_str());
-  list.push_back(nullptr);
-  return list;
-}
-
-inline std::int64_t length(std::string_view text) { return static_cast<std::int64_t>(text.size()); }
-
-/* An empty view may have no address, which would mean "not given". */
-inline const char *address(std::string_view text) { return text.data() ? text.data() : ""; }
-
-} // namespace detail
-
-/* Options of redcol_open and redcol_read_stream: Options().set("follow", true).set("count", 10) */
-class Options {
-public:
-  Options() = default;
-  Options(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs) {
-    for (const auto &[key, value] : pairs)
-      set(key, value);
-  }
-  Options &set(std::string_view key, std::string_view value) {
-    words_.emplace_back(key);
-    words_.emplace_back(value);
-    return *this;
-  }
-  Options &set(std::string_view key, const char *value) {
-    return set(key, std::string_view(value));
-  }
-  template <class Number, std::enable_if_t<std::is_integral_v<Number>, int> = 0>
-  Options &set(std::string_view key, Number value) {
-    if constexpr (std::is_same_v<Number, bool>)
-      return set(key, std::string_view(value ? "true" : "false"));
-    else
-      return set(key, std::string_view(std::to_string(value)));
-  }
-  std::vector<const char *> pointers() const { return detail::pointers(words_); }
-
-private:
-  std::vector<std::string> words_;
-};
+inline namespace REDCOL_HPP_MODE {
 
 /* All batches of a read that has ended: redcol_table. */
 class Table {
@@ -100,9 +63,19 @@ public:
     Error::Out out(error);
     return out.done(redcol_table_stream(get(), requested, stream, out)) == REDCOL_OK;
   }
+  /* The schema of that stream. */
+  OwnedSchema schema(const ArrowSchema *requested, Error &error) const noexcept {
+    OwnedSchema schema;
+    Error::Out out(error);
+    out.done(redcol_table_schema(get(), requested, schema.out(), out));
+    return schema;
+  }
 #if defined(REDCOL_HPP_EXCEPTIONS)
   void stream(ArrowArrayStream *stream, const ArrowSchema *requested = nullptr) const {
     detail::thrown([&](Error &error) { return this->stream(stream, requested, error); });
+  }
+  OwnedSchema schema(const ArrowSchema *requested = nullptr) const {
+    return detail::thrown([&](Error &error) { return schema(requested, error); });
   }
 #endif
 
@@ -192,6 +165,27 @@ public:
                      detail::length(ids), error);
   }
 
+  /* The same without a wait: the next calls of next() send it, and give its errors. */
+  bool ack_start(Error &error) noexcept {
+    return ack_these_later(nullptr, -1, nullptr, -1, error);
+  }
+  bool ack_start(std::string_view ids, Error &error) noexcept {
+    return ack_these_later(nullptr, -1, detail::address(ids), detail::length(ids), error);
+  }
+  bool ack_start(const Column<std::string_view> &ids, Error &error) {
+    return ack_start(joined(ids), error);
+  }
+  bool ack_start_of(std::string_view stream, std::string_view ids, Error &error) noexcept {
+    return ack_these_later(detail::address(stream), detail::length(stream), detail::address(ids),
+                           detail::length(ids), error);
+  }
+
+  /* Fills `stream`, which the caller must release, with the batches as they are read. */
+  bool stream(ArrowArrayStream *stream, Error &error) noexcept {
+    Error::Out out(error);
+    return out.done(redcol_iter_stream(get(), stream, out)) == REDCOL_OK;
+  }
+
   bool unread(Error &error) noexcept {
     Error::Out out(error);
     return out.done(redcol_iter_unread(get(), out)) == REDCOL_OK;
@@ -220,6 +214,18 @@ public:
   std::int64_t ack_of(std::string_view stream, std::string_view ids) {
     return detail::thrown([&](Error &error) { return ack_of(stream, ids, error); });
   }
+  void ack_start() {
+    detail::thrown([&](Error &error) { return ack_start(error); });
+  }
+  template <class Ids> void ack_start(const Ids &ids) {
+    detail::thrown([&](Error &error) { return ack_start(ids, error); });
+  }
+  void ack_start_of(std::string_view stream, std::string_view ids) {
+    detail::thrown([&](Error &error) { return ack_start_of(stream, ids, error); });
+  }
+  void stream(ArrowArrayStream *stream) {
+    detail::thrown([&](Error &error) { return this->stream(stream, error); });
+  }
   void unread() {
     detail::thrown([&](Error &error) { return unread(error); });
   }
@@ -243,6 +249,12 @@ private:
     for (std::optional<std::string_view> id : ids)
       text.append(id.value_or("")).push_back('\n');
     return text;
+  }
+  bool ack_these_later(const char *stream, std::int64_t stream_length, const char *ids,
+                       std::int64_t length, Error &error) noexcept {
+    Error::Out out(error);
+    return out.done(redcol_iter_ack_start(get(), stream, stream_length, ids, length, out)) ==
+           REDCOL_OK;
   }
   std::int64_t ack_these(const char *stream, std::int64_t stream_length, const char *ids,
                          std::int64_t length, Error &error) noexcept {
@@ -285,6 +297,7 @@ public:
   }
   redcol_status cancel() noexcept { return redcol_cancel(get()); }
   redcol_status close() noexcept { return redcol_close(get()); }
+  int descriptor() const noexcept { return redcol_writer_descriptor(get()); }
   std::int64_t statistic(const char *name) const noexcept {
     return redcol_writer_statistic(get(), name);
   }
@@ -318,6 +331,8 @@ public:
 
   /* A signal does not end it. */
   static Client open(const std::string &url, const Options &options, Error &error) {
+    if (detail::refused(url, "the URL", error) || !options.check(error))
+      return Client();
     const std::vector<const char *> words = options.pointers();
     redcol_client *client = nullptr;
     redcol_status status = REDCOL_TIMEOUT;
@@ -328,18 +343,42 @@ public:
     return Client(client);
   }
 
-  /* The columns of `schema`; without one, those that are found. A signal does not end it. */
-  Reader read(std::string_view stream, const Schema &schema, const Options &options, Error &error) {
-    const Schema::Struct columns = schema.build();
-    return start({stream}, columns.get(), options, error);
+  /* One stream, or several: "a", {"a", "b"}, a vector of strings. The columns of `schema`; without
+     one, those that are found. A signal does not end it. */
+  Reader read(const Keys &streams, const Schema &schema, const Options &options, Error &error) {
+    return start(streams, &schema, options, error);
   }
-  Reader read(std::string_view stream, const Options &options, Error &error) {
-    return start({stream}, nullptr, options, error);
+  Reader read(const Keys &streams, const Options &options, Error &error) {
+    return start(streams, nullptr, options, error);
   }
-  Reader read(const std::vector<std::string_view> &streams, const Schema &schema,
-              const Options &options, Error &error) {
-    const Schema::Struct columns = schema.build();
-    return start(streams, columns.get(), options, error);
+  /* The same range of ids of many streams, one after the other: redcol_read_ranges. */
+  Reader read_ranges(const Keys &streams, const Schema &schema, const Options &options,
+                     Error &error) {
+    return ranges(nullptr, streams, &schema, options, error);
+  }
+  Reader read_ranges(const Keys &streams, const Options &options, Error &error) {
+    return ranges(nullptr, streams, nullptr, options, error);
+  }
+  /* And of all streams whose keys match: "clicks:*" */
+  Reader read_matching(std::string_view pattern, const Schema &schema, const Options &options,
+                       Error &error) {
+    return ranges(&pattern, std::vector<std::string>(), &schema, options, error);
+  }
+  Reader read_matching(std::string_view pattern, const Options &options, Error &error) {
+    return ranges(&pattern, std::vector<std::string>(), nullptr, options, error);
+  }
+
+  /* The id of a stream's last entry; nothing if it has none, or with an error. A signal does not
+     end it. */
+  std::optional<EntryId> last_id(std::string_view stream, Error &error) noexcept {
+    EntryId id;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      Error::Out out(error);
+      status = out.done(redcol_last_id(get(), detail::address(stream), detail::length(stream),
+                                       &id.milliseconds, &id.sequence, out));
+    }
+    return status == REDCOL_OK ? std::optional<EntryId>(id) : std::nullopt;
   }
 
   /* How many of these ids, separated by spaces or line ends, were pending in the group. */
@@ -362,6 +401,8 @@ public:
      not if std::bad_alloc is thrown. */
   Writer write(std::string_view stream, ArrowArrayStream *frame, const Options &options,
                Error &error) {
+    if (!can_say(options, frame, error))
+      return Writer();
     const std::vector<const char *> words = options.pointers();
     redcol_writer *writer = nullptr;
     Error::Out out(error);
@@ -370,6 +411,8 @@ public:
     return Writer(writer);
   }
   Writer write_hashes(ArrowArrayStream *frame, const Options &options, Error &error) {
+    if (!can_say(options, frame, error))
+      return Writer();
     const std::vector<const char *> words = options.pointers();
     redcol_writer *writer = nullptr;
     Error::Out out(error);
@@ -389,12 +432,29 @@ public:
   static Client open(const std::string &url, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return open(url, options, error); });
   }
-  template <class Streams>
-  Reader read(const Streams &streams, const Schema &schema, const Options &options = {}) {
+  Reader read(const Keys &streams, const Schema &schema, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return read(streams, schema, options, error); });
   }
-  Reader read(std::string_view stream, const Options &options = {}) {
-    return detail::thrown([&](Error &error) { return read(stream, options, error); });
+  Reader read(const Keys &streams, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return read(streams, options, error); });
+  }
+  Reader read_ranges(const Keys &streams, const Schema &schema, const Options &options = {}) {
+    return detail::thrown(
+        [&](Error &error) { return read_ranges(streams, schema, options, error); });
+  }
+  Reader read_ranges(const Keys &streams, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return read_ranges(streams, options, error); });
+  }
+  Reader read_matching(std::string_view pattern, const Schema &schema,
+                       const Options &options = {}) {
+    return detail::thrown(
+        [&](Error &error) { return read_matching(pattern, schema, options, error); });
+  }
+  Reader read_matching(std::string_view pattern, const Options &options = {}) {
+    return detail::thrown([&](Error &error) { return read_matching(pattern, options, error); });
+  }
+  std::optional<EntryId> last_id(std::string_view stream) {
+    return detail::thrown([&](Error &error) { return last_id(stream, error); });
   }
   std::int64_t ack(std::string_view stream, std::string_view group, std::string_view ids) {
     return detail::thrown([&](Error &error) { return ack(stream, group, ids, error); });
@@ -403,28 +463,53 @@ public:
 
 private:
   explicit Client(redcol_client *handle) noexcept : handle_(handle) {}
-  Reader start(const std::vector<std::string_view> &streams, const ArrowSchema *schema,
-               const Options &options, Error &error) {
+  /* Calls `begin`, which takes the columns, the options and the error, again after signals. */
+  template <class Begin>
+  static Reader started(const Schema *schema, const Options &options, Error &error, Begin begin) {
+    if (!options.check(error) || (schema && !schema->check(error)))
+      return Reader();
+    const Schema::Struct columns = (schema ? *schema : Schema()).build();
     const std::vector<const char *> words = options.pointers();
-    std::vector<const char *> names;
-    std::vector<std::int64_t> lengths;
-    for (std::string_view stream : streams) {
-      names.push_back(detail::address(stream));
-      lengths.push_back(detail::length(stream));
-    }
     redcol_iter *iter = nullptr;
     redcol_status status = REDCOL_TIMEOUT;
     while (status == REDCOL_TIMEOUT) {
       Error::Out out(error);
-      status = out.done(redcol_read_streams(get(), names.data(), lengths.data(),
-                                            static_cast<std::int64_t>(names.size()), schema,
-                                            words.data(), &iter, out));
+      status = out.done(begin(schema ? columns.get() : nullptr, words.data(), &iter, out));
     }
     return Reader(iter);
+  }
+  Reader start(const Keys &keys, const Schema *schema, const Options &options, Error &error) {
+    return started(schema, options, error,
+                   [&](const ArrowSchema *columns, const char *const *words, redcol_iter **iter,
+                       redcol_error **out) {
+                     return redcol_read_streams(get(), keys.names(), keys.lengths(), keys.size(),
+                                                columns, words, iter, out);
+                   });
+  }
+  Reader ranges(const std::string_view *pattern, const Keys &keys, const Schema *schema,
+                const Options &options, Error &error) {
+    return started(schema, options, error,
+                   [&](const ArrowSchema *columns, const char *const *words, redcol_iter **iter,
+                       redcol_error **out) {
+                     return redcol_read_ranges(
+                         get(), pattern ? detail::address(*pattern) : nullptr,
+                         pattern ? detail::length(*pattern) : 0, pattern ? nullptr : keys.names(),
+                         keys.lengths(), keys.size(), columns, words, iter, out);
+                   });
+  }
+  /* Whether the options can be said in C; if not, the frame is released, since it is moved. */
+  static bool can_say(const Options &options, ArrowArrayStream *frame, Error &error) {
+    if (options.check(error))
+      return true;
+    if (frame && frame->release)
+      frame->release(frame);
+    return false;
   }
   detail::Owned<redcol_client> handle_;
 };
 
+} // namespace REDCOL_HPP_MODE
 } // namespace redcol
 
+#endif /* REDCOL_HPP_MODE */
 #endif /* REDCOL_HPP */

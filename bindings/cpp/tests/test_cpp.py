@@ -19,6 +19,8 @@ from servers import Server
 CPP = ROOT / "bindings/cpp"
 EXAMPLE = CPP / "examples/consume_group.cpp"
 PROGRAM = CPP / "tests/cpp_reader.cpp"
+HEADERS = sorted(path.name for path in CPP.glob("*.hpp"))
+MORE = CPP / "tests/cpp_more.cpp"
 COMPILERS = [[name, f"-std=c++{standard}"] for name in ("g++", "clang++") for standard in (17, 20)]
 STRICT = [*WARNINGS, "-Wshadow", "-Wconversion"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"]
@@ -60,8 +62,15 @@ def test_every_part(compiler: list[str], server: Server, tmp_path: Path) -> None
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_every_part_sanitized(server: Server, tmp_path: Path) -> None:
-    program = build(["g++", "-std=c++17"], PROGRAM, tmp_path / "reader", *SANITIZERS)
+@every_compiler
+def test_many_streams_ranges_and_texts(compiler: list[str], server: Server, tmp_path: Path) -> None:
+    result = run(build(compiler, MORE, tmp_path / "more"), server.url)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("source", [PROGRAM, MORE], ids=["reader", "more"])
+def test_every_part_sanitized(source: Path, server: Server, tmp_path: Path) -> None:
+    program = build(["g++", "-std=c++17"], source, tmp_path / "reader", *SANITIZERS)
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1"}
     result = subprocess.run(
         [program, server.url], env=environment, capture_output=True, text=True, timeout=120
@@ -147,9 +156,98 @@ def test_without_exceptions(compiler: str, server: Server, tmp_path: Path) -> No
 
 
 def test_each_header_compiles_alone_and_twice(tmp_path: Path) -> None:
-    for header in ("redcol.hpp", "redcol_columns.hpp"):
+    for header in HEADERS:
         source = tmp_path / "alone.cpp"
         other = tmp_path / "other.cpp"
         source.write_text(f'#include "{header}"\n#include "{header}"\nint main() {{}}\n')
         other.write_text(f'#include "{header}"\nint other() {{ return 0; }}\n')
         build(["g++", "-std=c++17"], source, tmp_path / "alone", str(other))
+
+
+# -- Files of both kinds in one program
+
+WITH = """
+#include "redcol.hpp"
+int with_exceptions(const char *url) {
+  redcol::Client client = redcol::Client::open(url);
+  redcol::Error error;
+  redcol::Reader wrong = client.read("key", {}, error);
+  int thrown = 0;
+  try {
+    for (const redcol::Batch &batch : wrong)
+      (void)batch;
+  } catch (const redcol::Exception &) {
+    thrown++;
+  }
+  try {
+    redcol::Client::open("nonsense");
+  } catch (const redcol::Exception &) {
+    thrown++;
+  }
+  return thrown;
+}
+"""
+WITHOUT = """
+#include "redcol.hpp"
+int without_exceptions(const char *url) {
+  redcol::Error error;
+  redcol::Client client = redcol::Client::open(url, {}, error);
+  redcol::Reader wrong = client.read("key", {}, error);
+  int failed = 0;
+  for (const redcol::Batch &batch : wrong.batches(error))
+    (void)batch;
+  failed += error.status() == REDCOL_ERROR_WRONG_TYPE;
+  redcol::Reader numbers = client.read("numbers", redcol::Schema().add("n", "l"), {}, error);
+  for (const redcol::Batch &batch : numbers.batches(error))
+    failed += batch.column<double>("n", error).empty() && error.status() == REDCOL_ERROR_SCHEMA;
+  return failed;
+}
+"""
+MAIN = """
+int with_exceptions(const char *url);
+int without_exceptions(const char *url);
+int main(int, char **argv) {
+  return with_exceptions(argv[1]) == 2 && without_exceptions(argv[1]) == 2 ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("standards", [("17", "17"), ("20", "17")], ids="-".join)
+def test_files_with_and_without_exceptions_in_one_program(
+    compiler: str, standards: tuple[str, str], server: Server, tmp_path: Path
+) -> None:
+    """Whichever comes first, and is the one whose functions the linker keeps."""
+    flags = [*STRICT, "-O0", "-c", f"-I{ROOT / 'include'}", f"-I{CPP}"]
+    objects, symbols = [], []
+    for name, text, more in [
+        ("with", WITH, [f"-std=c++{standards[0]}"]),
+        ("without", WITHOUT, [f"-std=c++{standards[1]}", "-fno-exceptions"]),
+    ]:
+        source = tmp_path / f"{name}.cpp"
+        source.write_text(text)
+        objects.append(tmp_path / f"{name}.o")
+        result = run(compiler, *flags, *more, source, "-o", objects[-1])
+        assert (result.returncode, result.stderr) == (0, "")
+        listed = run("nm", "-C", "--defined-only", objects[-1]).stdout.splitlines()
+        symbols.append({line[17:] for line in listed if "redcol::" in line})
+    assert len(symbols[0]) > 50 < len(symbols[1])
+    assert symbols[0] & symbols[1] == set(), "one of them would serve both"
+    main = tmp_path / "main.cpp"
+    main.write_text(MAIN)
+    for order in (objects, objects[::-1]):
+        program = build([compiler, "-std=c++17"], main, tmp_path / "both", *map(str, order))
+        assert run(program, server.url).returncode == 0, order[0].name
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("standard", ["11", "14"])
+def test_an_older_standard_is_one_clear_error(compiler: str, standard: str, tmp_path: Path) -> None:
+    for header in HEADERS:
+        source = tmp_path / "old.cpp"
+        source.write_text(f'#include "{header}"\nint main() {{}}\n')
+        includes = [f"-I{ROOT / 'include'}", f"-I{CPP}"]
+        result = run(compiler, f"-std=c++{standard}", *includes, "-fsyntax-only", source)
+        assert result.returncode != 0
+        assert result.stderr.count("error:") == 1, result.stderr
+        assert "redcol.hpp needs C++17 or later: compile with -std=c++17" in result.stderr
