@@ -47,6 +47,9 @@
  *              status is negative, and then an object that is owned by the caller (redcol_free).
  *              Each function lists its statuses, without REDCOL_ERROR_; those with an `error_out`
  *              may also give MEMORY: the system has no more memory or file descriptors.
+ *   Options    are strings, "key" and "value" in turn. One that does not exist is
+ *              INVALID_ARGUMENT, and the message lists those that do, the most similar first. So is
+ *              one that has no effect in the read it is given for.
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
  *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
  *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it
@@ -241,13 +244,14 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       and by default 1000
  *   Consumer groups. Entries are delivered to this consumer and pending until they are
  *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
- *   "group", "consumer"  their names; both or neither
+ *   "group", "consumer"  their names; both or neither. The options below need them
  *   "create_group"      "true": make the group (and the stream) if it is missing, now and whenever
  *                       it vanishes: then behind what this iterator knows to be handled. Entries
  *                       before that which other consumers had pending are not given again. Default
  *                       "true"
- *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0"
- *   "auto_ack"          "true", with "follow": a batch is acknowledged when the next is asked for,
+ *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0".
+ *                       Checked even if no group is made
+ *   "auto_ack"          "true", only with "follow": a batch is acknowledged when the next is asked for,
  *                       at the latest just before that one is handed over; what the server says to
  *                       it is looked at in the call after that. Without "follow", acknowledge with
  *                       redcol_iter_ack. Default "false"

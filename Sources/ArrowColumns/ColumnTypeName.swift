@@ -26,6 +26,28 @@ extension ColumnType {
         }
     }
 
+    /// The name with what belongs to it: `Decimal(10,2)`, `Datetime(ms, UTC)`, `Duration(us)`.
+    public var wholeName: String {
+        let text = format
+        switch kind {
+        case .decimal128: return "\(name)(\(String(decoding: text.dropFirst(2), as: UTF8.self)))"
+        case .timestamp where text.count > 3:
+            let zone = String(decoding: text.dropFirst(4), as: UTF8.self)
+            return "\(name)(\(ColumnType.unit(text[2]))\(zone.isEmpty ? "" : ", ")\(zone))"
+        case .duration where text.count > 2: return "\(name)(\(ColumnType.unit(text[2])))"
+        default: return name
+        }
+    }
+
+    private static func unit(_ letter: UInt8) -> String {
+        switch letter {
+        case UInt8(ascii: "m"): return "ms"
+        case UInt8(ascii: "u"): return "us"
+        case UInt8(ascii: "n"): return "ns"
+        default: return "s"
+        }
+    }
+
     /// How many different values the index type can number; Polars keeps the largest for itself.
     public var categoriesMost: Int {
         switch indexKind {

@@ -20,6 +20,8 @@ public struct HashOptions {
     var ttlMs: Int?
     var ifExists = ExistingKey.replace
 
+    static var names: [String] { ["key_column", "key_prefix", "ttl_ms", "if_exists"] }
+
     public init(_ pairs: [(key: String, value: String)]) throws(RedisError) {
         for (key, value) in pairs {
             switch key {
@@ -36,7 +38,7 @@ public struct HashOptions {
                     throw OptionValue.wrong(
                         key, value, "\"replace\", \"append\" or \"fail\"")
                 }
-            default: throw unknownOption(key, "writing hashes")
+            default: throw OptionValue.unknown(key, "writing hashes", known: HashOptions.names)
             }
         }
     }
@@ -50,6 +52,10 @@ public struct EntryOptions {
     var lengthMost: Int?
     var idLeast: [UInt8] = []
     var isApproximate = true
+
+    static var names: [String] {
+        ["stream_column", "id_column", "maxlen", "min_id", "approximate"]
+    }
 
     public init(
         stream: [UInt8]?, _ pairs: [(key: String, value: String)]
@@ -66,7 +72,7 @@ public struct EntryOptions {
                 }
                 idLeast = Array(value.utf8)
             case "approximate": isApproximate = try OptionValue.boolean(key, value)
-            default: throw unknownOption(key, "writing to streams")
+            default: throw OptionValue.unknown(key, "writing to streams", known: EntryOptions.names)
             }
         }
         guard (stream == nil) != (streamColumn == nil) else {
@@ -80,10 +86,4 @@ public struct EntryOptions {
                 "maxlen and min_id are two ways of trimming: give one of them")
         }
     }
-}
-
-private func unknownOption(_ key: String, _ what: String) -> RedisError {
-    RedisError(
-        .invalidArgument,
-        "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for \(what)")
 }

@@ -21,7 +21,7 @@ public func redcol_iter_collect(
             throw RedisError(
                 .invalidArgument,
                 "this read follows its streams or is a group's member, so it cannot be kept as a "
-                    + "table; take its batches with redcol_iter_next")
+                    + "table; take its batches one by one")
         }
         let outcome = try iter.exclusively { reader throws(RedisError) in
             try collect(iter, reader, waitMs)

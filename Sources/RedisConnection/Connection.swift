@@ -377,7 +377,7 @@ public final class Connection {
             isDrained = false
             return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
-            throw RedisError(.cancelled, "cancelled by redcol_cancel")
+            throw RedisError(.cancelled, "cancelled while it waited")
         case Int32(PLATFORM_POLL_INTERRUPTED): return .interrupted
         case Int32(PLATFORM_POLL_FAILED):
             throw RedisError(.connection, "waiting for \(endpoint.shown) failed")

@@ -71,7 +71,14 @@ extension Endpoint {
         guard isUnix || scheme == "redis" || scheme == "valkey" else {
             throw Endpoint.wrong("the scheme is none of redis, valkey and unix")
         }
-        if let fragment = rest.firstIndex(of: 0x23) { rest.removeSubrange(fragment...) }
+        if let fragment = rest.firstIndex(of: 0x23) {
+            let query = rest[..<fragment].firstIndex(of: 0x3F).map { rest[$0..<fragment] }
+            // Then the rest of a password would be cut off.
+            if rest[fragment...].contains(0x40) || query?.contains(0x3D) == true {
+                throw Endpoint.unencoded
+            }
+            rest.removeSubrange(fragment...)
+        }
 
         var query = try Endpoint.takeQuery(&rest)
         var user: [UInt8] = []
@@ -104,6 +111,7 @@ extension Endpoint {
             let slash = rest.firstIndex(of: 0x2F)
             if let slash {
                 let path = Array(rest[(slash + 1)...])
+                guard !path.contains(0x40) else { throw Endpoint.unencoded }
                 if !path.isEmpty, database == nil { database = path }
                 rest.removeSubrange(slash...)
             }
@@ -125,6 +133,10 @@ extension Endpoint {
             "the URL cannot be used: \(reason). "
                 + "Examples: redis://localhost:6379/0, redis://user:password@host, unix:///path"
         )
+    }
+
+    private static var unencoded: RedisError {
+        wrong("a / or # in a user or password must be percent-encoded: / is %2F, and # is %23")
     }
 
     private static func number(_ digits: [UInt8]?, most: Int, of what: String) throws(RedisError)

@@ -44,9 +44,18 @@ public struct ReadOptions {
     public var deadLetter: [UInt8] = []
 
     public init(_ pairs: [(key: String, value: String)]) throws(RedisError) {
-        for (key, value) in pairs { try set(key, value) }
+        for (key, value) in pairs {
+            try set(key, value)
+            if OptionValue.needsGroup(key) { groupOption = key }
+            if OptionValue.needsManyStreams(key) { manyStreamsOption = key }
+        }
         try checkGroup()
     }
+
+    /// An option that was given and says nothing without a group, or about one stream; nil if there
+    /// is none.
+    private var groupOption: String?
+    private(set) var manyStreamsOption: String?
 
     /// How long the server is asked to wait at a time when a stream is followed, if not `most`.
     func sliceMs(most: Int64) -> Int64 {
@@ -66,8 +75,20 @@ public struct ReadOptions {
                     : "a group without a consumer: give consumer, a name that this reader keeps "
                         + "over restarts, so that it finds its pending entries again")
         }
-        if group.isEmpty, autoAck {
-            throw RedisError(.invalidArgument, "auto_ack acknowledges in a group: give group too")
+        if group.isEmpty, let groupOption {
+            throw RedisError(
+                .invalidArgument,
+                "\(groupOption) is about a consumer group: give group and consumer too")
+        }
+        if autoAck, !follows {
+            throw RedisError(
+                .invalidArgument,
+                "auto_ack acknowledges a batch when the next one is asked for, in a read that "
+                    + "follows; here, acknowledge what was handed over")
+        }
+        if groupStartID != "$", EntryID(groupStartID.utf8, sequenceIfMissing: 0) == nil {
+            throw OptionValue.wrong(
+                "group_start_id", groupStartID, "\"0\", \"$\" or an entry id")
         }
         if (deliveriesMax == nil) != deadLetter.isEmpty {
             throw RedisError(
@@ -125,9 +146,7 @@ public struct ReadOptions {
         default:
             guard key.hasPrefix("categories:"), let column = Int(key.dropFirst(11)), column >= 0
             else {
-                throw RedisError(
-                    .invalidArgument,
-                    "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for a read")
+                throw OptionValue.unknown(key, "a read", known: ReadOptions.names)
             }
             categories.append((column, try OptionValue.netstrings(key, value)))
         }
@@ -203,10 +222,7 @@ extension Timeouts {
                 connectMs = Int64(try OptionValue.integer(key, value, range))
             case "timeout_ms": silenceMs = Int64(try OptionValue.integer(key, value, range))
             default:
-                throw RedisError(
-                    .invalidArgument,
-                    "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for a client; "
-                        + "known are connect_timeout_ms and timeout_ms")
+                throw OptionValue.unknown(key, "a client", known: Timeouts.names)
             }
         }
     }

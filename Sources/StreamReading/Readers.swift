@@ -13,10 +13,9 @@ public func makeReader(
     if Set(streams).count != streams.count {
         throw RedisError(.invalidArgument, "a stream was named twice")
     }
-    if options.countPerStream != nil || options.streamsAtOnce > 0 {
+    if let option = options.manyStreamsOption {
         throw RedisError(
-            .invalidArgument,
-            "count_per_stream and streams_at_once are for reading ranges of many streams")
+            .invalidArgument, "\(option) is for reading ranges of many streams, and says nothing here")
     }
     if !options.group.isEmpty {
         return try GroupReader.make(pool: pool, streams: streams, schema: schema, options: options)
@@ -27,8 +26,8 @@ public func makeReader(
     guard streams.count == 1 else {
         throw RedisError(
             .invalidArgument,
-            "several streams are read by following them, or as a group's member; ranges of them "
-                + "with redcol_read_ranges")
+            "several streams are read by following them, or as a group's member; ranges of several "
+                + "streams have a function of their own")
     }
     return try RangeReader.make(pool: pool, stream: streams[0], schema: schema, options: options)
 }

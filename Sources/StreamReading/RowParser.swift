@@ -462,7 +462,7 @@ struct RowParser {
             return RedisError(
                 .value,
                 "entry \(id), field \"\(field)\": the value \"\(value)\" does not fit "
-                    + "\(column.categories == nil ? column.type.name : "Enum") (\(dtype)); "
+                    + "\(column.categories == nil ? column.type.wholeName : "Enum"); "
                     + "give the column another type, or "
                     + "on_error=\"null\" to read such values as null",
                 details: [
@@ -472,8 +472,9 @@ struct RowParser {
         case Step.tooManyColumns:
             return RedisError(
                 .schema,
-                "entry \(id) would be the first to have a column number \(columnsMax + 1) "
-                    + "(columns_max is \(columnsMax)): give a schema with the fields you want",
+                "entry \(id) has a field that would be column \(columnsMax + 1), and without a "
+                    + "schema there are at most \(columnsMax): give a schema with the fields you "
+                    + "want",
                 details: [(.entryID, id)])
         case Step.sameName:
             return RedisError(

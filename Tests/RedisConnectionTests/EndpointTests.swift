@@ -107,6 +107,11 @@ private func partsOfAURL(_ good: Good) throws {
     ("redis://host%2", "two hexadecimal digits"),
     ("redis://host%zz", "two hexadecimal digits"),
     ("redis://host?timeout=5", "unknown parameter \"timeout\""),
+    ("redis://:pass#word@host", "must be percent-encoded"),
+    ("redis://ada:pass/word@host", "must be percent-encoded"),
+    ("redis://ada:p@ss/word@host/1", "must be percent-encoded"),
+    ("redis://host?password=pass#word", "must be percent-encoded"),
+    ("unix://:pass#word@/path", "must be percent-encoded"),
     ("unix://relative/path", "absolute path"),
     ("unix://", "absolute path"),
 ])

@@ -77,6 +77,75 @@ func optionsThatCannotBeRight(_ key: String, _ value: String, _ reason: String) 
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
 }
 
+@Test(arguments: [
+    ("create_group", "true"), ("create_group", "false"), ("group_start_id", "0"),
+    ("auto_ack", "true"), ("claim_idle_ms", "1"), ("max_deliveries", "1"), ("dead_letter", "d"),
+])
+func whatSaysNothingWithoutAGroup(_ key: String, _ value: String) {
+    for follow in ["true", "false"] {
+        let error = #expect(throws: RedisError.self) { try options(key, value, "follow", follow) }
+        #expect(error?.cause == .invalidArgument)
+        #expect(error?.message.contains("\(key) is about a consumer group") == true)
+    }
+}
+
+@Test func whatSaysNothingInOneReadOfAGroup() throws {
+    let group = ["group", "g", "consumer", "c", "auto_ack"]
+    let pairs = { (words: [String]) in
+        stride(from: 0, to: words.count, by: 2).map { (key: words[$0], value: words[$0 + 1]) }
+    }
+    let error = #expect(throws: RedisError.self) { try ReadOptions(pairs(group + ["true"])) }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains("in a read that follows") == true)
+    #expect(try ReadOptions(pairs(group + ["false"])).autoAck == false)
+    #expect(try ReadOptions(pairs(group + ["true", "follow", "true"])).autoAck)
+}
+
+@Test(arguments: ["junk", "(1-1", "-", "+", "", "1-", "1-2-3", "18446744073709551616"])
+func whereNoGroupCanBegin(_ start: String) throws {
+    for create in ["true", "false"] {
+        let error = #expect(throws: RedisError.self) {
+            try options(
+                "group", "g", "consumer", "c", "create_group", create, "group_start_id", start)
+        }
+        #expect(error?.cause == .invalidArgument)
+        #expect(error?.message.contains("group_start_id is \"\(start)\"") == true)
+    }
+}
+
+@Test(arguments: [
+    ("blok_ms", "block_ms"), ("start", "start_id"), ("batch_size", "batch_rows"),
+    ("BLOCK_MS", "block_ms"), ("category:0", "categories:N"),
+])
+func theMostAlikeOptionIsNamedFirst(_ key: String, _ alike: String) {
+    let error = #expect(throws: RedisError.self) { try options(key, "1") }
+    let message = error?.message ?? ""
+    if key != "BLOCK_MS" { #expect(message.contains("; there are \(alike), "), "\(message)") }
+    for name in ReadOptions.names { #expect(message.contains(name)) }
+}
+
+/// Of each name there is an option: its value may be wrong, the name is not.
+@Test func theNamesOfOptionsAreThose() {
+    for name in ReadOptions.names {
+        let key = name == "categories:N" ? "categories:0" : name
+        do throws(RedisError) {
+            _ = try options(key, "\n")
+        } catch {
+            #expect(!error.message.contains("there is no option"), "\(name)")
+        }
+    }
+    for name in Timeouts.names {
+        #expect(throws: Never.self) { try Timeouts(options: [(name, "1")]) }
+    }
+}
+
+@Test(arguments: [
+    ("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2),
+])
+func distances(_ one: String, _ other: String, _ expected: Int) {
+    #expect(OptionValue.editDistance(utf8(one), utf8(other)) == expected)
+}
+
 @Test(
     arguments: [
         ("", []),

@@ -12,6 +12,7 @@ import redis
 import redcol
 from servers import FakeServer, Server, silent
 
+MEMBER: dict[str, Any] = {"group": "g", "consumer": "c"}
 BAD_READS: list[dict[str, Any]] = [
     {"stream": None},
     {"stream": 5},
@@ -62,6 +63,12 @@ BAD_READS: list[dict[str, Any]] = [
     {"block_ms": "1"},
     {"group": 5},
     {"group_start_id": None},
+    {"group_start_id": "junk"},
+    *({"group_start_id": text, **MEMBER} for text in ("junk", "-", "+", "(1-1", "", True)),
+    *({"group_start_id": text, "create_group": False, **MEMBER} for text in ("junk", "(1-1")),
+    {"group_start_id": "$"},
+    {"group_start_id": "1-1"},
+    {"create_group": False},
     {"connect_timeout_ms": 0},
     {"connect_timeout_ms": None},
     {"timeout_ms": "5"},
@@ -75,6 +82,35 @@ def test_bad_reads(arguments: dict[str, Any]) -> None:
         with pytest.raises(redcol.InvalidArgumentError):
             redcol.read_stream(fake.url, **{"stream": "s", **arguments})
         assert fake.connections == []
+
+
+BAD_FOLLOWS: list[dict[str, Any]] = [
+    {"claim_idle_ms": 1},
+    {"create_group": False},
+    {"group_start_id": "5-1"},
+    {"auto_ack": True},
+    {"consumer": "c"},
+    {"max_deliveries": 2, "dead_letter": "d"},
+    {"max_deliveries": 2, **MEMBER},
+    {"group_start_id": "junk", "create_group": False, **MEMBER},
+]
+
+
+@pytest.mark.parametrize("arguments", BAD_FOLLOWS, ids=str)
+def test_bad_follows(arguments: dict[str, Any]) -> None:
+    """Also what says nothing without a group."""
+    with FakeServer(silent) as fake:
+        for follow in (redcol.iter_stream, redcol.stream_batches):
+            with pytest.raises(redcol.InvalidArgumentError):
+                follow(fake.url, "s", **arguments)
+        assert fake.connections == []
+
+
+def test_the_default_of_an_argument_may_be_given(server: Server, key: str) -> None:
+    arguments = {"auto_ack": False, "create_group": True, "group_start_id": "0"}
+    for claim_idle_ms in (300_000, None):
+        redcol.iter_stream(server.url, key, claim_idle_ms=claim_idle_ms, **arguments).close()
+    redcol.read_stream(server.url, key, claim_idle_ms=None, **arguments)
 
 
 BAD_ACKS: list[tuple[Any, ...]] = [

@@ -15,6 +15,9 @@ from servers import Server
 SCHEMA = {"n": pl.Int64}
 N = pl.col("n")
 TS = pl.col("_ts")
+key_column = pl.col("_key")
+#: What `streams` calls its stream of 5,000 entries: a test's own name is put before it.
+FULL = ":070"
 
 
 @pytest.fixture
@@ -33,6 +36,9 @@ QUERIES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
     "bounds": lambda f: f.filter(TS.is_between(20, 40), N % 3 != 0),
     "an id": lambda f: f.filter(pl.col("_id") == "17-1").select("_key"),
     "a stream": lambda f: f.filter(pl.col("_key").str.ends_with(":070"), TS > 4_000),
+    "a key": lambda f: f.filter(pl.col("_key").str.slice(-3) != "x", key_column == FULL),
+    "keys": lambda f: f.filter(key_column.is_in([FULL, "no such key", "other:1"]), TS < 40),
+    "a key or": lambda f: f.filter((key_column == FULL) | (TS == 5)),
     "head": lambda f: f.head(777),
     "head, filter": lambda f: f.head(777).filter(TS < 5),
     "filter, head": lambda f: f.filter(TS > 250).head(60),
@@ -43,6 +49,63 @@ QUERIES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
         f.select("_key", "_ts", "n").join(f, on=["_key", "_ts"]).sort("n").select("n", "n_right")
     ),
 }
+
+
+KEYS = [
+    "e",
+    "é",
+    "e:",
+    "e:1",
+    "e:2",
+    "e1",
+    "ex",
+    "e]",
+    "e[",
+    "e^",
+    "e\\x",
+    "e-",
+    "f",
+    "",
+    "e*",
+    "ee\n",
+]
+PATTERNS = [
+    "*",
+    "e*",
+    "e?",
+    "e[:1]*",
+    "e[^:]*",
+    "e[1-x]",
+    "e[x-1]",
+    "e[]*",
+    "e[^]*",
+    "e\\*",
+    "e\\",
+    "e",
+]
+PATTERNS += ["e[\\]]", "e[]]", "e[-1]", "*:*", "", "[e", "e[a-", "e[^^]", "*\n"]
+
+
+def test_the_keys_of_a_predicate(server: Server, db: redis.Redis) -> None:
+    """The server's own matching of patterns says which streams are asked for."""
+    db.flushdb()
+    fill(db, dict.fromkeys(KEYS, 1))
+    for pattern in PATTERNS:
+        lazy = redcol.scan_streams(server.url, pattern, schema=SCHEMA)
+        frame = lazy.collect()
+        for wanted in (KEYS, KEYS[3:7], ["e"], ["none"], []):
+            expected = frame.filter(key_column.is_in(wanted))
+            assert lazy.filter(key_column.is_in(wanted)).collect().equals(expected), (
+                pattern,
+                wanted,
+            )
+        assert lazy.filter("e:1" == key_column).collect().equals(frame.filter("e:1" == key_column))  # noqa: SIM300
+    given = redcol.scan_streams(server.url, [b"e", "no", "e:1"], schema=SCHEMA)
+    assert given.filter(key_column.is_in(["e:1", "e", "f"])).collect()["_key"].to_list() == [
+        "e",
+        "e:1",
+    ]
+    db.flushdb()
 
 
 @pytest.mark.parametrize("options", [{}, {"include_row_index": True}, {"count": 100}], ids=str)
@@ -83,6 +146,26 @@ def test_the_server_sends_what_a_query_needs(server: Server, db: redis.Redis, st
     few = sent(lazy.filter(TS == 5))
     assert few < whole / 20
     assert sent(lazy.head(50)) < whole / 20
+    one = streams.replace("*", "013")
+    for predicate in (
+        key_column == one,
+        key_column.is_in([one, "no such key"]),
+        (key_column == one) & (TS > 0),
+    ):
+        assert sent(lazy.filter(predicate)) < whole / 20
+
+
+def test_a_key_that_a_query_names_needs_no_search(
+    server: Server, db: redis.Redis, streams: str
+) -> None:
+    lazy = redcol.scan_streams(server.url, streams, schema=SCHEMA)
+    one = streams.replace("*", "013")
+    db.config_resetstat()
+    assert lazy.filter(key_column == one).collect().height == 91
+    assert "cmdstat_scan" not in db.info("commandstats")
+    # A key that the pattern does not match is no stream of the frame.
+    db.xadd("elsewhere", {"n": 1})
+    assert lazy.filter(key_column == "elsewhere").collect().height == 0
 
 
 def test_names_in_a_list_are_read_again_for_each_query(server: Server, db: redis.Redis, key: str):

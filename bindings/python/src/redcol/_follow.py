@@ -11,7 +11,7 @@ from . import _arguments, _native, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._request import Request
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import Client
 from .errors import (
     BusyError,
@@ -23,9 +23,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from typing import Any, Final
-
-    from polars import DataFrame, Series
+    from typing import Final
 
     from ._frames import Piece
 
@@ -225,7 +223,7 @@ class Follower:
 
     # -- What users call
 
-    def ack(self, entries: Iterable[str] | Series | DataFrame | None = None) -> int:
+    def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
         """Acknowledge entries of the group: those given, or all handed over and not acknowledged.
 
         Args:
@@ -300,7 +298,7 @@ class Follower:
             if self._request.options["create_group"] != "true":
                 raise
 
-    def _split(self, entries: Any) -> list[tuple[bytes, bytes]]:
+    def _split(self, entries: typing.Any) -> list[tuple[bytes, bytes]]:
         names = self._request.options
         stream_column = names.get("stream_column")
         if not hasattr(entries, "get_columns"):
@@ -355,6 +353,12 @@ class Follower:
                 self._ack_automatically()
         finally:
             self.close()
+
+    def __reduce__(self) -> typing.NoReturn:
+        raise TypeError(
+            f"a redcol.{type(self).__name__} holds a connection and cannot be copied or pickled: "
+            "pass the URL, the stream and the group, and make one there"
+        )
 
     def __repr__(self) -> str:
         state = ", closed" if self._is_closed else ""

@@ -10,6 +10,7 @@ import atexit
 import ctypes
 import functools
 import os
+import sys
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
 
 from . import _log
@@ -111,9 +112,12 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
 
 
 def _candidates() -> list[str]:
-    """Where the library may be, in order. REDCOL_LIBRARY, if set, is the only place."""
+    """Where the library may be, in order. REDCOL_LIBRARY, if set, is the only place.
+
+    Python with -I or -E takes nothing from its environment.
+    """
     chosen = os.environ.get("REDCOL_LIBRARY")
-    if chosen:
+    if chosen and not sys.flags.ignore_environment:
         return [chosen]
     beside = os.path.join(os.path.dirname(__file__), "libredcol.so")
     return [beside, "libredcol.so.0", "libredcol.so"]
@@ -133,7 +137,8 @@ def library() -> ctypes.CDLL:
     raise ImportError(
         "redcol's library could not be loaded. Tried:\n  "
         + "\n  ".join(tried)
-        + "\nInstall the redcol wheel, or set REDCOL_LIBRARY to the path of libredcol.so."
+        + "\nInstall the redcol wheel, or set REDCOL_LIBRARY to the path of libredcol.so"
+        + (" (python -I and -E ignore it)." if sys.flags.ignore_environment else ".")
     )
 
 

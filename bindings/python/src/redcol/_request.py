@@ -11,7 +11,11 @@ from ._typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, SchemaError
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
+
+
+#: The default of an iterator's claim_idle_ms.
+CLAIM_IDLE_MS: Final = 300_000
 
 
 class Request:
@@ -62,7 +66,7 @@ def read_request(
     consumer: str | bytes | None = None,
     auto_ack: bool = False,
     create_group: bool = True,
-    group_start_id: str = "0",
+    group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
@@ -83,7 +87,9 @@ def read_request(
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
     )
-    return _request([_arguments.key("stream", stream)], chosen | dict(options or {}), **columns)
+    several = "read_streams and scan_streams read several streams, and iter_stream follows them"
+    key = _arguments.one_key("stream", stream, several)
+    return _request([key], chosen | dict(options or {}), **columns)
 
 
 def follow_request(
@@ -95,7 +101,7 @@ def follow_request(
     consumer: str | bytes | None,
     auto_ack: bool,
     create_group: bool,
-    group_start_id: str,
+    group_start_id: str | int | date,
     claim_idle_ms: int | None,
     max_deliveries: int | None,
     dead_letter: str | bytes | None,
@@ -117,14 +123,14 @@ def follow_request(
         # What is idle is told by an answer without entries, which must not come later than that.
         chosen["block_ms"] = str(block_ms or 1)
     chosen |= _range_options(start_id, end_id, waits=True)
-    # In an iterator the default of claim_idle_ms says nothing about wanting a group.
     chosen |= _group_options(
         group,
         consumer,
         auto_ack=auto_ack,
         create_group=create_group,
         group_start_id=group_start_id,
-        claim_idle_ms=claim_idle_ms if group is not None else None,
+        claim_idle_ms=claim_idle_ms,
+        claim_default=CLAIM_IDLE_MS,
     )
     if (max_deliveries is None) != (dead_letter is None):
         raise InvalidArgumentError(
@@ -222,16 +228,26 @@ def _group_options(
     *,
     auto_ack: bool,
     create_group: bool,
-    group_start_id: str,
+    group_start_id: str | int | date,
     claim_idle_ms: int | None,
+    claim_default: int | None = None,
 ) -> dict[str, str]:
     _arguments.flag("auto_ack", auto_ack)
     created = _arguments.flag("create_group", create_group)
-    begin = _arguments.range_end("group_start_id", group_start_id, new_too=True)
+    begin = _arguments.group_start("group_start_id", group_start_id)
     claim = None if claim_idle_ms is None else _milliseconds("claim_idle_ms", claim_idle_ms)
     if group is None:
-        if consumer is not None or auto_ack or claim is not None:
-            raise InvalidArgumentError("consumer, auto_ack and claim_idle_ms need a group.")
+        # A default that was given is no mistake: it says what is so in any case.
+        others = {
+            "consumer": consumer is not None,
+            "auto_ack": auto_ack,
+            "create_group": not create_group,
+            "group_start_id": begin != "0",
+            "claim_idle_ms": claim_idle_ms not in (None, claim_default),
+        }
+        for name, is_given in others.items():
+            if is_given:
+                raise InvalidArgumentError(f"{name} is about a consumer group: give group too.")
         return {}
     if consumer is None:
         raise InvalidArgumentError(

@@ -1,8 +1,33 @@
-"""Whether a type checker reads this: what is only for one is imported only then.
+"""Names for annotations, which cost nothing until somebody looks at an annotation.
 
-`typing` with what it imports takes a fourth of the time that importing this package takes.
+`typing` with what it imports takes a fourth of the time that importing this package takes, and
+Polars far more. Annotations are text; where `typing.get_type_hints` evaluates them, `pl` and
+`typing` here import what is asked of them.
 """
 
 from __future__ import annotations
 
+__all__ = ["TYPE_CHECKING", "asyncio", "pl", "typing"]
+
+#: Whether a type checker reads this: what is only for one is imported only then.
 TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import asyncio
+    import typing
+
+    import polars as pl
+else:
+
+    class _Later:
+        """A module that is imported when one of its names is asked for."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(__import__(self._name), name)
+
+    asyncio = _Later("asyncio")
+    pl = _Later("polars")
+    typing = _Later("typing")

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import _arguments, _native, client
-from ._typing import TYPE_CHECKING
+from ._typing import pl
 from .client import DEFAULT_TIMEOUT_MS, Client
-
-if TYPE_CHECKING:
-    from polars import DataFrame, Series
 
 
 def ack_entries(
     url: str | Client,
     stream: str | bytes,
     group: str | bytes,
-    entry_ids: Iterable[str] | Series | DataFrame,
+    entry_ids: Iterable[str] | pl.Series | pl.DataFrame,
     *,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,

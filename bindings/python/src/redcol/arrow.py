@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 from . import _arguments, _arrow_schema, _native, client
 from ._request import read_request
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
 if TYPE_CHECKING:
-    from datetime import date
-    from typing import Any, Final, Literal
+    from typing import Final
 
 #: How long one call into the library waits before Python looks at signals.
 _WAIT_MS: Final = 100
@@ -49,6 +49,12 @@ class ArrowTable:
         """
         return _native.table_stream(self._handle, requested_schema)
 
+    def __reduce__(self) -> typing.NoReturn:
+        raise TypeError(
+            "a redcol.ArrowTable cannot be copied or pickled: make a frame of it, such as "
+            "pl.DataFrame(table) or pa.table(table), which can"
+        )
+
     def __repr__(self) -> str:
         names = _native.schema_names(self.__arrow_c_schema__())
         shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
@@ -59,7 +65,7 @@ def read_arrow(
     url: str | Client,
     stream: str | bytes,
     *,
-    schema: Mapping[str, Any] | Any | None = None,
+    schema: Mapping[str, typing.Any] | typing.Any | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     count: int | None = None,
@@ -71,7 +77,7 @@ def read_arrow(
     timestamp_column: str = "_ts",
     include_sequence: bool = False,
     sequence_column: str = "_seq",
-    on_error: Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null"] = "raise",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
 ) -> ArrowTable:

@@ -11,16 +11,10 @@ from types import TracebackType
 from . import client
 from ._follow import Follower
 from ._request import follow_request
-from ._typing import TYPE_CHECKING
+from ._typing import asyncio, pl, typing
 from .client import Client
 from .errors import InvalidArgumentError
 from .iterator import _request_arguments, iter_stream
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from typing import Any
-
-    from polars import DataFrame
 
 
 class AsyncStreamIterator(Follower):
@@ -31,12 +25,12 @@ class AsyncStreamIterator(Follower):
     """
 
     #: The event loop that waits for the socket, and how to wake it.
-    _waiting: tuple[AbstractEventLoop, Callable[[], None]] | None = None
+    _waiting: tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None = None
 
     def __aiter__(self) -> AsyncStreamIterator:
         return self
 
-    async def __anext__(self) -> DataFrame:
+    async def __anext__(self) -> pl.DataFrame:
         await self._fill()
         if not self._pieces:
             raise StopAsyncIteration
@@ -65,8 +59,6 @@ class AsyncStreamIterator(Follower):
 
     async def _readable(self, until: float | None) -> None:
         """Wait until the read can go on, or the clock shows `until`."""
-        import asyncio  # here, so that importing redcol stays light
-
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         descriptor = self._descriptor
@@ -113,7 +105,9 @@ class AsyncStreamIterator(Follower):
 
 
 @functools.wraps(iter_stream, assigned=("__annotations__", "__kwdefaults__"))
-def stream_batches(url: str | Client, stream: Any, **arguments: Any) -> AsyncStreamIterator:
+def stream_batches(
+    url: str | Client, stream: typing.Any, **arguments: typing.Any
+) -> AsyncStreamIterator:
     """Follow one or more streams in an ``async for`` loop.
 
     Args:
@@ -162,3 +156,7 @@ def stream_batches(url: str | Client, stream: Any, **arguments: Any) -> AsyncStr
         on_idle=given["on_idle"],
         timeouts=timeouts,
     )
+
+
+# Those of `iter_stream`, but for what it makes.
+stream_batches.__annotations__ = {**iter_stream.__annotations__, "return": AsyncStreamIterator}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from . import _arguments, _native
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, typing
 
 if TYPE_CHECKING:
     from typing import Final
@@ -45,12 +45,20 @@ class Client:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> typing.NoReturn:
+        raise TypeError(
+            "a redcol.Client holds a connection and cannot be copied or pickled: pass its URL, and "
+            "connect there"
+        )
+
     def __repr__(self) -> str:
         state = ", closed" if self._handle.is_closed else ""
         return f"<redcol.Client {self._shown}{state}>"
 
     def __del__(self) -> None:
-        if not self._handle.is_closed:
+        # One that was never made, as `Client.__new__` gives, has none.
+        handle = getattr(self, "_handle", None)
+        if handle is not None and not handle.is_closed:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 

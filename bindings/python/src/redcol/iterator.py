@@ -10,13 +10,11 @@ from types import TracebackType
 from . import client
 from ._follow import Follower
 from ._request import follow_request
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
 if TYPE_CHECKING:
-    from typing import Any, Final, Literal
-
-    from polars import DataFrame
+    from typing import Final
 
 #: How long one call into the library waits before Python looks at signals. A signal that reaches
 #: the waiting thread ends the wait at once; this is for those that come just before it.
@@ -40,7 +38,7 @@ class StreamIterator(Follower):
     def __iter__(self) -> StreamIterator:
         return self
 
-    def __next__(self) -> DataFrame:
+    def __next__(self) -> pl.DataFrame:
         self._fill()
         if not self._pieces:
             raise StopIteration
@@ -93,7 +91,7 @@ def iter_stream(
     *,
     batch_size: int = 100,
     block_ms: int | None = 1000,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     count: int | None = None,
@@ -108,9 +106,9 @@ def iter_stream(
     include_sequence: bool = False,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
-    on_error: Literal["raise", "null"] = "raise",
-    on_idle: Literal["wait", "stop", "empty"] = "wait",
-    group_start_id: str = "0",
+    on_error: typing.Literal["raise", "null"] = "raise",
+    on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
+    group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = 300_000,
     max_deliveries: int | None = None,
     dead_letter: str | bytes | None = None,
@@ -156,7 +154,8 @@ def iter_stream(
         stream_column: the name of a column for the stream's key; ``_stream`` for a list of streams.
         on_idle: with nothing to read for ``block_ms``: keep waiting, ``"stop"``, or ``"empty"``:
             give a frame without rows.
-        group_start_id: where a group that is made begins: ``"0"``, ``"$"`` or an id.
+        group_start_id: where a group that is made begins: ``"0"``, ``"$"``, or after an id or a
+            time.
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
             long, in milliseconds; None never.
         max_deliveries: an entry that was delivered so often is not delivered again, but put away.
@@ -199,7 +198,7 @@ def iter_stream(
     )
 
 
-def _request_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+def _request_arguments(arguments: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """The arguments of `iter_stream` that say what is read: all but those of the connection."""
     others = ("url", "connect_timeout_ms", "timeout_ms")
     return {name: value for name, value in arguments.items() if name not in others}

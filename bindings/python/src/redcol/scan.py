@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from . import _bounds, _native, client
 from . import stream as _stream
@@ -11,15 +12,12 @@ from ._frames import Frames
 from ._request import Request, read_request
 from ._snapshot import Snapshots
 from ._source import lazy_frame
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError, SchemaError
 
 if TYPE_CHECKING:
-    from datetime import date
-    from typing import Any, Final, Literal
-
-    from polars import DataFrame, Expr, LazyFrame, Schema
+    from typing import Final
 
 #: Rows of a batch. A row that a query keeps may keep its batch alive: no more of them.
 _BATCH_ROWS: Final = 65_536
@@ -42,7 +40,7 @@ def scan_stream(
     url: str | Client,
     stream: str | bytes,
     *,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     count: int | None = None,
@@ -52,11 +50,11 @@ def scan_stream(
     timestamp_column: str = "_ts",
     include_sequence: bool = False,
     sequence_column: str = "_seq",
-    on_error: Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null"] = "raise",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
-    **refused: Any,
-) -> LazyFrame:
+    **refused: typing.Any,
+) -> pl.LazyFrame:
     """Make a LazyFrame of a stream's entries: :func:`read_stream`, done when a query runs.
 
     Making it sends nothing. A query reads the columns that it needs, and of the entries:
@@ -125,7 +123,7 @@ def scan_stream(
     """
     _refuse(refused)
     client.check(url, connect_timeout_ms, timeout_ms)
-    options: dict[str, Any] = {
+    options: dict[str, typing.Any] = {
         "start_id": start_id,
         "end_id": end_id,
         "count": count,
@@ -141,7 +139,7 @@ def scan_stream(
     return lazy_frame(_StreamReads((url, connect_timeout_ms, timeout_ms), request, options))
 
 
-def _refuse(arguments: Mapping[str, Any]) -> None:
+def _refuse(arguments: Mapping[str, typing.Any]) -> None:
     """Refuse what a query cannot have, unless it is `read_stream`'s default, which asks nothing."""
     defaults = _stream.read_stream.__kwdefaults__ or {}
     for name, value in arguments.items():
@@ -159,7 +157,10 @@ class _StreamReads:
     """The reads of one stream; see `_source.Reads`."""
 
     def __init__(
-        self, server: tuple[str | Client, int, int], request: Request, options: dict[str, Any]
+        self,
+        server: tuple[str | Client, int, int],
+        request: Request,
+        options: dict[str, typing.Any],
     ) -> None:
         self._server = server
         self._request = request
@@ -169,7 +170,7 @@ class _StreamReads:
         # Reentrant: the collection of garbage may end a read anywhere.
         self._lock = threading.RLock()
         #: All columns, when they are known.
-        self._schema: Schema | None = None
+        self._schema: pl.Schema | None = None
         #: The columns that were discovered; None with a schema.
         self._discovered: list[str] | None = None
         self._fixed = [
@@ -178,17 +179,17 @@ class _StreamReads:
         if request.columns is not None:
             self._schema = Frames(request).empty().schema
 
-    def schema(self) -> Schema:
+    def schema(self) -> pl.Schema:
         self._snapshots.planned()
         return self._known_schema()
 
-    def _known_schema(self) -> Schema:
+    def _known_schema(self) -> pl.Schema:
         with self._lock:
             if self._schema is None:
                 self._schema = self._discover()
             return self._schema
 
-    def _discover(self) -> Schema:
+    def _discover(self) -> pl.Schema:
         """Read everything to see which fields there are. The snapshot is then used for the rows."""
         with client.using(*self._server) as handle:
             end = self._snapshots.planning(lambda: self._last_id(handle))
@@ -202,8 +203,8 @@ class _StreamReads:
         return found.schema
 
     def frames(
-        self, names: list[str] | None, predicate: Expr | None, rows_max: int | None
-    ) -> Iterator[DataFrame]:
+        self, names: list[str] | None, predicate: pl.Expr | None, rows_max: int | None
+    ) -> Iterator[pl.DataFrame]:
         schema = self._known_schema()
         names = list(schema) if names is None else names
         count = self._options["count"]
@@ -230,7 +231,10 @@ class _StreamReads:
                 self._snapshots.end()
 
     def _made(
-        self, columns: Mapping[str, Any] | None, bounds: _bounds.Bounds, **changed: Any
+        self,
+        columns: Mapping[str, typing.Any] | None,
+        bounds: _bounds.Bounds,
+        **changed: typing.Any,
     ) -> Request | None:
         """The request for these columns (None: to discover them); None if nothing can come."""
         arguments = self._options | changed
@@ -251,7 +255,7 @@ class _StreamReads:
         stream = self._request.streams[0]
         return read_request(stream, schema=schema, options=options, **arguments)
 
-    def _found(self, predicate: Expr | None, within: _bounds.Bounds) -> _bounds.Bounds:
+    def _found(self, predicate: pl.Expr | None, within: _bounds.Bounds) -> _bounds.Bounds:
         """The bounds of a predicate."""
         fixed = dict(self._fixed)
         return _bounds.find(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 
-from . import _bounds, client
+from . import _bounds, _keys, client
 from . import stream as _stream
 from ._frames import Frames
 from ._request import RangesRequest, ranges_request
 from ._source import lazy_frame
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import SchemaError
 from .streams import FIXED, arranged, checked
 
 if TYPE_CHECKING:
-    from datetime import date
-    from typing import Any, Final, Literal
-
-    from polars import DataFrame, Expr, LazyFrame, Schema
+    from typing import Final
 
 #: Rows of a batch. A row that a query keeps may keep its batch alive: no more of them.
 _BATCH_ROWS: Final = 65_536
@@ -29,7 +27,7 @@ def scan_streams(
     url: str | Client,
     pattern: str | bytes | Iterable[str | bytes] = "*",
     *,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, typing.Any] | None = None,
     include_key: bool = True,
     key_column_name: str | None = None,
     key_column: str | None = None,
@@ -51,19 +49,21 @@ def scan_streams(
     count: int | None = None,
     batch_size: int | None = None,
     count_hint: int = 1_000,
-    on_error: Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null"] = "raise",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
-) -> LazyFrame:
+) -> pl.LazyFrame:
     r"""Make a LazyFrame of many streams' entries: :func:`read_streams`, done when a query runs.
 
     Making it sends nothing. A query reads the columns that it needs, and of the entries:
 
     - ``head(n)`` and ``limit(n)``: the first n of all streams together; with a pattern the keys are
       searched to the end before;
-    - ``filter``: in each stream those between the bounds of ``_ts`` and the one of ``_id == "…"``,
-      as :func:`scan_stream` does it. Not together with ``head`` before the filter, nor where the
-      query needs the rows' numbers. Other filters are applied to all entries as they come.
+    - ``filter``: of the streams those that ``_key == "…"`` or ``_key.is_in([…])`` names, without a
+      search for keys; in each stream those between the bounds of ``_ts`` and the one of
+      ``_id == "…"``, as :func:`scan_stream` does it. Not together with ``head`` before the filter,
+      nor where the query needs the rows' numbers. Other filters are applied to all entries as they
+      come.
 
     Each query, and each place that the frame has in one, reads by itself on a connection of its
     own, in batches of 65,536 rows. There is no snapshot as :func:`scan_stream` has one: each place
@@ -141,7 +141,7 @@ class _ManyReads:
         server: tuple[str | Client, int, int],
         pattern: str | bytes | Iterable[str | bytes],
         request: RangesRequest,
-        arguments: dict[str, Any],
+        arguments: dict[str, typing.Any],
     ) -> None:
         self._server = server
         self._pattern = pattern
@@ -152,7 +152,7 @@ class _ManyReads:
         # Reentrant: the collection of garbage may end a read anywhere.
         self._lock = threading.RLock()
         #: All columns, when they are known.
-        self._schema: Schema | None = None
+        self._schema: pl.Schema | None = None
         #: The columns that were discovered; None with a schema.
         self._discovered: list[str] | None = None
         #: The columns that are no fields: what includes each, by its name.
@@ -165,13 +165,13 @@ class _ManyReads:
             empty = Frames(request.read).empty()
             self._schema = arranged(empty, request).schema
 
-    def schema(self) -> Schema:
+    def schema(self) -> pl.Schema:
         with self._lock:
             if self._schema is None:
                 self._schema = self._discover()
             return self._schema
 
-    def _discover(self) -> Schema:
+    def _discover(self) -> pl.Schema:
         """Read everything to see which fields there are."""
         request = self._made(None, self._range, on_error="null")
         with client.using(*self._server) as handle:
@@ -182,22 +182,24 @@ class _ManyReads:
         return found.schema
 
     def frames(
-        self, names: list[str] | None, predicate: Expr | None, rows_max: int | None
-    ) -> Iterator[DataFrame]:
+        self, names: list[str] | None, predicate: pl.Expr | None, rows_max: int | None
+    ) -> Iterator[pl.DataFrame]:
         schema = self.schema()
         wanted = list(schema) if names is None else names
         columns = {name: dtype for name, dtype in schema.items() if name in wanted}
         bounds = self._range
+        streams = None
         # The first so many rows, and their numbers, are those before the predicate.
         if rows_max is None and "include_row_index" not in map(self._fixed.get, columns):
             found = self._found(predicate)
             # So are the first so many of each stream.
             is_counted = self._arguments["count_per_stream"] is not None
             bounds &= _bounds.Bounds(last=found.last) if is_counted else found
-        if bounds.is_empty or rows_max == 0:
+            streams = self._streams(predicate)
+        if bounds.is_empty or rows_max == 0 or streams == []:
             return
         options = {} if rows_max is None else {"count": str(rows_max)}
-        request = self._made(columns, bounds, options)
+        request = self._made(columns, bounds, options, streams=streams)
         rows = 0
         with client.using(*self._server) as handle:
             try:
@@ -211,7 +213,13 @@ class _ManyReads:
                     )
                 raise
 
-    def _found(self, predicate: Expr | None) -> _bounds.Bounds:
+    def _streams(self, predicate: pl.Expr | None) -> list[str | bytes] | None:
+        """The streams that a predicate asks for; None for all."""
+        names = {argument: name for name, argument in self._fixed.items()}
+        keys = _keys.find(predicate, names.get("include_key"))
+        return None if keys is None else _keys.among(self._pattern, keys)
+
+    def _found(self, predicate: pl.Expr | None) -> _bounds.Bounds:
         names = {argument: name for name, argument in self._fixed.items()}
         return _bounds.find(
             predicate,
@@ -222,10 +230,12 @@ class _ManyReads:
 
     def _made(
         self,
-        columns: Mapping[str, Any] | None,
+        columns: Mapping[str, typing.Any] | None,
         bounds: _bounds.Bounds,
         options: Mapping[str, str] | None = None,
-        **changed: Any,
+        *,
+        streams: list[str | bytes] | None = None,
+        **changed: typing.Any,
     ) -> RangesRequest:
         """The request for these columns; None: to discover them."""
         arguments = self._arguments | changed
@@ -241,4 +251,5 @@ class _ManyReads:
                 names = [name.encode() for name in self._discovered]
                 joined = b"".join(b"%d:%b," % (len(name), name) for name in names)
                 own["discovered"] = joined.decode()
-        return ranges_request(self._pattern, options=own, **arguments)
+        pattern = self._pattern if streams is None else streams
+        return ranges_request(pattern, options=own, **arguments)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from . import _arguments
+from ._dtypes import columns_of, polars_dtype
 from ._typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, SchemaError, ValueConversionError
 
@@ -59,6 +60,7 @@ def parse(schema: object) -> Columns:
         return schema
     import polars as pl
 
+    schema = columns_of(schema)
     if not isinstance(schema, Mapping):
         raise InvalidArgumentError(
             f"schema must map column names to dtypes, not be a {type(schema).__name__}."
@@ -81,11 +83,14 @@ def _dtype(name: str, given: object) -> DataType:
         pl.Datetime: pl.Datetime("us"),
         pl.Categorical: pl.Categorical(),
     }
+    given = polars_dtype(name, given)
     try:
         dtype = pl.Schema({name: _lookup(defaults, given)})[name]
     except (TypeError, ValueError) as error:
         raise SchemaError(
-            f"Column {name!r}: {given!r} is not a whole Polars dtype ({error}).", field=name
+            f"Column {name!r}: {given!r} is not a dtype with all its parts ({error}). Give one "
+            "of Polars, such as pl.Int64 or pl.Datetime('ms').",
+            field=name,
         ) from None
     if not _is_readable(dtype, nested=False):
         raise SchemaError(

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from . import _native, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._request import Request, read_request
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import ValueConversionError
 
 if TYPE_CHECKING:
-    from datetime import date
-    from typing import Any, Final, Literal
-
-    from polars import DataFrame
+    from typing import Final
 
 #: How long one call into the library waits before Python looks at signals. A signal that reaches
 #: the waiting thread ends the wait at once; this is for those that reach another.
@@ -28,7 +26,7 @@ def read_stream(
     url: str | Client,
     stream: str | bytes,
     *,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     count: int | None = None,
@@ -43,12 +41,12 @@ def read_stream(
     timestamp_column: str = "_ts",
     include_sequence: bool = False,
     sequence_column: str = "_seq",
-    on_error: Literal["raise", "null"] = "raise",
-    group_start_id: str = "0",
+    on_error: typing.Literal["raise", "null"] = "raise",
+    group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
-) -> DataFrame:
+) -> pl.DataFrame:
     """Read entries of a stream into a DataFrame, oldest first, one row per entry.
 
     A range of ids, unless ``block_ms`` waits for new entries or ``group`` makes it a member of a
@@ -88,7 +86,8 @@ def read_stream(
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
         sequence_column: its name.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
-        group_start_id: where a group that is created begins: ``"0"``, ``"$"`` or an id.
+        group_start_id: where a group that is created begins: ``"0"``, ``"$"``, or after an id or a
+            time.
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
             long, in milliseconds.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
@@ -161,7 +160,7 @@ def _turns(iterator: _native.Handle) -> Iterator[Batch | None]:
         yield Batch(slot)
 
 
-def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame]:
+def frames(handle: _native.ClientHandle, request: Request) -> Iterator[pl.DataFrame]:
     """The batches of a read that ends, as frames. Its connection is its own.
 
     While the server keeps it waiting, frames without rows come: whoever takes them may be on a
@@ -174,7 +173,7 @@ def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame
 
 def _read(
     handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
-) -> DataFrame:
+) -> pl.DataFrame:
     """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
     with reading(handle, request) as (iterator, made):
         frame = whole(iterator, made)
@@ -183,7 +182,7 @@ def _read(
     return frame
 
 
-def whole(iterator: _native.Handle, made: Frames) -> DataFrame:
+def whole(iterator: _native.Handle, made: Frames) -> pl.DataFrame:
     """All batches of a read that ends, as one frame."""
     import polars as pl
 

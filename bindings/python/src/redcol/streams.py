@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import date
 
 from . import _arguments, _native, client
 from ._request import RangesRequest, ranges_request
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .stream import reading, whole
 
 if TYPE_CHECKING:
-    from datetime import date
-    from typing import Any, Final, Literal
-
-    from polars import DataFrame
+    from typing import Final
 
 #: What a read of many streams counts.
 _COUNTS: Final = ("streams", "empty_streams", "wrong_types")
@@ -24,7 +22,7 @@ def read_streams(
     url: str | Client,
     pattern: str | bytes | Iterable[str | bytes] = "*",
     *,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, typing.Any] | None = None,
     include_key: bool = True,
     key_column_name: str | None = None,
     key_column: str | None = None,
@@ -46,11 +44,11 @@ def read_streams(
     count: int | None = None,
     batch_size: int | None = None,
     count_hint: int = 1_000,
-    on_error: Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null"] = "raise",
     counts: MutableMapping[str, int] | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
-) -> DataFrame:
+) -> pl.DataFrame:
     r"""Read the same range of many streams into one DataFrame, one row per entry.
 
     The rows of each stream stand together, oldest first, and the streams in the order of their
@@ -145,7 +143,7 @@ FIXED: Final = {
 }
 
 
-def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(given: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     """`read_streams`' arguments as `ranges_request` takes them: one for each pair of two names."""
     same = ("schema", "start_id", "end_id", "batch_size", "count_hint", "on_error")
     arguments = {name: given[name] for name in (*same, *FIXED)}
@@ -160,7 +158,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(
     handle: _native.ClientHandle, request: RangesRequest, counts: MutableMapping[str, int] | None
-) -> DataFrame:
+) -> pl.DataFrame:
     with reading(handle, request.read) as (iterator, made):
         frame = whole(iterator, made)
         if counts is not None:
@@ -168,7 +166,7 @@ def _read(
     return arranged(frame, request)
 
 
-def arranged(frame: DataFrame, request: RangesRequest, *, first_row: int = 0) -> DataFrame:
+def arranged(frame: pl.DataFrame, request: RangesRequest, *, first_row: int = 0) -> pl.DataFrame:
     """The frame with its key in front, and before it the rows' numbers, if they are wanted."""
     import polars as pl
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from . import _arguments, _native, client
 from ._capsule import Batch
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import (
     InvalidArgumentError,
@@ -18,15 +18,16 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from typing import Any, Final, Literal, Protocol
+    from typing import Final, Protocol
+else:
+    Protocol = object
 
-    from polars import DataFrame, Series
 
-    class Frame(Protocol):
-        """A frame of any library that speaks Arrow: Polars, pandas, pyarrow, DuckDB and others."""
+class Frame(Protocol):
+    """A frame of any library that speaks Arrow: Polars, pandas, pyarrow, DuckDB and others."""
 
-        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-            """The frame as an "arrow_array_stream" capsule."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The frame as an "arrow_array_stream" capsule."""
 
 
 #: Digits behind a second's point.
@@ -39,7 +40,7 @@ _LAST_ANSWERS_MS: Final = 100
 
 def write_stream(
     url: str | Client,
-    df: DataFrame | Frame,
+    df: pl.DataFrame | Frame,
     stream: str | bytes | None = None,
     *,
     id_column: str | None = None,
@@ -49,7 +50,7 @@ def write_stream(
     stream_column: str | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
-) -> Series:
+) -> pl.Series:
     """Append a frame's rows to a stream, or to many: one entry per row, in the frame's order.
 
     Each column becomes the field of its name, as text: what ``write_csv`` would write without
@@ -150,12 +151,12 @@ def write_stream(
 
 def write_hashes(
     url: str | Client,
-    df: DataFrame | Frame,
+    df: pl.DataFrame | Frame,
     *,
     key_column: str = "_key",
     key_prefix: str = "",
     ttl: int | timedelta | None = None,
-    if_exists: Literal["replace", "append", "fail"] = "replace",
+    if_exists: typing.Literal["replace", "append", "fail"] = "replace",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
 ) -> int:
@@ -233,7 +234,7 @@ def write_hashes(
             writer.free()
 
 
-def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
+def _prepared(df: typing.Any, **columns: str | None) -> tuple[typing.Any, int | None]:
     """The frame to hand over and its height, if known. `columns` name keys, streams or ids."""
     import polars as pl
 
@@ -273,7 +274,7 @@ def _prepared(df: Any, **columns: str | None) -> tuple[Any, int | None]:
     return df.with_columns(zoned) if zoned else df, df.height
 
 
-def _refuse_nul(column: str, name: str, dtype: Any) -> None:
+def _refuse_nul(column: str, name: str, dtype: typing.Any) -> None:
     """Refuse names with NUL, which a C string cannot hold: Polars would end the process."""
     import polars as pl
 
@@ -288,7 +289,7 @@ def _refuse_nul(column: str, name: str, dtype: Any) -> None:
         _refuse_nul(column, "", dtype.inner)
 
 
-def _in_its_zone(name: str, time_unit: str) -> Any:
+def _in_its_zone(name: str, time_unit: str) -> typing.Any:
     """Times with the offset of their zone, as CSV has them; the library knows UTC only."""
     import polars as pl
 
@@ -308,7 +309,7 @@ def _run(writer: _native.Handle, frame: object) -> None:
         pass  # between two bytecodes Python runs signal handlers
 
 
-def _ids(writer: _native.Handle, height: int | None) -> Series:
+def _ids(writer: _native.Handle, height: int | None) -> pl.Series:
     """The ids of all rows that are known; null for those after them."""
     import polars as pl
 
@@ -329,7 +330,7 @@ def _tell(
             _native.writer_stop(writer, _LAST_ANSWERS_MS)
     known = _native.writer_statistic(writer, "known")
     unknown = _native.writer_statistic(writer, "unknown")
-    told: Any = error
+    told: typing.Any = error
     told.written = _native.writer_statistic(writer, "written")
     told.unknown_rows = range(known, known + unknown)
     if has_ids:
