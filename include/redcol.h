@@ -251,9 +251,9 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       "true"
  *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0".
  *                       Checked even if no group is made
- *   "auto_ack"          "true", only with "follow": a batch is acknowledged when the next is asked for,
- *                       at the latest just before that one is handed over; what the server says to
- *                       it is looked at in the call after that. Without "follow", acknowledge with
+ *   "auto_ack"          "true", only with "follow": a batch is acknowledged when the next is asked
+ *                       for, at the latest just before that one is handed over; what the server
+ *                       says to it is looked at in the call after that. Without "follow", acknowledge with
  *                       redcol_iter_ack. Default "false"
  *   "claim_idle_ms"     take over entries that another consumer has held for so long; default:
  *                       never

@@ -9,8 +9,8 @@ extension ReadOptions {
             "start_id", "end_id", "count", "batch_rows", "page_rows", "include_id",
             "include_timestamp", "include_sequence", "id_column", "timestamp_column",
             "sequence_column", "on_error", "discovered", "columns_max", "categories:N",
-            "stream_column", "count_per_stream", "scan_count", "streams_at_once", "follow",
-            "block_ms", "group", "consumer", "create_group", "group_start_id", "auto_ack",
+            "stream_column", "count_per_stream", "scan_count", "streams_at_once",
+            "count_wrong_types", "follow", "block_ms", "group", "consumer", "create_group", "group_start_id", "auto_ack",
             "claim_idle_ms", "max_deliveries", "dead_letter",
         ]
     }
@@ -32,7 +32,7 @@ extension OptionValue {
 
     static func needsManyStreams(_ key: String) -> Bool {
         switch key {
-        case "count_per_stream", "scan_count", "streams_at_once": return true
+        case "count_per_stream", "scan_count", "streams_at_once", "count_wrong_types": return true
         default: return false
         }
     }

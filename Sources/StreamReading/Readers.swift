@@ -15,7 +15,8 @@ public func makeReader(
     }
     if let option = options.manyStreamsOption {
         throw RedisError(
-            .invalidArgument, "\(option) is for reading ranges of many streams, and says nothing here")
+            .invalidArgument,
+            "\(option) is for reading ranges of many streams, and has no effect here")
     }
     if !options.group.isEmpty {
         return try GroupReader.make(pool: pool, streams: streams, schema: schema, options: options)
