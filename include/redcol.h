@@ -253,8 +253,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       Checked even if no group is made
  *   "auto_ack"          "true", only with "follow": a batch is acknowledged when the next is asked
  *                       for, at the latest just before that one is handed over; what the server
- *                       says to it is looked at in the call after that. Without "follow", acknowledge with
- *                       redcol_iter_ack. Default "false"
+ *                       says to it is looked at in the call after that. Without "follow",
+ *                       acknowledge with redcol_iter_ack. Default "false"
  *   "claim_idle_ms"     take over entries that another consumer has held for so long; default:
  *                       never
  *   "max_deliveries"    how often an entry is delivered before it is put away; needs "dead_letter".

@@ -84,7 +84,8 @@ extension StreamReader {
         }
         guard inHand.queue(rows) else {
             throw RedisError(
-                .closed, "this read was closed: acknowledge with redcol_iter_ack or redcol_ack")
+                .closed,
+                "this read was closed and sends nothing any more: acknowledge without it")
         }
     }
 
