@@ -99,7 +99,7 @@ class Reading:
     def __init__(self, url: str, *, timeout_ms: int = 300, **options: object) -> None:
         self.client, self.iter = c_void_p(), c_void_p()
         self.stream: bytes | None = b"s"
-        timeouts = words(timeout_ms=timeout_ms, connect_timeout_ms=2000)
+        timeouts = words(timeout_ms=timeout_ms, connect_timeout_ms=10_000)
         status = call("redcol_open", url.encode(), timeouts, byref(self.client))
         assert status == 0, status
         self.options = options

@@ -143,7 +143,7 @@ def test_example_ends_with_ctrl_c(under: list[str], server: Server, example: Pat
         took = time.monotonic() - began
     assert (code, out) == (0, f"250 entries, sum {sum(range(250))}\n"), err
     assert set(err.splitlines()) <= {"waiting"}
-    assert under or took < 1
+    assert under or took < 4
     assert pending(server) == 0
     add(server, 5)
     again = run(example, server.url, "events", "sums", "worker-1", "1")

@@ -278,7 +278,9 @@ def is_inside(reading: Reading) -> bool:
 
 
 def while_another_waits(function: str, waiting: str) -> int:
-    options = FOLLOW if function == "redcol_iter_unread" else {}
+    options: dict[str, object] = {**FOLLOW} if function == "redcol_iter_unread" else {}
+    # The first call is still waiting when the second comes, however slow the machine.
+    options["timeout_ms"] = 20_000
     with Server() as server, prepared(waiting, server.url, **options) as reading:
         handle = getattr(reading, subject(waiting))
         os.kill(server.process.pid, signal.SIGSTOP)

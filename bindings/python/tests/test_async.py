@@ -164,7 +164,7 @@ def test_a_timeout_of_asyncio(url: str, any_db: redis.Redis, key: str) -> None:
                 began = time.monotonic()
                 with pytest.raises(asyncio.TimeoutError):
                     await asyncio.wait_for(anext(batches), 0.05)
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < 4
                 add(any_db, key, [number])
                 assert (await anext(batches))["n"].to_list() == [number]
 
@@ -200,7 +200,7 @@ def test_ending_a_wait(url: str, any_db: redis.Redis, key: str, how: str, where:
         expected = StopAsyncIteration if how == "close" else redcol.CancelledError
         with pytest.raises(expected):
             await asyncio.wait_for(waiting, 5)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         if how == "cancel":
             add(any_db, key, [1])
             assert (await anext(batches))["n"].to_list() == [1]

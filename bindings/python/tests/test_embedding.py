@@ -21,7 +21,7 @@ from grouping import GROUP, SCHEMA, add, pending, wait_for_blocked
 from servers import FakeServer, Server, silent
 
 #: The promise is 250 ms; the machine that runs this may have other things to do.
-PROMPT_SECONDS = 1.0
+PROMPT_SECONDS = 4.0
 
 PRELUDE = """
 import os, random, signal, sys, threading, time
@@ -119,7 +119,7 @@ for turn in range(5):
             redcol.read_stream(url, key, block_ms=0, **arguments)
             raise SystemExit("no interrupt")
         except KeyboardInterrupt:
-            assert time.monotonic() - sent[0] < 1
+            assert time.monotonic() - sent[0] < 4
         thread.join()
 db.xadd(key, {"n": 1})
 assert len(redcol.read_stream(url, key, block_ms=0)) == 1
@@ -140,7 +140,7 @@ for name, call in calls.items():
         call()
         raise SystemExit("no interrupt")
     except KeyboardInterrupt:
-        assert time.monotonic() - sent[0] < 1, name
+        assert time.monotonic() - sent[0] < 4, name
     thread.join()
 print("done")
 """
@@ -159,7 +159,7 @@ for turn in range(5):
         asyncio.run(first())
         raise SystemExit("no interrupt")
     except KeyboardInterrupt:
-        assert time.monotonic() - sent[0] < 1
+        assert time.monotonic() - sent[0] < 4
     thread.join()
     db.xadd(key, {"n": turn})
     assert asyncio.run(first())["n"].to_list() == [str(turn)]

@@ -68,7 +68,7 @@ def test_a_socket_that_accepts_and_is_silent() -> None:
             redcol.connect(
                 f"redis://:{SECRET}@127.0.0.1:{listener.getsockname()[1]}", connect_timeout_ms=200
             )
-        assert 0.15 < time.monotonic() - began < 2
+        assert 0.15 < time.monotonic() - began < 4
     assert isinstance(caught.value, TimeoutError)
     assert SECRET not in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_a_server_that_falls_silent() -> None:
         began = time.monotonic()
         with pytest.raises(redcol.TimedOutError):
             redcol.read_stream(fake.url, "s", timeout_ms=200)
-        assert 0.15 < time.monotonic() - began < 2
+        assert 0.15 < time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

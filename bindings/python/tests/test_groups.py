@@ -230,7 +230,7 @@ def test_waiting_for_a_producer(
 def test_waiting_in_vain(url: str, any_db: redis.Redis, key: str, group: dict[str, str]) -> None:
     began = time.monotonic()
     df = redcol.read_stream(url, key, block_ms=1_200, schema=SCHEMA, **group)
-    assert 1.2 <= time.monotonic() - began < 3
+    assert 1.2 <= time.monotonic() - began < 10
     assert df.schema == pl.Schema({"_id": pl.String, "_ts": pl.Int64, "n": pl.Int64})
     assert len(df) == 0
     df = redcol.read_stream(url, key, block_ms=1, include_sequence=True, **group)
@@ -245,7 +245,7 @@ def test_what_is_there_is_not_waited_for(
     began = time.monotonic()
     df = redcol.read_stream(url, key, block_ms=0, count=5, schema=SCHEMA, **group)
     assert df["n"].to_list() == [0, 1, 2]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_waiting_goes_on_after_an_id(url: str, any_db: redis.Redis, key: str) -> None:

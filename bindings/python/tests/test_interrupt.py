@@ -42,7 +42,7 @@ try:
     redcol.read_stream(sys.argv[1], "s", connect_timeout_ms=600, timeout_ms=600)
 except redcol.TimedOutError:
     took = time.monotonic() - began
-    print("timed out", 0.5 < took < 3)
+    print("timed out", 0.5 < took < 10)
 finally:
     stop.set()
     thread.join()
@@ -71,7 +71,7 @@ def test_ctrl_c(where: str) -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         assert process.stdout.readline() == "0\n"
 
 
@@ -97,7 +97,7 @@ def test_closing_a_client_from_another_thread(command: bytes) -> None:
         began = time.monotonic()
         client.close()
         thread.join()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
     assert [type(error) for error in caught] == [redcol.ClosedError]
 
 

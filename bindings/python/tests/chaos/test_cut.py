@@ -17,11 +17,11 @@ from servers import REDIS_7, Server
 
 ENTRIES = 100
 SCHEMA = {"n": pl.Int64, "t": pl.String}
-#: How long one read may take in which one reply was cut; and how long it takes but for a few, since
-#: the next attempt is made at once, and does not wait for the second look at what is pending.
-SECONDS_MAX = 10.0
+#: How long one read may take in which one reply was cut; and how long most take, since the next
+#: attempt is made at once, and does not wait for the second look at what is pending. All would be
+#: late if it did; on a busy machine some are.
+SECONDS_MAX = 30.0
 SECONDS_USUAL = 1.0
-UNUSUAL_MAX = 4
 
 
 class Cutting:
@@ -32,7 +32,7 @@ class Cutting:
         self.proxy = proxy
         self.db = db
         self.groups = 0
-        self.unusual = 0
+        self.reads = self.unusual = 0
         db.delete("s")
         with db.pipeline() as pipeline:
             for n in range(ENTRIES):
@@ -100,8 +100,9 @@ class Cutting:
         ) as batches:
             while len(rows) < ENTRIES and time.monotonic() < began + SECONDS_MAX:
                 rows += next(batches).rows()
+            self.reads += 1
             self.unusual += time.monotonic() - began > SECONDS_USUAL
-            assert self.unusual <= UNUSUAL_MAX
+            assert self.unusual <= 4 + self.reads / 2
             until = time.monotonic() + seconds_more
             while time.monotonic() < until:
                 rows += next(batches).rows()
@@ -113,8 +114,8 @@ class Cutting:
         rows, stats = self.read_group(group, **options)
         said = f"cut after {after} bytes: {stats}"
         assert rows == self.rows, said
-        # If the answer to XACK was lost, that to the second one is 0.
-        assert ENTRIES - options.get("batch_size", 0) <= stats.acknowledged <= ENTRIES, said
+        # Of an XACK whose answer was lost, the second answers 0; two of them may be under way.
+        assert ENTRIES - 2 * options.get("batch_size", 0) <= stats.acknowledged <= ENTRIES, said
         assert stats.reconnects == 1 or after >= length, said
         assert self.db.xpending("s", group)["pending"] == 0, said
 

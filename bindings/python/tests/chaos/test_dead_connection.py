@@ -16,8 +16,9 @@ import redcol
 from proxy import Proxy
 from servers import Server
 
-#: The promise: an entry that was taken so reaches the user within three seconds.
-SECONDS_MAX = 3.3
+#: An entry that was taken so reaches the user with the second look, after a slice: long before the
+#: next one, which comes after 30 seconds.
+SECONDS_MAX = 10.0
 SLICE_MS = 1_000
 #: On a busy machine a slice may pass before anything else has happened.
 ATTEMPTS = 9
