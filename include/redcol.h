@@ -251,10 +251,12 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       "true"
  *   "group_start_id"    where a group that is made begins: "0", "$" or an id; default "0".
  *                       Checked even if no group is made
- *   "auto_ack"          "true", only with "follow": a batch is acknowledged when the next is asked
- *                       for, at the latest just before that one is handed over; what the server
- *                       says to it is looked at in the call after that. Without "follow",
- *                       acknowledge with redcol_iter_ack. Default "false"
+ *   "auto_ack"          "true": a batch is acknowledged when the next is asked for. With "follow",
+ *                       at the latest just before that one is handed over, and the server's answer
+ *                       is looked at in the call after that. Without "follow", REDCOL_END comes
+ *                       when the last batch is acknowledged, and whatever becomes of that: a
+ *                       warning is logged, and what was not acknowledged comes again. Default
+ *                       "false"
  *   "claim_idle_ms"     take over entries that another consumer has held for so long; default:
  *                       never
  *   "max_deliveries"    how often an entry is delivered before it is put away; needs "dead_letter".

@@ -17,10 +17,13 @@ public enum Log {
     /// What a line is about. Lines about the same topic and subject are limited together.
     public enum Topic: Sendable {
         case connection
+        /// A consumer group.
+        case group
 
         var name: StaticString {
             switch self {
             case .connection: return "connection"
+            case .group: return "group"
             }
         }
     }

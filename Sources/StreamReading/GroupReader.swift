@@ -57,6 +57,10 @@ final class GroupReader: StreamReader {
     /// Whether the last answer had as many new entries as were asked for: there may be more.
     private var hasBacklog = false
     private var blockUntil: Int64?
+    /// No more entries are asked for: what is left is to hand over the rows, and to acknowledge.
+    private var isEnding = false
+    /// The last acknowledgements could not be made.
+    private var hasGivenUp = false
 
     /// Where groups are made; nil: at each stream's last entry, whose id is then asked for.
     private let groupStart: EntryID?
@@ -163,7 +167,7 @@ final class GroupReader: StreamReader {
 
     override func nextIsAsked() {
         lastRows = []
-        if options.autoAck, options.follows { held.queueHeld() }
+        if options.autoAck { held.queueHeld() }
     }
 
     override func willHandOver(rows handed: Int) {
@@ -204,7 +208,7 @@ final class GroupReader: StreamReader {
         return true
     }
 
-    override var hasMoreToSay: Bool { held.unansweredCount > 0 }
+    override var hasMoreToSay: Bool { !hasGivenUp && held.unansweredCount > 0 }
 
     override func exchange() throws(RedisError) -> Bool {
         while true {
@@ -222,6 +226,7 @@ final class GroupReader: StreamReader {
             }
             if isBatchReady { return try acknowledgeAlone() }
             if wanted == 0 {
+                isEnding = true
                 if parser.pointee.batch.rowCount > 0 { return true }
                 if try sendAcknowledgements() {
                     try connection.flush()
@@ -241,6 +246,29 @@ final class GroupReader: StreamReader {
             pauseUntil = nil
             if try !ask(now) { return isDone }
         }
+    }
+
+    /// All rows were handed over: what becomes of their acknowledgements does not make them less
+    /// complete. What was not acknowledged comes again.
+    override func ends(despite error: RedisError) -> Bool {
+        guard isEnding, options.autoAck, !options.follows, hasGivenBatch,
+            parser.pointee.batch.rowCount == 0,
+            error.cause != .cancelled, error.cause != .interrupted
+        else { return false }
+        hasGivenUp = true
+        Log.write(.warning, .group, about: groupShown) {
+            "\(groupShown): not all that was read is known to be acknowledged, and what is not "
+                + "comes again: \(error.message)"
+        }
+        return true
+    }
+
+    /// The group and its streams, for people.
+    private var groupShown: String {
+        let names = streams.prefix(3).map { "\"\(escaped($0, limit: 200))\"" }
+        let more = streams.count > 3 ? ", …" : ""
+        return "group \"\(escaped(options.group, limit: 200))\" of stream "
+            + names.joined(separator: ", ") + more
     }
 
     /// Rows that are still wanted, beside those in the batch.
@@ -283,6 +311,7 @@ final class GroupReader: StreamReader {
     /// Sends the next request; false when there is none now.
     private func ask(_ now: Int64) throws(RedisError) -> Bool {
         if !options.follows, isOver(now) {
+            isEnding = true
             if parser.pointee.batch.rowCount == 0, try sendAcknowledgements() {
                 try connection.flush()
                 return true

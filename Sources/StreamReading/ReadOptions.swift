@@ -80,12 +80,6 @@ public struct ReadOptions {
                 .invalidArgument,
                 "\(groupOption) is about a consumer group: give group and consumer too")
         }
-        if autoAck, !follows {
-            throw RedisError(
-                .invalidArgument,
-                "auto_ack acknowledges a batch when the next one is asked for, in a read that "
-                    + "follows; here, acknowledge what was handed over")
-        }
         if groupStartID != "$", EntryID(groupStartID.utf8, sequenceIfMissing: 0) == nil {
             throw OptionValue.wrong(
                 "group_start_id", groupStartID, "\"0\", \"$\" or an entry id")

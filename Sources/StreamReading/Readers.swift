@@ -99,7 +99,7 @@ extension StreamReader {
     public var hasEnd: Bool { !options.follows || options.count != nil || options.endID != "+" }
 
     /// Whether asking for a batch acknowledges the one before.
-    public var acknowledgesByItself: Bool { options.follows && options.autoAck }
+    public var acknowledgesByItself: Bool { options.autoAck }
 
     /// Whether what it gives could be read again, so that it may be kept.
     public var isRepeatable: Bool { !options.follows && membership == nil }

@@ -126,6 +126,9 @@ public class StreamReader {
     /// Whether something is to be sent, or an answer awaited, although no more rows will come.
     var hasMoreToSay: Bool { false }
 
+    /// Whether the read has come to its end, although this error kept it from tidying up.
+    func ends(despite error: RedisError) -> Bool { false }
+
     /// The connection is about to be closed for good.
     func willClose() {}
 
@@ -192,6 +195,11 @@ public class StreamReader {
                 }
             }
         } catch {
+            if ends(despite: error) {
+                isDone = true
+                dropConnection()
+                return .end
+            }
             throw failed(error)
         }
     }

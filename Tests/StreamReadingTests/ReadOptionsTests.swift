@@ -89,18 +89,6 @@ func whatSaysNothingWithoutAGroup(_ key: String, _ value: String) {
     }
 }
 
-@Test func whatSaysNothingInOneReadOfAGroup() throws {
-    let group = ["group", "g", "consumer", "c", "auto_ack"]
-    let pairs = { (words: [String]) in
-        stride(from: 0, to: words.count, by: 2).map { (key: words[$0], value: words[$0 + 1]) }
-    }
-    let error = #expect(throws: RedisError.self) { try ReadOptions(pairs(group + ["true"])) }
-    #expect(error?.cause == .invalidArgument)
-    #expect(error?.message.contains("in a read that follows") == true)
-    #expect(try ReadOptions(pairs(group + ["false"])).autoAck == false)
-    #expect(try ReadOptions(pairs(group + ["true", "follow", "true"])).autoAck)
-}
-
 @Test(arguments: ["junk", "(1-1", "-", "+", "", "1-", "1-2-3", "18446744073709551616"])
 func whereNoGroupCanBegin(_ start: String) throws {
     for create in ["true", "false"] {

@@ -41,6 +41,11 @@ def _write(level: int, topic: str, message: str) -> None:
         logger.log(number, "%s", message, extra={"topic": topic})
 
 
+def warn(topic: str, message: str) -> None:
+    """Log a warning of the package's own."""
+    _write(_WARNING, topic, message)
+
+
 def raise_what_was_raised() -> None:
     """Raise what a handler has raised in this thread while the library called it."""
     if raised:

@@ -87,6 +87,8 @@ def read_request(
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
     )
+    if auto_ack:
+        chosen["auto_ack"] = "true"
     several = "read_streams and scan_streams read several streams, and iter_stream follows them"
     key = _arguments.one_key("stream", stream, several)
     return _request([key], chosen | dict(options or {}), **columns)

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from . import _native, client
+from . import _interrupt, _log, _native, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._request import Request, read_request
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import ValueConversionError
+from .errors import RedcolError, ValueConversionError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -77,6 +77,12 @@ def read_stream(
         consumer: the member's name in the group. Keep it over restarts: its pending entries are
             found by it.
         auto_ack: acknowledge the entries when the frame is complete, just before it is returned.
+            It is returned whatever becomes of that: a warning is logged, and what was not
+            acknowledged comes again. Ctrl-C meanwhile does not cost the frame: KeyboardInterrupt is
+            raised a moment later, when the caller has it. What is left are exceptions that signal
+            handlers of the program raise meanwhile, and a process that ends before it has used the
+            frame: then entries may be acknowledged that nobody has. To lose nothing, acknowledge
+            with :func:`ack_entries` when the work is done.
         create_group: create the group (and the stream) if it is missing.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of the same name is not shown.
@@ -140,8 +146,29 @@ def read_stream(
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
     )
-    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
-        return _read(handle, request, acknowledges=auto_ack)
+    if not auto_ack:
+        with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+            return _read(handle, request)
+    frame: pl.DataFrame | None = None
+    try:
+        with (
+            client.using(url, connect_timeout_ms, timeout_ms) as handle,
+            reading(handle, request) as (iterator, made),
+        ):
+            frame = made.make(next(_batches(iterator)))
+            # The library acknowledges the only batch before it tells that there is no other.
+            for _ in _batches(iterator):
+                raise AssertionError("a read in one batch has given two")
+    except KeyboardInterrupt:
+        if frame is None or not _interrupt.raise_on_return():
+            raise
+    except RedcolError as error:
+        # Such as a client that another thread has closed meanwhile.
+        if frame is None:
+            raise
+        _log.warn("group", f"not everything that was read is known to be acknowledged: {error}")
+    # No call from here on, after which Python would look at signals.
+    return frame
 
 
 def _batches(iterator: _native.Handle) -> Iterator[Batch]:
@@ -171,15 +198,10 @@ def frames(handle: _native.ClientHandle, request: Request) -> Iterator[pl.DataFr
             yield made.empty() if batch is None else made.make(batch)
 
 
-def _read(
-    handle: _native.ClientHandle, request: Request, *, acknowledges: bool = False
-) -> pl.DataFrame:
-    """All batches of a read as one frame. What a group has delivered is acknowledged at the end."""
+def _read(handle: _native.ClientHandle, request: Request) -> pl.DataFrame:
+    """All batches of a read as one frame."""
     with reading(handle, request) as (iterator, made):
-        frame = whole(iterator, made)
-        if acknowledges:
-            _native.iter_ack(iterator, None, None)
-    return frame
+        return whole(iterator, made)
 
 
 def whole(iterator: _native.Handle, made: Frames) -> pl.DataFrame:
