@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
@@ -78,6 +79,22 @@ def test_it_goes_with_the_next_request(server: Server, reading: Reading) -> None
     drain(reading)
     assert statistic(reading, b"acknowledged") == 100
     assert pending(server) == 0
+
+
+def test_an_event_loop_hears_of_the_answers(server: Server, reading: Reading) -> None:
+    """Nothing but the descriptor tells when to call: no call waits, and all is answered."""
+    descriptor = call("redcol_iter_descriptor", reading.iter)
+    calls = 0
+    while statistic(reading, b"acknowledged") < 100:
+        calls += 1
+        status = reading.next(0)
+        if status == 0:
+            assert ack(reading) == 0
+        else:
+            assert status == TIMEOUT
+            assert select.select([descriptor], [], [], 10)[0]
+    assert statistic(reading, b"acknowledging") == pending(server) == 0
+    assert calls < 200
 
 
 def test_only_these_ids(server: Server, reading: Reading) -> None:

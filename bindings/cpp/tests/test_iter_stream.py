@@ -223,6 +223,28 @@ def test_cancel_ends_the_wait_and_signals_do_not(server: Server) -> None:
     reading.free()
 
 
+def test_while_another_thread_is_inside(server: Server) -> None:
+    reading = started(server, "n:l", **FOLLOW, count=1000)
+    stream = stream_of(reading)
+    assert Outcome(stream).rows == 100
+    thread = threading.Thread(target=reading.next, args=(20_000,))
+    thread.start()
+    error = errno.ECANCELED
+    while error == errno.ECANCELED:  # until the thread has its turn
+        cancel = threading.Timer(0.2, call, ("redcol_cancel", reading.iter))
+        cancel.start()
+        error = Outcome(stream).error
+        cancel.cancel()
+        cancel.join()
+    assert error == errno.EBUSY
+    server.client().xadd("s", {"n": 1}, id="101-1")
+    thread.join()
+    server.client().xadd("s", {"n": 2}, id="102-1")
+    assert Outcome(stream).rows == 1, "it goes on"
+    released(stream)
+    reading.free()
+
+
 def test_a_batch_that_next_takes_is_not_in_the_stream(server: Server) -> None:
     reading = started(server, "n:l", batch_rows=30)
     stream = stream_of(reading)
