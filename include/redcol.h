@@ -36,7 +36,9 @@
  * Rules that hold everywhere
  *   Handles    are opaque. They are freed with redcol_free, in any order: an iterator keeps what it
  *              needs of its client, and batches and schemas depend on nothing. Using a handle after
- *              it was freed is undefined; using it after redcol_close gives REDCOL_ERROR_CLOSED.
+ *              redcol_close gives REDCOL_ERROR_CLOSED. Using one after it was freed is undefined:
+ *              as long as its memory has not been used again, that is noticed and gives
+ *              REDCOL_ERROR_INVALID_ARGUMENT, or does nothing.
  *   Ownership  is said in four words. "Owned by the caller": free it with the function that is
  *              named. "Borrowed": read during the call only, unless a longer time is named.
  *              "Moved": the struct is filled for the caller, who must call its release callback.
@@ -53,11 +55,15 @@
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
  *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
  *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it
- *              is any bytes, and a length of -1 means that it ends with a NUL byte.
+ *              is any bytes, and a length of -1 means that it ends with a NUL byte. More than
+ *              512 MiB, which no server takes, give REDCOL_ERROR_INVALID_ARGUMENT.
  *   Threads    A client can be used from any number of threads. An iterator serves one call at a
  *              time: a second one that comes while the first runs gets REDCOL_ERROR_BUSY.
  *              redcol_cancel may be called on both from any thread. Batches and schemas may be
- *              released on any thread.
+ *              released on any thread. No call may be left by pthread_cancel, longjmp or a C++
+ *              exception. If one is, the iterator or writer gives REDCOL_ERROR_BUSY until it is
+ *              closed: redcol_close and redcol_free work once that thread has ended, or on that
+ *              thread itself. Up to some kilobytes are then never freed.
  *   fork       A child process gets REDCOL_ERROR_FORKED from handles that its parent made; freeing
  *              them there is safe and does not disturb the parent.
  *   Signals    The library installs no handler. A signal that interrupts a wait ends the call with
@@ -631,7 +637,8 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  *
  * wait_ms         how long to go on: -1 as long as it takes (each silence of the server is still
  *                 bounded by timeout_ms), 0 without a wait, else milliseconds.
- * REDCOL_OK       all rows are written, but for those that have no values.
+ * REDCOL_OK       all rows are written, but for those that have no values; the frame and all its
+ *                 batches are released.
  * REDCOL_TIMEOUT  `wait_ms` is over, or a signal came; call again, which goes on.
  * negative        an error. After INVALID_ARGUMENT, CANCELLED and BUSY the writer goes on. After
  *                 the first of the others nothing more is sent, what is under way is still awaited,

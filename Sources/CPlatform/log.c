@@ -109,6 +109,8 @@ void platform_log_write(int level, const char *topic, uint64_t key, const char *
   count_running(-1);
 }
 
+bool platform_log_is_running_here(void) { return running_here > 0; }
+
 bool platform_log_take_control(void) {
   bool wants = wants_control;
   wants_control = false;

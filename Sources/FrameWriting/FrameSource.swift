@@ -38,10 +38,20 @@ final class FrameSource {
     }
 
     deinit {
+        finish()
+        stream.deallocate()
+    }
+
+    /// Releases the frame and all its batches: nothing will be asked for any more.
+    func finish() {
+        hasEnded = true
         bound = nil
         batches = []
-        stream.pointee.release?(stream)
-        stream.deallocate()
+        guard let release = stream.pointee.release else { return }
+        platform_callback_begins()
+        release(stream)
+        platform_callback_ended()
+        stream.pointee.release = nil
     }
 
     private static func readSchema(
@@ -87,7 +97,9 @@ final class FrameSource {
     private func pull() throws(RedisError) -> Bool {
         guard !hasEnded, let getNext = stream.pointee.get_next else { return false }
         var array = ArrowArray()
+        platform_callback_begins()
         let error = getNext(stream, &array)
+        platform_callback_ended()
         guard error == 0 else {
             hasEnded = true
             throw FrameSource.failed(stream, error)

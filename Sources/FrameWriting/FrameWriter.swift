@@ -35,9 +35,16 @@ private final class EncoderOwner {
         self.encoder.initialize(to: encoder)
     }
 
+    /// Frees the ids before this object goes.
+    func discard() {
+        if !isDiscarded { ids?.pointee.free() }
+        isDiscarded = true
+    }
+    private var isDiscarded = false
+
     deinit {
+        discard()
         if let ids {
-            ids.pointee.free()
             ids.deinitialize(count: 1)
             ids.deallocate()
         }
@@ -201,6 +208,8 @@ public final class FrameWriter {
             }
         }
         isDone = true
+        // Nothing of the frame is read any more: its last batch need not wait until this is freed.
+        source.finish()
         if let failure { throw failure }
         return true
     }
@@ -232,6 +241,19 @@ public final class FrameWriter {
         guard !isClosed else { return }
         isClosed = true
         connection.closeSocket()
+    }
+
+    /// Closes it after a call that will never end has used it, in whatever state that left it.
+    public func closeAbandoned() {
+        isClosed = true
+        connection.closeSocket()
+    }
+
+    /// Frees what it holds, though a call that will never end still has it. After `closeAbandoned`.
+    public func discard() {
+        connection.discard()
+        source.finish()
+        owner.discard()
     }
 
     /// Rows that were sent and have no answer yet, from the first of them to the last.

@@ -7,6 +7,13 @@ import RedisConnection
 import StreamReading
 
 enum Arguments {
+    /// Redis' own limit for a string, proto-max-bulk-len.
+    private static let bytesMax = 512 * 1024 * 1024
+
+    private static func tooLong(_ name: String) -> RedisError {
+        RedisError(.invalidArgument, "\(name) has more than 512 MiB")
+    }
+
     static func missing(_ name: String) -> RedisError {
         RedisError(.invalidArgument, "\(name) is NULL, but is needed")
     }
@@ -18,6 +25,7 @@ enum Arguments {
         let bytes = UnsafeBufferPointer(
             start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self),
             count: strlen(pointer))
+        guard bytes.count <= bytesMax else { throw tooLong(name) }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw RedisError(.invalidArgument, "\(name) is not valid UTF-8")
         }
@@ -33,9 +41,10 @@ enum Arguments {
             throw RedisError(
                 .invalidArgument, "the length of \(name) is \(length); give -1 or the bytes it has")
         }
+        let bytes = count == -1 ? strlen(pointer) : count
+        guard bytes <= bytesMax else { throw tooLong(name) }
         return UnsafeBufferPointer(
-            start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self),
-            count: count == -1 ? strlen(pointer) : count)
+            start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self), count: bytes)
     }
 
     /// Several names with their lengths; `lengths` NULL: each ends with a NUL byte.
@@ -77,10 +86,19 @@ enum Arguments {
         return pairs
     }
 
-    static func client(_ pointer: OpaquePointer?) throws(RedisError) -> ClientHandle {
-        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
-            throw missing("client")
+    static func handle(
+        _ pointer: OpaquePointer?, _ name: StaticString
+    ) throws(RedisError) -> Handle {
+        guard let pointer else { throw missing("\(name)") }
+        guard let handle = Handle.borrowed(UnsafeRawPointer(pointer)) else {
+            throw RedisError(
+                .invalidArgument, "\(name) was freed before, or was never a handle of redcol's")
         }
+        return handle
+    }
+
+    static func client(_ pointer: OpaquePointer?) throws(RedisError) -> ClientHandle {
+        let handle = try handle(pointer, "client")
         guard handle.kind == .client else {
             throw RedisError(.invalidArgument, "client is a handle of another kind")
         }
@@ -91,9 +109,7 @@ enum Arguments {
     }
 
     static func iter(_ pointer: OpaquePointer?) throws(RedisError) -> IterHandle {
-        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
-            throw missing("iter")
-        }
+        let handle = try handle(pointer, "iter")
         guard handle.kind == .iter else {
             throw RedisError(.invalidArgument, "iter is a handle of another kind")
         }
@@ -103,9 +119,7 @@ enum Arguments {
     }
 
     static func writer(_ pointer: OpaquePointer?) throws(RedisError) -> WriterHandle {
-        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
-            throw missing("writer")
-        }
+        let handle = try handle(pointer, "writer")
         guard handle.kind == .writer else {
             throw RedisError(.invalidArgument, "writer is a handle of another kind")
         }
@@ -122,7 +136,7 @@ enum Arguments {
 
     /// A client, an iterator or a writer, whichever it is, closed or not.
     static func connected(_ pointer: UnsafeMutableRawPointer?) throws(RedisError) -> Connected {
-        guard let handle = Handle.borrowed(pointer) else { throw missing("handle") }
+        let handle = try handle(pointer.map { OpaquePointer($0) }, "handle")
         switch handle.kind {
         case .client:
             let client = unsafeDowncast(handle, to: ClientHandle.self)
@@ -143,9 +157,7 @@ enum Arguments {
     }
 
     static func table(_ pointer: OpaquePointer?) throws(RedisError) -> ArrowTable {
-        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }) else {
-            throw missing("table")
-        }
+        let handle = try handle(pointer, "table")
         guard handle.kind == .table else {
             throw RedisError(.invalidArgument, "table is a handle of another kind")
         }
@@ -167,7 +179,7 @@ enum Arguments {
     }
 
     static func error(_ pointer: OpaquePointer?) -> ErrorHandle? {
-        guard let handle = Handle.borrowed(pointer.map { UnsafeRawPointer($0) }),
+        guard let pointer, let handle = Handle.borrowed(UnsafeRawPointer(pointer)),
             handle.kind == .error
         else { return nil }
         return unsafeDowncast(handle, to: ErrorHandle.self)

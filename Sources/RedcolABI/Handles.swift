@@ -12,6 +12,13 @@ import StreamReading
 class Handle {
     enum Kind { case client, iter, writer, table, error }
 
+    /// The first field: `live` until the handle is freed, also if something else still holds it.
+    /// What is there afterwards is seldom the same.
+    private var mark = Handle.live
+    private static var live: UInt64 { 0x6C6F_6364_6572_FEED }
+    /// Where it is: behind the two words that every object begins with.
+    private static var markOffset: Int { 16 }
+
     let kind: Kind
 
     init(_ kind: Kind) {
@@ -26,14 +33,24 @@ class Handle {
         OpaquePointer(Unmanaged.passRetained(self).toOpaque())
     }
 
-    static func borrowed(_ pointer: UnsafeRawPointer?) -> Handle? {
-        guard let pointer else { return nil }
+    /// The handle at `pointer`; nil if it was freed, as far as that can be seen.
+    static func borrowed(_ pointer: UnsafeRawPointer) -> Handle? {
+        guard pointer.load(fromByteOffset: markOffset, as: UInt64.self) == live else { return nil }
         return Unmanaged<Handle>.fromOpaque(pointer).takeUnretainedValue()
     }
 
     static func release(_ pointer: UnsafeMutableRawPointer) {
-        Unmanaged<Handle>.fromOpaque(pointer).release()
+        guard let handle = borrowed(pointer) else { return }
+        pointer.storeBytes(of: 0, toByteOffset: markOffset, as: UInt64.self)
+        if handle.discardAbandoned() {
+            platform_live_objects_add(-1)
+        } else {
+            Unmanaged<Handle>.fromOpaque(pointer).release()
+        }
     }
+
+    /// If a call that will never end still holds this: frees what is large, and is true.
+    func discardAbandoned() -> Bool { false }
 }
 
 /// redcol_client
@@ -190,33 +207,44 @@ final class ClientHandle: Handle {
 
 /// What serves one call at a time: a second one is refused, and does not wait.
 final class Turn {
-    private let lock: OpaquePointer
+    private let turn: OpaquePointer
     private let name: StaticString
 
     /// `name`: what a caller is told that it is.
     static func make(_ name: StaticString) throws(RedisError) -> Turn {
-        guard let lock = platform_lock_new() else {
+        guard let turn = platform_turn_new() else {
             throw RedisError(.memory, "no memory for one more \(name)")
         }
-        return Turn(name, lock)
+        return Turn(name, turn)
     }
 
-    private init(_ name: StaticString, _ lock: OpaquePointer) {
-        self.lock = lock
+    private init(_ name: StaticString, _ turn: OpaquePointer) {
+        self.turn = turn
         self.name = name
     }
 
-    deinit { platform_lock_free(lock) }
+    deinit { platform_turn_free(turn) }
+
+    /// Whether a call was left that will never end, by pthread_cancel or longjmp.
+    private(set) var wasAbandoned = false
+
+    /// Ends a call that was left; false if there is none.
+    func endAbandoned() -> Bool {
+        guard platform_turn_is_left(turn) else { return false }
+        wasAbandoned = true
+        platform_turn_end(turn)
+        return true
+    }
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
         _ body: () throws(RedisError) -> Result
     ) throws(RedisError) -> Result {
-        guard platform_lock_try(lock) else {
+        guard platform_turn_begin(turn) else {
             throw RedisError(
                 .busy, "another thread is inside a call on this \(name); one at a time")
         }
-        defer { platform_lock_release(lock) }
+        defer { platform_turn_end(turn) }
         return try body()
     }
 }
@@ -291,9 +319,25 @@ final class IterHandle: Handle {
         do throws(RedisError) {
             try exclusively { reader in reader.close() }
         } catch {
+            if closeAbandoned() { return }
             reader.cancel()
             throw error
         }
+    }
+
+    private func closeAbandoned() -> Bool {
+        guard turn.endAbandoned() else { return false }
+        reader.closeAbandoned()
+        return true
+    }
+
+    override func discardAbandoned() -> Bool {
+        guard closeAbandoned() || turn.wasAbandoned else { return false }
+        reader.discard()
+        collected = TableBuilder()
+        // The call that was left holds this object for ever, but the client shall go.
+        Unmanaged.passUnretained(client).release()
+        return true
     }
 }
 
@@ -330,9 +374,24 @@ final class WriterHandle: Handle {
         do throws(RedisError) {
             try exclusively { writer in writer.close() }
         } catch {
+            if closeAbandoned() { return }
             writer.cancel()
             throw error
         }
+    }
+
+    private func closeAbandoned() -> Bool {
+        guard turn.endAbandoned() else { return false }
+        writer.closeAbandoned()
+        return true
+    }
+
+    /// As an iterator's.
+    override func discardAbandoned() -> Bool {
+        guard closeAbandoned() || turn.wasAbandoned else { return false }
+        writer.discard()
+        Unmanaged.passUnretained(client).release()
+        return true
     }
 }
 

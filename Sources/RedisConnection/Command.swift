@@ -143,6 +143,8 @@ struct SendBuffer: ~Copyable {
     private var sent = 0
     /// Bytes that the system has taken, over all connections.
     private(set) var sentInAll = 0
+    /// Bytes of the largest command: an error may repeat what stands in it.
+    private(set) var largestCommand = 0
 
     var isEmpty: Bool { sent == bytes.count }
 
@@ -150,6 +152,7 @@ struct SendBuffer: ~Copyable {
     mutating func append(_ command: Command) {
         appendHeader(0x2A, command.argumentCount, to: &bytes)
         bytes.append(contentsOf: command.encoded)
+        largestCommand = max(largestCommand, command.encoded.count)
     }
 
     /// Appends commands that are encoded already.

@@ -321,7 +321,10 @@ public final class Connection {
         bytesMax: Int = ProtocolLimits.replyBytes
     ) throws(RedisError) -> Reply? {
         while true {
-            switch scanReply(incoming.waiting, bytesMax: bytesMax) {
+            let errorBytesMax = ProtocolLimits.lineBytes + outgoing.largestCommand
+            switch scanReply(
+                incoming.waiting, bytesMax: bytesMax, errorBytesMax: errorBytesMax)
+            {
             case .complete(let count):
                 let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
                 do throws(ReplyFault) {
@@ -422,6 +425,14 @@ public final class Connection {
         login = []
         deadline = nil
         phase = .closed
+    }
+
+    /// Closes it for good, and frees what it holds, although somebody may still have it: what is
+    /// said of it then is that it is closed.
+    public func discard() {
+        closeSocket()
+        incoming.discard()
+        platform_poller_close(poller)
     }
 
     private func closeSocketOnly() {

@@ -42,6 +42,11 @@ public struct ReceiveBuffer: ~Copyable {
         end = 0
     }
 
+    mutating func discard() {
+        clear()
+        release()
+    }
+
     private mutating func release() {
         free(memory)
         memory = nil

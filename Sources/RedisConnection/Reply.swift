@@ -38,10 +38,12 @@ public enum ReplyExtent: Equatable, Sendable {
 }
 
 /// Finds where the reply at the start of `bytes` ends, without reserving anything. `bytesMax`: how
-/// long it may be.
+/// long it may be; `errorBytesMax`: how long the line of an error may be, which can repeat a key.
 public func scanReply(
-    _ bytes: UnsafeBufferPointer<UInt8>, bytesMax: Int = ProtocolLimits.replyBytes
+    _ bytes: UnsafeBufferPointer<UInt8>, bytesMax: Int = ProtocolLimits.replyBytes,
+    errorBytesMax: Int = ProtocolLimits.lineBytes
 ) -> ReplyExtent {
+    let bytesMax = max(bytesMax, errorBytesMax)
     var offset = 0
     var elements = 0
     // How many elements each open array still lacks; the outermost "array" is the reply itself.
@@ -60,7 +62,8 @@ public func scanReply(
             return offset > bytesMax ? tooLong(bytesMax) : .incomplete
         }
         let type = bytes[offset]
-        switch lineEnd(bytes, from: offset + 1) {
+        let lineMax = type == 0x2D ? errorBytesMax : ProtocolLimits.lineBytes
+        switch lineEnd(bytes, from: offset + 1, lineMax) {
         case .found(let end):
             let line = UnsafeBufferPointer(rebasing: bytes[(offset + 1)..<end])
             offset = end + 2
@@ -98,7 +101,7 @@ public func scanReply(
                 return .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
             }
         case .incomplete: return .incomplete
-        case .tooLong: return .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
+        case .tooLong: return .hostile("a line longer than \(lineMax) bytes")
         }
     }
     if offset > bytesMax { return tooLong(bytesMax) }
@@ -114,14 +117,19 @@ private enum LineEnd {
     case incomplete, tooLong
 }
 
-private func lineEnd(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> LineEnd {
+private func lineEnd(
+    _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ lineMax: Int
+) -> LineEnd {
     var index = start
-    let limit = min(bytes.count, start + ProtocolLimits.lineBytes)
-    while index + 1 < limit {
-        if bytes[index] == 0x0D, bytes[index + 1] == 0x0A { return .found(index) }
+    let limit = min(bytes.count, start + lineMax)
+    while index + 1 < limit, let base = bytes.baseAddress,
+        let found = memchr(base + index, 0x0D, limit - 1 - index)
+    {
+        index = UnsafeRawPointer(base).distance(to: found)
+        if bytes[index + 1] == 0x0A { return .found(index) }
         index += 1
     }
-    return limit - start >= ProtocolLimits.lineBytes ? .tooLong : .incomplete
+    return limit - start >= lineMax ? .tooLong : .incomplete
 }
 
 /// The whole of `text` as a decimal integer, or nil.

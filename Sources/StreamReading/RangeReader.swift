@@ -50,6 +50,11 @@ final class RangeReader: StreamReader {
 
     override var awaitsReply: Bool { !awaited.isEmpty }
 
+    override func discard() {
+        super.discard()
+        endParser.discard()
+    }
+
     override func connectionLost() {
         var head: RangePlan.Page?
         var isEndTold = true

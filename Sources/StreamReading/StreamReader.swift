@@ -21,8 +21,15 @@ final class ParserOwner {
         self.parser.initialize(to: parser)
     }
 
+    /// Frees the parser's memory before this object goes.
+    func discard() {
+        if !isDiscarded { parser.pointee.free() }
+        isDiscarded = true
+    }
+    private var isDiscarded = false
+
     deinit {
-        parser.pointee.free()
+        discard()
         parser.deinitialize(count: 1)
         parser.deallocate()
     }
@@ -164,6 +171,18 @@ public class StreamReader {
         isClosed = true
         willClose()
         connection.closeSocket()
+    }
+
+    /// Closes it after a call that will never end has used it, in whatever state that left it.
+    public func closeAbandoned() {
+        isClosed = true
+        connection.closeSocket()
+    }
+
+    /// Frees what it holds, though a call that will never end still has it. After `closeAbandoned`.
+    public func discard() {
+        connection.discard()
+        parserOwner.discard()
     }
 
     /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out.

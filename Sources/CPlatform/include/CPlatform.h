@@ -117,6 +117,8 @@ bool platform_log_wants(int level);
 void platform_log_write(int level, const char *topic, uint64_t key, const char *text);
 /* Whether a callback in this thread has asked for the end of the call; asks once. */
 bool platform_log_take_control(void);
+/* Whether this thread is inside the callback. */
+bool platform_log_is_running_here(void);
 
 /* lock.c: a mutex, which may also be tried for. Leaves errno alone. */
 typedef struct platform_lock platform_lock;
@@ -128,6 +130,18 @@ void platform_lock_release(platform_lock *lock);
 /* The lock of what redcol_open keeps between its calls; also right after a fork. */
 void platform_opens_lock(void);
 void platform_opens_unlock(void);
+
+/* turn.c: one call at a time. */
+typedef struct platform_turn platform_turn;
+platform_turn *platform_turn_new(void);
+void platform_turn_free(platform_turn *turn);
+bool platform_turn_begin(platform_turn *turn); /* false: a call is inside */
+void platform_turn_end(platform_turn *turn);
+/* Whether the call inside will never end: its thread is gone, or has jumped out of it. */
+bool platform_turn_is_left(platform_turn *turn);
+/* Around calls of a function of the host's, which may call the library. */
+void platform_callback_begins(void);
+void platform_callback_ended(void);
 
 #ifdef __cplusplus
 }
