@@ -77,7 +77,8 @@ let package = Package(
 if Context.environment["REDCOL_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "Fuzz", dependencies: ["StreamReading", "TestSupport"], path: "Tests/Fuzz",
+            name: "Fuzz", dependencies: ["StreamReading", "FrameWriting", "TestSupport"],
+            path: "Tests/Fuzz",
             swiftSettings: strict))
 }
 

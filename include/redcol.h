@@ -190,11 +190,19 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *            "connect_timeout_ms"  connecting, logging in included; default "5000"
  *            "timeout_ms"          how long the server may stay silent while an answer is awaited;
  *                                  default "5000"
+ *            "answer_timeout_ms"   how long a whole answer may take that comes at less than 4 KiB a
+ *                                  second; default: ten times timeout_ms. An answer that flows
+ *                                  faster may take any time, and so may a caller between two calls
+ *          Both are over and above the time that the server is asked to wait for entries. After
+ *          either the call gives TIMED_OUT, or connects again where it goes on over lost
+ *          connections.
  * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments, which goes on. If it
  * is not made again, there is nothing to free.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
  * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS).
+ * The addresses of a name are tried in their order, the next one after 250 ms or when one has
+ * refused; the first that answers is taken.
  * Blocks up to connect_timeout_ms, and as long as the system takes to resolve a name. Any thread.
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
@@ -287,7 +295,8 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * Take the next batch.
  *
  * wait_ms     how long to wait for it: -1 as long as it takes (each exchange with the server is
- *             still bounded by timeout_ms), 0 not at all, else milliseconds.
+ *             still bounded by timeout_ms and answer_timeout_ms), 0 not at all, else
+ *             milliseconds.
  * schema_out  NULL, or a struct that is written in every case.
  * batch_out   a struct that is written in every case.
  * REDCOL_OK       `*batch_out` is a struct array with one child per column, and `*schema_out` its
@@ -540,8 +549,8 @@ int64_t redcol_table_rows(const redcol_table *table);
  * REDCOL_OK       done. Entries that were not pending are no error and do not count.
  * REDCOL_TIMEOUT  a signal came; call again, which acknowledges what is left.
  * After a lost connection it is done again, since acknowledging twice does no harm; the count is
- * then a lower bound. Blocks for as long as the server takes, each exchange up to timeout_ms. Any
- * thread.
+ * then a lower bound. Blocks for as long as the server takes, each answer up to answer_timeout_ms.
+ * Any thread.
  * Errors: INVALID_ARGUMENT (an id that is none: nothing was sent), NO_GROUP, CONNECTION, NAME,
  * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
  * CANCELLED, CLOSED, FORKED.
@@ -561,7 +570,7 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  * REDCOL_END      the stream is empty or missing.
  * REDCOL_TIMEOUT  a signal came; call again, which goes on.
  * After a lost connection it is asked again. The user needs +xrevrange. Blocks for as long as the
- * server takes, each exchange up to timeout_ms. Any thread.
+ * server takes, each exchange up to answer_timeout_ms. Any thread.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
  * LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
  */
@@ -635,8 +644,9 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
 /*
  * Write. Many rows are under way at once, at most 1 MiB of commands (or one row that is larger).
  *
- * wait_ms         how long to go on: -1 as long as it takes (each silence of the server is still
- *                 bounded by timeout_ms), 0 without a wait, else milliseconds.
+ * wait_ms         how long to go on: -1 as long as it takes (each exchange with the server
+ *                 is still bounded by timeout_ms and answer_timeout_ms), 0 without a wait, else
+ *                 milliseconds.
  * REDCOL_OK       all rows are written, but for those that have no values; the frame and all its
  *                 batches are released.
  * REDCOL_TIMEOUT  `wait_ms` is over, or a signal came; call again, which goes on.

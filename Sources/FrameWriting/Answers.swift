@@ -4,7 +4,7 @@ import RedisConnection
 
 /// One answer, or the beginning of one that has parts.
 enum Answer {
-    case status, integer(Int64), null
+    case status, integer(WireInteger), null
     case bulk(UnsafeBufferPointer<UInt8>)
     case error(UnsafeBufferPointer<UInt8>)
     case array(Int)
@@ -24,6 +24,9 @@ struct AnswerCursor {
     private static let stringMost = 64
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+    /// Whether the next answer is an error, as far as it has come.
+    var isError: Bool { offset < bytes.count && bytes[offset] == 0x2D }
 
     /// The next answer; the cursor is then behind it.
     @inline(__always)
@@ -57,7 +60,7 @@ struct AnswerCursor {
         case 0x3A:  // :
             guard let number = integer(line) else { throw .hostile("an integer that is none") }
             offset = end &+ 2
-            return .integer(number)
+            return .integer(WireInteger(number))
         case 0x2B:  // +
             offset = end &+ 2
             return .status
@@ -97,14 +100,17 @@ struct AnswerCursor {
             guard digit <= 9 else { return nil }
             number = number &* 10 &+ Int64(digit)
         }
+        // What is too large for 19 digits has wrapped to a negative number.
+        guard number >= 0 else { return nil }
         return isNegative ? 0 &- number : number
     }
 }
 
 extension AnswerCursor {
     /// The answers to a transaction of `count` commands: nil if it was done, else the first error.
+    /// `most`: what the largest of them may count.
     mutating func transaction(
-        _ count: Int
+        _ count: Int, most: Int
     ) throws(AnswerError) -> UnsafeBufferPointer<UInt8>? {
         var failure: UnsafeBufferPointer<UInt8>?
         for _ in 0...count {
@@ -119,9 +125,10 @@ extension AnswerCursor {
         case .array(let parts):
             for _ in 0..<parts {
                 switch try next() {
-                case .integer, .status: break
+                case .integer(let number) where number.count(most: most) != nil: break
+                case .status: break
                 case .error(let text): failure = failure ?? text
-                default: throw .hostile("no number in answer to a command of a transaction")
+                default: throw .hostile("no count in answer to a command of a transaction")
                 }
             }
             guard failure != nil || parts == count else {

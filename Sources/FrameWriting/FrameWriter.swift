@@ -188,6 +188,8 @@ public final class FrameWriter {
         if isClosed { throw RedisError(.closed, "this write was closed") }
         let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
         let until = waitMs < 0 || overflow ? nil : sum
+        connection.callerIsBack()
+        defer { connection.callerIsAway() }
         while !isDone {
             do throws(RedisError) {
                 let step = try goOn()
@@ -379,9 +381,15 @@ public final class FrameWriter {
     private func takeAnswers() throws(RedisError) {
         var cursor = AnswerCursor(connection.incoming.waiting)
         var used = 0
+        let sent = connection.bytesSent - bytesBefore
         do throws(AnswerError) {
             while head < underWay.count {
+                let isError = cursor.isError
                 try take(underWay[head], &cursor)
+                // A server may refuse a row that it has not read to the end, but not take it.
+                guard isError || underWay[head].end <= sent else {
+                    throw .hostile("an answer to what was not sent")
+                }
                 used = cursor.offset
                 answeredBytes = underWay[head].end
                 head += 1
@@ -392,8 +400,12 @@ public final class FrameWriter {
         }
         if used > 0 {
             connection.consume(used)
+            connection.answeredEncoded()
             lossBeganAt = nil
             backoff.succeeded()
+        }
+        if head == underWay.count, connection.incoming.count > 0 {
+            throw connection.violation("an answer that nobody asked for")
         }
         forgetAnswered()
     }
@@ -420,7 +432,8 @@ public final class FrameWriter {
 
     private func take(_ sent: UnderWay, _ cursor: inout AnswerCursor) throws(AnswerError) {
         if sent.kind == .transaction {
-            if let text = try cursor.transaction(transactionCount) {
+            if let text = try cursor.transaction(transactionCount, most: encoder.pointee.answerMost)
+            {
                 refuse(text, sent.row)
             } else {
                 written += 1
@@ -434,6 +447,10 @@ public final class FrameWriter {
             noteID(id)
         case .integer(let number):
             guard owner.ids == nil else { throw .hostile("a number in answer to XADD") }
+            let most = sent.kind == .deletion ? 1 : encoder.pointee.answerMost
+            guard let number = number.count(most: most) else {
+                throw .hostile("a count that cannot be")
+            }
             if sent.kind == .deletion {
                 empty += 1
             } else if number == 0, !isRepeatable {

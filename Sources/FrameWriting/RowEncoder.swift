@@ -171,6 +171,9 @@ struct RowEncoder: ~Copyable {
         return false
     }
 
+    /// What an answer may count: the fields that were set, or 1.
+    var answerMost: Int { max(1, fields.count) }
+
     /// How many commands a transaction holds.
     var transactionCount: Int {
         if case .hashes(let options) = target { return options.ttlMs == nil ? 2 : 3 }

@@ -145,6 +145,15 @@ struct SendBuffer: ~Copyable {
     private(set) var sentInAll = 0
     /// Bytes of the largest command: an error may repeat what stands in it.
     private(set) var largestCommand = 0
+    /// Commands that were appended one by one since `reset`, and where those that were not sent in
+    /// full end in `bytes`.
+    private(set) var commandsQueued = 0
+    private var ends: [Int] = []
+
+    /// How many of them were sent in full.
+    var commandsSent: Int {
+        commandsQueued - ends.reduce(0) { $0 + ($1 > sent ? 1 : 0) }
+    }
 
     var isEmpty: Bool { sent == bytes.count }
 
@@ -153,6 +162,8 @@ struct SendBuffer: ~Copyable {
         appendHeader(0x2A, command.argumentCount, to: &bytes)
         bytes.append(contentsOf: command.encoded)
         largestCommand = max(largestCommand, command.encoded.count)
+        commandsQueued += 1
+        ends.append(bytes.count)
     }
 
     /// Appends commands that are encoded already.
@@ -160,9 +171,17 @@ struct SendBuffer: ~Copyable {
         bytes.append(contentsOf: encoded)
     }
 
+    /// Everything was sent.
     mutating func clear() {
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
+        ends.removeAll(keepingCapacity: true)
         sent = 0
+    }
+
+    /// Forgets everything: the connection is another one from now on.
+    mutating func reset() {
+        clear()
+        commandsQueued = 0
     }
 
     enum Outcome {

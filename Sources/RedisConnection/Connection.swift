@@ -10,10 +10,14 @@ public struct Timeouts: Sendable {
     public var connectMs: Int64 = 5_000
     /// Silence while an answer is awaited.
     public var silenceMs: Int64 = 5_000
+    /// A whole answer, unless it flows (see `AnswerClock`); nil: ten times the silence.
+    public var answerMsGiven: Int64?
     /// How long a call that a signal has ended waits to be made again.
     public var keptMs: Int64 { max(connectMs, silenceMs) }
 
     public init() {}
+
+    public var answerMs: Int64 { answerMsGiven ?? 10 * silenceMs }
 }
 
 /// A socket, what waits to be sent, what was received, and the poller that tells when to go on.
@@ -33,19 +37,26 @@ public final class Connection {
     private var isDrained = false
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
-    private var addresses: AddressList?
+    private var attempts = ConnectAttempts()
     private var outgoing = SendBuffer()
     public private(set) var incoming = ReceiveBuffer()
     /// The commands of the login whose replies are awaited.
     private var login: [Command] = []
     /// Whether the server has said that it is one node of a cluster.
     public private(set) var isClusterNode = false
-    /// When the server has been silent for too long; nil while nothing is awaited.
-    private var deadline: Int64?
+    /// When connecting and logging in has taken too long.
+    private var connectDeadline: Int64 = 0
+    private var clock: AnswerClock
+    /// Answers that were taken since it was connected, without those to `enqueue(encoded:)`.
+    private var answersTaken = 0
+    /// How often more can be received before it is waited for again. See `receive`.
+    private var receivesLeft = Connection.receivesPerTurn
+    private static let receivesPerTurn = 16
 
     public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedisError) {
         self.endpoint = endpoint
         self.timeouts = timeouts
+        clock = AnswerClock(timeouts)
         poller.initialize(to: platform_poller(epoll_fd: -1, cancel_fd: -1, alarm_fd: -1))
         let error = platform_poller_open(poller)
         if error != 0 {
@@ -100,7 +111,9 @@ public final class Connection {
     }
 
     private func begin() throws(RedisError) {
-        deadline = platform_monotonic_ms() + timeouts.connectMs
+        let now = platform_monotonic_ms()
+        connectDeadline = now + timeouts.connectMs
+        phase = .connecting
         switch endpoint.address {
         case .unix(let path):
             let socket = platform_socket(AF_UNIX, Int32(SOCK_STREAM.rawValue))
@@ -109,50 +122,23 @@ public final class Connection {
                 platform_connect_unix(socket, $0.baseAddress, $0.count - 1)
             }
             // A unix socket whose backlog is full says EAGAIN, and cannot be waited for.
-            try adopt(socket, status)
+            attempts.add(socket, status, poller)
         case .tcp(let host, let port):
-            addresses = try AddressList(host: host, port: port, shown: endpoint.shown)
-            try connectToNextAddress(after: 0)
+            attempts.begin(try AddressList(host: host, port: port, shown: endpoint.shown))
         }
+        try finishConnecting()
     }
 
-    private func connectToNextAddress(after error: Int32) throws(RedisError) {
-        var lastError = error
-        while let (socket, status) = addresses?.connectNext() {
-            if socket >= 0, status == 0 || status == EINPROGRESS {
-                return try adopt(socket, status)
-            }
-            if socket >= 0 { close(socket) }
-            lastError = status
-        }
-        throw refused(lastError)
-    }
-
-    private func adopt(_ socket: Int32, _ status: Int32) throws(RedisError) {
-        guard status == 0 || status == EINPROGRESS else {
-            close(socket)
-            throw refused(status)
-        }
-        fd = socket
-        watchesWrites = status == EINPROGRESS
-        let error = platform_poller_watch(poller, fd, true, watchesWrites, true)
-        guard error == 0 else { throw refused(error) }
-        phase = .connecting
-        if status == 0 { try beginLogin() }
-    }
-
+    /// Looks whether one of the addresses has answered, and tries the next one when it is time.
     private func finishConnecting() throws(RedisError) {
-        var peer = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let error = platform_socket_error(fd)
-        if error != 0 {
-            closeSocketOnly()
-            return try connectToNextAddress(after: error)
+        switch attempts.advance(platform_monotonic_ms(), poller) {
+        case .pending: break
+        case .failed(let error): throw refused(error)
+        case .connected(let socket):
+            fd = socket
+            watchesWrites = true
+            try beginLogin()
         }
-        let connected = withUnsafeMutableBytes(of: &peer) { bytes in
-            getpeername(fd, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), &length)
-        }
-        if connected == 0 { try beginLogin() }
     }
 
     private func refused(_ error: Int32) -> RedisError {
@@ -163,7 +149,6 @@ public final class Connection {
     }
 
     private func beginLogin() throws(RedisError) {
-        addresses = nil
         phase = .loggingIn
         isClusterNode = false
         login = []
@@ -211,8 +196,8 @@ public final class Connection {
                 asked: command.name == "SELECT"
                     ? "choosing database \(endpoint.database)" : "logging in")
         }
+        if incoming.count > 0 { throw unasked() }
         phase = .ready
-        deadline = nil
         Log.write(.debug, .connection, about: endpoint.shown) { "connected to \(endpoint.shown)" }
     }
 
@@ -235,7 +220,10 @@ public final class Connection {
     /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how
     /// long the server was asked to wait before it answers.
     public func flush(extraMs: Int64 = 0) throws(RedisError) {
-        if phase == .ready { deadline = platform_monotonic_ms() + timeouts.silenceMs + extraMs }
+        if phase == .ready {
+            if !clock.isAwaiting, incoming.count > 0 { throw unasked() }
+            clock.asked(extraMs: extraMs, platform_monotonic_ms())
+        }
         try sendMore()
     }
 
@@ -244,7 +232,7 @@ public final class Connection {
         let sentBefore = outgoing.sentInAll
         defer {
             // A server that takes what it is sent is not silent, however slowly it does.
-            if outgoing.sentInAll != sentBefore { noteSignOfLife() }
+            noteSignOfLife(bytes: outgoing.sentInAll &- sentBefore)
         }
         switch outgoing.flush(to: fd) {
         case .sent: break
@@ -258,13 +246,33 @@ public final class Connection {
     }
 
     /// Nothing is awaited any more: silence is no fault.
-    public func expectNothing() { deadline = nil }
+    public func expectNothing() { clock.expectNothing() }
 
-    /// Receives what has come; false when nothing has. Bytes are in `incoming`.
+    /// A whole answer was taken. One that comes before its request was sent is an error, as is one
+    /// to no request; but a server may refuse a request that it has not read to the end.
+    public func answered(isError: Bool = false) throws(RedisError) {
+        answersTaken &+= 1
+        let most = isError ? outgoing.commandsQueued : outgoing.commandsSent
+        if answersTaken > most { throw unasked() }
+        if answersTaken == outgoing.commandsQueued {
+            expectNothing()
+        } else {
+            clock.answered(platform_monotonic_ms())
+        }
+    }
+
+    /// Answers to commands that came encoded were taken.
+    public func answeredEncoded() { clock.answered(platform_monotonic_ms()) }
+
+    /// Receives what has come; false when nothing has, or when it was received so often that it is
+    /// the caller's turn: to wait, which returns at once, and to look at the time and at signals.
+    /// Bytes are in `incoming`.
     public func receive() throws(RedisError) -> Bool {
         guard fd >= 0 else { throw lost("the connection is closed") }
         if watchesWrites || !outgoing.isEmpty { try sendMore() }
-        return isDrained ? false : try receiveOnly()
+        guard !isDrained, receivesLeft > 0 else { return false }
+        receivesLeft -= 1
+        return try receiveOnly()
     }
 
     /// Receives what has come although the connection may be lost; false when nothing has. What the
@@ -287,7 +295,8 @@ public final class Connection {
             if count > 0 {
                 incoming.received(count)
                 isDrained = count < room.count
-                noteSignOfLife()
+                if phase == .ready, !clock.isAwaiting { throw unasked() }
+                noteSignOfLife(bytes: count)
                 return true
             }
             if count == 0 { throw lost("the server closed the connection") }
@@ -301,11 +310,14 @@ public final class Connection {
         }
     }
 
-    /// The server's silence begins anew.
-    private func noteSignOfLife() {
-        guard phase == .ready, let now = deadline else { return }
-        deadline = max(now, platform_monotonic_ms() + timeouts.silenceMs)
+    private func noteSignOfLife(bytes: Int) {
+        if phase == .ready, bytes > 0 { clock.moved(bytes: bytes, platform_monotonic_ms()) }
     }
+
+    /// The caller goes away and looks at no answer until `callerIsBack`: that time is not the
+    /// server's.
+    public func callerIsAway() { clock.callerIsAway(platform_monotonic_ms()) }
+    public func callerIsBack() { clock.callerIsBack(platform_monotonic_ms()) }
 
     private func lost(_ reason: String) -> RedisError {
         let when = phase == .ready ? "reading from" : "logging in to"
@@ -327,21 +339,30 @@ public final class Connection {
             {
             case .complete(let count):
                 let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
+                let reply: Reply
                 do throws(ReplyFault) {
-                    let reply = try parseReply(bytes)
-                    consume(count)
-                    return reply
+                    reply = try parseReply(bytes)
                 } catch .noMemory {
                     throw RedisError(.memory, "no memory for a reply from \(endpoint.shown)")
                 } catch {
                     throw violation("an unreadable reply")
                 }
+                consume(count)
+                var isError = false
+                if case .error = reply { isError = true }
+                try answered(isError: isError)
+                return reply
             case .hostile(let what):
                 throw violation(what)
             case .incomplete:
                 guard try receive() else { return nil }
             }
         }
+    }
+
+    private func unasked() -> RedisError {
+        let shown = endpoint.secrets.shown(incoming.waiting, limit: 40, mayGoOn: true)
+        return violation("an answer that nobody asked for (\"\(shown)\")")
     }
 
     /// The error for bytes that no server should send.
@@ -363,14 +384,22 @@ public final class Connection {
     }
 
     /// When `advance` or the reader should be called again even if nothing comes; nil for never.
-    public var nextDeadline: Int64? { deadline }
+    private var deadline: Int64? {
+        switch phase {
+        case .closed: return nil
+        case .connecting: return min(connectDeadline, attempts.nextAt ?? .max)
+        case .loggingIn: return connectDeadline
+        case .ready: return clock.deadline
+        }
+    }
 
     /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic
     /// clock; nil for ever). A server that is silent for too long is an error, and so is a cancel.
     public func wait(until: Int64?) throws(RedisError) -> Wake {
         let now = platform_monotonic_ms()
         // The caller may have been away for long: an answer that has come meanwhile is no silence.
-        if phase != .ready { try checkDeadline(now) }
+        if phase != .ready || clock.isLate(now) { try checkDeadline(now) }
+        receivesLeft = Connection.receivesPerTurn
         var end = Int64.max
         if let until { end = min(end, until) }
         if let deadline { end = min(end, deadline) }
@@ -378,6 +407,7 @@ public final class Connection {
         switch platform_poller_wait(poller, Int32(timeout)) {
         case Int32(PLATFORM_POLL_SOCKET):
             isDrained = false
+            if phase == .ready { clock.somethingHasCome(platform_monotonic_ms()) }
             return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
             throw RedisError(.cancelled, "cancelled while it waited")
@@ -393,16 +423,26 @@ public final class Connection {
     }
 
     private func checkDeadline(_ now: Int64) throws(RedisError) {
-        guard let deadline, now >= deadline else { return }
-        let isConnecting = phase != .ready
-        closeSocket()
-        throw RedisError(
-            .timedOut,
-            isConnecting
-                ? "connecting to \(endpoint.shown): no answer within \(timeouts.connectMs) ms "
-                    + "(connect_timeout_ms)"
-                : "reading from \(endpoint.shown): the server was silent for "
-                    + "\(timeouts.silenceMs) ms (timeout_ms)")
+        switch phase {
+        case .closed: return
+        case .connecting, .loggingIn:
+            guard now >= connectDeadline else { return }
+            closeSocket()
+            throw RedisError(
+                .timedOut,
+                "connecting to \(endpoint.shown): no answer within \(timeouts.connectMs) ms "
+                    + "(connect_timeout_ms)")
+        case .ready:
+            guard let exceeded = clock.exceeded(now) else { return }
+            closeSocket()
+            throw RedisError(
+                .timedOut,
+                exceeded == .silence
+                    ? "reading from \(endpoint.shown): the server was silent for "
+                        + "\(timeouts.silenceMs) ms (timeout_ms)"
+                    : "reading from \(endpoint.shown): an answer that comes in small pieces was "
+                        + "not complete after \(timeouts.answerMs) ms (answer_timeout_ms)")
+        }
     }
 
     /// Makes `pollDescriptor` readable when the deadline has come, for callers who wait elsewhere.
@@ -419,11 +459,12 @@ public final class Connection {
     /// Closes the socket and forgets what was sent and received. `advance` begins again.
     public func closeSocket() {
         closeSocketOnly()
-        addresses = nil
-        outgoing.clear()
+        attempts.end(isForked ? nil : poller)
+        outgoing.reset()
         incoming.clear()
         login = []
-        deadline = nil
+        answersTaken = 0
+        clock.expectNothing()
         phase = .closed
     }
 
@@ -451,6 +492,7 @@ public final class Connection {
     public func isStale() -> Bool {
         guard phase == .ready, incoming.count == 0, outgoing.isEmpty else { return true }
         isDrained = false
+        receivesLeft = Connection.receivesPerTurn
         do {
             return try receive()
         } catch {

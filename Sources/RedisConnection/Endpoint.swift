@@ -11,6 +11,8 @@ public struct Endpoint: Sendable {
     public let user: [UInt8]
     public let password: [UInt8]?
     public let database: Int
+    /// The credentials, for whoever shows what a server sent.
+    public let secrets: Secrets
 
     /// Whether it is reached through a unix socket.
     public var isLocal: Bool {
@@ -26,26 +28,6 @@ public struct Endpoint: Sendable {
                 ? "redis://[\(host)]:\(port)" : "redis://\(host):\(port)"
         case .unix(let path): return "unix://\(path)"
         }
-    }
-
-    /// `text` with every copy of the password replaced: a server may repeat what it was sent.
-    func withoutSecrets(_ text: [UInt8]) -> [UInt8] {
-        guard let password, !password.isEmpty, text.count >= password.count else { return text }
-        var clean: [UInt8] = []
-        var index = 0
-        while index < text.count {
-            let rest = text.count - index
-            if rest >= password.count,
-                text[index..<(index + password.count)].elementsEqual(password)
-            {
-                clean.append(contentsOf: Array("***".utf8))
-                index += password.count
-            } else {
-                clean.append(text[index])
-                index += 1
-            }
-        }
-        return clean
     }
 }
 
@@ -83,24 +65,28 @@ extension Endpoint {
         var query = try Endpoint.takeQuery(&rest)
         var user: [UInt8] = []
         var password: [UInt8]?
+        // As the URL spells them.
+        var raw: (user: [UInt8], password: [UInt8]) = ([], [])
         let authorityEnd = rest.firstIndex(of: 0x2F) ?? rest.endIndex
         if let at = rest[..<authorityEnd].lastIndex(of: 0x40) {
             let login = rest[..<at]
             if let separator = login.firstIndex(of: 0x3A) {
                 user = try Endpoint.decoded(login[..<separator])
                 password = try Endpoint.decoded(login[(separator + 1)...])
+                raw = (Array(login[..<separator]), Array(login[(separator + 1)...]))
             } else {
                 user = try Endpoint.decoded(login)
+                raw.user = Array(login)
             }
             rest.removeFirst(at + 1)
         }
-        if let given = query.removeValue("username") { user = given }
-        if let given = query.removeValue("password") { password = given }
+        if let given = query.removeValue("username") { (user, raw.user) = given }
+        if let given = query.removeValue("password") { (password, raw.password) = given }
         if password == nil, !user.isEmpty {
             throw Endpoint.wrong("it has a user but no password; write user:password@")
         }
 
-        var database: [UInt8]? = query.removeValue("db")
+        var database: [UInt8]? = query.removeValue("db")?.value
         if isUnix {
             let path = try Endpoint.decoded(rest[...])
             guard path.first == 0x2F else {
@@ -124,6 +110,7 @@ extension Endpoint {
         }
         self.user = user
         self.password = password
+        secrets = Secrets(user: user, password: password, raw: raw)
         self.database = try Endpoint.number(database, most: Int(Int32.max), of: "database")
     }
 
@@ -183,18 +170,20 @@ extension Endpoint {
     }
 
     private struct Query {
-        var pairs: [(key: [UInt8], value: [UInt8])] = []
+        typealias Pair = (key: [UInt8], value: [UInt8], raw: [UInt8])
+        var pairs: [Pair] = []
         var firstKey: [UInt8]? { pairs.first?.key }
         /// An @ after the question mark: perhaps the mark stands in a password, and is no
         /// beginning.
         var mayHoldPassword = false
 
-        mutating func removeValue(_ key: String) -> [UInt8]? {
-            var found: [UInt8]?
-            var kept: [(key: [UInt8], value: [UInt8])] = []
+        /// A value, and how the URL spells it.
+        mutating func removeValue(_ key: String) -> (value: [UInt8], raw: [UInt8])? {
+            var found: (value: [UInt8], raw: [UInt8])?
+            var kept: [Pair] = []
             for pair in pairs {
                 if pair.key.elementsEqual(key.utf8) {
-                    found = pair.value
+                    found = (pair.value, pair.raw)
                 } else {
                     kept.append(pair)
                 }
@@ -215,7 +204,7 @@ extension Endpoint {
         for part in rest[(mark + 1)...].split(separator: 0x26) {
             let equals = part.firstIndex(of: 0x3D) ?? part.endIndex
             let value = equals == part.endIndex ? part[equals...] : part[(equals + 1)...]
-            query.pairs.append((try decoded(part[..<equals]), try decoded(value)))
+            query.pairs.append((try decoded(part[..<equals]), try decoded(value), Array(value)))
         }
         rest.removeSubrange(mark...)
         return query

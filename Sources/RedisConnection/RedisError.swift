@@ -65,7 +65,8 @@ extension RedisError {
     /// The error that a server answered: `text` is its line without the leading "-".
     /// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
     public static func server(_ text: [UInt8], endpoint: Endpoint, asked: String) -> RedisError {
-        let shown = escaped(endpoint.withoutSecrets(text), limit: 512)
+        let text = endpoint.secrets.removed(from: text)
+        let shown = escaped(text, limit: 512)
         var word = ""
         for byte in text {
             guard byte >= 0x41, byte <= 0x5A else { break }

@@ -9,7 +9,7 @@ import CPlatform
 public indirect enum Reply: Sendable {
     case status([UInt8])
     case error([UInt8])
-    case integer(Int64)
+    case integer(WireInteger)
     case bulk([UInt8])
     case null
     case array([Reply])
@@ -163,7 +163,7 @@ private func reply(_ parsed: redisReply) -> Reply {
     case REDIS_REPLY_STRING: return .bulk(text(parsed))
     case REDIS_REPLY_STATUS: return .status(text(parsed))
     case REDIS_REPLY_ERROR: return .error(text(parsed))
-    case REDIS_REPLY_INTEGER: return .integer(parsed.integer)
+    case REDIS_REPLY_INTEGER: return .integer(WireInteger(parsed.integer))
     case REDIS_REPLY_ARRAY:
         var elements: [Reply] = []
         for index in 0..<parsed.elements {

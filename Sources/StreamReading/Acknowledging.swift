@@ -70,27 +70,39 @@ public struct Acknowledgement {
     /// True when everything has been answered.
     private mutating func exchange(_ connection: Connection) throws(RedisError) -> Bool {
         while answered < ids.count {
-            var added = false
-            while sent < ids.count,
-                sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
-            {
-                let end = min(sent + Acknowledgement.idsPerCommand, ids.count)
-                connection.enqueue(command(ids[sent..<end]))
-                sent = end
-                added = true
-            }
-            if added { try connection.flush() }
+            let commands = takeCommands()
+            for command in commands { connection.enqueue(command) }
+            if !commands.isEmpty { try connection.flush() }
             guard let reply = try connection.nextReply() else { return false }
-            switch reply {
-            case .integer(let count):
-                acknowledged += count
-                answered = min(answered + Acknowledgement.idsPerCommand, sent)
-            case .error(let text): throw error(text, connection)
-            default: throw connection.violation("no number in answer to XACK")
+            if case .error(let text) = reply { throw error(text, connection) }
+            guard take(reply) else {
+                throw connection.violation("a count that cannot be in answer to XACK")
             }
         }
         if acknowledged == 0, !ids.isEmpty { return try checkGroup(connection) }
         connection.expectNothing()
+        return true
+    }
+
+    /// The commands that may be sent now.
+    mutating func takeCommands() -> [Command] {
+        var commands: [Command] = []
+        while sent < ids.count,
+            sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
+        {
+            let end = min(sent + Acknowledgement.idsPerCommand, ids.count)
+            commands.append(command(ids[sent..<end]))
+            sent = end
+        }
+        return commands
+    }
+
+    /// Takes the answer to the oldest command that has none; false if it cannot be one.
+    mutating func take(_ reply: Reply) -> Bool {
+        let asked = min(Acknowledgement.idsPerCommand, sent - answered)
+        guard asked > 0, let count = reply.count(most: asked) else { return false }
+        acknowledged += Int64(count)
+        answered += asked
         return true
     }
 
@@ -128,6 +140,9 @@ public struct Acknowledgement {
             let failure = error(text, connection)
             // Who may not ask is not told, but has done nothing wrong.
             if failure.cause != .permission { throw failure }
+        } else if case .array = reply {
+        } else {
+            throw connection.violation("an answer to XPENDING that is none")
         }
         return true
     }

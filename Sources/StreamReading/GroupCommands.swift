@@ -125,7 +125,8 @@ struct PendingEntry {
     init?(_ reply: Reply) {
         guard case .array(let parts) = reply, parts.count >= 4,
             case .bulk(let id) = parts[0], case .bulk(let consumer) = parts[1],
-            case .integer(let deliveries) = parts[3],
+            case .integer(let idle) = parts[2], idle.within(0...Int64.max) != nil,
+            case .integer(let number) = parts[3], let deliveries = number.within(0...Int64.max),
             let entryID = EntryID(id, sequenceIfMissing: nil)
         else { return nil }
         self.id = entryID
@@ -147,5 +148,17 @@ extension Reply {
             if case .bulk(let bytes) = part { fields.append(bytes) }
         }
         return (id, fields)
+    }
+
+    /// How far the stream has come, in the answer to XINFO STREAM.
+    var lastGeneratedID: EntryID? {
+        guard case .array(let parts) = self else { return nil }
+        for (name, value) in zip(parts, parts.dropFirst()) {
+            guard case .bulk(let name) = name, name.elementsEqual("last-generated-id".utf8),
+                case .bulk(let text) = value, let last = EntryID(text, sequenceIfMissing: nil)
+            else { continue }
+            return last
+        }
+        return nil
     }
 }

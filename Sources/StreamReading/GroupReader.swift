@@ -484,10 +484,11 @@ final class GroupReader: StreamReader {
             guard let reply = try connection.nextReply() else { return false }
             awaited.removeFirst()
             if case .error(let text) = reply { throw error(text, "acknowledging entries") }
-            noteProgress()
-            if case .integer(let number) = reply {
-                statistics.add(.acknowledged, Int(clamping: number))
+            guard let number = reply.count(most: count) else {
+                throw connection.violation("a count that cannot be in answer to XACK")
             }
+            noteProgress()
+            statistics.add(.acknowledged, number)
             held.answered(count)
         case .firstID(let stream):
             guard let reply = try connection.nextReply() else { return false }

@@ -9,6 +9,9 @@ extension GroupReader {
         _ request: GroupPlan.Request, _ asked: Int, _ reply: Reply
     ) throws(RedisError) {
         let now = platform_monotonic_ms()
+        if case .array(let parts) = reply, parts.count > max(1, asked) {
+            throw connection.violation("\(parts.count) lines, but \(asked) were asked for")
+        }
         switch request {
         case .wasReset(let stream):
             // Where all is known to have been handled; or the beginning, if the stream was begun

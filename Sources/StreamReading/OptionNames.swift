@@ -17,7 +17,7 @@ extension ReadOptions {
 }
 
 extension Timeouts {
-    static var names: [String] { ["connect_timeout_ms", "timeout_ms"] }
+    static var names: [String] { ["connect_timeout_ms", "timeout_ms", "answer_timeout_ms"] }
 }
 
 extension OptionValue {

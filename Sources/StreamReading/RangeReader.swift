@@ -36,7 +36,8 @@ final class RangeReader: StreamReader {
         let endParser = ParserOwner(
             try RowParser(
                 streams: [], columns: [], idColumns: RowParser.IDColumns(), ignoredNames: [],
-                unknown: .ignore, columnsMax: 0, onRefused: .null))
+                unknown: .ignore, columnsMax: 0, onRefused: .null,
+                secrets: pool.endpoint.secrets))
         let parts = try ReaderParts(
             pool: pool, streams: [stream], schema: schema, options: options)
         return RangeReader(parts, plan, endParser)
@@ -198,7 +199,7 @@ final class RangeReader: StreamReader {
         let (used, outcome) = endParser.parser.pointee.parse(
             connection.incoming.waiting, rowsMax: .max)
         connection.consume(used)
-        switch outcome {
+        switch noted(outcome) {
         case .needsMore, .batchFull: return false
         case .replyEnd: plan.found(end: endParser.parser.pointee.lastID)
         case .serverError:

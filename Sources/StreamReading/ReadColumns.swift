@@ -78,10 +78,13 @@ struct ReadColumns {
         return columns.count - 1
     }
 
-    func makeParser(_ options: ReadOptions, streams: [[UInt8]]) throws(RedisError) -> RowParser {
+    func makeParser(
+        _ options: ReadOptions, streams: [[UInt8]], secrets: Secrets = .none
+    ) throws(RedisError) -> RowParser {
         try RowParser(
             streams: streams, columns: columns, idColumns: idColumns,
             ignoredNames: columns[..<idColumns.count].map { $0.name }, unknown: unknown,
-            columnsMax: options.columnsMax, onRefused: options.onError)
+            columnsMax: options.columnsMax, onRefused: options.onError,
+            secrets: secrets)
     }
 }

@@ -215,6 +215,8 @@ extension Timeouts {
             case "connect_timeout_ms":
                 connectMs = Int64(try OptionValue.integer(key, value, range))
             case "timeout_ms": silenceMs = Int64(try OptionValue.integer(key, value, range))
+            case "answer_timeout_ms":
+                answerMsGiven = Int64(try OptionValue.integer(key, value, range))
             default:
                 throw OptionValue.unknown(key, "a client", known: Timeouts.names)
             }

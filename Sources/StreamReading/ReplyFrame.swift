@@ -21,6 +21,8 @@ struct ReplyFrame {
         case entry
         case needsMore, end, serverError
         case malformed(String)
+        /// What stands here is no such reply.
+        case unreadable(UnsafePointer<UInt8>)
     }
 
     private enum Phase {
@@ -84,7 +86,7 @@ struct ReplyFrame {
                 case .claimed where count == 2 || count == 3:
                     partsLeft = count - 2
                     phase = .claimCursor
-                default: return .malformed(ReplyFrame.shown(before, end))
+                default: return .unreadable(before)
                 }
             case .stream:
                 var next = position
@@ -93,11 +95,11 @@ struct ReplyFrame {
                 let length = pair == 2 ? readLength(&next, end, 0x24) : Length.malformed
                 if length == Length.needsMore { return .needsMore }
                 guard length >= 0, length <= ProtocolLimits.bulkBytes else {
-                    return .malformed(ReplyFrame.shown(before, end))
+                    return .unreadable(before)
                 }
                 guard end - next >= length + 2 else { return .needsMore }
                 guard endsLine(next + length) else {
-                    return .malformed(ReplyFrame.shown(before, end))
+                    return .unreadable(before)
                 }
                 let name = UnsafeBufferPointer(start: next, count: length)
                 guard let index = names.firstIndex(where: { $0.elementsEqual(name) }) else {
@@ -111,7 +113,7 @@ struct ReplyFrame {
                 switch ReplyFrame.readID(&position, end) {
                 case .id(let id): claimCursor = id
                 case .needsMore: return .needsMore
-                case .malformed: return .malformed(ReplyFrame.shown(before, end))
+                case .malformed: return .unreadable(before)
                 }
                 phase = .entryCount
             case .entryCount:
@@ -121,7 +123,7 @@ struct ReplyFrame {
                     return .malformed("\(count) entries, but \(entriesMax) were asked for")
                 }
                 guard count >= 0 || count == Length.null else {
-                    return .malformed(ReplyFrame.shown(before, end))
+                    return .unreadable(before)
                 }
                 entriesLeft = max(count, 0)
                 if count == entriesMax { fullStreamCount += 1 }
@@ -135,7 +137,7 @@ struct ReplyFrame {
                 if count == Length.needsMore { return .needsMore }
                 // XAUTOCLAIM looks at ten entries for each that it may give.
                 guard count >= 0, count <= entriesMax * 10 + 10 else {
-                    return .malformed(ReplyFrame.shown(before, end))
+                    return .unreadable(before)
                 }
                 deletedLeft = count
                 phase = .deletedID
@@ -147,7 +149,7 @@ struct ReplyFrame {
                 switch ReplyFrame.readID(&position, end) {
                 case .id(let id): deletedIDs.append(id)
                 case .needsMore: return .needsMore
-                case .malformed: return .malformed(ReplyFrame.shown(before, end))
+                case .malformed: return .unreadable(before)
                 }
                 deletedLeft -= 1
             case .done: return .end
@@ -175,10 +177,5 @@ struct ReplyFrame {
         }
         position = next + length + 2
         return .id(id)
-    }
-
-    static func shown(_ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> String {
-        let count = min(end - position, 40)
-        return "\"\(escaped(UnsafeBufferPointer(start: position, count: count), limit: 40))\""
     }
 }

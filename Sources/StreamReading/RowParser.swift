@@ -77,6 +77,8 @@ struct RowParser {
 
     private var frame: ReplyFrame?
     private let streamNames: [[UInt8]]
+    /// What no message may show of what the server sent.
+    private let secrets: Secrets
     /// The streams' names as values of `IDColumns.stream`, with padding, one after the other.
     private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
 
@@ -113,9 +115,11 @@ struct RowParser {
     /// not become columns, since a column of that name is there already.
     init(
         streams: [[UInt8]], columns: [RequestedColumn], idColumns: IDColumns,
-        ignoredNames: [[UInt8]], unknown: Unknown, columnsMax: Int, onRefused: RefusedValue
+        ignoredNames: [[UInt8]], unknown: Unknown, columnsMax: Int, onRefused: RefusedValue,
+        secrets: Secrets = .none
     ) throws(RedisError) {
         streamNames = streams
+        self.secrets = secrets
         do {
             batch = try BatchBuilder(columns, onRefused: onRefused)
         } catch {
@@ -205,6 +209,7 @@ struct RowParser {
             case .end: outcome = .replyEnd
             case .serverError: outcome = .serverError
             case .malformed(let what): outcome = .failed(malformed(what))
+            case .unreadable(let from): outcome = .failed(malformed(shown(from, end)))
             }
         }
         self.frame = frame
@@ -442,7 +447,8 @@ struct RowParser {
     }
 
     private func shown(_ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> String {
-        ReplyFrame.shown(position, end)
+        let text = UnsafeBufferPointer(start: position, count: end - position)
+        return "\"\(secrets.shown(text, limit: 40, mayGoOn: true))\""
     }
 
     @inline(never)
@@ -456,9 +462,9 @@ struct RowParser {
                 return malformed(shown(position, end))
             }
             let column = batch.requested[index]
-            let field = escaped(column.name, limit: 200)
+            let field = secrets.shown(column.name, limit: 200)
             let dtype = String(decoding: column.type.format, as: UTF8.self)
-            let value = escaped(bytes, limit: 80)
+            let value = secrets.shown(bytes, limit: 80, mayGoOn: bytes.count > 80)
             return RedisError(
                 .value,
                 "entry \(id), field \"\(field)\": the value \"\(value)\" does not fit "
@@ -482,7 +488,7 @@ struct RowParser {
                 "entry \(id) has a field whose escaped name is another field's name: "
                     + "give a schema that names the fields you want", details: [(.entryID, id)])
         case Step.newField:
-            let field = escaped(failedField, limit: 200)
+            let field = secrets.shown(failedField, limit: 200, mayGoOn: failedField.count > 200)
             return RedisError(
                 .schema,
                 "entry \(id) has a field \"\(field)\", which was not there when the columns were "

@@ -51,7 +51,8 @@ struct ReaderParts {
         self.streams = streams
         self.options = options
         let columns = try ReadColumns(options, schema: schema)
-        parserOwner = ParserOwner(try columns.makeParser(options, streams: streams))
+        parserOwner = ParserOwner(
+            try columns.makeParser(options, streams: streams, secrets: pool.endpoint.secrets))
         statistics = try Statistics.make()
         connection = try pool.take()
     }
@@ -194,10 +195,21 @@ public class StreamReader {
         if let failure { throw failure }
         let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
         let until = waitMs < 0 || overflow ? nil : sum
+        connection.callerIsBack()
+        // Who waits elsewhere for the server's answer is not away.
+        var isAway = true
+        defer { if isAway { connection.callerIsAway() } }
         do {
             nextIsAsked()
+            var isLate = false
             while true {
                 if try goOn() { return try handOver(array, schema) }
+                // A server that never stops sending must not keep the caller.
+                if isLate {
+                    isAway = waitMs > 0
+                    if waitMs == 0 { connection.armAlarm(until: nextWake) }
+                    return .timeout
+                }
                 let wake: Connection.Wake
                 do {
                     wake = try wait(until)
@@ -207,8 +219,10 @@ public class StreamReader {
                     continue
                 }
                 switch wake {
-                case .ready: continue
+                case .ready:
+                    isLate = until.map { platform_monotonic_ms() >= $0 } ?? false
                 case .timeout, .interrupted:
+                    isAway = waitMs > 0
                     if waitMs == 0 { connection.armAlarm(until: nextWake) }
                     return .timeout
                 }
@@ -380,7 +394,18 @@ public class StreamReader {
         connection.consume(used)
         answerBytes &+= used
         if used > 0 { noteProgress() }
-        return outcome
+        return noted(outcome)
+    }
+
+    /// Tells the connection when an answer has come to its end.
+    func noted(_ outcome: ParseOutcome) -> ParseOutcome {
+        guard case .replyEnd = outcome else { return outcome }
+        do throws(RedisError) {
+            try connection.answered()
+            return outcome
+        } catch {
+            return .failed(error)
+        }
     }
 
     /// The error answer that stands where entries were expected; nil when it has not come in full.

@@ -281,18 +281,11 @@ final class TailReader: StreamReader {
     /// then its entries are all new. Deleting and trimming entries does not change how far it came.
     /// A key that is missing, or of which one may not ask, tells nothing.
     private func takeLastGenerated(_ reply: Reply, _ stream: Int) {
-        guard case .array(let parts) = reply, let seen = seen[stream] else { return }
-        for (name, value) in zip(parts, parts.dropFirst()) {
-            guard case .bulk(let name) = name, name.elementsEqual("last-generated-id".utf8),
-                case .bulk(let text) = value, let last = EntryID(text, sequenceIfMissing: nil)
-            else { continue }
-            guard last < seen else { return }
-            cursors[stream] = .smallest
-            batchFrom[stream] = .smallest
-            self.seen[stream] = nil
-            statistics.add(.resets, 1)
-            return
-        }
+        guard let last = reply.lastGeneratedID, let seen = seen[stream], last < seen else { return }
+        cursors[stream] = .smallest
+        batchFrom[stream] = .smallest
+        self.seen[stream] = nil
+        statistics.add(.resets, 1)
     }
 
     private func ask() throws(RedisError) {

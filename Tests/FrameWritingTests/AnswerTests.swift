@@ -1,5 +1,6 @@
 // Answers found in bytes, whole, byte by byte, and hostile.
 
+import RedisConnection
 import Testing
 
 @testable import FrameWriting
@@ -11,7 +12,8 @@ private func read(_ text: String) -> String {
         do throws(AnswerError) {
             switch try cursor.next() {
             case .status: return "status, \(cursor.offset)"
-            case .integer(let number): return "\(number), \(cursor.offset)"
+            case .integer(let number):
+                return "\(number.within(.min ... .max) ?? 0), \(cursor.offset)"
             case .null: return "null, \(cursor.offset)"
             case .bulk(let id): return "\(String(decoding: id, as: UTF8.self)), \(cursor.offset)"
             case .error(let line): return "! \(String(decoding: line, as: UTF8.self))"
@@ -44,7 +46,8 @@ private func read(_ text: String) -> String {
     @Test(arguments: [
         "?", ",1\r\n", "$65\r\n", "$99999999999999999999\r\n", "$-2\r\n", "$\r\n", ":x\r\n",
         ":\r\n",
-        "*9\r\n", "*1000000000\r\n", "$1\r\nxyz", "_\r\n",
+        "*9\r\n", "*1000000000\r\n", ":9223372036854775808\r\n", ":9999999999999999999\r\n",
+        "$9999999999999999999\r\n", "$1\r\nxyz", "_\r\n",
     ])
     func hostile(_ text: String) {
         #expect(read(text) == "hostile")
@@ -60,7 +63,7 @@ private func read(_ text: String) -> String {
         Array(text.utf8).withUnsafeBufferPointer { bytes in
             var cursor = AnswerCursor(bytes)
             do throws(AnswerError) {
-                guard let failure = try cursor.transaction(2) else { return "done" }
+                guard let failure = try cursor.transaction(2, most: 5) else { return "done" }
                 return String(decoding: failure, as: UTF8.self)
             } catch {
                 if case .hostile = error { return "hostile" }
@@ -76,6 +79,9 @@ private func read(_ text: String) -> String {
         #expect(transaction("+OK\r\n+QUEUED\r\n-OOM x\r\n-EXECABORT y\r\n") == "OOM x")
         #expect(transaction(queued + "*-1\r\n") == "hostile")
         #expect(transaction(queued + "*1\r\n:0\r\n") == "hostile")
+        #expect(transaction(queued + "*2\r\n:0\r\n:5\r\n") == "done")
+        #expect(transaction(queued + "*2\r\n:0\r\n:6\r\n") == "hostile")
+        #expect(transaction(queued + "*2\r\n:-1\r\n:1\r\n") == "hostile")
         #expect(transaction(":1\r\n") == "hostile")
         #expect(transaction(queued + "*2\r\n:0\r\n") == nil)
         #expect(transaction(queued) == nil)

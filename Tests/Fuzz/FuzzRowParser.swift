@@ -183,6 +183,10 @@ private func scanAndParse(_ bytes: UnsafeRawBufferPointer, _ tree: Tree?) {
 @c(LLVMFuzzerTestOneInput)
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let bytes = UnsafeBufferPointer(start: start, count: count)
+    if fuzzesReplies {
+        fuzzReplies(bytes)
+        return 0
+    }
     guard count > Mode.bytes else { return 0 }
     let mode = Mode(bytes)
     let reply = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[Mode.bytes...]))

@@ -7,6 +7,9 @@ import TestSupport
 
 @testable import StreamReading
 
+/// Which of the two targets this run is: the row parser, or the small replies.
+let fuzzesReplies = ProcessInfo.processInfo.environment["REDCOL_FUZZ_TARGET"] == "replies"
+
 func platformLiveObjects() -> Int64 { platform_live_objects() }
 
 /// Called once before the first input, with the command line.
@@ -22,7 +25,7 @@ public func initialize(
         FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory),
         isDirectory.boolValue
     else { return 0 }
-    for (number, seed) in seeds().enumerated() {
+    for (number, seed) in (fuzzesReplies ? replySeeds() : seeds()).enumerated() {
         let file = URL(fileURLWithPath: directory).appendingPathComponent("seed-\(number)")
         try? Data(seed).write(to: file)
     }

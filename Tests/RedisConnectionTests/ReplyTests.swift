@@ -16,7 +16,7 @@ extension Reply {
         switch self {
         case .status(let text): return .status(text)
         case .error(let text): return .error(text)
-        case .integer(let number): return .integer(number)
+        case .integer(let number): return .integer(number.within(.min ... .max) ?? 0)
         case .bulk(let bytes): return .bulk(bytes)
         case .null: return .null
         case .array(let elements): return .array(elements.map { $0.tree })

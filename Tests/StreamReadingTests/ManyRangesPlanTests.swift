@@ -244,7 +244,8 @@ private func names(_ list: NameList) -> [[UInt8]] { (0..<list.count).map { Array
     #expect(names(scan.sortedKeys()) == ["", "a", "aa", "ab"].map { utf8($0) })
     for wrong in [
         .null, page(""), page("-1"), page("184467440737095516150"), .array([.bulk(utf8("0"))]),
-        .array([.integer(0), .array([])]), .array([.bulk(utf8("0")), .array([.integer(1)])]),
+        .array([.integer(WireInteger(0)), .array([])]),
+        .array([.bulk(utf8("0")), .array([.integer(WireInteger(1))])]),
     ] as [Reply] {
         #expect(!isTaken(wrong))
     }

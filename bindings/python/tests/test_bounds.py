@@ -122,7 +122,7 @@ def test_an_index_that_cannot_number_the_categories(
     names = "".join(f"{len(f'v{i}')}:v{i}," for i in range(number))
     request = read_request(key, options={"categories:0": names})
     schema = pa.schema([pa.field("e", pa.dictionary(pa.int8(), pa.string()))])
-    with client.using(server.url, 5000, 5000) as handle:
+    with client.using(client.Server(server.url)) as handle:
         read = (handle, request.streams, schema.__arrow_c_schema__(), request.options)
         if number <= 127:
             _native.read_streams(*read)

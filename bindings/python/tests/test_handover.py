@@ -52,7 +52,7 @@ def filled(db: redis.Redis, key: str) -> str:
 
 
 def batches(server: Server, key: str, **arguments: object) -> list[Batch]:
-    with client.using(server.url, 5000, 5000) as handle:
+    with client.using(client.Server(server.url)) as handle:
         return list(reads.batches(handle, key, **arguments))
 
 
@@ -107,7 +107,7 @@ def test_schema_alone(server: Server, filled: str, no_leaks: None) -> None:
 
 def test_nothing_is_left_when_nobody_takes_it(server: Server, filled: str, no_leaks: None) -> None:
     batches(server, filled, options={"batch_rows": "10"})
-    with client.using(server.url, 5000, 5000) as handle:
+    with client.using(client.Server(server.url)) as handle:
         unfinished = reads.batches(handle, filled, options={"batch_rows": "10"})
         next(unfinished)
     next(unfinished)

@@ -123,7 +123,7 @@ def read_both_ways(server: Server, key: str, **arguments: Any) -> pl.DataFrame:
     """One frame by read_stream's way; the same in batches, each checked in full by pyarrow."""
     options = arguments.pop("options")
     request = read_request(key, **arguments, options={**options, "batch_rows": "0"})
-    with client.using(server.url, 5000, 5000) as handle:
+    with client.using(client.Server(server.url)) as handle:
         whole = stream._read(handle, request)
         frames = []
         for batch in reads.batches(handle, key, **arguments, options=options):

@@ -173,7 +173,7 @@ def ids_given(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFram
     lost = False
     with redis.Redis(unix_socket_path=url.removeprefix("unix://")) as db:
         db.delete(copy)
-        with redcol.client.using(url, 5_000, 5_000) as handle:
+        with redcol.client.using(redcol.client.Server(url)) as handle:
             given = _native.write_stream(handle, copy.encode(), frame.__arrow_c_stream__(), {})
             try:
                 while _native.writer_run(given, 1_000) == _native.TIMEOUT:

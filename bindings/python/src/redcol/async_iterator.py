@@ -136,25 +136,26 @@ def stream_batches(
     """
     import inspect  # here, so that importing redcol stays light
 
+    waits = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
+    server = client.Server(url, **{name: arguments[name] for name in waits if name in arguments})
+    del url  # see Server
+    server.check()
     if "batch_timeout_ms" in arguments:
         if "block_ms" in arguments:
             raise InvalidArgumentError(
                 "batch_timeout_ms is another name of block_ms: give one of them."
             )
         arguments["block_ms"] = arguments.pop("batch_timeout_ms")
-    bound = inspect.signature(iter_stream).bind(url, stream, **arguments)
+    bound = inspect.signature(iter_stream).bind(server, stream, **arguments)
     bound.apply_defaults()
     given = bound.arguments
-    timeouts = (given["connect_timeout_ms"], given["timeout_ms"])
-    client.check(url, *timeouts)
     request = follow_request(**_request_arguments(given))
     return AsyncStreamIterator(
-        url,
+        server,
         request,
         auto_ack=given["auto_ack"],
         block_ms=given["block_ms"],
         on_idle=given["on_idle"],
-        timeouts=timeouts,
     )
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from . import _arguments, _native
 from ._typing import TYPE_CHECKING, typing
+from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -67,6 +68,7 @@ def connect(
     *,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> Client:
     """Connect to a server and log in, to use one connection for many calls.
 
@@ -76,6 +78,9 @@ def connect(
             percent-encoded.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take that comes at less than 4 KiB a second,
+            in milliseconds; ten times `timeout_ms` if None. An answer that flows faster may take
+            any time.
 
     Returns:
         A client. Close it, or use it in a ``with`` block.
@@ -96,7 +101,10 @@ def connect(
         >>> len(first), len(both)
         (1, 2)
     """
-    return Client(_open(url, connect_timeout_ms, timeout_ms), _shown(_arguments.url(url)))
+    server = Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
+    return Client(server.open(), server.shown())
 
 
 class Lasting:
@@ -114,44 +122,97 @@ class Lasting:
             self.handle.close()
 
 
-def lasting(url: str | Client, connect_timeout_ms: int, timeout_ms: int) -> Lasting:
-    """What stands behind a URL or a client, for as long as it is needed."""
-    if isinstance(url, Client):
-        return Lasting(url._handle, is_ours=False)
-    return Lasting(_open(url, connect_timeout_ms, timeout_ms), is_ours=True)
+class Server:
+    """Where to ask and how long to wait: the first thing that public functions make of a URL.
+
+    They then forget the URL, which may hold a password: tracebacks that show local variables show
+    the repr of this object, which does not. It makes no checks before `check`, for the same reason:
+    nothing that can fail has the URL as an argument or a variable.
+    """
+
+    __slots__ = ("_url", "answer_timeout_ms", "connect_timeout_ms", "timeout_ms")
+
+    def __init__(
+        self,
+        url: str | Client,
+        connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+        timeout_ms: int = DEFAULT_TIMEOUT_MS,
+        answer_timeout_ms: int | None = None,
+    ) -> None:
+        self._url = url
+        self.connect_timeout_ms = connect_timeout_ms
+        self.timeout_ms = timeout_ms
+        self.answer_timeout_ms = answer_timeout_ms
+
+    def __repr__(self) -> str:
+        return f"<redcol server {self.shown()}>"
+
+    @property
+    def client(self) -> Client | None:
+        """The client, if it is one and no URL."""
+        return self._url if isinstance(self._url, Client) else None
+
+    def check(self) -> None:
+        """Refuse what cannot be right, before anything is sent."""
+        if self.client is None:
+            self._check_url()
+        for name in ("connect_timeout_ms", "timeout_ms"):
+            _arguments.integer(name, getattr(self, name), at_least=1, at_most=_MS_MAX)
+        if (value := self.answer_timeout_ms) is not None:
+            _arguments.integer("answer_timeout_ms", value, at_least=1, at_most=_MS_MAX)
+
+    def _check_url(self) -> None:
+        if not isinstance(self._url, str):
+            raise InvalidArgumentError(
+                f"url must be a str or a redcol.Client, not {_arguments.kind(self._url)}"
+                f"{_arguments.url_hint(self._url)}."
+            )
+        wrong = None
+        try:
+            if b"\0" in self._url.encode():
+                wrong = "must not contain a NUL character"
+        except UnicodeEncodeError:
+            wrong = "is not valid Unicode"
+        if wrong is not None:  # here, since an exception would carry the other one along
+            raise InvalidArgumentError(f"url {wrong}.")
+
+    def encoded_url(self) -> bytes:
+        """The URL for the library."""
+        return str(self._url).encode()
+
+    def shown(self) -> str:
+        """The URL without its credentials."""
+        return _shown(self._url) if isinstance(self._url, str) else repr(self._url)
+
+    def open(self) -> _native.ClientHandle:
+        """Connect and log in."""
+        names = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
+        given = {name: getattr(self, name) for name in names}
+        options = {name: str(int(value)) for name, value in given.items() if value is not None}
+        while (handle := _native.open_client(self, options)) is None:
+            # A signal came whose handler did not raise. The same call goes on, with its time limit.
+            pass
+        return handle
+
+
+def lasting(server: Server) -> Lasting:
+    """What stands behind a server, for as long as it is needed."""
+    if server.client is not None:
+        return Lasting(server.client._handle, is_ours=False)
+    return Lasting(server.open(), is_ours=True)
 
 
 @contextlib.contextmanager
-def using(
-    url: str | Client, connect_timeout_ms: int, timeout_ms: int
-) -> Iterator[_native.ClientHandle]:
+def using(server: Server) -> Iterator[_native.ClientHandle]:
     """The handle of a client, or of a connection that is gone at the end of one call."""
-    if isinstance(url, Client):
-        yield url._handle
+    if server.client is not None:
+        yield server.client._handle
         return
-    handle = _open(url, connect_timeout_ms, timeout_ms)
+    handle = server.open()
     try:
         yield handle
     finally:
         handle.free()
-
-
-def check(url: object, connect_timeout_ms: object, timeout_ms: object) -> None:
-    """Refuse what `using` would refuse, before anything is sent."""
-    if not isinstance(url, Client):
-        _arguments.url(url)
-    _arguments.integer("connect_timeout_ms", connect_timeout_ms, at_least=1, at_most=_MS_MAX)
-    _arguments.integer("timeout_ms", timeout_ms, at_least=1, at_most=_MS_MAX)
-
-
-def _open(url: str, connect_timeout_ms: int, timeout_ms: int) -> _native.ClientHandle:
-    check(url, connect_timeout_ms, timeout_ms)
-    timeouts = {"connect_timeout_ms": connect_timeout_ms, "timeout_ms": timeout_ms}
-    options = {name: str(int(value)) for name, value in timeouts.items()}
-    while (handle := _native.open_client(url, options)) is None:
-        # A signal came whose handler did not raise. The same call goes on, with its time limit.
-        pass
-    return handle
 
 
 _SHOWABLE: Final = (

@@ -114,6 +114,7 @@ def iter_stream(
     dead_letter: str | bytes | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> StreamIterator:
     """Follow one or more streams: what is there, then what is added, as frames of whole batches.
 
@@ -163,6 +164,7 @@ def iter_stream(
             ``_consumer`` and ``_deliveries``) and acknowledged, both or neither.
         connect_timeout_ms: as in :func:`read_stream`.
         timeout_ms: likewise.
+        answer_timeout_ms: likewise.
 
     Returns:
         An iterator of frames, also a context manager, with ``ack``, ``close``, ``cancel`` and
@@ -186,19 +188,20 @@ def iter_stream(
         ...         print(batch["value"].to_list())
         ['10', '20']
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     request = follow_request(**_request_arguments(locals()))
     return StreamIterator(
-        url,
+        server,
         request,
         auto_ack=auto_ack,
         block_ms=block_ms,
         on_idle=on_idle,
-        timeouts=(connect_timeout_ms, timeout_ms),
     )
 
 
 def _request_arguments(arguments: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """The arguments of `iter_stream` that say what is read: all but those of the connection."""
-    others = ("url", "connect_timeout_ms", "timeout_ms")
+    others = ("url", "server", "connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
     return {name: value for name, value in arguments.items() if name not in others}

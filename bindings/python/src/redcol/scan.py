@@ -53,6 +53,7 @@ def scan_stream(
     on_error: typing.Literal["raise", "null"] = "raise",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
     **refused: typing.Any,
 ) -> pl.LazyFrame:
     """Make a LazyFrame of a stream's entries: :func:`read_stream`, done when a query runs.
@@ -99,6 +100,7 @@ def scan_stream(
             Columns that a query does not need are not looked at.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
         refused: ``group``, ``block_ms`` and the like, which only :func:`read_stream` has.
 
     Returns:
@@ -122,7 +124,9 @@ def scan_stream(
         'view'
     """
     _refuse(refused)
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     options: dict[str, typing.Any] = {
         "start_id": start_id,
         "end_id": end_id,
@@ -136,7 +140,7 @@ def scan_stream(
         "on_error": on_error,
     }
     request = read_request(stream, schema=schema, **options)
-    return lazy_frame(_StreamReads((url, connect_timeout_ms, timeout_ms), request, options))
+    return lazy_frame(_StreamReads(server, request, options))
 
 
 def _refuse(arguments: Mapping[str, typing.Any]) -> None:
@@ -157,10 +161,7 @@ class _StreamReads:
     """The reads of one stream; see `_source.Reads`."""
 
     def __init__(
-        self,
-        server: tuple[str | Client, int, int],
-        request: Request,
-        options: dict[str, typing.Any],
+        self, server: client.Server, request: Request, options: dict[str, typing.Any]
     ) -> None:
         self._server = server
         self._request = request
@@ -191,7 +192,7 @@ class _StreamReads:
 
     def _discover(self) -> pl.Schema:
         """Read everything to see which fields there are. The snapshot is then used for the rows."""
-        with client.using(*self._server) as handle:
+        with client.using(self._server) as handle:
             end = self._snapshots.planning(lambda: self._last_id(handle))
             found = Frames(self._request).empty()
             # Values that do not fit are an error of the query that needs them.
@@ -210,7 +211,7 @@ class _StreamReads:
         count = self._options["count"]
         if rows_max is not None:
             count = rows_max if count is None else min(count, rows_max)
-        with client.using(*self._server) as handle:
+        with client.using(self._server) as handle:
             end = self._snapshots.begin(lambda: self._last_id(handle))
             try:
                 bounds = self._range & _until(end)

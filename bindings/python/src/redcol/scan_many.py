@@ -52,6 +52,7 @@ def scan_streams(
     on_error: typing.Literal["raise", "null"] = "raise",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> pl.LazyFrame:
     r"""Make a LazyFrame of many streams' entries: :func:`read_streams`, done when a query runs.
 
@@ -105,6 +106,7 @@ def scan_streams(
             Columns that a query does not need are not looked at.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
         A LazyFrame.
@@ -123,14 +125,14 @@ def scan_streams(
         >>> events.filter(pl.col("_ts") > 1_704_067_200_000).collect()["value"].to_list()
         [20]
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     arguments = checked(locals())
     if not isinstance(pattern, (str, bytes)) and isinstance(pattern, Iterable):
         pattern = list(pattern)
     request = ranges_request(pattern, **arguments)
-    return lazy_frame(
-        _ManyReads((url, connect_timeout_ms, timeout_ms), pattern, request, arguments)
-    )
+    return lazy_frame(_ManyReads(server, pattern, request, arguments))
 
 
 class _ManyReads:
@@ -138,7 +140,7 @@ class _ManyReads:
 
     def __init__(
         self,
-        server: tuple[str | Client, int, int],
+        server: client.Server,
         pattern: str | bytes | Iterable[str | bytes],
         request: RangesRequest,
         arguments: dict[str, typing.Any],
@@ -174,7 +176,7 @@ class _ManyReads:
     def _discover(self) -> pl.Schema:
         """Read everything to see which fields there are."""
         request = self._made(None, self._range, on_error="null")
-        with client.using(*self._server) as handle:
+        with client.using(self._server) as handle:
             found = arranged(Frames(request.read).empty(), request)
             for frame in _stream.frames(handle, request.read):
                 found = arranged(frame, request).clear()
@@ -201,7 +203,7 @@ class _ManyReads:
         options = {} if rows_max is None else {"count": str(rows_max)}
         request = self._made(columns, bounds, options, streams=streams)
         rows = 0
-        with client.using(*self._server) as handle:
+        with client.using(self._server) as handle:
             try:
                 for frame in _stream.frames(handle, request.read):
                     yield arranged(frame, request, first_row=rows)

@@ -46,6 +46,7 @@ def read_stream(
     claim_idle_ms: int | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> pl.DataFrame:
     """Read entries of a stream into a DataFrame, oldest first, one row per entry.
 
@@ -98,6 +99,7 @@ def read_stream(
             long, in milliseconds.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
         The entries. An empty or missing stream gives a frame without rows.
@@ -124,7 +126,9 @@ def read_stream(
         >>> df["value"].sum()
         30
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     request = read_request(
         stream,
         schema=schema,
@@ -147,12 +151,12 @@ def read_stream(
         claim_idle_ms=claim_idle_ms,
     )
     if not auto_ack:
-        with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+        with client.using(server) as handle:
             return _read(handle, request)
     frame: pl.DataFrame | None = None
     try:
         with (
-            client.using(url, connect_timeout_ms, timeout_ms) as handle,
+            client.using(server) as handle,
             reading(handle, request) as (iterator, made),
         ):
             frame = made.make(next(_batches(iterator)))

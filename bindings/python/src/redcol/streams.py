@@ -48,6 +48,7 @@ def read_streams(
     counts: MutableMapping[str, int] | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> pl.DataFrame:
     r"""Read the same range of many streams into one DataFrame, one row per entry.
 
@@ -100,6 +101,7 @@ def read_streams(
             pattern the keys are then searched twice, to count those too.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
         The entries, with the columns of the row's number, key, id, milliseconds and sequence
@@ -125,11 +127,13 @@ def read_streams(
         >>> df.group_by("_key").agg(pl.col("value").sum()).rows()
         [('events', 30)]
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     arguments = checked(locals())
     counting = {"count_wrong_types": "true"} if counts is not None else {}
     request = ranges_request(pattern, options=counting, **arguments)
-    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+    with client.using(server) as handle:
         return _read(handle, request, counts)
 
 

@@ -50,6 +50,7 @@ def write_stream(
     stream_column: str | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> pl.Series:
     """Append a frame's rows to a stream, or to many: one entry per row, in the frame's order.
 
@@ -81,6 +82,7 @@ def write_stream(
             written as a field.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
         The entries' ids (String), one per row. A row that has only nulls is not written, since an
@@ -115,7 +117,9 @@ def write_stream(
         │ b      ┆ null  │
         └────────┴───────┘
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     options = {"approximate": _arguments.flag("approximate", approximate)}
     if (stream is None) == (stream_column is None):
         raise InvalidArgumentError(
@@ -132,7 +136,7 @@ def write_stream(
         if column is not None:
             options[name] = _arguments.text(name, column)
     frame, height = _prepared(df, stream_column=stream_column, id_column=id_column)
-    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+    with client.using(server) as handle:
         writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)
         try:
             _run(writer, frame)
@@ -159,6 +163,7 @@ def write_hashes(
     if_exists: typing.Literal["replace", "append", "fail"] = "replace",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> int:
     """Write a frame's rows as hashes: one key per row, with a field for each value.
 
@@ -185,6 +190,7 @@ def write_hashes(
             last two nothing is done for a row that has only nulls.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
         How many keys were written. A key that is in the frame twice counts twice, and a row that
@@ -213,7 +219,9 @@ def write_hashes(
         ... )
         2
     """
-    client.check(url, connect_timeout_ms, timeout_ms)
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    del url  # see Server
+    server.check()
     options = {
         "key_column": _arguments.text("key_column", key_column),
         "key_prefix": _arguments.text("key_prefix", key_prefix),
@@ -222,7 +230,7 @@ def write_hashes(
     if ttl is not None:
         options["ttl_ms"] = str(_arguments.ttl_milliseconds("ttl", ttl))
     frame, height = _prepared(df, key_column=key_column)
-    with client.using(url, connect_timeout_ms, timeout_ms) as handle:
+    with client.using(server) as handle:
         writer = _native.write_hashes(handle, frame.__arrow_c_stream__(), options)
         try:
             _run(writer, frame)

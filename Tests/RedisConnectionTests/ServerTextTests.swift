@@ -1,0 +1,53 @@
+// What a server sent, as text for people: no form of the credentials is in it.
+
+import TestSupport
+import Testing
+
+@testable import RedisConnection
+
+private func shown(_ url: String, _ text: [UInt8], limit: Int = 80, mayGoOn: Bool = false) throws
+    -> String
+{
+    try Endpoint(url: url).secrets.shown(text, limit: limit, mayGoOn: mayGoOn)
+}
+
+@Test(arguments: [
+    ("redis://:hunter2@host", "+hunter2", "+***"),
+    ("redis://:hunter2@host", "hunter2hunter2!", "******!"),
+    ("redis://:hun%74er2@host", "hunter2 hun%74er2", "*** ***"),
+    ("redis://host?password=hun%74er2", "hunter2 hun%74er2", "*** ***"),
+    ("redis://:p%0A%22z@host", #"<p\n\"z> <p\x0a"z> <p "z>"#, "<***> <***> <***>"),
+    ("redis://:%C3%BC-key@host", #"\xc3\xbc-key %C3%BC-key"#, "*** ***"),
+    (
+        "redis://reader:pw-1@host", "User reader has no key 'readers:1'",
+        "User *** has no key 'readers:1'"
+    ),
+    ("redis://host?username=reader&password=pw-1", "reader:pw-1", "***:***"),
+    ("redis://default:pw-1@host", "the default user", "the default user"),
+    ("redis://host", "anything", "anything"),
+    ("redis://:@host", "anything", "anything"),
+])
+func credentialsAreReplaced(_ url: String, _ text: String, _ expected: String) throws {
+    #expect(try shown(url, utf8(text)) == expected)
+}
+
+@Test func aSecretThatIsCut() throws {
+    let url = "redis://:hunter2@host"
+    for cut in 2..<7 {
+        let text = utf8("+" + "hunter2".prefix(cut))
+        #expect(try shown(url, text, mayGoOn: true) == "+***", "\(cut)")
+        // What is whole, and not the password, is shown.
+        #expect(try shown(url, text) == "+" + "hunter2".prefix(cut))
+    }
+    for limit in 0..<30 {
+        let text = try shown(url, utf8("0123456789hunter2 and more"), limit: limit)
+        #expect(!text.contains("hu"), "\(text)")
+    }
+}
+
+@Test func aPasswordInPlaceOfAnErrorCode() throws {
+    let endpoint = try Endpoint(url: "redis://:SECRET@host")
+    let error = RedisError.server(utf8("SECRET is yours"), endpoint: endpoint, asked: "XACK")
+    #expect(!error.message.contains("SECRET"))
+    #expect(error.details.isEmpty)
+}
