@@ -10,6 +10,7 @@
 /* Without it, redcol_errors.hpp has said which version of C++ is needed. */
 #if defined(REDCOL_HPP_MODE)
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -79,8 +80,9 @@ public:
   std::vector<const char *> pointers() const { return detail::pointers(words_); }
   /* False, with `error` set, if one of them cannot be said in C. */
   bool check(Error &error) const {
-    for (const std::string &word : words_)
-      if (detail::refused(word, "an option", error))
+    for (std::size_t i = 0; i + 1 < words_.size(); i += 2)
+      if (detail::refused(words_[i], "the name of an option", error) ||
+          detail::refused(words_[i + 1], "the option \"" + words_[i] + "\"", error))
         return false;
     return true;
   }

@@ -228,8 +228,8 @@ public:
   bool check(Error &error) const {
     for (const Entry &column : columns_)
       if (detail::refused(column.name, "the name of a column", error) ||
-          detail::refused(column.format, "the format of a column", error) ||
-          detail::refused(column.dictionary, "the format of a dictionary", error))
+          detail::refused(column.format, "the format of column \"" + column.name + "\"", error) ||
+          detail::refused(column.dictionary, "the dictionary of \"" + column.name + "\"", error))
         return false;
     return true;
   }

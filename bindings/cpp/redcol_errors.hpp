@@ -10,6 +10,7 @@
 #error "redcol.hpp needs C++17 or later: compile with -std=c++17 (or c++20, c++23)"
 #else
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -115,14 +116,14 @@ template <class Call> auto thrown(Call call) {
 #endif
 
 namespace detail {
-/* C would see `text` only up to a NUL byte: refused, with the part before it in the message. */
-inline bool refused(std::string_view text, const char *what, Error &error) {
+/* C would see `text` only up to a NUL byte: refused. The message does not show it, since a URL or
+   an option may hold a password. */
+inline bool refused(std::string_view text, const std::string &what, Error &error) {
   const std::size_t end = text.find('\0');
   if (end == std::string_view::npos)
     return false;
   error = Error::of(REDCOL_ERROR_INVALID_ARGUMENT,
-                    std::string(what) + " has a NUL byte, after \"" +
-                        std::string(text.substr(0, end)) + "\"");
+                    what + " has a NUL byte, at byte " + std::to_string(end));
   return true;
 }
 } // namespace detail

@@ -175,11 +175,13 @@ static void last_ids(Client &client) {
 static void nul_bytes(Client &client, const char *url) {
   const std::string cut("a\0b", 3);
   Error error;
-  CHECK(!Client::open(url + cut, {}, error) && contains(error.message(), "the URL has a NUL byte"));
+  CHECK(!Client::open("redis://u:secret@h" + cut, {}, error) && error);
+  CHECK(!contains(error.message(), "secret"));
+  CHECK(contains(error.message(), "the URL has a NUL byte, at byte 19"));
   for (const Options &options :
        {Options().set(cut, "1"), Options().set("group", cut), Options{{"id_column", cut}}}) {
     CHECK(!Client::open(url, options, error) && error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
-    CHECK(!client.read("numbers", options, error) && contains(error.message(), "after \"a\""));
+    CHECK(!client.read("numbers", options, error) && contains(error.message(), "at byte 1"));
     CHECK(!client.read_ranges({"numbers"}, options, error) && error);
     CHECK(!client.read_matching("n*", options, error) && error);
     ArrowArrayStream frame{};
@@ -188,7 +190,7 @@ static void nul_bytes(Client &client, const char *url) {
     CHECK(!client.write("copy", &frame, options, error) && error && !frame.release);
     table.stream(&frame);
     CHECK(!client.write_hashes(&frame, options, error) && error && !frame.release);
-    CHECK(contains(thrown([&] { client.read("numbers", options); }), "an option has a NUL byte"));
+    CHECK(contains(thrown([&] { client.read("numbers", options); }), "has a NUL byte"));
   }
   for (const Schema &schema : {Schema().add(cut, "l"), Schema().add("n", string_view("l\0", 2)),
                                Schema().add_dictionary("n", "I", string_view("vu\0", 3))}) {
