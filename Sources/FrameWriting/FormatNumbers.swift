@@ -60,16 +60,6 @@ func writeScaled(_ value: Int128, scale: Int, to text: UnsafeMutablePointer<UInt
     return at &+ count &+ 1
 }
 
-@inline(__always)
-func writeFloat(_ value: Double, to text: UnsafeMutablePointer<UInt8>) -> Int {
-    platform_format_double(value, UnsafeMutableRawPointer(text).assumingMemoryBound(to: CChar.self))
-}
-
-@inline(__always)
-func writeFloat(_ value: Float, to text: UnsafeMutablePointer<UInt8>) -> Int {
-    platform_format_float(value, UnsafeMutableRawPointer(text).assumingMemoryBound(to: CChar.self))
-}
-
 /// A half precision float's bits as a float, which holds every one of them.
 func halfFloat(_ bits: UInt16) -> Float {
     let sign = UInt32(bits & 0x8000) << 16

@@ -29,10 +29,6 @@ extern "C" {
 /* numbers.cpp: decimal text to the nearest float, the whole of it or nothing. No NUL is needed. */
 bool platform_parse_double(const char *text, size_t length, double *value_out);
 bool platform_parse_float(const char *text, size_t length, float *value_out);
-/* The shortest text that reads back as the same float, as Polars writes it into CSV: at most 32
- * bytes, no NUL; returns how many. */
-size_t platform_format_double(double value, char *text);
-size_t platform_format_float(float value, char *text);
 
 /* counter.c: objects alive in this process, and counters of a caller's own. */
 void platform_live_objects_add(int64_t change);
