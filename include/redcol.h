@@ -267,7 +267,7 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       Checked even if no group is made
  *   "auto_ack"          "true": a batch is acknowledged when the next is asked for. With "follow",
  *                       at the latest just before that one is handed over, and the server's answer
- *                       is looked at in the call after that. Without "follow", REDCOL_END comes
+ *                       is looked at in the call after that. Without "follow", the end comes
  *                       when the last batch is acknowledged, and whatever becomes of that: a
  *                       warning is logged, and what was not acknowledged comes again. Default
  *                       "false"

@@ -1,16 +1,37 @@
 // A schema written as text, "value:l,name:vu": what a caller in C writes in place of a tree of
 // structs. redcol.h describes the form.
 
+import CArrowData
 import CPlatform
 
 /// Reads columns from text.
 public struct SchemaText {
     private let text: [UInt8]
     private var next = 0
+    /// How the texts of each column, or of its dictionary, are laid out; nil of other columns.
+    private var layouts: [TextLayout?] = []
 
     public init(_ text: [UInt8]) { self.text = text }
 
-    public mutating func columns() throws(ColumnError) -> [RequestedColumn] {
+    /// Fills `out` with the schema, moved to the caller.
+    public mutating func export(
+        into out: UnsafeMutablePointer<ArrowSchema>
+    ) throws(ColumnError) {
+        let columns = try columns()
+        guard exportSchema(columns, into: out) else {
+            throw ColumnError(cause: .memory, message: "no memory for a schema")
+        }
+        for index in columns.indices {
+            guard let layout = layouts[index], let column = out.pointee.children?[index] else {
+                continue
+            }
+            // The node's memory is not its format's, so that another text may stand there.
+            let node = column.pointee.dictionary ?? column
+            node.pointee.format = layout.format(columns[index].type.kind)
+        }
+    }
+
+    private mutating func columns() throws(ColumnError) -> [RequestedColumn] {
         var columns: [RequestedColumn] = []
         skipSpace()
         if next == text.count { return columns }
@@ -48,14 +69,14 @@ public struct SchemaText {
                 throw .schema("\(label): a \"{\" without a \"}\".")
             }
             next += 1
-            column.type = try dictionary(withoutSpace(format), withoutSpace(values), label)
+            let strings = withoutSpace(values)
+            column.type = try dictionary(withoutSpace(format), strings, label)
+            layouts.append(layout(strings, .string))
             skipSpace()
         } else {
             let format = withoutSpace(format)
             column.type = try type(format, label)
-            // As it was written: a reader may give texts in the layout that was asked for.
-            let isText = column.type.kind == .string || column.type.kind == .binary
-            if isText { column.type.format = format }
+            layouts.append(layout(format, column.type.kind))
         }
         guard next == text.count || text[next] == UInt8(ascii: ",") else {
             throw .schema(
@@ -65,15 +86,30 @@ public struct SchemaText {
     }
 
     private func type(_ format: [UInt8], _ label: String) throws(ColumnError) -> ColumnType {
+        guard format.first != UInt8(ascii: "+") else {
+            throw .schema(
+                "\(label): Arrow format \"\(escaped(format))\" is not supported in a text: nested "
+                    + "types need a schema of structs.")
+        }
         do throws(ColumnError) {
             return try (format + [0]).withUnsafeBufferPointer { bytes throws(ColumnError) in
-                guard let start = bytes.baseAddress else { throw .schema("no format") }
-                return try ColumnType(
-                    format: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self))
+                try ColumnType(format: SchemaText.cString(bytes))
             }
         } catch {
             throw .schema("\(label): \(error.message)")
         }
+    }
+
+    /// The layout of texts that a format asks for; nil of other columns.
+    private func layout(_ format: [UInt8], _ kind: ColumnType.Kind) -> TextLayout? {
+        guard kind == .string || kind == .binary else { return nil }
+        return (format + [0]).withUnsafeBufferPointer { TextLayout(SchemaText.cString($0), kind) }
+    }
+
+    private static func cString(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafePointer<CChar> {
+        let empty: StaticString = ""
+        let start = bytes.baseAddress ?? empty.utf8Start
+        return UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)
     }
 
     private func dictionary(

@@ -16,10 +16,7 @@ public func redcol_schema_new(
         let text = Array(try Arguments.text(text, "text").utf8)
         try withColumnErrors { () throws(ColumnError) in
             var parser = SchemaText(text)
-            let columns = try parser.columns()
-            guard exportSchema(columns, into: schema_out) else {
-                throw ColumnError(cause: .memory, message: "no memory for a schema")
-            }
+            try parser.export(into: schema_out)
         }
         return Status.ok
     }

@@ -158,6 +158,8 @@ def test_a_read_without_an_end_is_refused(server: Server) -> None:
         (GROUP, False),
         ({**GROUP, "count": "5"}, True),
         ({**GROUP, "count": "5", "auto_ack": "true"}, False),
+        ({"group": "g", "consumer": "c", "auto_ack": "true"}, False),
+        ({"group": "g", "consumer": "c"}, True),
     ]:
         reading = started(server, **options)
         wanted = 0 if is_fine else STATUSES["INVALID_ARGUMENT"]
