@@ -193,9 +193,11 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *            "answer_timeout_ms"   how long a whole answer may take that comes at less than 4 KiB a
  *                                  second; default: ten times timeout_ms. An answer that flows
  *                                  faster may take any time, and so may a caller between two calls
- *          Both are over and above the time that the server is asked to wait for entries. After
- *          either the call gives TIMED_OUT, or connects again where it goes on over lost
- *          connections.
+ *            "connect"             "now", or "later": this call sends nothing and does not block.
+ *                                  The first call that asks the server connects. Default "now"
+ *          timeout_ms and answer_timeout_ms are over and above the time that the server is asked to
+ *          wait for entries. After either the call gives TIMED_OUT, or connects again where it goes
+ *          on over lost connections.
  * On REDCOL_OK `*client_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments, which goes on. If it
  * is not made again, there is nothing to free.
@@ -256,6 +258,10 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
  *                       has. With "follow": how long the server is asked to wait at a time, at most
  *                       and by default 1000
+ *   "connect"           "now", or "later": this call sends nothing and does not block, also in a
+ *                       read that follows, waits or has a group. redcol_iter_connect, or else the
+ *                       first redcol_iter_next, connects, makes the group and looks "$" up, and
+ *                       gives the errors of that. For event loops. Default "now"
  *   Consumer groups. Entries are delivered to this consumer and pending until they are
  *   acknowledged. First come its own pending entries, then those it may claim, then new ones.
  *   "group", "consumer"  their names; both or neither. The options below need them
@@ -290,6 +296,22 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
                                  redcol_iter **iter_out, redcol_error **error_out);
+
+/*
+ * Connect, make the group and look "$" up, for a read with the option "connect" = "later": nothing
+ * that is added after REDCOL_OK is missed. Of other reads, and done twice, it does nothing.
+ *
+ * wait_ms         how long to wait for it: -1 as long as it takes, 0 not at all, else milliseconds.
+ * REDCOL_OK       done, now or before.
+ * REDCOL_TIMEOUT  not within `wait_ms`, or a signal came; call again, which goes on. After
+ *                 wait_ms 0, redcol_iter_descriptor becomes readable once that is worth it.
+ * negative        an error. Calling again begins again, except of a read that does not follow.
+ * redcol_iter_next does the same first. A lost connection is not made again here. Blocks up to
+ * `wait_ms`, and as long as the system takes to resolve a name. Any thread, one at a time.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED.
+ */
+redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_error **error_out);
 
 /*
  * Take the next batch.

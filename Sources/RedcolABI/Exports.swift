@@ -117,6 +117,18 @@ private func requestedColumns(
 }
 
 @c @implementation
+public func redcol_iter_connect(
+    _ iter: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    reporting(error_out) { () throws(RedisError) in
+        let wait_ms = try Arguments.waitMs(wait_ms)
+        return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
+            try reader.connect(waitMs: wait_ms) ? Status.ok : Status.timeout
+        }
+    }
+}
+
+@c @implementation
 public func redcol_iter_next(
     _ iter: OpaquePointer?, _ wait_ms: Int64, _ schema_out: UnsafeMutablePointer<ArrowSchema>?,
     _ batch_out: UnsafeMutablePointer<ArrowArray>?,

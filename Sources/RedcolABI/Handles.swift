@@ -174,7 +174,7 @@ final class ClientHandle: Handle {
                 options: try ReadOptions(arguments.options))
         }
         do throws(RedisError) {
-            try reader.begin()
+            try reader.connectNow()
         } catch {
             if error.cause == .interrupted {
                 let unfinished = UnfinishedRead(arguments: arguments, reader: reader)

@@ -134,7 +134,8 @@ private func withUnfinishedOpens<Result>(
     return body(&opens.calls)
 }
 
-/// A pool with a connection in it: a new one, or the one whose making a signal has interrupted.
+/// A pool with a connection in it, unless that is to come later: a new one, or the one whose making
+/// a signal has interrupted.
 func openPool(
     url: String, options: [(key: String, value: String)]
 ) throws(RedisError) -> ConnectionPool {
@@ -145,8 +146,14 @@ func openPool(
     if let kept {
         open = kept
     } else {
+        var connectsLater = false
+        for (key, value) in options where key == "connect" {
+            connectsLater = try OptionValue.later(key, value)
+        }
         let pool = try ConnectionPool.make(
-            try Endpoint(url: url), try Timeouts(options: options))
+            try Endpoint(url: url),
+            try Timeouts(options: options.filter { $0.key != "connect" }))
+        if connectsLater { return pool }
         open = UnfinishedOpen(
             url: url, options: options, pool: pool, connection: try pool.take())
     }

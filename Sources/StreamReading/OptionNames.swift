@@ -10,14 +10,17 @@ extension ReadOptions {
             "include_timestamp", "include_sequence", "id_column", "timestamp_column",
             "sequence_column", "on_error", "discovered", "columns_max", "categories:N",
             "stream_column", "count_per_stream", "scan_count", "streams_at_once",
-            "count_wrong_types", "follow", "block_ms", "group", "consumer", "create_group",
-            "group_start_id", "auto_ack", "claim_idle_ms", "max_deliveries", "dead_letter",
+            "count_wrong_types", "follow", "block_ms", "connect", "group", "consumer",
+            "create_group", "group_start_id", "auto_ack", "claim_idle_ms", "max_deliveries",
+            "dead_letter",
         ]
     }
 }
 
 extension Timeouts {
-    static var names: [String] { ["connect_timeout_ms", "timeout_ms", "answer_timeout_ms"] }
+    static var names: [String] {
+        ["connect_timeout_ms", "timeout_ms", "answer_timeout_ms", "connect"]
+    }
 }
 
 extension OptionValue {

@@ -32,6 +32,7 @@ public struct ReadOptions {
     // Waiting and following
     public var follows = false
     public var blockMs: Int64?
+    public var connectsLater = false
 
     // Consumer groups
     public var group: [UInt8] = []
@@ -127,6 +128,7 @@ public struct ReadOptions {
         case "discovered": discovered = try OptionValue.netstrings(key, value)
         case "follow": follows = try OptionValue.boolean(key, value)
         case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
+        case "connect": connectsLater = try OptionValue.later(key, value)
         case "group": group = try OptionValue.name(key, value)
         case "consumer": consumer = try OptionValue.name(key, value)
         case "auto_ack": autoAck = try OptionValue.boolean(key, value)
@@ -167,6 +169,15 @@ public enum OptionValue {
 
     static func milliseconds(_ key: String, _ value: String) throws(RedisError) -> Int64 {
         Int64(try integer(key, value, 0...Int(Int32.max)))
+    }
+
+    /// "now" or "later".
+    public static func later(_ key: String, _ value: String) throws(RedisError) -> Bool {
+        switch value {
+        case "now": return false
+        case "later": return true
+        default: throw wrong(key, value, "\"now\" or \"later\"")
+        }
     }
 
     public static func name(_ key: String, _ value: String) throws(RedisError) -> [UInt8] {

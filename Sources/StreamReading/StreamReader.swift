@@ -82,6 +82,10 @@ public class StreamReader {
     private var isClosed = false
     /// What `askNow` has asked and not heard in full; nil when it is not under way.
     private var opening: (commands: Int, replies: [Reply])?
+    /// Whether `begin` has done its work.
+    private var hasBegun = false
+    /// How long `begin` may wait; nil for as long as it takes.
+    private var beginUntil: Int64?
 
     init(_ parts: ReaderParts) {
         pool = parts.pool
@@ -100,9 +104,9 @@ public class StreamReader {
 
     // MARK: For subclasses
 
-    /// Does what a read must have done before it begins. A signal ends it as an error of the cause
-    /// `interrupted`; calling it again goes on.
-    public func begin() throws(RedisError) {}
+    /// Does what a read must have done before it begins. A signal, or the end of the time to wait,
+    /// ends it as an error of the cause `interrupted`; calling it again goes on.
+    func begin() throws(RedisError) {}
 
     /// Whether an answer is awaited.
     var awaitsReply: Bool { false }
@@ -186,19 +190,63 @@ public class StreamReader {
         parserOwner.discard()
     }
 
+    /// Connects and does all that comes before the first batch, as far as that takes up to `waitMs`
+    /// (-1: as long as it takes); true when it is done, now or before.
+    public func connect(waitMs: Int64) throws(RedisError) -> Bool {
+        connection.callerIsBack()
+        var isAway = true
+        defer { if isAway { connection.callerIsAway() } }
+        let isDone = try connect(until: end(of: waitMs), isElsewhere: waitMs == 0)
+        // Who waits elsewhere for the server's answer is not away.
+        isAway = isDone || waitMs > 0
+        return isDone
+    }
+
+    /// `isElsewhere`: whether the caller waits for `pollDescriptor`, and not here.
+    private func connect(until: Int64?, isElsewhere: Bool) throws(RedisError) -> Bool {
+        if isClosed { throw RedisError(.closed, "this read was closed") }
+        if let failure { throw failure }
+        if hasBegun { return true }
+        beginUntil = until
+        do throws(RedisError) {
+            try begin()
+            hasBegun = true
+            return true
+        } catch {
+            guard error.cause == .interrupted else { throw error }
+            if isElsewhere { connection.armAlarm(until: nil) }
+            return false
+        }
+    }
+
+    /// Connects now, for as long as it takes, unless that was to come later. A signal ends it as an
+    /// error of the cause `interrupted`.
+    public func connectNow() throws(RedisError) {
+        if options.connectsLater || hasBegun { return }
+        beginUntil = nil
+        try begin()
+        hasBegun = true
+    }
+
+    private func end(of waitMs: Int64) -> Int64? {
+        let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
+        return waitMs < 0 || overflow ? nil : sum
+    }
+
     /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out.
     public func next(
         waitMs: Int64, array: UnsafeMutablePointer<ArrowArray>,
         schema: UnsafeMutablePointer<ArrowSchema>?
     ) throws(RedisError) -> ReadOutcome {
-        if isClosed { throw RedisError(.closed, "this read was closed") }
-        if let failure { throw failure }
-        let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
-        let until = waitMs < 0 || overflow ? nil : sum
+        let until = end(of: waitMs)
         connection.callerIsBack()
         // Who waits elsewhere for the server's answer is not away.
         var isAway = true
         defer { if isAway { connection.callerIsAway() } }
+        guard try connect(until: until, isElsewhere: waitMs == 0) else {
+            isAway = waitMs > 0
+            return .timeout
+        }
         do {
             nextIsAsked()
             var isLate = false
@@ -357,13 +405,16 @@ public class StreamReader {
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
     /// whoever makes a reader wants to know what is wrong. `askMore` may ask for more, which the
-    /// read itself then awaits. A signal ends it; calling it again goes on with what was asked.
+    /// read itself then awaits. A signal, or the end of the time to wait, ends it; calling it again
+    /// goes on with what was asked.
     func askNow(
         _ commands: [Command], askMore: () throws(RedisError) -> Void = {}
     ) throws(RedisError) -> [Reply] {
         do {
             if opening == nil {
-                try connection.connectNow()
+                // It may have been taken long ago, and be closed by now.
+                if connection.isReady, connection.isStale() { connection.closeSocket() }
+                while try !connection.advance() { try waitToBegin() }
                 for command in commands { connection.enqueue(command) }
                 try askMore()
                 try connection.flush()
@@ -374,7 +425,7 @@ public class StreamReader {
                 if let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) {
                     opening?.replies.append(reply)
                 } else {
-                    try connection.waitOrStop()
+                    try waitToBegin()
                 }
             }
             let replies = opening?.replies ?? []
@@ -382,7 +433,14 @@ public class StreamReader {
             if !awaitsReply { connection.expectNothing() }
             return replies
         } catch {
+            if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
             throw failed(error)
+        }
+    }
+
+    private func waitToBegin() throws(RedisError) {
+        guard case .ready = try connection.wait(until: beginUntil) else {
+            throw RedisError.interrupted
         }
     }
 

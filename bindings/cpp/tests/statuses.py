@@ -124,6 +124,9 @@ class Reading:
         options = words(**self.options)
         return call("redcol_read_ranges", *chosen, schema, options, byref(self.iter))
 
+    def connect(self, wait_ms: int = -1) -> int:
+        return call("redcol_iter_connect", self.iter, wait_ms)
+
     def next(self, wait_ms: int = -1) -> int:
         array, schema = arrow_structs.ArrowArray(), arrow_structs.ArrowSchema()
         status = call("redcol_iter_next", self.iter, wait_ms, byref(schema), byref(array))
@@ -230,6 +233,7 @@ class Writing(Reading):
 CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_read_stream": (Reading.start, GROUP),
     "redcol_read_streams": (Reading.start_several, GROUP),
+    "redcol_iter_connect": (Reading.connect, {**FOLLOW, "start_id": "$", "connect": "later"}),
     "redcol_iter_next": (Reading.next, {}),
     "redcol_iter_collect": (Reading.collect, {}),
     "redcol_iter_ack": (Reading.iter_ack, GROUP),

@@ -98,7 +98,8 @@ for _status in ANSWERS:
     if _status == "PERMISSION":
         _asking -= {"redcol_read_stream", "redcol_read_streams"}
     if _status == "NO_GROUP":
-        _asking &= {"redcol_ack", "redcol_iter_ack", "redcol_read_stream", "redcol_read_streams"}
+        _asking &= {"redcol_ack", "redcol_iter_ack", "redcol_read_stream", "redcol_read_streams",
+                    "redcol_iter_connect"}  # fmt: skip
     case(_status, *_asking)(functools.partial(answered, status=_status))
 
 
@@ -259,8 +260,8 @@ def forked(function: str) -> int:
 WRITER = ("redcol_writer_run", "redcol_writer_stop", "redcol_writer_ids")
 
 
-@case("BUSY", "redcol_iter_next", "redcol_iter_collect", "redcol_iter_unread", *WRITER,
-      "redcol_close")  # fmt: skip
+@case("BUSY", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
+      "redcol_iter_unread", *WRITER, "redcol_close")  # fmt: skip
 def two_threads(function: str) -> int:
     """A second call comes while the first waits for a server that is stopped."""
     if function == "redcol_close":
@@ -314,8 +315,9 @@ def while_another_waits(function: str, waiting: str) -> int:
         return status
 
 
-@case("CANCELLED", "redcol_iter_next", "redcol_iter_collect", "redcol_ack", "redcol_iter_ack",
-      "redcol_last_id", "redcol_writer_run", "redcol_writer_stop")  # fmt: skip
+@case("CANCELLED", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
+      "redcol_ack", "redcol_iter_ack", "redcol_last_id", "redcol_writer_run",
+      "redcol_writer_stop")  # fmt: skip
 def cancelled(function: str) -> int:
     with Server() as server, prepared(function, server.url, timeout_ms=20_000) as reading:
         os.kill(server.process.pid, signal.SIGSTOP)  # so that the call has to wait
@@ -372,8 +374,8 @@ def no_entry(_: str) -> int:
         return reading.last_id()
 
 
-@case("TIMEOUT", "redcol_iter_next", "redcol_iter_collect", "redcol_writer_run",
-      "redcol_writer_stop")  # fmt: skip
+@case("TIMEOUT", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
+      "redcol_writer_run", "redcol_writer_stop")  # fmt: skip
 def not_yet(function: str) -> int:
     with OddServer() as server, prepared(function, server.url) as reading:
         server.odd = None

@@ -73,12 +73,16 @@ def test_both_names_of_the_timeout_are_refused(server: Server, key: str) -> None
         redcol.stream_batches(server.url, key, no_such_argument=1)
 
 
-def test_made_outside_a_loop_it_misses_nothing(url: str, any_db: redis.Redis, key: str) -> None:
+def test_made_outside_a_loop_it_sends_nothing(url: str, any_db: redis.Redis, key: str) -> None:
+    before = any_db.info("stats")["total_connections_received"]
     batches = redcol.stream_batches(url, key, start_id="$", schema=SCHEMA)
-    add(any_db, key, [1, 2])
+    add(any_db, key, [0])
+    assert any_db.info("stats")["total_connections_received"] == before
 
     async def main() -> None:
         async with batches:
+            # What is added from here on is not missed.
+            add(any_db, key, [1, 2])
             assert (await anext(batches))["n"].to_list() == [1, 2]
             waiting = asyncio.create_task(first(batches))
             await until_blocked(any_db)
@@ -124,7 +128,8 @@ def test_a_group(url: str, any_db: redis.Redis, key: str) -> None:
         assert pending(any_db, key) == ids[4:]
         async with redcol.stream_batches(url, key, **GROUP, **STOP) as batches:
             frames = [batch async for batch in batches]
-            assert batches.ack(frames[0]) == 1
+            assert await batches.ack(frames[0]) == 1
+            assert await batches.ack() == 0
             assert batches.stats.redelivered == 1
 
     run(main)

@@ -19,6 +19,7 @@ import redis
 
 import redcol
 from redcol import _native
+from redcol.client import Server as Where
 from servers import Server
 
 SOURCES = Path(__file__).parents[3] / "Sources"
@@ -214,7 +215,7 @@ def test_the_error_for_an_option_that_there_is_not_lists_all(server: Server) -> 
     with redcol.connect(server.url) as client:
         handle = client._handle
         calls: dict[tuple[str, ...], Callable[[], Any]] = {
-            ("redcol_open",): lambda: _native.open_client(server.url, unknown),
+            ("redcol_open",): lambda: _native.open_client(Where(server.url), unknown),
             ("redcol_read_stream", "redcol_read_ranges"): lambda: _native.read_streams(
                 handle, [b"s"], None, unknown
             ),

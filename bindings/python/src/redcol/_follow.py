@@ -17,7 +17,6 @@ from .errors import (
     CancelledError,
     ClosedError,
     InvalidArgumentError,
-    NoGroupError,
     ValueConversionError,
 )
 
@@ -100,6 +99,9 @@ class Idleness:
 class Follower:
     """A read that follows streams; not for users, but for the iterators made of it."""
 
+    #: Whether making it waits for nothing, and the first to ask for a batch connects.
+    _connects_later = False
+
     def __init__(
         self,
         server: client.Server,
@@ -135,7 +137,9 @@ class Follower:
         self._slot: _native.Slot | None = None
         self._is_taken = False
         self._pieces: list[Piece] = []
-        self._client = client.lasting(server)
+        if self._connects_later:
+            options["connect"] = "later"
+        self._client = client.lasting(server, connects_later=self._connects_later)
         self._handle = _native.read_streams(
             self._client.handle, request.streams, request.schema_capsule(), options
         )
@@ -148,7 +152,7 @@ class Follower:
         if self._given is not None:
             self._note_given()
         if self._acks_here and self._in_hand:
-            self._ack_automatically()
+            self._ack_before_next()
         if self._pieces or self._is_over:
             return True
         if self._is_taken:
@@ -201,8 +205,6 @@ class Follower:
             self._pieces = [(self._frames.empty(), None, None)]
             return True
         if self._on_idle == "stop":
-            if self._auto_ack:
-                self._ack_automatically()
             self._is_over = True
             return True
         return False
@@ -221,25 +223,25 @@ class Follower:
 
     # -- What users call
 
-    def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
-        """Acknowledge entries of the group: those given, or all handed over and not acknowledged.
+    def _to_acknowledge(
+        self, entries: Iterable[str] | pl.Series | pl.DataFrame | None
+    ) -> list[tuple[bytes | None, bytes | None]]:
+        """What `ack` acknowledges, stream by stream: ids, or None for all that was handed over."""
+        if entries is not None:
+            self._note_given()
+            return [*self._split(entries)]
+        if self._frames.decodes and "group" in self._request.options:
+            # The library has handed over rows that were refused here, or are still to come.
+            self._note_given()
+            return [
+                (stream, _arguments.entry_ids(list(ids))) for stream, ids in self._in_hand.items()
+            ]
+        self._put_back()
+        return [(None, None)]
 
-        Args:
-            entries: a frame of this iterator (with its ``_id`` and, of several streams, ``_stream``
-                column), or entry ids of its only stream. None: everything it has handed over.
-
-        Returns:
-            How many entries were pending and are no longer.
-        """
-        if entries is None:
-            return self._ack_all()
-        total = 0
-        self._note_given()
-        for stream, ids in self._split(entries):
-            total += _native.iter_ack(self._handle, stream, ids)
-            if self._in_hand:
-                self._forget(stream, ids.decode().split())
-        return total
+    def _note_acknowledged(self, stream: bytes | None, ids: bytes | None) -> None:
+        if self._in_hand and stream is not None and ids is not None:
+            self._forget(stream, ids.decode().split())
 
     def _forget(self, stream: bytes, ids: list[str]) -> None:
         in_hand = self._in_hand.get(stream, {})
@@ -247,20 +249,6 @@ class Follower:
             in_hand.pop(entry_id, None)
         if not in_hand:
             self._in_hand.pop(stream, None)
-
-    def _ack_all(self) -> int:
-        if self._frames.decodes and "group" in self._request.options:
-            # The library has handed over rows that were refused here, or are still to come.
-            total = 0
-            self._note_given()
-            for stream, ids in list(self._in_hand.items()):
-                acknowledged = list(ids)
-                text = _arguments.entry_ids(acknowledged)
-                total += _native.iter_ack(self._handle, stream, text)
-                self._forget(stream, acknowledged)
-            return total
-        self._put_back()
-        return _native.iter_ack(self._handle, None, None)
 
     def _put_back(self) -> None:
         """Give a batch back that an interrupt has kept from the caller."""
@@ -288,13 +276,13 @@ class Follower:
             or any(frame is not None and len(frame) for frame, _, _ in pieces)
         )
 
-    def _ack_automatically(self) -> None:
-        try:
-            self._ack_all()
-        except NoGroupError:
-            # Nothing is pending there any more; and the group will be made again.
-            if self._request.options["create_group"] != "true":
-                raise
+    def _ack_before_next(self) -> None:
+        """Acknowledge what was handed over, where values are decoded here."""
+        raise NotImplementedError
+
+    def _is_made_again(self) -> bool:
+        """Whether a group that is gone is made again, and so nothing is pending there."""
+        return self._request.options["create_group"] == "true"
 
     def _split(self, entries: typing.Any) -> list[tuple[bytes, bytes]]:
         names = self._request.options
@@ -344,13 +332,6 @@ class Follower:
         while not self._handle.close() and time.monotonic() < deadline:
             time.sleep(0.001)
         self._client.close()
-
-    def _leave(self, kind: type[BaseException] | None) -> None:
-        try:
-            if kind is None and self._auto_ack and not self._is_closed:
-                self._ack_automatically()
-        finally:
-            self.close()
 
     def __reduce__(self) -> typing.NoReturn:
         raise TypeError(

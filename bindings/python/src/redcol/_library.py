@@ -53,6 +53,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
             *[_Strings, POINTER(c_int64), c_int64, c_void_p, _Strings, _Out, _Out],
         ],
     ),
+    "redcol_iter_connect": (c_int32, [c_void_p, c_int64, _Out]),
     "redcol_iter_next": (c_int32, [c_void_p, c_int64, c_void_p, c_void_p, _Out]),
     "redcol_iter_ack": (
         c_int32,

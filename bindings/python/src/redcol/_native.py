@@ -256,6 +256,14 @@ def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:
     return None if status == END else (milliseconds.value, sequence.value)
 
 
+def iter_connect(iterator: Handle, wait_ms: int) -> bool:
+    """Do what comes before the first batch; False if that takes longer, or after a signal."""
+    error = Handle()
+    status = library().redcol_iter_connect(iterator.pointer, wait_ms, error.pointer_reference)
+    _raise_if_error(status, error, iterator)
+    return bool(status == OK)
+
+
 def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool = True) -> int:
     """Take the next batch into a slot without an array: OK, END or TIMEOUT.
 
@@ -296,6 +304,15 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
         _raise_if_error(status, error)
         total += acknowledged.value
     return total
+
+
+def iter_ack_start(iterator: Handle, stream: bytes, entry_ids: bytes) -> None:
+    """Acknowledge entries with the iterator's next request, without waiting."""
+    error = Handle()
+    status = library().redcol_iter_ack_start(
+        iterator.pointer, stream, len(stream), entry_ids, len(entry_ids), error.pointer_reference
+    )
+    _raise_if_error(status, error, iterator)
 
 
 def iter_collect(iterator: Handle, wait_ms: int) -> Handle | None:

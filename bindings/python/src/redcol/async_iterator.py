@@ -1,28 +1,38 @@
-"""Following streams in an async for loop. The event loop waits on the socket; no thread is used."""
+"""Following streams in an async for loop. The event loop waits on the socket.
+
+No thread is used, but for acknowledging by hand and at the end of a block: each time one, for as
+long as the server takes to answer.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from . import client
+from . import _native, client
 from ._follow import Follower
 from ._request import follow_request
 from ._typing import asyncio, pl, typing
 from .client import Client
-from .errors import InvalidArgumentError
+from .errors import CancelledError, ClosedError, InvalidArgumentError, NoGroupError
 from .iterator import _request_arguments, iter_stream
 
 
 class AsyncStreamIterator(Follower):
     """Batches of a stream as frames, made by :func:`stream_batches`.
 
-    Made, it has connected, created the group and looked up "$". Cancelling the task that waits
-    loses nothing: what was under way is there when the next batch is asked for.
+    Made, it has sent nothing yet. ``async with`` and :meth:`connected` connect, make the group and
+    look "$" up: what is added after that is not missed. Else the first batch that is asked for does
+    so. Cancelling the task that waits loses nothing: what was under way is there when the next
+    batch is asked for.
     """
+
+    _connects_later = True
+    _is_connected = False
 
     #: The event loop that waits for the socket, and how to wake it.
     _waiting: tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None = None
@@ -45,10 +55,14 @@ class AsyncStreamIterator(Follower):
         token = object()
         try:
             self._take_turn(token)
+            if not self._is_connected and not await self._has_connected():
+                return
             idleness = self._idleness(time.monotonic())
             while not self._advance(0):
                 if idleness.has_come():
                     if self._idle(idleness):
+                        if self._is_over and self._auto_ack:
+                            await self._ack_automatically()
                         return
                     idleness.forget()  # on_idle="wait"
                 await self._readable(idleness.at)
@@ -56,6 +70,44 @@ class AsyncStreamIterator(Follower):
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
+
+    async def connected(self) -> None:
+        """Connect, make the group and look "$" up, unless that was done: it is done once.
+
+        Raises:
+            ConnectionFailedError, TimedOutError, NoGroupError and what else may be wrong with a
+            server. Calling it again tries again.
+        """
+        token = object()
+        try:
+            self._take_turn(token)
+            await self._connect()
+        except (CancelledError, ClosedError):
+            if not self._is_closed:
+                raise
+            raise ClosedError("This iterator was closed.") from None
+        finally:
+            # No call before it, so that no interrupt comes in between.
+            if 0 in self._turn and self._turn[0] is token:
+                del self._turn[0]
+
+    async def _has_connected(self) -> bool:
+        """Connect; False if another task or thread has closed it meanwhile: that is the end."""
+        try:
+            await self._connect()
+        except (CancelledError, ClosedError):
+            if not self._is_closed:
+                raise
+            self._is_over = True
+        return not self._is_over
+
+    async def _connect(self) -> None:
+        while not self._is_connected:
+            if self._is_closed:
+                raise ClosedError("This iterator was closed.")
+            self._is_connected = _native.iter_connect(self._handle, 0)
+            if not self._is_connected:
+                await self._readable(None)
 
     async def _readable(self, until: float | None) -> None:
         """Wait until the read can go on, or the clock shows `until`."""
@@ -92,7 +144,44 @@ class AsyncStreamIterator(Follower):
             with contextlib.suppress(RuntimeError):  # the event loop is closed
                 loop.call_soon_threadsafe(wake)
 
+    async def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
+        """Acknowledge entries of the group: those given, or all handed over and not acknowledged.
+
+        Others go on meanwhile, also whoever waits for this iterator's next batch. If the task that
+        waits here is cancelled, the entries may be acknowledged or not.
+
+        Args:
+            entries: a frame of this iterator (with its ``_id`` and, of several streams, ``_stream``
+                column), or entry ids of its only stream. None: everything it has handed over.
+
+        Returns:
+            How many entries were pending and are no longer.
+        """
+        total = 0
+        for stream, ids in self._to_acknowledge(entries):
+            total += await _in_thread(_native.iter_ack, self._handle, stream, ids)
+            self._note_acknowledged(stream, ids)
+        return total
+
+    def _ack_before_next(self) -> None:
+        for stream, ids in self._to_acknowledge(None):
+            if stream is not None and ids is not None:
+                _native.iter_ack_start(self._handle, stream, ids)
+                self._note_acknowledged(stream, ids)
+
+    async def _ack_automatically(self) -> None:
+        try:
+            await self.ack()
+        except NoGroupError:
+            if not self._is_made_again():
+                raise
+
     async def __aenter__(self) -> AsyncStreamIterator:
+        try:
+            await self.connected()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -101,7 +190,40 @@ class AsyncStreamIterator(Follower):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(kind)
+        try:
+            if kind is None and self._auto_ack and not self._is_closed:
+                await self._ack_automatically()
+        finally:
+            self.close()
+
+
+async def _in_thread(function: Callable[..., int], *arguments: object) -> int:
+    """Call what waits for the server, in a thread of its own: the event loop goes on.
+
+    Not one of the loop's own threads: while a server is silent, others would wait for one of those.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[int] = loop.create_future()
+
+    def tell(result: int, error: BaseException | None) -> None:
+        if answer.done():  # cancelled
+            return
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
+
+    def call() -> None:
+        result, error = 0, None
+        try:
+            result = function(*arguments)
+        except BaseException as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            loop.call_soon_threadsafe(tell, result, error)
+
+    threading.Thread(target=call, name="redcol-ack", daemon=True).start()
+    return await answer
 
 
 @functools.wraps(iter_stream, assigned=("__annotations__", "__kwdefaults__"))
@@ -117,12 +239,16 @@ def stream_batches(
             ``block_ms``.
 
     Returns:
-        An async iterator of frames, also an async context manager, with ``ack``, ``close``,
-        ``cancel`` and ``stats``. Connecting happens in this call, which may block for as long as
-        that takes; waiting for batches does not block the event loop.
+        An async iterator of frames, also an async context manager, with ``connected`` and ``ack``
+        (both to be awaited), ``close``, ``cancel`` and ``stats``. This call sends nothing. ``async
+        with`` and ``await batches.connected()`` connect, make the group and look ``"$"`` up; a bare
+        ``async for`` does so when it asks for its first batch, so that ``"$"`` then means the
+        entries that are added after that. Nothing of it blocks the event loop, but that the system
+        resolves names: give an address where that may be slow.
 
     Raises:
-        The exceptions of :func:`iter_stream`.
+        InvalidArgumentError, SchemaError: nothing was sent. The other exceptions of
+            :func:`iter_stream` come from ``async with``, ``connected`` and the loop.
 
     Example:
         >>> import asyncio

@@ -184,22 +184,24 @@ class Server:
         """The URL without its credentials."""
         return _shown(self._url) if isinstance(self._url, str) else repr(self._url)
 
-    def open(self) -> _native.ClientHandle:
-        """Connect and log in."""
+    def open(self, *, connects_later: bool = False) -> _native.ClientHandle:
+        """Connect and log in, or wait for nothing and leave that to who first asks the server."""
         names = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
         given = {name: getattr(self, name) for name in names}
         options = {name: str(int(value)) for name, value in given.items() if value is not None}
+        if connects_later:
+            options["connect"] = "later"
         while (handle := _native.open_client(self, options)) is None:
             # A signal came whose handler did not raise. The same call goes on, with its time limit.
             pass
         return handle
 
 
-def lasting(server: Server) -> Lasting:
+def lasting(server: Server, *, connects_later: bool = False) -> Lasting:
     """What stands behind a server, for as long as it is needed."""
     if server.client is not None:
         return Lasting(server.client._handle, is_ours=False)
-    return Lasting(server.open(), is_ours=True)
+    return Lasting(server.open(connects_later=connects_later), is_ours=True)
 
 
 @contextlib.contextmanager

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from types import TracebackType
 
-from . import client
+from . import _native, client
 from ._follow import Follower
 from ._request import follow_request
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
+from .errors import NoGroupError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -60,6 +61,8 @@ class StreamIterator(Follower):
             while True:
                 if idleness.has_come():
                     if self._idle(idleness):
+                        if self._is_over and self._auto_ack:
+                            self._ack_automatically()
                         return
                     idleness.forget()  # on_idle="wait"
                 wait_ms = _WAIT_MS
@@ -73,6 +76,32 @@ class StreamIterator(Follower):
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
 
+    def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
+        """Acknowledge entries of the group: those given, or all handed over and not acknowledged.
+
+        Args:
+            entries: a frame of this iterator (with its ``_id`` and, of several streams, ``_stream``
+                column), or entry ids of its only stream. None: everything it has handed over.
+
+        Returns:
+            How many entries were pending and are no longer.
+        """
+        total = 0
+        for stream, ids in self._to_acknowledge(entries):
+            total += _native.iter_ack(self._handle, stream, ids)
+            self._note_acknowledged(stream, ids)
+        return total
+
+    def _ack_before_next(self) -> None:
+        self._ack_automatically()
+
+    def _ack_automatically(self) -> None:
+        try:
+            self.ack()
+        except NoGroupError:
+            if not self._is_made_again():
+                raise
+
     def __enter__(self) -> StreamIterator:
         return self
 
@@ -82,7 +111,11 @@ class StreamIterator(Follower):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(kind)
+        try:
+            if kind is None and self._auto_ack and not self._is_closed:
+                self._ack_automatically()
+        finally:
+            self.close()
 
 
 def iter_stream(
