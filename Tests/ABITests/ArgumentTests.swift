@@ -130,7 +130,11 @@ func optionsOfAClient(_ options: [String], _ reason: String) {
     (["categories:0", "1:a,"], REDCOL_ERROR_INVALID_ARGUMENT, "categories:0"),
     (["categories:9223372036854775807", "1:a,"], REDCOL_ERROR_INVALID_ARGUMENT, "categories"),
     (["group", "g"], REDCOL_ERROR_INVALID_ARGUMENT, "consumer"),
-    (["max_deliveries", "3"], REDCOL_ERROR_INVALID_ARGUMENT, "dead_letter"),
+    (["max_deliveries", "3"], REDCOL_ERROR_INVALID_ARGUMENT, "consumer group"),
+    (
+        ["group", "g", "consumer", "c", "max_deliveries", "3"], REDCOL_ERROR_INVALID_ARGUMENT,
+        "dead_letter"
+    ),
 ])
 func optionsOfARead(_ options: [String], _ status: Int, _ reason: String) throws {
     let redis = try TemporaryRedis()

@@ -210,7 +210,7 @@ func namesThatAreNoText(_ name: [UInt8], _ shown: String) throws {
         Resp.entries([SampleEntry("1-1", "a", "", "b", ""), SampleEntry("1-2", "a", "", "c", "")]),
         .single)
     #expect(run.failure?.cause == .schema)
-    #expect(run.failure?.message.contains("columns_max is 4") == true)
+    #expect(run.failure?.message.contains("there are at most 4") == true)
     #expect(run.rows.count == 1)
 }
 
