@@ -332,6 +332,11 @@ def frames_of(error: BaseException) -> Iterator[tuple[str, dict[str, object]]]:
         seen = seen.__cause__ or seen.__context__
 
 
+async def first_batch(url: str) -> pl.DataFrame:
+    async with redcol.stream_batches(url, "s") as batches:
+        return await anext(batches)
+
+
 FRAME = pl.DataFrame({"_key": ["k"], "x": [1]})
 PUBLIC: dict[str, Callable[[Any], object]] = {
     "connect": lambda url: redcol.connect(url),
@@ -339,7 +344,7 @@ PUBLIC: dict[str, Callable[[Any], object]] = {
     "read_arrow": lambda url: redcol.read_arrow(url, "s"),
     "read_streams": lambda url: redcol.read_streams(url, "s*"),
     "iter_stream": lambda url: redcol.iter_stream(url, "s"),
-    "stream_batches": lambda url: redcol.stream_batches(url, "s"),
+    "stream_batches": lambda url: asyncio.run(first_batch(url)),
     "scan_stream": lambda url: redcol.scan_stream(url, "s", schema={"v": int}).collect(),
     "scan_streams": lambda url: redcol.scan_streams(url, "s*").collect_schema(),
     "ack_entries": lambda url: redcol.ack_entries(url, "s", "g", ["1-1"]),
