@@ -151,8 +151,7 @@ func openPool(
             connectsLater = try OptionValue.later(key, value)
         }
         let pool = try ConnectionPool.make(
-            try Endpoint(url: url),
-            try Timeouts(options: options.filter { $0.key != "connect" }))
+            try Endpoint(url: url), try Timeouts(options: options))
         if connectsLater { return pool }
         open = UnfinishedOpen(
             url: url, options: options, pool: pool, connection: try pool.take())

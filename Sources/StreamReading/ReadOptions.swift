@@ -228,6 +228,7 @@ extension Timeouts {
             case "timeout_ms": silenceMs = Int64(try OptionValue.integer(key, value, range))
             case "answer_timeout_ms":
                 answerMsGiven = Int64(try OptionValue.integer(key, value, range))
+            case "connect": _ = try OptionValue.later(key, value)  // says nothing about times
             default:
                 throw OptionValue.unknown(key, "a client", known: Timeouts.names)
             }
