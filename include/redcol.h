@@ -218,11 +218,14 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  * schema          NULL, or a struct schema ("+s") whose children are the columns wanted; copied,
  *                 its release callback is not called. Given: the batches have exactly these
  *                 columns, in this order; an entry that lacks a field has null there; other fields
- *                 are ignored. NULL: every field that is found, as a string, in order of first
- *                 appearance. Types: b, c C s S i I l L, f g, vu u U (given back as vu), vz z Z
- *                 (given back as vz), d:p,s (128 bit), tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn:
- *                 with any time zone, tDs tDm tDu tDn, and integers with a dictionary of strings.
- *                 Others: ERROR_SCHEMA.
+ *                 are ignored. NULL: every field that is found, as "discover" says, in order of
+ *                 first appearance. Types: b, c C s S i I l L, f g, vu u U, vz z Z, d:p,s
+ *                 (128 bit), tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn: with any time zone, tDs tDm
+ *                 tDu tDn, integers with a dictionary of strings, and from JSON text +s, +l and +L
+ *                 of these (but for vz z Z), nested 64 deep at most. Others: ERROR_SCHEMA. Batches
+ *                 have the types that were asked for; u and z, and dictionaries of u, take a copy
+ *                 of the text, and hold 2 GiB of it in a batch (see redcol_iter_next).
+ *                 docs/dtypes.md says which texts each type reads.
  * options         NULL, or an array of strings "key", "value", …, NULL; copied.
  *   "start_id"          "-" or an id: where to begin, inclusive; "(id" excludes it; default "-"
  *   "end_id"            "+" or an id: where to end, inclusive; "(id" excludes it; default "+", the
@@ -243,9 +246,16 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       netstrings ("1:a,4:blue,"). The schema then names those of them that are
  *                       wanted, and a field that is none of them is ERROR_SCHEMA, with "entry_id"
  *                       and "field", instead of being ignored
+ *   "discover"          without a schema, what the columns are: "string", "binary", or "auto": a
+ *                       column of strings becomes one of bytes with the first value that is not
+ *                       UTF-8, and stays so. Default "string"
+ *   "string_layout"     "view", "large" or "string": the layout of texts in columns that are not in
+ *                       the schema: vu and vz, U and Z, or u and z. Default: that of the first text
+ *                       in the schema, else "view"
  *   "columns_max"       how many columns may be discovered without a schema; default "10000"
  *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
- *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value
+ *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value.
+ *                       "categories:N.M" for the child M of a struct or list column N, and so on
  *   "stream_column"     the name of a column for the stream's key; default: none
  *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the
  *   stream's last entry at the time of this call.
@@ -324,13 +334,14 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * REDCOL_OK       `*batch_out` is a struct array with one child per column, and `*schema_out` its
  *                 schema: both moved to the caller. Without a schema, a later batch may have more
  *                 columns than an earlier one, never fewer, and the earlier ones in the same
- *                 places.
+ *                 places; with "discover" as "auto" a column of strings may have become one of
+ *                 bytes.
  * REDCOL_END      there are no more batches. Calling again gives REDCOL_END again.
  * REDCOL_TIMEOUT  nothing within `wait_ms`, or a signal came; call again. Nothing is lost.
  * negative        an error. After CANCELLED and BUSY the iterator goes on. After the others a range
- *                 read gives the same error again; one that follows tries again, after MEMORY with
- *                 the rows that could not be handed over, and after VALUE goes on behind that
- *                 entry, which stays pending in a group.
+ *                 read gives the same error again; one that follows tries again, after MEMORY (and
+ *                 SCHEMA for too much text) with the rows that could not be handed over, and after
+ *                 VALUE goes on behind that entry, which stays pending in a group.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The
  * first batch may be empty, so that there always is one that shows the columns; the others never
@@ -338,9 +349,10 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * Blocks up to `wait_ms`, and as long as the system takes to resolve a name. Any thread, one at a
  * time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than "columns_max"),
- * NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. A read that follows connects again, for ever, in place
- * of CONNECTION, NAME, TIMED_OUT, LOADING and PROTOCOL.
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than "columns_max"; more
+ * than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z, +L or views, or for
+ * smaller batches), NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. A read that follows connects again,
+ * for ever, in place of CONNECTION, NAME, TIMED_OUT, LOADING and PROTOCOL.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
@@ -492,7 +504,8 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  *             redcol_iter_ack when the consumer is done.
  * stream_out  moved to the caller. One thread at a time may use it.
  * Without a schema, the stream's columns are those of the first batch, which get_schema then waits
- * for; a batch with a column more is an error that names it. There are no batches without rows.
+ * for; a batch with a column more is an error that names it, as is a column that "discover" as
+ * "auto" makes one of bytes later. There are no batches without rows.
  * The callbacks wait as long as it takes, as redcol_iter_next with -1; signals do not end that,
  * redcol_cancel does. They return 0, or ENOMEM (MEMORY), ECANCELED (CANCELLED: call again), EBUSY
  * (BUSY: call again), ETIMEDOUT (TIMED_OUT), EACCES (AUTHENTICATION, PERMISSION), EINVAL
@@ -536,8 +549,10 @@ redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_tab
  * table             borrowed; the stream may outlive it.
  * requested_schema  NULL, or a struct schema ("+s"); borrowed. Texts of a column are given in the
  *                   layout that its column of the same name has there: vu, u or U, and vz, z or Z;
- *                   of a dictionary, those of its values. That copies them. All else in it is
- *                   ignored, and u and z where the texts of a batch may be more than 2 GiB.
+ *                   of a dictionary, those of its values; in structs and lists likewise. All else
+ *                   in it is ignored, and u and z where the texts of a batch are more than 2 GiB.
+ *                   Other columns, and NULL: the layouts that the read asked for. All layouts but
+ *                   views are a copy for each stream.
  * stream_out        moved to the caller. One thread at a time may use it.
  * Unless REDCOL_OK is returned, `*stream_out` has a NULL release callback. Does not block. Any
  * thread, and a forked child.
@@ -780,6 +795,8 @@ const char *redcol_error_message(const redcol_error *error);
  *   "field"        the field whose value does not fit
  *   "dtype"        the column's type, as an Arrow format string
  *   "value"        the value, escaped likewise and cut at 80 bytes
+ *   "path"         of JSON text: where in the value it is that does not fit, as in "v.a[3]"; not
+ *                  there if the text is not JSON
  *   "row"          the row of the frame that was to be written, counted from 0
  *   "key"          the key of the hash that was to be written, escaped as the stream's
  */

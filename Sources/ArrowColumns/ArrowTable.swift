@@ -21,8 +21,7 @@ public final class ArrowTable {
     public func describe(
         requested: UnsafePointer<ArrowSchema>?, into out: UnsafeMutablePointer<ArrowSchema>
     ) throws(ColumnError) {
-        let layouts = try layouts(requested)
-        guard describe(layouts, into: out) else {
+        guard exportSchema(try laidOut(requested), into: out) else {
             throw ColumnError(cause: .memory, message: "no memory for a schema")
         }
     }
@@ -32,7 +31,7 @@ public final class ArrowTable {
     public func exportStream(
         requested: UnsafePointer<ArrowSchema>?, into out: UnsafeMutablePointer<ArrowArrayStream>
     ) throws(ColumnError) {
-        let state = StreamState(self, try layouts(requested))
+        let state = StreamState(self, try laidOut(requested))
         out.pointee.get_schema = streamSchema
         out.pointee.get_next = streamNext
         out.pointee.get_last_error = streamLastError
@@ -41,56 +40,76 @@ public final class ArrowTable {
         platform_live_objects_add(1)
     }
 
-    fileprivate func describe(
-        _ layouts: [TextLayout], into out: UnsafeMutablePointer<ArrowSchema>
-    ) -> Bool {
-        guard exportSchema(columns, into: out) else { return false }
-        for index in columns.indices where layouts[index] != .view {
-            // The node's memory is not its format's, so that another text may stand there.
-            let column = out.pointee.children?[index]
-            let text = column?.pointee.dictionary ?? column
-            text?.pointee.format = layouts[index].format(columns[index].type.kind)
-        }
-        return true
-    }
-
     fileprivate enum Step { case batch, end, noMemory }
 
     fileprivate func exportBatch(
-        _ position: Int, _ layouts: [TextLayout], into out: UnsafeMutablePointer<ArrowArray>
+        _ position: Int, _ columns: [RequestedColumn], into out: UnsafeMutablePointer<ArrowArray>
     ) -> Step {
         guard position < batches.count else { return .end }
-        return batches[position].export(layouts, into: out) ? .batch : .noMemory
+        return batches[position].export(columns, into: out) ? .batch : .noMemory
     }
 
     // MARK: Layouts
 
-    private func layouts(
+    /// The columns, with texts laid out as `requested` wants them.
+    private func laidOut(
         _ requested: UnsafePointer<ArrowSchema>?
-    ) throws(ColumnError) -> [TextLayout] {
-        var layouts = [TextLayout](repeating: .view, count: columns.count)
-        guard let requested else { return layouts }
+    ) throws(ColumnError) -> [RequestedColumn] {
+        guard let requested else { return columns }
         guard requested.pointee.release != nil, let format = requested.pointee.format,
             strcmp(format, "+s") == 0
         else {
             throw .schema(
                 "The requested schema must be a struct (Arrow format \"+s\") that is not released.")
         }
-        let count = Int(clamping: requested.pointee.n_children)
-        guard count > 0, let children = requested.pointee.children else { return layouts }
-        for index in columns.indices {
-            guard let wanted = child(named: columns[index].name, children, count, guess: index),
-                let layout = wantedLayout(columns[index].type.kind, wanted)
-            else { continue }
-            if layout != .small || fitsSmallOffsets(index) { layouts[index] = layout }
+        return columns.indices.map { index in
+            let wanted = child(of: requested, named: columns[index].name, guess: index)
+            return laidOut(columns[index], wanted, batches.compactMap { $0.child(index) })
         }
-        return layouts
+    }
+
+    /// `nodes`: the column in each batch.
+    private func laidOut(
+        _ column: RequestedColumn, _ wanted: UnsafePointer<ArrowSchema>?,
+        _ nodes: [UnsafePointer<ArrowArray>]
+    ) -> RequestedColumn {
+        guard let wanted else { return column }
+        var laid = column
+        switch column.type.kind {
+        case .string, .binary, .dictionary:
+            if let layout = layout(of: wanted, column.type.kind),
+                layout != .small || nodes.allSatisfy({ fitsSmallOffsets($0) })
+            {
+                laid.layout = layout
+            }
+        case .structure, .list:
+            for index in column.children.indices {
+                let inner =
+                    column.type.kind == .list
+                    ? onlyChild(of: wanted)
+                    : child(of: wanted, named: column.children[index].name, guess: index)
+                let innerNodes = nodes.compactMap { node in
+                    node.pointee.children?[index].map { UnsafePointer($0) }
+                }
+                laid.children[index] = laidOut(column.children[index], inner, innerNodes)
+            }
+        default: break
+        }
+        return laid
+    }
+
+    private func onlyChild(of schema: UnsafePointer<ArrowSchema>) -> UnsafePointer<ArrowSchema>? {
+        guard schema.pointee.n_children == 1, let child = schema.pointee.children?[0],
+            child.pointee.release != nil
+        else { return nil }
+        return UnsafePointer(child)
     }
 
     private func child(
-        named name: [UInt8], _ children: UnsafeMutablePointer<UnsafeMutablePointer<ArrowSchema>?>,
-        _ count: Int, guess: Int
+        of schema: UnsafePointer<ArrowSchema>, named name: [UInt8], guess: Int
     ) -> UnsafePointer<ArrowSchema>? {
+        let count = Int(clamping: schema.pointee.n_children)
+        guard count > 0, let children = schema.pointee.children else { return nil }
         func matches(_ index: Int) -> UnsafePointer<ArrowSchema>? {
             guard let child = children[index], child.pointee.release != nil else { return nil }
             let found = child.pointee.name.map { copyBytes($0) } ?? []
@@ -103,31 +122,21 @@ public final class ArrowTable {
         return nil
     }
 
-    private func wantedLayout(
-        _ kind: ColumnType.Kind, _ wanted: UnsafePointer<ArrowSchema>
+    private func layout(
+        of wanted: UnsafePointer<ArrowSchema>, _ kind: ColumnType.Kind
     ) -> TextLayout? {
-        switch kind {
-        case .string, .binary:
-            guard wanted.pointee.dictionary == nil, let format = wanted.pointee.format else {
-                return nil
-            }
-            return TextLayout(format, kind)
-        case .dictionary:
-            guard let format = wanted.pointee.dictionary?.pointee.format else { return nil }
-            return TextLayout(format, .string)
-        default: return nil
+        if kind == .dictionary {
+            return wanted.pointee.dictionary?.pointee.format.flatMap { TextLayout($0, .string) }
         }
+        guard wanted.pointee.dictionary == nil else { return nil }
+        return wanted.pointee.format.flatMap { TextLayout($0, kind) }
     }
+}
 
-    private func fitsSmallOffsets(_ column: Int) -> Bool {
-        for batch in batches {
-            guard column < Int(batch.array.pointee.n_children),
-                let child = batch.array.pointee.children?[column]
-            else { continue }
-            if textBytesMax(child.pointee.dictionary ?? child) > Int(Int32.max) { return false }
-        }
-        return true
-    }
+/// Whether offsets of 32 bits can number the texts of a column of a batch.
+private func fitsSmallOffsets(_ node: UnsafePointer<ArrowArray>) -> Bool {
+    let texts = node.pointee.dictionary.map { UnsafePointer($0) } ?? node
+    return textBytesMax(texts) <= TextLayout.smallMax || textBytes(texts) <= TextLayout.smallMax
 }
 
 /// A table while its batches come in.
@@ -137,23 +146,18 @@ public struct TableBuilder {
 
     public init() {}
 
-    /// Takes a batch and its schema, as the library itself has made them: both are moved.
+    /// Takes a batch, as the library itself has made it: it is moved. Its texts are views;
+    /// `columns` says in which layout they are handed over.
     public mutating func append(
-        _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>
+        _ array: UnsafeMutablePointer<ArrowArray>, _ columns: [RequestedColumn]
     ) throws(ColumnError) {
-        defer { schema.pointee.release?(schema) }
-        do throws(ColumnError) {
-            let found = try importSchema(schema)
-            guard let batch = SharedBatch.make(moving: array) else {
-                throw ColumnError(cause: .memory, message: "no memory for a batch")
-            }
-            // Later batches have the columns of earlier ones first, in the same places.
-            columns = found
-            batches.append(batch)
-        } catch {
+        guard let batch = SharedBatch.make(moving: array) else {
             array.pointee.release?(array)
-            throw error
+            throw ColumnError(cause: .memory, message: "no memory for a batch")
         }
+        // Later batches have the columns of earlier ones first, in the same places.
+        self.columns = columns
+        batches.append(batch)
     }
 
     /// The table, and an empty builder; nil if no batch came.
@@ -171,13 +175,13 @@ public struct TableBuilder {
 
 private final class StreamState {
     let table: ArrowTable
-    let layouts: [TextLayout]
+    let columns: [RequestedColumn]
     var position = 0
     var hasFailed = false
 
-    init(_ table: ArrowTable, _ layouts: [TextLayout]) {
+    init(_ table: ArrowTable, _ columns: [RequestedColumn]) {
         self.table = table
-        self.layouts = layouts
+        self.columns = columns
     }
 }
 
@@ -192,7 +196,7 @@ private func streamSchema(
     _ stream: UnsafeMutablePointer<ArrowArrayStream>?, _ out: UnsafeMutablePointer<ArrowSchema>?
 ) -> Int32 {
     guard let out, let state = state(stream) else { return EINVAL }
-    state.hasFailed = !state.table.describe(state.layouts, into: out)
+    state.hasFailed = !exportSchema(state.columns, into: out)
     return state.hasFailed ? ENOMEM : 0
 }
 
@@ -202,7 +206,7 @@ private func streamNext(
     guard let out, let state = state(stream) else { return EINVAL }
     out.pointee = ArrowArray()
     state.hasFailed = false
-    switch state.table.exportBatch(state.position, state.layouts, into: out) {
+    switch state.table.exportBatch(state.position, state.columns, into: out) {
     case .batch: state.position += 1
     case .end: break  // a released array says so
     case .noMemory:

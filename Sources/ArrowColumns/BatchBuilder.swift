@@ -31,6 +31,8 @@ public struct BatchBuilder {
     private var rowCapacity = 0
     private let onRefused: RefusedValue
     private var names: [RequestedColumn]
+    /// Whether a column has a layout that cannot number any amount of text or values.
+    private var hasSmallLayout: Bool
 
     /// The number of this attempt at a row; a column that was set in it carries the same number.
     private var stamp: UInt64 = 0
@@ -43,6 +45,7 @@ public struct BatchBuilder {
     ) throws(ColumnError) {
         self.onRefused = onRefused
         names = requested
+        hasSmallLayout = requested.contains { $0.hasSmallLayout }
         columnCapacity = max(requested.count, 8)
         columnCount = 0
         let size = columnCapacity * MemoryLayout<ColumnBuilder>.stride
@@ -53,7 +56,7 @@ public struct BatchBuilder {
         platform_live_objects_add(1)
         for column in requested {
             do {
-                let builder = try ColumnBuilder(column.type, categories: column.categories)
+                let builder = try ColumnBuilder(column)
                 (columns + columnCount).initialize(to: builder)
                 columnCount += 1
             } catch {
@@ -138,6 +141,16 @@ public struct BatchBuilder {
             ranOutOfMemory = true
             return
         }
+        if names[column].turnsBinary, names[column].type.kind == .string,
+            let start = text.baseAddress
+        {
+            names[column].type = .binary
+            columns[column].becomeBinary()
+            if case .noMemory = columns[column].set(rowCount, start, text.count) {
+                ranOutOfMemory = true
+            }
+            return
+        }
         switch onRefused {
         case .null:
             if !columns[column].setNull(rowCount) { ranOutOfMemory = true }
@@ -182,6 +195,11 @@ public struct BatchBuilder {
         return .committed
     }
 
+    /// What was wrong in the JSON text of a column whose value was refused last; nil of others.
+    public func nestedRefusal(_ column: Int) -> NestedRefusal? {
+        columns[column].nested?.pointee.refusal
+    }
+
     /// Adds a column in the middle of a row; earlier rows are null in it. Gives its number, or nil
     /// when there is no memory.
     public mutating func addColumn(_ column: RequestedColumn) -> Int? {
@@ -192,24 +210,43 @@ public struct BatchBuilder {
             columns = grown.assumingMemoryBound(to: ColumnBuilder.self)
             columnCapacity = wanted
         }
-        guard var builder = try? ColumnBuilder(column.type, categories: nil) else { return nil }
+        guard var builder = try? ColumnBuilder(column) else { return nil }
         guard builder.reserve(rows: rowCapacity), builder.fillNull(rows: rowCount) else {
             builder.free()
             return nil
         }
         (columns + columnCount).initialize(to: builder)
         names.append(column)
+        hasSmallLayout = hasSmallLayout || column.hasSmallLayout
         columnCount += 1
         return columnCount - 1
     }
 
     // MARK: Handing over
 
+    /// The first column of which the committed rows have more than its layout can number: more
+    /// text than `u` and `z` can, more values than `+l` can; nil if there is none.
+    public func columnPastLayout(most: Int = Int(Int32.max)) -> Int? {
+        if !hasSmallLayout { return nil }
+        return names.indices.first { index in
+            columns[index].isPast(names[index], rows: rowCount, most: most)
+        }
+    }
+
+    /// Forgets the committed rows.
+    public mutating func removeRows() {
+        if setCount != 0 { rewindRow() }
+        rowCount = 0
+        rowCapacity = 0
+        for index in 0..<columnCount { columns[index].removeRows() }
+    }
+
     /// Moves the committed rows into `array` and describes them in `schema` (if not nil), and
-    /// begins an empty batch of the same columns. False when there is no memory: both are then
-    /// released, and the rows are lost.
+    /// begins an empty batch of the same columns. Texts have the columns' layouts, or are views.
+    /// False when there is no memory: both are then released, and the rows are lost.
     public mutating func finish(
-        array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
+        array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?,
+        asViews: Bool = false
     ) -> Bool {
         if setCount != 0 { rewindRow() }
         let rows = rowCount
@@ -217,7 +254,7 @@ public struct BatchBuilder {
         rowCapacity = 0
         array.pointee = ArrowArray()
         schema?.pointee = ArrowSchema()
-        guard exportColumns(columns, columnCount, rows: rows, into: array) else {
+        guard exportColumns(columns, names, rows: rows, asViews: asViews, into: array) else {
             for index in 0..<columnCount { columns[index].removeRows() }
             return false
         }

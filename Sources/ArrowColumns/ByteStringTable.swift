@@ -17,7 +17,7 @@ public struct ByteStringTable {
     private var slots: UnsafeMutablePointer<Int32>?
     private var slotCount = 0
     private var bytes: UnsafeMutablePointer<UInt8>?
-    private var byteCount = 0
+    private(set) var byteCount = 0
     private var byteCapacity = 0
     /// Differs in every process, so that nobody can prepare strings that collide.
     private let seed: UInt64

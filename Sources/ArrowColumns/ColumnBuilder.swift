@@ -8,7 +8,7 @@ import CPlatform
 struct ColumnBuilder {
     enum Outcome { case stored, doesNotFit, noMemory }
 
-    let kind: ColumnType.Kind
+    private(set) var kind: ColumnType.Kind
     let unit: ColumnType.Unit
     let precision: Int32
     let scale: Int32
@@ -23,6 +23,8 @@ struct ColumnBuilder {
     private var capacityRows = 0
     private var text = TextStore()
     private var dictionary = ByteStringTable()
+    /// The values of a struct or list, which have no buffers here.
+    let nested: UnsafeMutablePointer<NestedColumn>?
 
     /// The attempt at a row in which this column was last set: see `BatchBuilder.beginRow`.
     var stamp: UInt64 = 0
@@ -32,7 +34,19 @@ struct ColumnBuilder {
     /// The text of this row that did not fit, borrowed from the receive buffer.
     var refused: UnsafeBufferPointer<UInt8>?
 
-    init(_ type: ColumnType, categories: [[UInt8]]?) throws(ColumnError) {
+    init(_ column: RequestedColumn) throws(ColumnError) {
+        if column.type.kind == .structure || column.type.kind == .list {
+            try self.init(column.type, categories: nil, nested: try NestedColumn.make(column))
+        } else {
+            try self.init(column.type, categories: column.categories)
+        }
+    }
+
+    init(
+        _ type: ColumnType, categories: [[UInt8]]?,
+        nested: UnsafeMutablePointer<NestedColumn>? = nil
+    ) throws(ColumnError) {
+        self.nested = nested
         kind = type.kind
         unit = type.unit
         precision = type.precision
@@ -55,6 +69,7 @@ struct ColumnBuilder {
     mutating func free() {
         removeRows()
         dictionary.free()
+        if let nested { NestedColumn.free(nested) }
     }
 
     /// Drops all rows and their memory.
@@ -62,6 +77,7 @@ struct ColumnBuilder {
         platform_buffer_free(values)
         platform_buffer_free(validity)
         text.free()
+        nested?.pointee.removeRows()
         if !isClosed { dictionary.free() }
         values = nil
         validity = nil
@@ -107,11 +123,13 @@ struct ColumnBuilder {
     /// Forgets what a row that was not finished has left.
     mutating func rewindRow() {
         text.rewind(to: rowMark, buffer: rowMarkBuffer)
+        nested?.pointee.rewind()
         refused = nil
     }
 
     /// Makes the value at `row` null; false when there is no memory.
     mutating func setNull(_ row: Int) -> Bool {
+        if let nested { return nested.pointee.setNull(row) }
         if validity == nil, !growValidity(capacityRows) { return false }
         guard let validity, let values else { return false }
         validity[row >> 3] &= ~(1 << UInt8(row & 7))
@@ -209,6 +227,7 @@ struct ColumnBuilder {
         case .timestamp: return store(parseTimestamp(bytes, count, unit), row)
         case .duration: return store(parseDuration(bytes, count, unit), row)
         case .dictionary: return setCategory(row, bytes, count)
+        case .structure, .list: return nested?.pointee.set(row, bytes, count) ?? .doesNotFit
         case .string, .binary, .int64, .float64: return .doesNotFit  // answered by `set`
         }
     }
@@ -236,7 +255,32 @@ struct ColumnBuilder {
         }
     }
 
+    /// Makes a column of strings one of bytes, which are stored in the same way.
+    mutating func becomeBinary() {
+        if kind == .string { kind = .binary }
+    }
+
     // MARK: Handing over
+
+    /// How many bytes the texts of the first `rows` rows have, as far as that is more than `most`;
+    /// else any number up to that.
+    func textBytes(rows: Int, most: Int) -> Int {
+        guard kind == .string || kind == .binary, let values else { return 0 }
+        // Short texts stand in the views.
+        var bound = rows * StringView.inlineLimit + text.length
+        for index in 0..<text.closedCount { bound += text.closed?[index].length ?? 0 }
+        if bound <= most { return bound }
+        // The view of a null is zero.
+        return (0..<rows).reduce(0) { $0 + Int((values + $1 * 16).load(as: Int32.self)) }
+    }
+
+    /// Whether the first `rows` rows have more than the layout of `requested` can number.
+    func isPast(_ requested: RequestedColumn, rows: Int, most: Int) -> Bool {
+        if let nested { return nested.pointee.isPast(0, requested, most: most) }
+        guard requested.layout == .small else { return false }
+        if kind == .dictionary { return dictionary.byteCount > most }
+        return textBytes(rows: rows, most: most) > most
+    }
 
     /// What a column's buffers are when it is finished, each moved to the taker, who frees it with
     /// `platform_buffer_free`.
@@ -273,15 +317,6 @@ struct ColumnBuilder {
         return finished
     }
 
-    private func countNulls(_ bitmap: UnsafePointer<UInt8>, _ rows: Int) -> Int {
-        var valid = 0
-        for byte in 0..<(rows / 8) { valid += bitmap[byte].nonzeroBitCount }
-        if rows % 8 != 0 {
-            valid += (bitmap[rows / 8] & ~(0xFF << UInt8(rows % 8))).nonzeroBitCount
-        }
-        return rows - valid
-    }
-
     /// The values that a dictionary column has met, as a finished string column of their own.
     mutating func finishDictionary() -> (column: Finished, rows: Int)? {
         let rows = dictionary.count
@@ -305,6 +340,16 @@ struct ColumnBuilder {
         if !isClosed { dictionary.free() }
         return (finished, rows)
     }
+}
+
+/// How many of the first `rows` bits are not set.
+func countNulls(_ bitmap: UnsafePointer<UInt8>, _ rows: Int) -> Int {
+    var valid = 0
+    for byte in 0..<(rows / 8) { valid += bitmap[byte].nonzeroBitCount }
+    if rows % 8 != 0 {
+        valid += (bitmap[rows / 8] & ~(0xFF << UInt8(rows % 8))).nonzeroBitCount
+    }
+    return rows - valid
 }
 
 /// Calls `body` with a copy of `bytes` that has the readable bytes after its end that the builders

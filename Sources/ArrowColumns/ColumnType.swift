@@ -13,6 +13,7 @@ public struct ColumnType: Equatable, Sendable {
         case date32, time32, time64, timestamp, duration
         case string, binary
         case dictionary
+        case structure, list
     }
 
     public enum Unit: UInt8, Sendable {
@@ -43,6 +44,7 @@ public struct ColumnType: Equatable, Sendable {
     public var byteWidth: Int { indexKind.byteWidth }
 
     public static let string = ColumnType(.string, "vu")
+    public static let binary = ColumnType(.binary, "vz")
     public static let int64 = ColumnType(.int64, "l")
     public static let uint64 = ColumnType(.uint64, "L")
 
@@ -73,7 +75,8 @@ public struct ColumnType: Equatable, Sendable {
                 "Arrow format \"\(escaped(bytes))\" is not supported. Supported are b, c C s S i I "
                     + "l L, f g, u U vu, z Z vz, d:p,s with a precision of 1 to 38 and a scale of 0"
                     + " to the precision, tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn: with any time "
-                    + "zone, tDs tDm tDu tDn, and integers with a dictionary of strings.")
+                    + "zone, tDs tDm tDu tDn, integers with a dictionary of strings, and +s +l +L "
+                    + "of these.")
         }
         self = type
     }
@@ -82,6 +85,7 @@ public struct ColumnType: Equatable, Sendable {
         switch format.count {
         case 1: return readLetter(format[0])
         case 2:
+            if format[0] == UInt8(ascii: "+") { return readNested(format[1]) }
             guard format[0] == UInt8(ascii: "v") else { return nil }
             if format[1] == UInt8(ascii: "u") { return ColumnType(.string, "vu") }
             return format[1] == UInt8(ascii: "z") ? ColumnType(.binary, "vz") : nil
@@ -105,9 +109,18 @@ public struct ColumnType: Equatable, Sendable {
         case UInt8(ascii: "L"): return ColumnType(.uint64, "L")
         case UInt8(ascii: "f"): return ColumnType(.float32, "f")
         case UInt8(ascii: "g"): return ColumnType(.float64, "g")
-        // Whatever layout was asked for, views are given: text is then copied only once.
+        // Text is built as views; see `RequestedColumn.layout`.
         case UInt8(ascii: "u"), UInt8(ascii: "U"): return ColumnType(.string, "vu")
         case UInt8(ascii: "z"), UInt8(ascii: "Z"): return ColumnType(.binary, "vz")
+        default: return nil
+        }
+    }
+
+    private static func readNested(_ letter: UInt8) -> ColumnType? {
+        switch letter {
+        case UInt8(ascii: "s"): return ColumnType(.structure, "+s")
+        case UInt8(ascii: "l"): return ColumnType(.list, "+l")
+        case UInt8(ascii: "L"): return ColumnType(.list, "+L")
         default: return nil
         }
     }
@@ -179,7 +192,7 @@ public struct ColumnType: Equatable, Sendable {
 extension ColumnType.Kind {
     var byteWidth: Int {
         switch self {
-        case .boolean: return 0
+        case .boolean, .structure, .list: return 0
         case .int8, .uint8: return 1
         case .int16, .uint16: return 2
         case .int32, .uint32, .float32, .date32, .time32, .dictionary: return 4

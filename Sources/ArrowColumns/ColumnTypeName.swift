@@ -23,6 +23,8 @@ extension ColumnType {
         case .string: return "String"
         case .binary: return "Binary"
         case .dictionary: return "Categorical"
+        case .structure: return "Struct"
+        case .list: return "List"
         }
     }
 

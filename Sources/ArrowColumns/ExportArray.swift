@@ -6,47 +6,69 @@
 import CArrowData
 import CPlatform
 
-/// Moves the columns' rows into a struct array with one child per column. False when there is no
-/// memory: `out` is then released, and some of the columns may still have their rows.
+/// Moves the columns' rows into a struct array with one child per column, with texts in the layout
+/// of `requested` or as views. False when there is no memory: `out` is then released, and some of
+/// the columns may still have their rows.
 func exportColumns(
-    _ columns: UnsafeMutablePointer<ColumnBuilder>, _ count: Int, rows: Int,
-    into out: UnsafeMutablePointer<ArrowArray>
+    _ columns: UnsafeMutablePointer<ColumnBuilder>, _ requested: [RequestedColumn], rows: Int,
+    asViews: Bool, into out: UnsafeMutablePointer<ArrowArray>
 ) -> Bool {
-    guard let buffers = newPointers(1) else { return false }
+    guard beginArray(out, rows: rows, buffers: 1) else { return false }
+    let isDone = exportChildren(of: out, requested.count) { index, child in
+        export(&columns[index], requested[index], rows: rows, asViews: asViews, into: child)
+    }
+    if !isDone { releaseArray(out) }
+    return isDone
+}
+
+/// Makes `out` an array with room for buffers that it owns.
+func beginArray(_ out: UnsafeMutablePointer<ArrowArray>, rows: Int, buffers count: Int) -> Bool {
     out.pointee = ArrowArray()
+    guard let buffers = newPointers(count) else { return false }
     out.pointee.length = Int64(rows)
-    out.pointee.n_buffers = 1
+    out.pointee.n_buffers = Int64(count)
     out.pointee.buffers = buffers
     out.pointee.release = releaseArray
-    platform_live_objects_add(1)
     out.pointee.private_data = UnsafeMutableRawPointer(buffers)
+    platform_live_objects_add(1)
+    return true
+}
+
+/// Gives an array children, each filled by `fill`. False when there is no memory; the array then
+/// has those that were filled.
+func exportChildren(
+    of out: UnsafeMutablePointer<ArrowArray>, _ count: Int,
+    _ fill: (Int, UnsafeMutablePointer<ArrowArray>) -> Bool
+) -> Bool {
     guard let children = calloc(max(count, 1), MemoryLayout<UnsafeMutableRawPointer>.stride) else {
-        releaseArray(out)
         return false
     }
     let list = children.assumingMemoryBound(to: UnsafeMutablePointer<ArrowArray>?.self)
     out.pointee.children = list
     for index in 0..<count {
-        guard let child = newArray() else {
-            releaseArray(out)
-            return false
-        }
+        guard let child = newArray() else { return false }
         list[index] = child
         out.pointee.n_children = Int64(index + 1)
-        guard export(&columns[index], rows: rows, into: child) else {
-            releaseArray(out)
-            return false
-        }
+        guard fill(index, child) else { return false }
     }
     return true
 }
 
-private func export(
-    _ column: inout ColumnBuilder, rows: Int, into out: UnsafeMutablePointer<ArrowArray>
+/// One column; its rows are gone in any case.
+func export(
+    _ column: inout ColumnBuilder, _ requested: RequestedColumn, rows: Int, asViews: Bool,
+    into out: UnsafeMutablePointer<ArrowArray>
 ) -> Bool {
+    let layout = asViews ? TextLayout.view : requested.layout
+    if let nested = column.nested {
+        nested.pointee.truncate(0, to: rows)
+        return exportNested(nested, 0, requested, asViews: asViews, into: out)
+    }
     guard var finished = column.finish(rows: rows) else { return false }
     let isView = column.kind == .string || column.kind == .binary
-    guard fill(out, from: &finished, rows: rows, isView: isView) else { return false }
+    guard fill(out, from: &finished, rows: rows, isView: isView),
+        !isView || relay(out, layout)
+    else { return false }
     guard column.kind == .dictionary else { return true }
     guard let (found, valueCount) = column.finishDictionary() else { return false }
     var values = found
@@ -57,6 +79,7 @@ private func export(
     }
     out.pointee.dictionary = dictionary
     return fill(dictionary, from: &values, rows: valueCount, isView: true)
+        && relay(dictionary, layout)
 }
 
 /// Moves the buffers of `finished` into `out`; false, with the buffers freed, when there is no
@@ -93,6 +116,41 @@ private func fill(
     out.pointee.private_data = UnsafeMutableRawPointer(buffers)
     out.pointee.release = releaseArray
     platform_live_objects_add(1)
+    return true
+}
+
+/// Replaces the views of an array, which is ours alone, by texts in another layout. False when
+/// there is no memory, or there are more bytes than the layout can have.
+private func relay(_ array: UnsafeMutablePointer<ArrowArray>, _ layout: TextLayout) -> Bool {
+    if layout == .view { return true }
+    let rows = Int(array.pointee.length)
+    let total = textBytes(array)
+    if layout == .small, total > TextLayout.smallMax { return false }
+    let width = layout == .small ? MemoryLayout<Int32>.size : MemoryLayout<Int64>.size
+    let offsets = platform_buffer_resize(nil, (rows + 1) * width)
+    let bytes = platform_buffer_resize(nil, max(total, 1))
+    let list = newPointers(3)
+    guard let offsets, let bytes, let list, let old = array.pointee.buffers else {
+        platform_buffer_free(offsets)
+        platform_buffer_free(bytes)
+        free(list)
+        return false
+    }
+    if layout == .small {
+        copyTexts(array, offsets.assumingMemoryBound(to: Int32.self), bytes)
+    } else {
+        copyTexts(array, offsets.assumingMemoryBound(to: Int64.self), bytes)
+    }
+    list[0] = old[0]
+    list[1] = UnsafeRawPointer(offsets)
+    list[2] = UnsafeRawPointer(bytes)
+    for index in 1..<Int(array.pointee.n_buffers) {
+        platform_buffer_free(UnsafeMutableRawPointer(mutating: old[index]))
+    }
+    free(old)
+    array.pointee.buffers = list
+    array.pointee.n_buffers = 3
+    array.pointee.private_data = UnsafeMutableRawPointer(list)
     return true
 }
 

@@ -58,33 +58,39 @@ func exportSchema(
 private func exportColumn(
     _ column: RequestedColumn, into out: UnsafeMutablePointer<ArrowSchema>, _ allocate: Allocate
 ) -> Bool {
-    let isDictionary = column.type.kind == .dictionary
-    guard
-        exportNode(
-            name: column.name, format: column.type.format, metadata: column.metadata,
-            flags: column.flags, hasDictionary: isDictionary, into: out, allocate)
-    else { return false }
-    guard isDictionary, let dictionary = out.pointee.dictionary else { return true }
-    let isDone = exportNode(
-        name: [], format: ColumnType.string.format, metadata: [],
-        flags: Int64(ARROW_FLAG_NULLABLE), hasDictionary: false, into: dictionary, allocate)
+    guard exportNode(column, format: column.format, into: out, allocate) else { return false }
+    var isDone = true
+    for index in column.children.indices where isDone {
+        guard let child = out.pointee.children?[index] else { return true }
+        isDone = exportColumn(column.children[index], into: child, allocate)
+    }
+    if isDone, let dictionary = out.pointee.dictionary {
+        let values = RequestedColumn(name: [], type: .string, layout: column.layout)
+        isDone = exportNode(values, format: values.format, into: dictionary, allocate)
+    }
     if !isDone { releaseNode(out) }
     return isDone
 }
 
-/// A node without children. Its block holds the dictionary's node, the metadata (both aligned), the
-/// format and the name.
+/// A node whose children, and whose dictionary, are not filled yet. Its block holds the children's
+/// pointers, the children, the dictionary's node, the metadata (all aligned), the format and the
+/// name.
 private func exportNode(
-    name: [UInt8], format: [UInt8], metadata: [UInt8], flags: Int64, hasDictionary: Bool,
-    into out: UnsafeMutablePointer<ArrowSchema>, _ allocate: Allocate
+    _ column: RequestedColumn, format: [UInt8], into out: UnsafeMutablePointer<ArrowSchema>,
+    _ allocate: Allocate
 ) -> Bool {
     out.initialize(to: ArrowSchema())
-    let dictionarySize = hasDictionary ? MemoryLayout<ArrowSchema>.stride : 0
+    let (name, metadata) = (column.name, column.metadata)
+    let count = column.children.count
+    let hasDictionary = column.type.kind == .dictionary
+    let pointersSize = count &* MemoryLayout<UnsafeMutablePointer<ArrowSchema>?>.stride
+    let nodesSize = (count &+ (hasDictionary ? 1 : 0)) &* MemoryLayout<ArrowSchema>.stride
     let textSize = format.count &+ 1 &+ name.count &+ 1
-    guard let block = allocate(1, dictionarySize &+ metadata.count &+ textSize) else {
+    guard let block = allocate(1, pointersSize &+ nodesSize &+ metadata.count &+ textSize) else {
         return false
     }
-    let metadataStart = block + dictionarySize
+    let nodesStart = block + pointersSize
+    let metadataStart = nodesStart + nodesSize
     let formatStart = metadataStart + metadata.count
     let nameStart = formatStart + (format.count &+ 1)
     writeText(metadata, to: metadataStart)
@@ -96,21 +102,28 @@ private func exportNode(
     if !metadata.isEmpty {
         out.pointee.metadata = UnsafePointer(metadataStart.assumingMemoryBound(to: CChar.self))
     }
-    out.pointee.flags = flags
-    if hasDictionary {
-        out.pointee.dictionary = block.bindMemory(to: ArrowSchema.self, capacity: 1)
+    out.pointee.flags = column.flags
+    let nodes = nodesStart.bindMemory(to: ArrowSchema.self, capacity: count &+ 1)
+    if count > 0 {
+        let pointers = block.bindMemory(
+            to: UnsafeMutablePointer<ArrowSchema>?.self, capacity: count)
+        for index in 0..<count { pointers[index] = nodes + index }
+        out.pointee.children = pointers
+        out.pointee.n_children = Int64(count)
     }
+    if hasDictionary { out.pointee.dictionary = nodes + count }
     out.pointee.private_data = block
     out.pointee.release = { releaseNode($0) }
     return true
 }
 
-/// Releases a node without children, wherever it was moved to.
+/// Releases a node, wherever it was moved to.
 private func releaseNode(_ schema: UnsafeMutablePointer<ArrowSchema>?) {
     guard let schema, schema.pointee.release != nil else { return }
     if let dictionary = schema.pointee.dictionary, let release = dictionary.pointee.release {
         release(dictionary)
     }
+    releaseChildren(schema.pointee.children, schema.pointee.n_children)
     free(schema.pointee.private_data)
     schema.pointee.release = nil
 }

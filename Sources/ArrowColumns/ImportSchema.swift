@@ -13,19 +13,46 @@ public struct RequestedColumn: Equatable, Sendable {
     public var metadata: [UInt8]
     /// Of a dictionary: the only values allowed, in order; nil: any value.
     public var categories: [[UInt8]]?
+    /// The fields of a struct; of a list, what its values are.
+    public var children: [RequestedColumn] = []
+    /// How texts are laid out where they are handed over; of a dictionary, its values.
+    public var layout: TextLayout
+    /// A column of strings that becomes one of bytes with the first value that is not UTF-8.
+    public var turnsBinary = false
 
     public init(
         name: [UInt8], type: ColumnType, flags: Int64 = Int64(ARROW_FLAG_NULLABLE),
-        metadata: [UInt8] = [], categories: [[UInt8]]? = nil
+        metadata: [UInt8] = [], categories: [[UInt8]]? = nil, layout: TextLayout = .view
     ) {
+        self.layout = layout
         self.name = name
         self.type = type
         self.flags = flags
         self.metadata = metadata
         self.categories = categories
     }
+
+    /// The Arrow format that is handed over, without NUL.
+    var format: [UInt8] {
+        switch type.kind {
+        case .string, .binary: return copyBytes(layout.format(type.kind))
+        default: return type.format
+        }
+    }
+
+    /// Whether it, or a column in it, has offsets of 32 bits.
+    var hasSmallLayout: Bool {
+        switch type.kind {
+        case .string, .binary, .dictionary: return layout == .small
+        default: return hasSmallOffsets || children.contains { $0.hasSmallLayout }
+        }
+    }
+
+    /// Whether it is a list whose offsets have 32 bits.
+    var hasSmallOffsets: Bool { type.format == [UInt8(ascii: "+"), UInt8(ascii: "l")] }
 }
 
+/// Columns that a schema can have, or a struct; those inside of others included.
 private let columnsMax: Int64 = 100_000
 private let metadataBytesMax = 16 << 20
 
@@ -54,19 +81,22 @@ public func importSchema(
         throw .schema("The schema has \(count) columns, but its list of children is NULL.")
     }
     columns.reserveCapacity(Int(count))
+    var left = columnsMax
     for index in 0..<Int(count) {
         guard let child = children[index] else {
             throw .schema("Column \(index) of the schema is NULL.")
         }
-        columns.append(try importColumn(child, index))
+        columns.append(try importColumn(child, index, depth: 1, &left))
     }
     try refuseDuplicates(columns)
     return columns
 }
 
+/// `left`: how many columns there may still be.
 private func importColumn(
-    _ child: UnsafePointer<ArrowSchema>, _ index: Int
+    _ child: UnsafePointer<ArrowSchema>, _ index: Int, depth: Int, _ left: inout Int64
 ) throws(ColumnError) -> RequestedColumn {
+    left -= 1
     let name = child.pointee.name.map { copyBytes($0) } ?? []
     let isText = name.withUnsafeBufferPointer { buffer in
         guard let base = buffer.baseAddress else { return true }
@@ -84,7 +114,11 @@ private func importColumn(
     } catch {
         throw .schema("\(label): \(error.message)")
     }
+    guard left >= 0 else {
+        throw .schema("\(label) is one too many; there can be \(columnsMax), inner ones included.")
+    }
     var flags = Int64(ARROW_FLAG_NULLABLE)
+    var layout = TextLayout(format, type.kind) ?? .view
     if let dictionary = child.pointee.dictionary {
         guard dictionary.pointee.release != nil, let valueFormat = dictionary.pointee.format else {
             throw .schema("\(label) has a dictionary without a format.")
@@ -101,9 +135,22 @@ private func importColumn(
                     + "dictionaries of strings (u, U, vu) with integer indices.")
         }
         type = indexed
+        layout = TextLayout(valueFormat, .string) ?? .view
         flags |= child.pointee.flags & Int64(ARROW_FLAG_DICTIONARY_ORDERED)
     }
-    var column = RequestedColumn(name: name, type: type, flags: flags)
+    var column = RequestedColumn(name: name, type: type, flags: flags, layout: layout)
+    if type.kind == .structure || type.kind == .list {
+        guard depth < nestedDepthMax else {
+            throw .schema("\(label) is nested deeper than \(nestedDepthMax) levels.")
+        }
+        do {
+            column.children = try importChildren(child, type.kind, depth: depth + 1, &left)
+        } catch {
+            throw ColumnError(cause: error.cause, message: "\(label): \(error.message)")
+        }
+    } else if depth > 1, type.kind == .binary {
+        throw .schema("\(label) is binary inside of a struct or list, which JSON cannot carry.")
+    }
     if let metadata = child.pointee.metadata {
         guard let size = metadataSize(metadata) else {
             throw .schema(
@@ -113,6 +160,25 @@ private func importColumn(
         column.metadata = [UInt8](UnsafeRawBufferPointer(start: metadata, count: size))
     }
     return column
+}
+
+/// The fields of a struct, or what a list has.
+private func importChildren(
+    _ schema: UnsafePointer<ArrowSchema>, _ kind: ColumnType.Kind, depth: Int, _ left: inout Int64
+) throws(ColumnError) -> [RequestedColumn] {
+    let count = schema.pointee.n_children
+    guard count >= 0, count <= left, kind == .structure || count == 1 else {
+        throw .schema("It says that it has \(count) columns.")
+    }
+    var columns: [RequestedColumn] = []
+    for index in 0..<Int(count) {
+        guard let child = schema.pointee.children?[index] else {
+            throw .schema("Its column \(index) is NULL.")
+        }
+        columns.append(try importColumn(child, index, depth: depth, &left))
+    }
+    try refuseDuplicates(columns)
+    return columns
 }
 
 /// The size of encoded metadata: a count, then for each key and value a length and its bytes. The

@@ -8,8 +8,6 @@ import CPlatform
 public struct SchemaText {
     private let text: [UInt8]
     private var next = 0
-    /// How the texts of each column, or of its dictionary, are laid out; nil of other columns.
-    private var layouts: [TextLayout?] = []
 
     public init(_ text: [UInt8]) { self.text = text }
 
@@ -20,14 +18,6 @@ public struct SchemaText {
         let columns = try columns()
         guard exportSchema(columns, into: out) else {
             throw ColumnError(cause: .memory, message: "no memory for a schema")
-        }
-        for index in columns.indices {
-            guard let layout = layouts[index], let column = out.pointee.children?[index] else {
-                continue
-            }
-            // The node's memory is not its format's, so that another text may stand there.
-            let node = column.pointee.dictionary ?? column
-            node.pointee.format = layout.format(columns[index].type.kind)
         }
     }
 
@@ -69,14 +59,13 @@ public struct SchemaText {
                 throw .schema("\(label): a \"{\" without a \"}\".")
             }
             next += 1
-            let strings = withoutSpace(values)
-            column.type = try dictionary(withoutSpace(format), strings, label)
-            layouts.append(layout(strings, .string))
+            column.type = try dictionary(withoutSpace(format), withoutSpace(values), label)
+            column.layout = layout(withoutSpace(values), .string)
             skipSpace()
         } else {
             let format = withoutSpace(format)
             column.type = try type(format, label)
-            layouts.append(layout(format, column.type.kind))
+            column.layout = layout(format, column.type.kind)
         }
         guard next == text.count || text[next] == UInt8(ascii: ",") else {
             throw .schema(
@@ -93,23 +82,21 @@ public struct SchemaText {
         }
         do throws(ColumnError) {
             return try (format + [0]).withUnsafeBufferPointer { bytes throws(ColumnError) in
-                try ColumnType(format: SchemaText.cString(bytes))
+                guard let start = bytes.baseAddress else { throw .schema("no format") }
+                return try ColumnType(
+                    format: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self))
             }
         } catch {
             throw .schema("\(label): \(error.message)")
         }
     }
 
-    /// The layout of texts that a format asks for; nil of other columns.
-    private func layout(_ format: [UInt8], _ kind: ColumnType.Kind) -> TextLayout? {
-        guard kind == .string || kind == .binary else { return nil }
-        return (format + [0]).withUnsafeBufferPointer { TextLayout(SchemaText.cString($0), kind) }
-    }
-
-    private static func cString(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafePointer<CChar> {
-        let empty: StaticString = ""
-        let start = bytes.baseAddress ?? empty.utf8Start
-        return UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)
+    private func layout(_ format: [UInt8], _ kind: ColumnType.Kind) -> TextLayout {
+        (format + [0]).withUnsafeBufferPointer { bytes in
+            bytes.baseAddress.flatMap {
+                TextLayout(UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self), kind)
+            }
+        } ?? .view
     }
 
     private func dictionary(

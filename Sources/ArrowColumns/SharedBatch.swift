@@ -29,48 +29,50 @@ final class SharedBatch: BufferOwner {
 
     /// Fills `out` with a struct array of these columns, the texts of each in its layout; columns
     /// that this batch does not have are null. False, and nothing given, when there is no memory.
-    func export(_ layouts: [TextLayout], into out: UnsafeMutablePointer<ArrowArray>) -> Bool {
+    func export(_ columns: [RequestedColumn], into out: UnsafeMutablePointer<ArrowArray>) -> Bool {
         refer(to: array, of: self, from: out)
-        guard
-            let children = calloc(
-                max(layouts.count, 1), MemoryLayout<UnsafeMutableRawPointer>.stride)
-        else {
-            out.pointee.release?(out)
-            return false
-        }
-        let list = children.assumingMemoryBound(to: UnsafeMutablePointer<ArrowArray>?.self)
-        out.pointee.children = list
-        for index in layouts.indices {
-            guard let child = newArray() else {
-                out.pointee.release?(out)
-                return false
+        let isDone = exportChildren(of: out, columns.count) { index, child in
+            guard let node = self.child(index) else {
+                // It was found later, and so is text.
+                guard let nulls = NullText.make(rows: rowCount) else { return false }
+                nulls.fill(child, rows: rowCount)
+                return true
             }
-            list[index] = child
-            out.pointee.n_children = Int64(index + 1)
-            guard exportColumn(index, layouts[index], into: child) else {
-                out.pointee.release?(out)
-                return false
-            }
+            return exportColumn(node, columns[index], into: child)
         }
-        return true
+        if !isDone { out.pointee.release?(out) }
+        return isDone
+    }
+
+    /// A column; nil if the batch does not have it.
+    func child(_ index: Int) -> UnsafePointer<ArrowArray>? {
+        guard index < Int(array.pointee.n_children) else { return nil }
+        return array.pointee.children?[index].map { UnsafePointer($0) }
     }
 
     private func exportColumn(
-        _ index: Int, _ layout: TextLayout, into out: UnsafeMutablePointer<ArrowArray>
+        _ node: UnsafePointer<ArrowArray>, _ column: RequestedColumn,
+        into out: UnsafeMutablePointer<ArrowArray>
     ) -> Bool {
-        guard index < Int(array.pointee.n_children), let column = array.pointee.children?[index]
-        else {
-            guard let nulls = NullText.make(rows: rowCount) else { return false }
-            nulls.fill(out, rows: rowCount)
+        switch column.type.kind {
+        case .string, .binary: return refer(to: node, of: self, as: column.layout, from: out)
+        case .dictionary:
+            refer(to: node, of: self, from: out)
+            guard let values = node.pointee.dictionary, let dictionary = newArray() else {
+                return false
+            }
+            out.pointee.dictionary = dictionary
+            return refer(to: values, of: self, as: column.layout, from: dictionary)
+        case .structure, .list:
+            refer(to: node, of: self, from: out)
+            return exportChildren(of: out, column.children.count) { index, child in
+                guard let inner = node.pointee.children?[index] else { return false }
+                return exportColumn(inner, column.children[index], into: child)
+            }
+        default:
+            refer(to: node, of: self, from: out)
             return true
         }
-        guard let values = column.pointee.dictionary else {
-            return refer(to: column, of: self, as: layout, from: out)
-        }
-        refer(to: column, of: self, from: out)
-        guard let dictionary = newArray() else { return false }
-        out.pointee.dictionary = dictionary
-        return refer(to: values, of: self, as: layout, from: dictionary)
     }
 }
 

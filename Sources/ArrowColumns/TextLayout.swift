@@ -5,7 +5,7 @@
 import CArrowData
 import CPlatform
 
-enum TextLayout: Equatable, Sendable {
+public enum TextLayout: Equatable, Sendable {
     /// vu, vz
     case view
     /// u, z: offsets of 32 bits
@@ -42,6 +42,11 @@ enum TextLayout: Equatable, Sendable {
     }
 }
 
+extension TextLayout {
+    /// The most bytes, or values of a list, that offsets of 32 bits can number.
+    static let smallMax = Int(Int32.max)
+}
+
 /// The most bytes that the texts of an array of views can have.
 func textBytesMax(_ array: UnsafePointer<ArrowArray>) -> Int {
     var sum = Int(array.pointee.length) &* 12
@@ -67,7 +72,7 @@ final class ConvertedText: BufferOwner {
     ) -> ConvertedText? {
         let rows = Int(views.pointee.length)
         let total = textBytes(views)
-        if layout == .small, total > Int(Int32.max) { return nil }
+        if layout == .small, total > TextLayout.smallMax { return nil }
         let list = calloc(3, MemoryLayout<UnsafeRawPointer?>.stride)
         let offsets = malloc((rows + 1) * (layout == .small ? 4 : 8))
         let bytes = malloc(max(total, 1))
@@ -168,13 +173,13 @@ private func forEachText(
     }
 }
 
-private func textBytes(_ array: UnsafePointer<ArrowArray>) -> Int {
+func textBytes(_ array: UnsafePointer<ArrowArray>) -> Int {
     var total = 0
     forEachText(array) { _, _, count in total &+= count }
     return total
 }
 
-private func copyTexts<Offset: FixedWidthInteger>(
+func copyTexts<Offset: FixedWidthInteger>(
     _ array: UnsafePointer<ArrowArray>, _ offsets: UnsafeMutablePointer<Offset>,
     _ bytes: UnsafeMutableRawPointer
 ) {

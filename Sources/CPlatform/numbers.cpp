@@ -12,8 +12,11 @@ bool parse(const char *text, size_t length, Float *value_out) {
   fast_float::from_chars_result result = fast_float::from_chars(text, end, *value_out);
   // "nan(anything)" is a number to C, but not to anyone who writes one into a stream.
   if (length > 0 && end[-1] == ')') return false;
-  // An exponent that is too large or too small gives infinity or zero, as Polars' own cast does.
-  return result.ec == std::errc() && result.ptr == end;
+  if (result.ec != std::errc() || result.ptr != end) return false;
+  // A number that is too large becomes infinity, which is another value. The words stay: they begin
+  // with a letter.
+  if (!std::isinf(*value_out)) return true;
+  return (*(*text == '-' ? text + 1 : text) | 0x20) == 'i';
 }
 }  // namespace
 

@@ -47,6 +47,7 @@ extension RedisError.Detail {
         case .serverCode: return "server_code"
         case .stream: return "stream"
         case .entryID: return "entry_id"
+        case .path: return "path"
         case .field: return "field"
         case .dtype: return "dtype"
         case .value: return "value"

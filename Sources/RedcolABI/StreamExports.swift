@@ -145,7 +145,9 @@ private final class IterStream {
     }
 
     private func noteColumns(_ schema: inout ArrowSchema) throws(RedisError) {
-        if let columns, Int(clamping: schema.n_children) <= columns.count { return }
+        if let columns, Int(clamping: schema.n_children) <= columns.count {
+            return try checkTypes(columns, schema)
+        }
         let found = try withColumnErrors { () throws(ColumnError) in try importSchema(&schema) }
         guard let columns else {
             self.columns = found
@@ -156,6 +158,26 @@ private final class IterStream {
             .schema,
             "the column \"\(name)\" was found after the stream's schema had been given; give the "
                 + "read a schema, or collect it first with redcol_iter_collect",
+            details: [(.field, name)])
+    }
+
+    /// A column that was found may become another: see "discover" in redcol.h.
+    private func checkTypes(
+        _ columns: [RequestedColumn], _ schema: ArrowSchema
+    ) throws(RedisError) {
+        let changed = columns.indices.first { index in
+            guard columns[index].type.kind == .string,
+                let format = schema.children?[index]?.pointee.format
+            else { return false }
+            return strcmp(format, "vz") == 0 || strcmp(format, "Z") == 0 || strcmp(format, "z") == 0
+        }
+        guard let index = changed else { return }
+        let name = escaped(columns[index].name, limit: 80)
+        throw RedisError(
+            .schema,
+            "the column \"\(name)\" was one of strings when the stream's schema was given, and "
+                + "then had bytes that are not UTF-8; give the read a schema or \"discover\" as "
+                + "\"binary\", or collect it first with redcol_iter_collect",
             details: [(.field, name)])
     }
 }

@@ -41,13 +41,14 @@ private func collect(
     do throws(RedisError) {
         while true {
             let left = until.map { max(0, $0 - platform_monotonic_ms()) } ?? min(waitMs, 0)
-            var (array, schema) = (ArrowArray(), ArrowSchema())
-            switch try reader.next(waitMs: left, array: &array, schema: &schema) {
+            var array = ArrowArray()
+            // A table gives its texts in any layout, each time anew.
+            switch try reader.next(waitMs: left, array: &array, schema: nil, asViews: true) {
             case .timeout: return (.timeout, nil)
             case .end: return (.end, iter.collected.finish())
             case .batch:
                 try withColumnErrors { () throws(ColumnError) in
-                    try iter.collected.append(&array, &schema)
+                    try iter.collected.append(&array, reader.columns)
                 }
             }
         }

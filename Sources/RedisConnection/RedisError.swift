@@ -13,7 +13,9 @@ public struct RedisError: Error, Sendable {
 
     public static let interrupted = RedisError(.interrupted, "a signal came; call again")
 
-    public enum Detail: Sendable { case serverCode, stream, entryID, field, dtype, value, row, key }
+    public enum Detail: Sendable {
+        case serverCode, stream, entryID, field, dtype, value, path, row, key
+    }
 
     public let cause: Cause
     public private(set) var message: String

@@ -8,10 +8,13 @@ struct ReadColumns {
     var columns: [RequestedColumn] = []
     var idColumns = RowParser.IDColumns()
     var unknown: RowParser.Unknown
+    /// How the texts of columns that are not in the schema are laid out.
+    private let layout: TextLayout
 
     /// `schema` nil: the fields are discovered.
     init(_ options: ReadOptions, schema: [RequestedColumn]?) throws(RedisError) {
-        unknown = schema == nil ? .discover : .ignore
+        layout = options.stringLayout ?? ReadColumns.layout(of: schema ?? []) ?? .view
+        unknown = schema == nil ? .discover(options.discover, layout) : .ignore
         if let discovered = options.discovered {
             guard let schema, schema.allSatisfy({ discovered.contains($0.name) }) else {
                 throw RedisError(
@@ -45,23 +48,55 @@ struct ReadColumns {
             }
             columns.append(column)
         }
-        for (index, values) in options.categories {
-            guard index < columns.count - reserved.count,
-                columns[reserved.count + index].type.kind == .dictionary
-            else {
+        for (place, values) in options.categories {
+            let isSet = try setCategories(values, place, in: &columns, first: reserved.count)
+            guard isSet else {
                 throw RedisError(
                     .invalidArgument,
-                    "categories:\(index) names a column that is no dictionary column of the schema")
+                    "\(optionName(place)) names a column that is not a dictionary column of the "
+                        + "schema")
             }
-            let most = columns[reserved.count + index].type.categoriesMost
-            guard values.count <= most, Set(values).count == values.count else {
-                throw RedisError(
-                    .invalidArgument,
-                    "categories:\(index) has \(values.count) values; its index type can number "
-                        + "\(most), each of them once")
-            }
-            columns[reserved.count + index].categories = values
         }
+    }
+
+    /// The layout of the first text among these columns.
+    private static func layout(of columns: [RequestedColumn]) -> TextLayout? {
+        for column in columns {
+            switch column.type.kind {
+            case .string, .binary, .dictionary: return column.layout
+            default: if let layout = layout(of: column.children) { return layout }
+            }
+        }
+        return nil
+    }
+
+    private func optionName(_ place: [Int]) -> String {
+        var name = "categories:"
+        for (index, number) in place.enumerated() { name += index > 0 ? ".\(number)" : "\(number)" }
+        return name
+    }
+
+    /// Sets the categories of the column at `place`; false if it is not a dictionary column.
+    private func setCategories(
+        _ values: [[UInt8]], _ place: [Int], in columns: inout [RequestedColumn], first: Int,
+        depth: Int = 0
+    ) throws(RedisError) -> Bool {
+        guard depth < place.count, place[depth] < columns.count - first else { return false }
+        let index = first + place[depth]
+        guard depth == place.count - 1 else {
+            return try setCategories(
+                values, place, in: &columns[index].children, first: 0, depth: depth + 1)
+        }
+        guard columns[index].type.kind == .dictionary else { return false }
+        let most = columns[index].type.categoriesMost
+        guard values.count <= most, Set(values).count == values.count else {
+            throw RedisError(
+                .invalidArgument,
+                "\(optionName(place)) has \(values.count) values; its index type can number "
+                    + "\(most), each of them once")
+        }
+        columns[index].categories = values
+        return true
     }
 
     private mutating func add(
@@ -74,7 +109,7 @@ struct ReadColumns {
                 "\(option) is \"\(escaped(bytes, limit: 80))\", as is another column"
             )
         }
-        columns.append(RequestedColumn(name: bytes, type: type))
+        columns.append(RequestedColumn(name: bytes, type: type, layout: layout))
         return columns.count - 1
     }
 

@@ -18,7 +18,12 @@ public struct ReadOptions {
     public var sequenceColumn = "_seq"
     public var onError = RefusedValue.raise
     public var columnsMax = 10_000
-    public var categories: [(column: Int, values: [[UInt8]])] = []
+    /// What a column is that is found without a schema.
+    public var discover = DiscoveredType.string
+    /// How the texts of columns are laid out that are not in a schema; nil: as those in the schema.
+    public var stringLayout: TextLayout?
+    /// The place of a dictionary column among those of the schema, then in each column around it.
+    public var categories: [(column: [Int], values: [[UInt8]])] = []
     public var streamColumn: String?
     /// The columns that a read without a schema has found before; nil: other fields are no error.
     public var discovered: [[UInt8]]?
@@ -138,15 +143,37 @@ public struct ReadOptions {
         case "max_deliveries":
             deliveriesMax = Int64(try OptionValue.integer(key, value, 1...Int(Int32.max)))
         case "dead_letter": deadLetter = try OptionValue.name(key, value)
+        case "discover":
+            switch value {
+            case "string": discover = .string
+            case "binary": discover = .binary
+            case "auto": discover = .auto
+            default: throw OptionValue.wrong(key, value, "\"string\", \"binary\" or \"auto\"")
+            }
+        case "string_layout":
+            switch value {
+            case "view": stringLayout = .view
+            case "large": stringLayout = .large
+            case "string": stringLayout = .small
+            default: throw OptionValue.wrong(key, value, "\"view\", \"large\" or \"string\"")
+            }
         case "columns_max": columnsMax = try OptionValue.integer(key, value, 1...1_000_000)
         default:
-            guard key.hasPrefix("categories:"), let column = Int(key.dropFirst(11)), column >= 0
+            guard key.hasPrefix("categories:"),
+                let column = OptionValue.place(key.utf8.dropFirst(11))
             else {
                 throw OptionValue.unknown(key, "a read", known: ReadOptions.names)
             }
             categories.append((column, try OptionValue.netstrings(key, value)))
         }
     }
+}
+
+/// What a column is that is found without a schema.
+public enum DiscoveredType: Sendable {
+    case string, binary
+    /// A string, and binary from the first value on that is not UTF-8.
+    case auto
 }
 
 /// Option values as what they mean.
@@ -165,6 +192,16 @@ public enum OptionValue {
             throw wrong(key, value, "a whole number from \(range.lowerBound)\(most)")
         }
         return number
+    }
+
+    /// Whole numbers with points between them.
+    static func place(_ text: Substring.UTF8View) -> [Int]? {
+        var place: [Int] = []
+        for part in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
+            guard let number = Int(Substring(part)), number >= 0 else { return nil }
+            place.append(number)
+        }
+        return place
     }
 
     static func milliseconds(_ key: String, _ value: String) throws(RedisError) -> Int64 {

@@ -56,8 +56,8 @@ struct RowParser {
     /// What becomes of a field that is not in the table.
     enum Unknown {
         case ignore
-        /// It becomes a column.
-        case discover
+        /// It becomes a column of this type, whose texts have this layout.
+        case discover(DiscoveredType, TextLayout)
         /// It must be one of these columns, as `discover` names them.
         case refuse(Set<[UInt8]>)
     }
@@ -70,7 +70,7 @@ struct RowParser {
     }
     private var fields: FieldTable
     private let idColumns: IDColumns
-    private let unknown: Unknown
+    let unknown: Unknown
     private let columnsMax: Int
     /// The columns of `Unknown.refuse` whose field was met.
     private var namesMet: Set<[UInt8]> = []
@@ -78,7 +78,7 @@ struct RowParser {
     private var frame: ReplyFrame?
     private let streamNames: [[UInt8]]
     /// What no message may show of what the server sent.
-    private let secrets: Secrets
+    let secrets: Secrets
     /// The streams' names as values of `IDColumns.stream`, with padding, one after the other.
     private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
 
@@ -105,7 +105,7 @@ struct RowParser {
 
     private var skim = EntrySkim()
     /// What a failed step knows, for its error.
-    private var refusal: (column: Int, text: [UInt8])?
+    private var refusal: (column: Int, text: [UInt8], nested: NestedRefusal?)?
     /// The bytes of an entry that was refused or passed over.
     private var entryBytes = 0
     private var failedID: [UInt8] = []
@@ -351,7 +351,7 @@ struct RowParser {
             return position - start
         case .refused(let column, let text):
             failedID = Array(UnsafeBufferPointer(start: idText, count: idLength))
-            refusal = (column, Array(text.prefix(81)))
+            refusal = (column, Array(text.prefix(81)), batch.nestedRefusal(column))
             lastID = id
             entryBytes = position - start
             return Step.refused
@@ -404,8 +404,12 @@ struct RowParser {
     /// Gives a field that was not seen before a column, or remembers that it has none.
     @inline(never)
     private mutating func addField(_ name: UnsafePointer<UInt8>, _ count: Int) -> Int {
+        var found = RequestedColumn(name: [], type: .string)
         switch unknown {
-        case .discover: break
+        case .discover(let type, let layout):
+            if type == .binary { found.type = .binary }
+            found.turnsBinary = type == .auto
+            found.layout = layout
         case .refuse(let known): return meetField(name, count, known)
         case .ignore:
             // Not added to the table: a stream with ever new fields must not make it grow.
@@ -415,9 +419,10 @@ struct RowParser {
         let bytes = UnsafeBufferPointer(start: name, count: count)
         let shown = columnName(bytes)
         if batch.requested.contains(where: { $0.name == shown }) { return Step.sameName }
+        found.name = shown
         // A column whose name is not in the table would be taken for another field's.
         guard fields.reserve(count),
-            let column = batch.addColumn(RequestedColumn(name: shown, type: .string)),
+            let column = batch.addColumn(found),
             fields.add(name, count, column)
         else { return Step.noMemory }
         return column
@@ -458,22 +463,13 @@ struct RowParser {
         let id = String(decoding: failedID, as: UTF8.self)
         switch step {
         case Step.refused:
-            guard let (index, bytes) = refusal, index < batch.requested.count else {
+            guard let refusal, refusal.column < batch.requested.count else {
                 return malformed(shown(position, end))
             }
-            let column = batch.requested[index]
-            let field = secrets.shown(column.name, limit: 200)
-            let dtype = String(decoding: column.type.format, as: UTF8.self)
-            let value = secrets.shown(bytes, limit: 80, mayGoOn: bytes.count > 80)
-            return RedisError(
-                .value,
-                "entry \(id), field \"\(field)\": the value \"\(value)\" does not fit "
-                    + "\(column.categories == nil ? column.type.wholeName : "Enum"); "
-                    + "give the column another type, or "
-                    + "on_error=\"null\" to read such values as null",
-                details: [
-                    (.entryID, id), (.field, field), (.dtype, dtype), (.value, value),
-                ])
+            let column = batch.requested[refusal.column]
+            return refusedValue(
+                refusal.text, refusal.nested, column, id,
+                isField: refusal.column >= idColumns.count)
         case Step.noMemory: return RedisError(.memory, "no memory for another row")
         case Step.tooManyColumns:
             return RedisError(

@@ -233,10 +233,14 @@ public class StreamReader {
         return waitMs < 0 || overflow ? nil : sum
     }
 
-    /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out.
+    /// The columns as they were asked for or found so far.
+    public var columns: [RequestedColumn] { parser.pointee.columns }
+
+    /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out, with
+    /// texts in the layouts that were asked for or `asViews`.
     public func next(
         waitMs: Int64, array: UnsafeMutablePointer<ArrowArray>,
-        schema: UnsafeMutablePointer<ArrowSchema>?
+        schema: UnsafeMutablePointer<ArrowSchema>?, asViews: Bool = false
     ) throws(RedisError) -> ReadOutcome {
         let until = end(of: waitMs)
         connection.callerIsBack()
@@ -251,7 +255,7 @@ public class StreamReader {
             nextIsAsked()
             var isLate = false
             while true {
-                if try goOn() { return try handOver(array, schema) }
+                if try goOn() { return try handOver(array, schema, asViews: asViews) }
                 // A server that never stops sending must not keep the caller.
                 if isLate {
                     isAway = waitMs > 0
@@ -316,7 +320,8 @@ public class StreamReader {
     }
 
     private func handOver(
-        _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>?
+        _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>?,
+        asViews: Bool
     ) throws(RedisError) -> ReadOutcome {
         let rows = parser.pointee.batch.rowCount
         if rows == 0 {
@@ -326,15 +331,36 @@ public class StreamReader {
             }
             if isDone, hasGivenBatch || !givesEmptyBatch { return .end }
         }
-        guard parser.pointee.withBatch({ $0.finish(array: array, schema: schema) }) else {
-            couldNotHandOver(rows: rows)
-            if options.follows { isDone = false }
-            throw RedisError(.memory, "no memory to hand over a batch of \(rows) rows")
+        if let column = parser.pointee.batch.columnPastLayout() {
+            let name = escaped(columns[column].name, limit: 200)
+            parser.pointee.withBatch { $0.removeRows() }
+            throw notHandedOver(
+                rows: rows,
+                RedisError(
+                    .schema,
+                    "column \"\(name)\" has more than 2 GiB of text, or of values, in a batch of "
+                        + "\(rows) rows, which Arrow's u, z and +l cannot number; ask for U, Z and "
+                        + "+L (large_string) or vu and vz (string_view), or for smaller batches"))
+        }
+        guard
+            parser.pointee.withBatch({
+                $0.finish(array: array, schema: schema, asViews: asViews)
+            })
+        else {
+            throw notHandedOver(
+                rows: rows,
+                RedisError(.memory, "no memory to hand over a batch of \(rows) rows"))
         }
         hasGivenBatch = true
         willHandOver(rows: rows)
         statistics.addBatch(rows: rows)
         return .batch
+    }
+
+    private func notHandedOver(rows: Int, _ error: RedisError) -> RedisError {
+        couldNotHandOver(rows: rows)
+        if options.follows { isDone = false }
+        return error
     }
 
     private var nextWake: Int64? {

@@ -32,7 +32,25 @@ import Testing
         ] as [(String, Double?)])
     func double(text: String, expected: Double?) {
         #expect(memory.parse(text, parseDouble) == expected)
-        #expect(memory.parse(text, parseFloat) == expected.map { Float($0) })
+        let isTooLarge = text == "1e308"
+        #expect(memory.parse(text, parseFloat) == (isTooLarge ? nil : expected.map { Float($0) }))
+    }
+
+    @Test(arguments: ["1e309", "-1e309", "+1e400", "1e99999999999", "2e308"])
+    func aNumberThatIsTooLargeIsNotInfinity(text: String) {
+        #expect(memory.parse(text, parseDouble) == nil)
+        #expect(memory.parse(text, parseFloat) == nil)
+    }
+
+    @Test func theLargestFloat() {
+        #expect(memory.parse("3.4028235e38", parseFloat) == .greatestFiniteMagnitude)
+        #expect(memory.parse("3.5e38", parseFloat) == nil)
+    }
+
+    @Test(arguments: ["inf", "+inf", "-inf", "Infinity", "-INFINITY", "+infinity"])
+    func infinityHasNames(text: String) {
+        #expect(memory.parse(text, parseDouble)?.isInfinite == true)
+        #expect(memory.parse(text, parseFloat)?.isInfinite == true)
     }
 
     @Test func nan() {

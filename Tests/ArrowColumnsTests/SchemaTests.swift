@@ -47,7 +47,8 @@ import Testing
     @Test(arguments: [
         "", "n", "e", "w:16", "tdm", "tD", "tDx", "tDsx", "tt", "ttx", "ttsx", "ts", "tss", "tsx:",
         "tsD:",
-        "ttD", "tDD", "td", "tdDx", "+s", "+l", "v", "vx", "vuu", "uu", "d", "d:", "d:5", "d:5,",
+        "ttD", "tDD", "td", "tdDx", "+", "+w:2", "+m", "+ss", "+vl", "v", "vx", "vuu", "uu",
+        "d", "d:", "d:5", "d:5,",
         "d:,2", "d:0,0",
         "d:39,0", "d:5,6", "d:5,-1", "d:5,2,", "d:5,2,256", "d:5,2,128,", "d:5,2,128,1",
         "d:005,2,0128",
@@ -200,7 +201,18 @@ func encodedMetadata(_ texts: [String], pairs: Int32? = nil) -> [UInt8] {
         refused(
             ForeignSchema("+s", "", [ForeignSchema(nil, "a")]),
             "Column 0 (\"a\") of the schema has no format")
-        refused(ForeignSchema("+s", "", [ForeignSchema("+s", "a")]), "\"+s\" is not supported")
+        refused(ForeignSchema("+s", "", [ForeignSchema("+m", "a")]), "\"+m\" is not supported")
+        refused(ForeignSchema("+s", "", [ForeignSchema("+l", "a")]), "it has 0 columns")
+        let two = [ForeignSchema("l", "item"), ForeignSchema("l", "item")]
+        refused(ForeignSchema("+s", "", [ForeignSchema("+L", "a", two)]), "it has 2 columns")
+        let same = [ForeignSchema("l", "same"), ForeignSchema("l", "same")]
+        refused(ForeignSchema("+s", "", [ForeignSchema("+s", "a", same)]), "named \"same\"")
+        refused(
+            ForeignSchema("+s", "", [ForeignSchema("+l", "a", [ForeignSchema("z", "item")])]),
+            "JSON cannot carry")
+        var deep = ForeignSchema("l", "deepest")
+        for _ in 0..<64 { deep = ForeignSchema("+l", "list", [deep]) }
+        refused(ForeignSchema("+s", "", [deep]), "nested deeper than 64 levels")
         let gone = ForeignSchema("l", "gone")
         gone.pointer.pointee.release = nil
         refused(ForeignSchema("+s", "", [gone]), "\"gone\"")

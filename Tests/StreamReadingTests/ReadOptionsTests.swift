@@ -33,7 +33,7 @@ private func options(_ words: String...) throws(RedisError) -> ReadOptions {
     #expect(!read.includeID && !read.includeTimestamp && read.includeSequence)
     #expect(read.idColumn == "i" && read.timestampColumn == "t" && read.sequenceColumn == "q")
     #expect(read.onError == .null)
-    #expect(read.categories.map { $0.column } == [0, 12])
+    #expect(read.categories.map { $0.column } == [[0], [12]])
     #expect(read.categories.map { $0.values } == [[utf8("a"), utf8("blue")], [[]]])
 }
 

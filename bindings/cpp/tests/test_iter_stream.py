@@ -149,6 +149,20 @@ def test_a_column_that_is_found_late_is_an_error_that_names_it(server: Server) -
     reading.free()
 
 
+def test_a_column_that_becomes_one_of_bytes_is_an_error_that_names_it(server: Server) -> None:
+    server.client().xadd("s", {"n": b"\xff"}, id="101-1")
+    for layout in ("view", "large", "string"):
+        reading = started(server, batch_rows=60, discover="auto", string_layout=layout)
+        stream = stream_of(reading)
+        assert Outcome(stream, schema=True).columns == ["_id", "_ts", "n"]
+        assert Outcome(stream).rows == 60
+        late = Outcome(stream)
+        assert (late.error, late.rows) == (errno.EINVAL, 0)
+        assert '"n"' in late.message
+        released(stream)
+        reading.free()
+
+
 def test_a_read_without_an_end_is_refused(server: Server) -> None:
     for options, is_fine in [
         (FOLLOW, False),

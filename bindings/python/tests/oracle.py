@@ -99,11 +99,13 @@ def convert_float(value: bytes, base: Any) -> float | None:
     if not re.fullmatch(FLOAT, value, re.IGNORECASE):
         return None
     number = float(value)
+    if math.isinf(number) and b"i" not in value.lower():
+        return None
     if base is pl.Float32 and math.isfinite(number):
         try:
             number = struct.unpack("f", struct.pack("f", number))[0]
         except OverflowError:
-            return math.copysign(math.inf, number)
+            return None
     return number
 
 

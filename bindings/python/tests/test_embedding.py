@@ -213,21 +213,21 @@ def test_an_interrupt_while_the_frame_is_made(
     """It comes after the library has handed the batch over: the batch is not lost for that."""
     ids = add(db, key, range(4))
     batches = redcol.iter_stream(server.url, key, **GROUP, auto_ack=True, batch_size=2)
-    pieces = batches._frames.pieces
+    make = batches._frames.make
 
     def interrupted(batch: object) -> None:
-        pieces(batch)
+        make(batch)
         raise KeyboardInterrupt
 
     with batches:
-        monkeypatch.setattr(batches._frames, "pieces", interrupted)
+        monkeypatch.setattr(batches._frames, "make", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(batches)
-        monkeypatch.setattr(batches._frames, "pieces", pieces)
+        monkeypatch.setattr(batches._frames, "make", make)
         assert pending(db, key) == ids[:2]
         assert next(batches)["_id"].to_list() == ids[:2]
         assert next(batches)["_id"].to_list() == ids[2:]
-        monkeypatch.setattr(batches._frames, "pieces", interrupted)
+        monkeypatch.setattr(batches._frames, "make", interrupted)
         db.xadd(key, {"n": 4}, id="*")
         with pytest.raises(KeyboardInterrupt):
             next(batches)

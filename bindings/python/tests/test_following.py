@@ -320,7 +320,7 @@ def test_an_interrupted_batch_of_many_in_an_answer_comes_again(
     """Ctrl-C while a frame is made: that batch and what lay behind it are read again."""
     add(any_db, key, range(50))
     with redcol.iter_stream(url, key, **group, schema=SCHEMA, batch_size=3, **STOP) as batches:
-        pieces = batches._frames.pieces
+        make = batches._frames.make
         rows: list[int] = []
         calls = 0
 
@@ -329,9 +329,9 @@ def test_an_interrupted_batch_of_many_in_an_answer_comes_again(
             calls += 1
             if calls % 4 == 0:
                 raise KeyboardInterrupt
-            return pieces(batch)
+            return make(batch)
 
-        batches._frames.pieces = interrupted
+        batches._frames.make = interrupted
         while len(rows) < 50:
             try:
                 rows += next(batches)["n"].to_list()

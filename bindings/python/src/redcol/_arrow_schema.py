@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: Python types as Arrow formats.
 _FORMATS: Final[dict[object, str]] = {
-    str: "vu",
-    bytes: "vz",
     int: "l",
     float: "g",
     bool: "b",
@@ -28,20 +26,19 @@ _FORMATS: Final[dict[object, str]] = {
 }
 
 
+#: Formats of str and bytes.
+_LAYOUTS: Final = {"view": ("vu", "vz"), "large": ("U", "Z"), "string": ("u", "z")}
+
+
 class ArrowColumns(_schema.Columns):
     """What was asked for, as the library takes it."""
 
     def __init__(self, names: list[str], given: object, categories: dict[str, str]) -> None:
         # The names alone are looked at: there is no Polars schema here.
         asked: Any = dict.fromkeys(names)
-        super().__init__(asked, asked)
+        super().__init__(asked)
         self._given = given
         self._categories = categories
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """No columns are decoded from JSON text: that is done by Polars."""
-        return {}
 
     def capsule(self) -> object:
         """The schema for the library."""
@@ -52,8 +49,11 @@ class ArrowColumns(_schema.Columns):
         return self._categories
 
 
-def parse(schema: object) -> ArrowColumns:
-    """The columns of a mapping of names to types, or of an object with `__arrow_c_schema__`."""
+def parse(schema: object, string_layout: str) -> ArrowColumns:
+    """The columns of a mapping of names to types, or of an object with `__arrow_c_schema__`.
+
+    `string_layout`: that of `str` and `bytes`, which Arrow has three of.
+    """
     if not isinstance(schema, Mapping):
         given = _capsule(schema)
         if given is None:
@@ -68,19 +68,14 @@ def parse(schema: object) -> ArrowColumns:
     for index, (name, dtype) in enumerate(schema.items()):
         _arguments.text("a column's name", name)
         column: Any = _FORMATS.get(dtype) if isinstance(dtype, type) else None
+        if dtype in (str, bytes):
+            column = _LAYOUTS[string_layout][dtype is bytes]
         if column is None and _is_polars(dtype):
             asked = _schema.parse({name: dtype})
-            if asked.json:
-                raise SchemaError(
-                    f"Column {name!r}: {dtype} is decoded from JSON text by read_stream only; ask "
-                    "for text here.",
-                    field=name,
-                    dtype=str(dtype),
-                )
             column = asked.capsule()
             wrapped.add(name)
-            for words in asked.options().values():
-                categories[f"categories:{index}"] = words
+            for place, words in asked.options().items():
+                categories[place.replace(":0", f":{index}", 1)] = words
         if column is None:
             column = _capsule(dtype)
         if column is None:

@@ -23,8 +23,6 @@ from .errors import (
 if TYPE_CHECKING:
     from typing import Final
 
-    from ._frames import Piece
-
 _CLOSE_SECONDS: Final = 5.0
 
 
@@ -117,14 +115,8 @@ class Follower:
         self._on_idle = on_idle
         self._auto_ack = auto_ack
         self._patience = server.timeout_ms / 1000
-        # A value that cannot be decoded here is found when the library has handed its batch over:
-        # then only we know that the caller has not had it.
-        self._acks_here = auto_ack and self._frames.decodes
-        #: Entries that were handed over and not acknowledged, where values are decoded here.
-        self._in_hand: dict[bytes, dict[str, None]] = {}
-        self._given: dict[bytes, list[str]] | None = None
         options = dict(request.options)
-        if auto_ack and not self._acks_here:
+        if auto_ack:
             options["auto_ack"] = "true"
         # Not a lock: an interrupt between taking it and knowing that would leave it taken.
         self._turn: dict[int, object] = {}
@@ -133,10 +125,10 @@ class Follower:
         #: The server's answers that there is nothing, of which an earlier wait has told.
         self._idle_answers = 0
         # What a KeyboardInterrupt may leave half done: a batch that was asked for, one of which no
-        # frame was made yet, and pieces of one that were not handed over.
+        # frame was made yet, and a frame that was not handed over.
         self._slot: _native.Slot | None = None
         self._is_taken = False
-        self._pieces: list[Piece] = []
+        self._ready: list[pl.DataFrame] = []
         if self._connects_later:
             options["connect"] = "later"
         self._client = client.lasting(server, connects_later=self._connects_later)
@@ -148,12 +140,8 @@ class Follower:
     # -- Reading
 
     def _advance(self, wait_ms: int) -> bool:
-        """Go on for up to `wait_ms`; True when there is a piece or the end."""
-        if self._given is not None:
-            self._note_given()
-        if self._acks_here and self._in_hand:
-            self._ack_before_next()
-        if self._pieces or self._is_over:
+        """Go on for up to `wait_ms`; True when there is a frame or the end."""
+        if self._ready or self._is_over:
             return True
         if self._is_taken:
             _native.iter_unread(self._handle)
@@ -182,27 +170,20 @@ class Follower:
                 return True
         # From here on the batch cannot be taken a second time, only be put back.
         self._is_taken = True
-        pieces = self._frames.pieces(Batch(slot))
+        ready = [self._frames.make(Batch(slot))]
         if slot.has_array() or not self._frames.is_fixed:
             self._slot = None
         self._idle_answers = 0
         # Python looks at signals after a call, but not between two assignments.
-        self._pieces = pieces
+        self._ready = ready
         self._is_taken = False
         return True
-
-    def _note_given(self) -> None:
-        """Keep the ids of what was handed over last."""
-        if self._given and "group" in self._request.options:
-            for stream, ids in self._given.items():
-                self._in_hand.setdefault(stream, {}).update(dict.fromkeys(ids))
-        self._given = None
 
     def _idle(self, idleness: Idleness) -> bool:
         """`block_ms` have passed with nothing to read; True when that is to be told."""
         self._idle_answers = idleness.answers()
         if self._on_idle == "empty":
-            self._pieces = [(self._frames.empty(), None, None)]
+            self._ready = [self._frames.empty()]
             return True
         if self._on_idle == "stop":
             self._is_over = True
@@ -216,7 +197,7 @@ class Follower:
         )
 
     def _take_turn(self, token: object) -> None:
-        if self._is_closed and not self._pieces and not self._is_over:
+        if self._is_closed and not self._ready and not self._is_over:
             raise ClosedError("This iterator was closed.")
         if self._turn.setdefault(0, token) is not token:
             raise BusyError("Another thread is inside a call on this iterator; one at a time.")
@@ -228,27 +209,9 @@ class Follower:
     ) -> list[tuple[bytes | None, bytes | None]]:
         """What `ack` acknowledges, stream by stream: ids, or None for all that was handed over."""
         if entries is not None:
-            self._note_given()
             return [*self._split(entries)]
-        if self._frames.decodes and "group" in self._request.options:
-            # The library has handed over rows that were refused here, or are still to come.
-            self._note_given()
-            return [
-                (stream, _arguments.entry_ids(list(ids))) for stream, ids in self._in_hand.items()
-            ]
         self._put_back()
         return [(None, None)]
-
-    def _note_acknowledged(self, stream: bytes | None, ids: bytes | None) -> None:
-        if self._in_hand and stream is not None and ids is not None:
-            self._forget(stream, ids.decode().split())
-
-    def _forget(self, stream: bytes, ids: list[str]) -> None:
-        in_hand = self._in_hand.get(stream, {})
-        for entry_id in ids:
-            in_hand.pop(entry_id, None)
-        if not in_hand:
-            self._in_hand.pop(stream, None)
 
     def _put_back(self) -> None:
         """Give a batch back that an interrupt has kept from the caller."""
@@ -261,7 +224,7 @@ class Follower:
                 return
             if self._is_kept():
                 _native.iter_unread(self._handle)
-                self._pieces, self._slot, self._is_taken = [], None, False
+                self._ready, self._slot, self._is_taken = [], None, False
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
@@ -269,16 +232,12 @@ class Follower:
 
     def _is_kept(self) -> bool:
         """Whether a batch is here that the caller has not had."""
-        slot, pieces = self._slot, self._pieces
+        slot = self._slot
         return (
             self._is_taken
             or (slot is not None and slot.has_array())
-            or any(frame is not None and len(frame) for frame, _, _ in pieces)
+            or any(len(frame) for frame in self._ready)
         )
-
-    def _ack_before_next(self) -> None:
-        """Acknowledge what was handed over, where values are decoded here."""
-        raise NotImplementedError
 
     def _is_made_again(self) -> bool:
         """Whether a group that is gone is made again, and so nothing is pending there."""

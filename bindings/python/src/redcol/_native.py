@@ -306,15 +306,6 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
     return total
 
 
-def iter_ack_start(iterator: Handle, stream: bytes, entry_ids: bytes) -> None:
-    """Acknowledge entries with the iterator's next request, without waiting."""
-    error = Handle()
-    status = library().redcol_iter_ack_start(
-        iterator.pointer, stream, len(stream), entry_ids, len(entry_ids), error.pointer_reference
-    )
-    _raise_if_error(status, error, iterator)
-
-
 def iter_collect(iterator: Handle, wait_ms: int) -> Handle | None:
     """Read to the end. None after `wait_ms` or a signal: call again."""
     table, error = Handle(), Handle()

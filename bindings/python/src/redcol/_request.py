@@ -26,13 +26,10 @@ class Request:
         streams: list[bytes],
         columns: _schema.Columns | None,
         options: dict[str, str],
-        hidden_id: str | None,
     ) -> None:
         self.streams = streams
         self.columns = columns
         self.options = options
-        #: A column of ids that was not asked for, but is needed to name entries in errors.
-        self.hidden_id = hidden_id
         #: For a read of the ranges of many streams: the pattern of their keys, or `streams`.
         self.ranges: bytes | list[bytes] | None = None
 
@@ -44,17 +41,9 @@ class Request:
 class RangesRequest:
     """A read of many streams."""
 
-    def __init__(
-        self,
-        read: Request,
-        key_column: str | None,
-        hidden_key: str | None,
-        row_index_column: str | None,
-    ) -> None:
+    def __init__(self, read: Request, key_column: str | None, row_index_column: str | None) -> None:
         self.read = read
         self.key_column = key_column
-        #: A column of keys that was not asked for, but is needed to name streams in errors.
-        self.hidden_key = hidden_key
         self.row_index_column = row_index_column
 
 
@@ -206,15 +195,9 @@ def ranges_request(
     request = _request(streams, limits | dict(options or {}), named=named, **columns)
     request.ranges = chosen
     key, row_index = (name if included else None for included, name in named.values())
-    hidden_key = None
-    if key is None and request.columns is not None and request.columns.json:
-        # Values that are decoded here must be able to name their stream.
-        hidden_key = "_key"
-        while hidden_key in (*request.columns.asked, *request.options.values()):
-            hidden_key += "_"
-    if key is not None or hidden_key is not None:
-        request.options["stream_column"] = key or hidden_key or ""
-    return RangesRequest(request, key, hidden_key, row_index)
+    if key is not None:
+        request.options["stream_column"] = key
+    return RangesRequest(request, key, row_index)
 
 
 def _range_options(start_id: object, end_id: object, *, waits: bool) -> dict[str, str]:
@@ -298,6 +281,7 @@ def _request(
     sequence_column: str = "_seq",
     stream_column: str | None = None,
     on_error: str = "raise",
+    discover: str = "string",
     named: Mapping[str, tuple[bool, str]] | None = None,
 ) -> Request:
     """The part that all reads share: which columns, and how many rows.
@@ -305,6 +289,12 @@ def _request(
     `named`: arguments that name more columns, whether there are these, and their names.
     """
     columns = None if schema is None else _schema.parse(schema)
+    _arguments.one_of("discover", discover, ("string", "binary", "auto"))
+    if columns is not None and discover != "string":
+        raise InvalidArgumentError(
+            "discover says what columns are that are found without a schema: leave one of the two "
+            "out."
+        )
     names = {
         "id_column": (include_id, id_column),
         "timestamp_column": (include_timestamp, timestamp_column),
@@ -317,6 +307,8 @@ def _request(
         **{name: _arguments.text(name, value) for name, (_, value) in names.items()},
         "on_error": _arguments.one_of("on_error", on_error, ("raise", "null")),
     }
+    if columns is None:
+        chosen["discover"] = discover
     if stream_column is not None:
         chosen["stream_column"] = _arguments.text("stream_column", stream_column)
         names["stream_column"] = (True, stream_column)
@@ -339,12 +331,6 @@ def _request(
         if included:
             taken.add(name)
 
-    hidden_id = None
     if columns is not None:
         chosen |= columns.options()
-        if columns.json and not include_id:
-            hidden_id = "_id"
-            while hidden_id in taken:
-                hidden_id += "_"
-            chosen |= {"include_id": "true", "id_column": hidden_id}
-    return Request(streams, columns, chosen | options, hidden_id)
+    return Request(streams, columns, chosen | options)

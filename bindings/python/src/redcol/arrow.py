@@ -22,8 +22,9 @@ class ArrowTable:
 
     ``pl.DataFrame(table)``, ``pa.table(table)``, ``pandas.DataFrame.from_arrow(table)``, DuckDB's
     SQL and others take it, any number of times and on any thread: nothing is read from the server
-    again. They share its memory, and may outlive it. Strings are string views; a consumer that asks
-    for another layout gets that, as a copy.
+    again. They share its memory, and may outlive it. Strings are string views, unless the schema
+    or ``string_layout`` asked for another layout; a consumer that asks for one gets that. All but
+    views are made for each taker anew.
 
     https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
     """
@@ -78,6 +79,8 @@ def read_arrow(
     include_sequence: bool = False,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
+    string_layout: typing.Literal["view", "large", "string"] | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -94,7 +97,8 @@ def read_arrow(
         schema: column names to types of pyarrow, Polars or any library whose types have
             ``__arrow_c_schema__``, or Python types (``str``, ``bytes``, ``int``, ``float``,
             ``bool``, ``date``, ``datetime``, ``time``, ``timedelta``); or a whole Arrow schema,
-            such as ``pa.schema``. The columns are then exactly these; see :func:`read_stream`.
+            such as ``pa.schema``. The columns are then exactly these, strings in the layout of
+            their Arrow type; see :func:`read_stream`.
             Without it every field that is found becomes a string column.
         start_id: as in :func:`read_stream`.
         end_id: likewise.
@@ -108,6 +112,13 @@ def read_arrow(
         include_sequence: likewise.
         sequence_column: likewise.
         on_error: likewise.
+        discover: likewise.
+        string_layout: how strings and bytes are laid out for which the schema names no Arrow type:
+            those of Python's ``str`` and ``bytes``, ``_id``, and columns without a schema.
+            ``"view"`` (``string_view``, shared without a copy), ``"large"`` (``large_string``) or
+            ``"string"``, in which a batch of a column can have 2 GiB. pyarrow cannot filter, sort
+            or join tables with views: give it one of the others. None: that of the first text in
+            the schema, or ``"view"``.
         connect_timeout_ms: likewise.
         timeout_ms: likewise.
         answer_timeout_ms: likewise.
@@ -138,9 +149,13 @@ def read_arrow(
     del url  # see Server
     server.check()
     rows = _arguments.integer("batch_size", batch_size, at_least=0)
+    options = {"batch_rows": str(rows)}
+    if string_layout is not None:
+        _arguments.one_of("string_layout", string_layout, ("view", "large", "string"))
+        options["string_layout"] = string_layout
     request = read_request(
         stream,
-        schema=None if schema is None else _arrow_schema.parse(schema),
+        schema=None if schema is None else _arrow_schema.parse(schema, string_layout or "view"),
         start_id=start_id,
         end_id=end_id,
         count=count,
@@ -152,7 +167,8 @@ def read_arrow(
         include_sequence=include_sequence,
         sequence_column=sequence_column,
         on_error=on_error,
-        options={"batch_rows": str(rows)},
+        discover=discover,
+        options=options,
     )
     with client.using(server) as handle:
         iterator = _native.read_streams(

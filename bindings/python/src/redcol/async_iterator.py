@@ -42,13 +42,11 @@ class AsyncStreamIterator(Follower):
 
     async def __anext__(self) -> pl.DataFrame:
         await self._fill()
-        if not self._pieces:
+        if not self._ready:
             raise StopAsyncIteration
         # Nothing here lets a signal handler run: a frame is either still ours or the caller's.
-        frame, error, self._given = self._pieces[0]
-        del self._pieces[0]
-        if frame is None:
-            raise error or StopAsyncIteration
+        frame = self._ready[0]
+        del self._ready[0]
         return frame
 
     async def _fill(self) -> None:
@@ -160,14 +158,7 @@ class AsyncStreamIterator(Follower):
         total = 0
         for stream, ids in self._to_acknowledge(entries):
             total += await _in_thread(_native.iter_ack, self._handle, stream, ids)
-            self._note_acknowledged(stream, ids)
         return total
-
-    def _ack_before_next(self) -> None:
-        for stream, ids in self._to_acknowledge(None):
-            if stream is not None and ids is not None:
-                _native.iter_ack_start(self._handle, stream, ids)
-                self._note_acknowledged(stream, ids)
 
     async def _ack_automatically(self) -> None:
         try:

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 DETAIL_NAMES: Final = (
-    *("server_code", "stream", "entry_id", "field", "dtype", "value"),
+    *("server_code", "stream", "entry_id", "field", "dtype", "value", "path"),
     *("row", "key"),
 )
 
@@ -51,6 +51,7 @@ class RedcolError(Exception):
         field: the field whose value does not fit.
         dtype: the Polars dtype that was asked for.
         value: the value, escaped likewise and cut at 80 bytes.
+        path: of JSON, where in the value it is that does not fit, such as ``"v.a[3]"``.
         row: the row of the frame that could not be written, counted from 0.
         key: the key of the hash that could not be written, escaped likewise.
         written: how many rows (or keys) the server had confirmed when a write failed.
@@ -76,6 +77,7 @@ class RedcolError(Exception):
         field: str | None = None,
         dtype: str | None = None,
         value: str | None = None,
+        path: str | None = None,
         row: int | None = None,
         key: str | None = None,
     ) -> None:
@@ -88,6 +90,7 @@ class RedcolError(Exception):
         self.field = field
         self.dtype = dtype
         self.value = value
+        self.path = path
         self.row = row
         self.key = key
         self.written: int | None = None
@@ -254,6 +257,7 @@ def from_status(status: int, message: str, details: Mapping[str, str | None]) ->
         field=details.get("field"),
         dtype=None if dtype is None else dtype_name(dtype),
         value=details.get("value"),
+        path=details.get("path"),
         row=None if row is None else int(row),
         key=details.get("key"),
     )

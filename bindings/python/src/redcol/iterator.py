@@ -41,13 +41,11 @@ class StreamIterator(Follower):
 
     def __next__(self) -> pl.DataFrame:
         self._fill()
-        if not self._pieces:
+        if not self._ready:
             raise StopIteration
         # Nothing here lets a signal handler run: a frame is either still ours or the caller's.
-        frame, error, self._given = self._pieces[0]
-        del self._pieces[0]
-        if frame is None:
-            raise error or StopIteration
+        frame = self._ready[0]
+        del self._ready[0]
         return frame
 
     def _fill(self) -> None:
@@ -86,14 +84,10 @@ class StreamIterator(Follower):
         Returns:
             How many entries were pending and are no longer.
         """
-        total = 0
-        for stream, ids in self._to_acknowledge(entries):
-            total += _native.iter_ack(self._handle, stream, ids)
-            self._note_acknowledged(stream, ids)
-        return total
-
-    def _ack_before_next(self) -> None:
-        self._ack_automatically()
+        return sum(
+            _native.iter_ack(self._handle, stream, ids)
+            for stream, ids in self._to_acknowledge(entries)
+        )
 
     def _ack_automatically(self) -> None:
         try:
@@ -140,6 +134,7 @@ def iter_stream(
     sequence_column: str = "_seq",
     stream_column: str | None = None,
     on_error: typing.Literal["raise", "null"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
     group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = 300_000,
@@ -185,6 +180,8 @@ def iter_stream(
         include_sequence: likewise.
         sequence_column: likewise.
         on_error: likewise.
+        discover: likewise. A column that has become Binary stays so; frames before have it as
+            String.
         stream_column: the name of a column for the stream's key; ``_stream`` for a list of streams.
         on_idle: with nothing to read for ``block_ms``: keep waiting, ``"stop"``, or ``"empty"``:
             give a frame without rows.

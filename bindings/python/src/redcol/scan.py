@@ -51,6 +51,7 @@ def scan_stream(
     include_sequence: bool = False,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -98,6 +99,8 @@ def scan_stream(
         sequence_column: its name.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
             Columns that a query does not need are not looked at.
+        discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
+            :func:`read_stream`.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
@@ -138,6 +141,7 @@ def scan_stream(
         "timestamp_column": timestamp_column,
         "sequence_column": sequence_column,
         "on_error": on_error,
+        "discover": discover,
     }
     request = read_request(stream, schema=schema, **options)
     return lazy_frame(_StreamReads(server, request, options))
@@ -247,6 +251,7 @@ class _StreamReads:
         options = {"batch_rows": str(_BATCH_ROWS)}
         if columns is not None:
             arguments |= {argument: name in columns for argument, name in self._fixed}
+            del arguments["discover"]
             fixed = {name for _, name in self._fixed}
             schema = {name: columns[name] for name in columns if name not in fixed}
             if self._discovered is not None:

@@ -50,6 +50,7 @@ def scan_streams(
     batch_size: int | None = None,
     count_hint: int = 1_000,
     on_error: typing.Literal["raise", "null"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -104,6 +105,8 @@ def scan_streams(
         count_hint: how many keys the server looks at for each answer to SCAN.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
             Columns that a query does not need are not looked at.
+        discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
+            :func:`read_stream`.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
@@ -246,6 +249,7 @@ class _ManyReads:
         own = {"batch_rows": str(_BATCH_ROWS), **(options or {})}
         if columns is not None:
             arguments |= {argument: name in columns for name, argument in self._fixed.items()}
+            del arguments["discover"]
             arguments["schema"] = {
                 name: dtype for name, dtype in columns.items() if name not in self._fixed
             }

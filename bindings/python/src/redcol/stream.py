@@ -42,6 +42,7 @@ def read_stream(
     include_sequence: bool = False,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
     group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -93,6 +94,9 @@ def read_stream(
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
         sequence_column: its name.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        discover: without a schema, what columns are: ``"string"`` (bytes that are not UTF-8 do not
+            fit), ``"binary"``, or ``"auto"``: a column of strings becomes Binary with the first
+            value that is not UTF-8.
         group_start_id: where a group that is created begins: ``"0"``, ``"$"``, or after an id or a
             time.
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
@@ -147,6 +151,7 @@ def read_stream(
         include_sequence=include_sequence,
         sequence_column=sequence_column,
         on_error=on_error,
+        discover=discover,
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
     )
@@ -213,7 +218,17 @@ def whole(iterator: _native.Handle, made: Frames) -> pl.DataFrame:
     import polars as pl
 
     frames = [made.make(batch) for batch in _batches(iterator)]
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+    if len(frames) == 1:
+        return frames[0]
+    # A column of text may have become one of bytes.
+    last = frames[-1].schema
+    frames = [
+        frame.cast(
+            {name: last[name] for name, dtype in frame.schema.items() if dtype != last[name]}
+        )
+        for frame in frames
+    ]
+    return pl.concat(frames, how="diagonal")
 
 
 @contextlib.contextmanager

@@ -45,6 +45,7 @@ def read_streams(
     batch_size: int | None = None,
     count_hint: int = 1_000,
     on_error: typing.Literal["raise", "null"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
     counts: MutableMapping[str, int] | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -95,6 +96,8 @@ def read_streams(
             the size of the streams and the way to the server.
         count_hint: how many keys the server looks at for each answer to SCAN.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
+            :func:`read_stream`.
         counts: a dict in which the read notes what it has met: ``"streams"``, the keys that were
             read; ``"empty_streams"``, those of them without an entry in the range, or that were
             gone; ``"wrong_types"``, the keys that held something other than a stream. With a
@@ -149,7 +152,7 @@ FIXED: Final = {
 
 def checked(given: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     """`read_streams`' arguments as `ranges_request` takes them: one for each pair of two names."""
-    same = ("schema", "start_id", "end_id", "batch_size", "count_hint", "on_error")
+    same = ("schema", "start_id", "end_id", "batch_size", "count_hint", "on_error", "discover")
     arguments = {name: given[name] for name in (*same, *FIXED)}
     for name, default in FIXED.values():
         names = (f"{name}_name", name)
@@ -174,13 +177,11 @@ def arranged(frame: pl.DataFrame, request: RangesRequest, *, first_row: int = 0)
     """The frame with its key in front, and before it the rows' numbers, if they are wanted."""
     import polars as pl
 
-    if not (request.hidden_key or request.row_index_column or request.key_column):
+    if not (request.row_index_column or request.key_column):
         return frame  # which may have rows without columns
     # Not by name: Polars takes some names for patterns of names.
     columns = {column.name: column for column in frame.get_columns()}
     front = []
-    if request.hidden_key is not None:
-        del columns[request.hidden_key]
     if request.row_index_column is not None:
         # An entry's own field of this name is not shown.
         columns.pop(request.row_index_column, None)
