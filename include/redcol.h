@@ -290,9 +290,15 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "claim_idle_ms"     take over entries that another consumer has held for so long; default:
  *                       never
  *   "max_deliveries"    how often an entry is delivered before it is put away; needs "dead_letter".
- *                       Default: for ever
- *   "dead_letter"       the stream to which it is then copied, with _id, _stream, _group, _consumer
- *                       and _deliveries, and acknowledged, both or neither
+ *                       Default: for ever. Deliveries that this iterator asked for and never handed
+ *                       over, since their answers were lost, do not count
+ *   "dead_letter"       the stream to which it is then copied, and acknowledged, both or neither:
+ *                       its fields, and dead_id, dead_stream, dead_group, dead_consumer and
+ *                       dead_deliveries (how often it was delivered). A field of its own with one
+ *                       of these names becomes dead_id_field, or dead_id_field2, …. An entry that
+ *                       was acknowledged or delivered again meanwhile stays as it is. The user
+ *                       needs +xrange and +xadd, and either +eval, or +watch, +multi, +exec, +xlen
+ *                       and +xdel and their like
  * On REDCOL_OK `*iter_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments, which goes on.
  * A range read does not block: nothing is sent before the first redcol_iter_next. A read that

@@ -19,11 +19,13 @@ public enum Log {
         case connection
         /// A consumer group.
         case group
+        case deadLetter
 
         var name: StaticString {
             switch self {
             case .connection: return "connection"
             case .group: return "group"
+            case .deadLetter: return "dead_letter"
             }
         }
     }

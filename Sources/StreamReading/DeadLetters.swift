@@ -1,89 +1,103 @@
-// Entries that were delivered too often: each is copied to the dead letters, with its id, group and
-// count, and acknowledged, both or neither.
+// Entries that were delivered too often: which they are, and the talk with the server that puts
+// them away.
 
 import RedisConnection
+
+/// An entry of a page of XPENDING, and whether it may be delivered.
+struct PendingLine {
+    var id: EntryID
+    var isFree: Bool
+}
 
 extension GroupReader {
     /// Puts away what was delivered too often. Gives all entries of the page, and whether they are
     /// free to be delivered: not those, and not what is in hand.
     func findDeadLetters(
-        _ reply: Reply, _ stream: Int
-    ) throws(RedisError) -> [(id: EntryID, isFree: Bool)] {
+        _ reply: Reply, _ stream: Int, isOwn: Bool
+    ) throws(RedisError) -> (lines: [PendingLine], dead: Int) {
         if case .error(let text) = reply {
             try takeError(error(text, "XPENDING"))
-            return []
+            return ([], 0)
         }
         guard case .array(let lines) = reply else {
             throw connection.violation("a strange XPENDING")
         }
         let inHand = everythingInHand()
-        var page: [(id: EntryID, isFree: Bool)] = []
-        var found: [PendingEntry] = []
+        var page: [PendingLine] = []
+        var dead = 0
+        ledger.beginPage(isOwn: isOwn)
         for line in lines {
             guard let pending = PendingEntry(line) else {
                 throw connection.violation("a strange line of XPENDING")
             }
             let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
             let isInHand = inHand.contains(row)
-            let isDead = !isInHand && pending.deliveries >= options.deliveriesMax ?? .max
-            if isDead { found.append(pending) }
-            page.append((pending.id, !isInHand && !isDead))
+            let isDead = countsAsDead(pending, row, isOwnPage: isOwn, isInHand: isInHand)
+            if isDead { dead += 1 }
+            page.append(PendingLine(id: pending.id, isFree: !isInHand && !isDead))
         }
-        guard !found.isEmpty else { return page }
-        for (index, pending) in found.enumerated() {
-            connection.enqueue(member.entry(stream, pending.id))
-            awaited.append(
-                .deadLetter(pending, stream: stream, isLast: index == found.count - 1))
-        }
-        try connection.flush()
-        return page
+        try sendLetters()
+        return (page, dead)
     }
 
-    func collectLetter(
-        _ pending: PendingEntry, _ stream: Int, _ reply: Reply
-    ) throws(RedisError) {
-        if case .error(let text) = reply { throw error(text, "reading a dead letter") }
-        guard let entry = reply.firstEntry else {
-            // It was deleted: there is nothing to keep.
-            statistics.add(.deleted, 1)
-            held.queueDeleted([RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))])
-            return
-        }
-        letters.append((pending, entry.fields))
+    private func countsAsDead(
+        _ pending: PendingEntry, _ row: RowID, isOwnPage: Bool, isInHand: Bool
+    ) -> Bool {
+        guard let most = options.deliveriesMax else { return false }
+        let (had, inVain) = ledger.counted(
+            row, pending.deliveries, isOwnPage: isOwnPage,
+            isOwn: pending.consumer == member.consumer, isInHand: isInHand)
+        guard !isInHand, had >= most else { return false }
+        letters.add(
+            DeadLetter(
+                row: row, consumer: pending.consumer, deliveries: pending.deliveries,
+                inVain: inVain))
+        return true
     }
 
-    /// A transaction does not undo XACK when XADD fails because the key holds another type: that is
-    /// looked at before, and WATCH sees to it that it stays so.
-    func checkLetterStream(_ stream: Int) throws(RedisError) {
-        guard !letters.isEmpty else { return }
-        for (isLast, name) in [(false, "WATCH"), (true, "XLEN")] {
-            var command = Command(name)
-            command.add(options.deadLetter)
+    /// Sends what comes next of putting entries away, if no answer to that is awaited.
+    func sendLetters() throws(RedisError) { try send(letters.next()) }
+
+    private func send(_ commands: [Command]) throws(RedisError) {
+        guard !commands.isEmpty else { return }
+        for command in commands {
             connection.enqueue(command)
-            awaited.append(.letterStream(stream: stream, isLast: isLast))
+            awaited.append(.letter)
         }
         try connection.flush()
     }
 
-    func putAway(_ stream: Int) throws(RedisError) {
-        connection.enqueue(Command("MULTI"))
-        for (pending, fields) in letters {
-            let commands = member.putAway(
-                pending, stream: stream, fields: fields, to: options.deadLetter)
-            for command in commands { connection.enqueue(command) }
+    func takeLetter(_ reply: Reply) throws(RedisError) {
+        let (step, commands) = letters.take(reply)
+        switch step {
+        case .more: break
+        case .ended(let letter, let outcome):
+            ledger.forget(letter.row)
+            switch outcome {
+            case .kept:
+                statistics.add(.deadLettered, 1)
+                logLetter(letter)
+            case .deleted: statistics.add(.deleted, 1)
+            case .moved: break
+            }
+        case .failed(let text):
+            let failure = error(text, "putting an entry away as a dead letter")
+            guard failure.cause == .noGroup else { throw failure }
+            // What was to be put away is pending no longer, and what is under way says the same.
+            throw RedisError(.connection, failure.message)
+        case .malformed(let what): throw connection.violation(what)
         }
-        connection.enqueue(Command("EXEC"))
-        awaited.append(.putAway(left: 2 + 2 * letters.count, stream: stream))
-        try connection.flush()
+        try send(commands)
+        try sendLetters()
+        if awaited.isEmpty { connection.expectNothing() }
     }
 
-    /// The answer to EXEC: null if someone else has written to the dead letters meanwhile.
-    func havePutAway(_ stream: Int, _ reply: Reply) throws(RedisError) {
-        guard case .array(let answers) = reply else { return try checkLetterStream(stream) }
-        for answer in answers {
-            if case .error(let text) = answer { throw error(text, "keeping a dead letter") }
+    private func logLetter(_ letter: DeadLetter) {
+        let stream = escaped(streams[Int(letter.row.stream)], limit: 200)
+        Log.write(.warning, .deadLetter, about: stream) {
+            "entry \(letter.row.id.text) of stream \"\(stream)\", group "
+                + "\"\(escaped(options.group, limit: 200))\" is a dead letter now, in "
+                + "\"\(escaped(options.deadLetter, limit: 200))\""
         }
-        statistics.add(.deadLettered, letters.count)
-        letters = []
     }
 }

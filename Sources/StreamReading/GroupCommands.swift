@@ -91,28 +91,6 @@ struct GroupMember {
         command.add(id)
         return command
     }
-
-    /// Copies an entry to the dead letters and acknowledges it, in a transaction.
-    func putAway(_ pending: PendingEntry, stream: Int, fields: [[UInt8]], to deadLetter: [UInt8])
-        -> [Command]
-    {
-        var add = Command("XADD")
-        add.add(deadLetter)
-        add.add("*")
-        for field in fields { add.add(field) }
-        add.add("_id")
-        add.add(pending.id)
-        add.add("_stream")
-        add.add(streams[stream])
-        add.add("_group")
-        add.add(group)
-        add.add("_consumer")
-        add.add(pending.consumer)
-        add.add("_deliveries")
-        add.add(String(pending.deliveries))
-        let row = RowID(id: pending.id, stream: Int32(truncatingIfNeeded: stream))
-        return [add, acknowledge([row])]
-    }
 }
 
 /// One line of XPENDING.

@@ -25,7 +25,7 @@ struct GroupPlan {
         /// XPENDING of this consumer: are there entries that nobody has in hand?
         case look(stream: Int, after: EntryID)
         /// XAUTOCLAIM of so many idle entries from one on, none of which is in hand.
-        case claim(stream: Int, cursor: EntryID, count: Int)
+        case claim(stream: Int, cursor: EntryID, last: EntryID, count: Int)
         /// XREADGROUP with ">".
         case new(streams: [Int], blockMs: Int64?)
         /// Nothing to ask before this time: all streams are missing.
@@ -106,7 +106,7 @@ struct GroupPlan {
                 return .deliveries(
                     stream: index, after: streams[index].claimCursor, isOwn: false)
             }
-            return .claim(stream: index, cursor: run.first, count: run.count)
+            return .claim(stream: index, cursor: run.first, last: run.last, count: run.count)
         }
         isTurnOfNew = false
         guard waits, mayBlock, !ready.contains(where: { isClaimDue($0, now) }) else {
@@ -171,10 +171,11 @@ struct GroupPlan {
         streams[index].phase = countsDeliveries ? .counting(after: after) : .own(after: after)
     }
 
-    /// The own entries of this page that were delivered too often have been put away.
-    mutating func countedOwn(_ index: Int) {
+    /// The own entries of this page that were delivered too often are put away. `next`: all of
+    /// them were, and there are more after this one.
+    mutating func countedOwn(_ index: Int, next: EntryID?) {
         if case .counting(let after) = streams[index].phase {
-            streams[index].phase = .own(after: after)
+            streams[index].phase = next.map { .counting(after: $0) } ?? .own(after: after)
         }
     }
 

@@ -28,14 +28,14 @@ final class GroupReader: StreamReader {
         case answer(GroupPlan.Request, asked: Int)
         /// Where the stream begins.
         case firstID(stream: Int)
-        /// The entry that is to be put away, its fields.
-        case deadLetter(PendingEntry, stream: Int, isLast: Bool)
-        /// WATCH, and XLEN of the dead letters: the last before the transaction.
-        case letterStream(stream: Int, isLast: Bool)
-        /// MULTI, the letters' XADD and XACK, EXEC: how many of their answers are still to come.
-        case putAway(left: Int, stream: Int)
+        /// The next answer that `letters` wants.
+        case letter
     }
-    var letters: [(PendingEntry, fields: [[UInt8]])] = []
+    /// The entries that are being put away.
+    var letters: DeadLetterTransaction
+    var ledger = DeliveryLedger()
+    /// How many of this consumer's pending entries can be asked for, those of the last page.
+    var ownMost = Int.max
     var awaited: [Awaited] = []
     private var pauseUntil: Int64?
 
@@ -82,6 +82,7 @@ final class GroupReader: StreamReader {
         let (streams, options) = (parts.streams, parts.options)
         member = GroupMember(streams: streams, group: options.group, consumer: options.consumer)
         self.held = held
+        letters = DeadLetterTransaction(member, to: options.deadLetter)
         plan = GroupPlan(
             streams: streams.count, creates: options.createGroup,
             countsDeliveries: options.deliveriesMax != nil, claimIdleMs: options.claimIdleMs,
@@ -161,7 +162,8 @@ final class GroupReader: StreamReader {
     override func connectionLost() {
         awaited = []
         hasBacklog = false
-        letters = []
+        letters.connectionLost()
+        ledger.delivered(parser.pointee.rows)
         held.connectionLost()
     }
 
@@ -173,6 +175,7 @@ final class GroupReader: StreamReader {
     override func willHandOver(rows handed: Int) {
         let rows = parser.pointee.takeRows()
         held.hold(rows)
+        ledger.delivered(rows)
         lastRows = rows
         handledBefore = handled
         if !refused.isEmpty { for row in rows { refused[row] = nil } }
@@ -200,6 +203,7 @@ final class GroupReader: StreamReader {
     override func takeBack() -> Bool {
         guard !lastRows.isEmpty else { return false }
         let count = held.takeBack(lastRows)
+        if options.deliveriesMax != nil { ledger.takenBack(lastRows) }
         handled = handledBefore
         if options.count != nil { remaining += count }
         refused = [:]
@@ -426,12 +430,18 @@ final class GroupReader: StreamReader {
             connection.enqueue(
                 member.pending(stream, after: after, count: asked, idleMs: nil))
         case .own(let stream, let after):
+            if options.deliveriesMax != nil {
+                // No more than were counted.
+                asked = min(asked, ownMost)
+                ledger.askedForOwn()
+            }
             passOverInHand()
             parser.pointee.expect(.streams, entriesMax: asked)
             connection.enqueue(
                 member.read([stream], after: after, count: asked, blockMs: nil))
-        case .claim(let stream, let cursor, let count):
+        case .claim(let stream, let cursor, let last, let count):
             asked = min(asked, count)
+            if options.deliveriesMax != nil { ledger.askedForIdle(from: cursor, through: last) }
             passOverInHand()
             parser.pointee.expect(.claimed(stream: stream), entriesMax: asked)
             connection.enqueue(
@@ -494,27 +504,13 @@ final class GroupReader: StreamReader {
             guard let reply = try connection.nextReply() else { return false }
             awaited.removeFirst()
             firstIDs[stream] = reply.firstEntry?.id
-        case .deadLetter(let pending, let stream, let isLast):
+        case .letter:
             guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) else {
                 return false
             }
             awaited.removeFirst()
-            try collectLetter(pending, stream, reply)
-            if isLast { try checkLetterStream(stream) }
-        case .letterStream(let stream, let isLast):
-            guard let reply = try connection.nextReply() else { return false }
-            awaited.removeFirst()
-            if case .error(let text) = reply { throw error(text, "looking at the dead letters") }
-            if isLast { try putAway(stream) }
-        case .putAway(let left, let stream):
-            guard let reply = try connection.nextReply() else { return false }
-            awaited.removeFirst()
-            if case .error(let text) = reply { throw error(text, "keeping a dead letter") }
-            if left > 1 {
-                awaited.insert(.putAway(left: left - 1, stream: stream), at: 0)
-            } else {
-                try havePutAway(stream, reply)
-            }
+            noteProgress()
+            try takeLetter(reply)
         }
         return true
     }
@@ -544,6 +540,7 @@ final class GroupReader: StreamReader {
                 let stream = parser.pointee.replyFrame?.stream ?? 0
                 let row = RowID(id: id, stream: Int32(truncatingIfNeeded: stream))
                 refused[row] = platform_monotonic_ms() + GroupReader.refusedRestMs
+                ledger.told(row)
             }
             heldError = error
         case .failed(let error): throw error
@@ -562,6 +559,7 @@ final class GroupReader: StreamReader {
     }
 
     private func entriesEnded(_ request: GroupPlan.Request, _ asked: Int) {
+        ledger.delivered(parser.pointee.rows)
         let entries = parser.pointee.entriesParsed
         let (named, nameless) = parser.pointee.takeDeleted()
         if !named.isEmpty {
@@ -571,7 +569,8 @@ final class GroupReader: StreamReader {
         switch request {
         case .own(let stream, _):
             plan.ownPage(stream, entries: entries, asked: asked, last: parser.pointee.lastID)
-        case .claim(let stream, _, _):
+            if entries < asked { ledger.hasBegun(stream) }
+        case .claim(let stream, _, _, _):
             let frame = parser.pointee.replyFrame
             statistics.add(.deleted, frame?.deletedIDs.count ?? 0)
             plan.claimed(stream, hasNameless: nameless > 0)

@@ -39,15 +39,18 @@ extension GroupReader {
             if case .error = reply {
             } else {
                 held.forget(stream: stream)
+                ledger.forget(stream: stream)
                 handled[stream] = id
                 hasHandled[stream] = false
                 statistics.add(.resets, 1)
             }
             plan.created(stream, now)
         case .deliveries(let stream, _, let isOwn):
-            let page = try findDeadLetters(reply, stream)
+            let (page, dead) = try findDeadLetters(reply, stream, isOwn: isOwn)
             if isOwn {
-                plan.countedOwn(stream)
+                let isFull = page.count >= asked
+                ownMost = isFull ? page.count - dead : .max
+                plan.countedOwn(stream, next: ownMost == 0 ? page.last?.id : nil)
             } else {
                 findClaimable(page, stream, asked: asked, now)
             }
@@ -93,13 +96,15 @@ extension GroupReader {
         // What the server no longer counts as pending was acknowledged by someone else.
         held.keepOnly(
             pendingRows, stream: stream, from: after, upTo: isFull ? last ?? after : .largest)
+        ledger.keepOnly(
+            pendingRows, stream: stream, after: after, through: isFull ? last ?? after : .largest)
         if !isFull { inHandAtLook = [] }
         plan.looked(stream, now, isFull: isFull, last: last, stray: stray)
     }
 
     /// Finds the first run of entries to claim in a page of idle ones.
     private func findClaimable(
-        _ page: [(id: EntryID, isFree: Bool)], _ stream: Int, asked: Int, _ now: Int64
+        _ page: [PendingLine], _ stream: Int, asked: Int, _ now: Int64
     ) {
         var run: GroupPlan.Claimable?
         let most = min(options.batchRows, GroupReader.pageRows, max(1, wanted))

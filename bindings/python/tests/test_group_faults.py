@@ -145,10 +145,10 @@ def test_dead_letters(url: str, any_db: redis.Redis, key: str) -> None:
         assert batches.stats.dead_lettered == 2
         assert batches.stats.delivered == 0
     assert pending(any_db, key) == []
-    dead = redcol.read_stream(url, f"{key}-dead", id_column="at")
-    assert dead["_id"].to_list() == ids
+    dead = redcol.read_stream(url, f"{key}-dead")
+    assert dead["dead_id"].to_list() == ids
     assert (
-        dead.select("_stream", "_group", "_consumer", "_deliveries").rows()
+        dead.select("dead_stream", "dead_group", "dead_consumer", "dead_deliveries").rows()
         == [(key, "g", "b", "2")] * 2
     )
     assert dead.select("n", "text", "n2").rows() == [("0", None, None), ("7", "ü", "")]

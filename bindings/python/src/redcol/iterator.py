@@ -190,8 +190,12 @@ def iter_stream(
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
             long, in milliseconds; None never.
         max_deliveries: an entry that was delivered so often is not delivered again, but put away.
-        dead_letter: the stream to which it is then copied (with ``_id``, ``_stream``, ``_group``,
-            ``_consumer`` and ``_deliveries``) and acknowledged, both or neither.
+            Deliveries that this iterator asked for and never handed over, since their answers were
+            lost, do not count.
+        dead_letter: the stream to which it is then copied and acknowledged, both or neither. It has
+            the entry's fields, and ``dead_id``, ``dead_stream``, ``dead_group``, ``dead_consumer``
+            and ``dead_deliveries``. A field of the entry's own with one of these names is kept as
+            ``dead_id_field``, or ``dead_id_field2``, ….
         connect_timeout_ms: as in :func:`read_stream`.
         timeout_ms: likewise.
         answer_timeout_ms: likewise.

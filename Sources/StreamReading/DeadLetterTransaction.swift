@@ -1,0 +1,339 @@
+// Putting entries away: each is copied to the dead letters and acknowledged, both or neither, and
+// only if it is still pending as it was when that was decided. Pure: it knows no socket.
+
+import RedisConnection
+
+/// An entry that is to be put away, and why.
+struct DeadLetter: Equatable {
+    /// A value that does not fit its column.
+    struct Refusal: Equatable {
+        var field: [UInt8]
+        var reason: [UInt8]
+    }
+
+    var row: RowID
+    /// Whose pending entry it must still be.
+    var consumer: [UInt8]
+    /// How often the server must still say that it was delivered; nil: any number.
+    var deliveries: Int64?
+    /// Deliveries that the server counts, but that nobody has had.
+    var inVain: Int64 = 0
+    var refusal: Refusal?
+}
+
+/// Puts entries away, one after the other. `next` gives the commands to send, `take` is given their
+/// answers in order; when all are in, `next` says how it goes on.
+///
+/// A script does it in one step. Where scripts are not allowed, or one fails, it is a transaction:
+/// WATCH and EXEC see to it that nobody else puts something away meanwhile. They do not see that an
+/// entry is acknowledged, which is no change of the key for them: then the letter is taken out
+/// again.
+struct DeadLetterTransaction {
+    enum Outcome: Equatable {
+        /// It is a dead letter now.
+        case kept
+        /// It had been deleted from the stream: there was nothing to keep.
+        case deleted
+        /// It is no longer pending as it was: acknowledged, delivered again, or put away by others.
+        case moved
+    }
+
+    enum Step: Equatable {
+        /// More answers are to come.
+        case more
+        case ended(DeadLetter, Outcome)
+        /// The server has refused to go on, with this error.
+        case failed([UInt8])
+        case malformed(String)
+    }
+
+    /// Scripts under way at once: other clients wait for one of them at a time.
+    static let scriptsUnderWay = 32
+
+    private enum State {
+        case idle
+        case evaluating(left: Int)
+        /// WATCH, XPENDING, XRANGE and XLEN: which answers are in, and what they have said.
+        case looking(answers: Int, pending: PendingEntry?, fields: [[UInt8]]?)
+        /// MULTI, XADD, XACK, EXEC.
+        case keeping(answers: Int, refused: [UInt8]?)
+        /// Commands that tidy up, of which so many answers are to come.
+        case leaving(left: Int, Outcome)
+    }
+
+    private let member: GroupMember
+    private let deadLetter: [UInt8]
+    private var usesScript = true
+    private var state = State.idle
+    /// Those that wait, the first of them perhaps under way.
+    private var letters: [DeadLetter] = []
+    /// Those of which the script has failed.
+    private var withoutScript: [DeadLetter] = []
+
+    init(_ member: GroupMember, to deadLetter: [UInt8]) {
+        self.member = member
+        self.deadLetter = deadLetter
+    }
+
+    var isEmpty: Bool { letters.isEmpty && withoutScript.isEmpty }
+
+    /// The entries that wait to be put away.
+    var rows: [RowID] { letters.map(\.row) + withoutScript.map(\.row) }
+
+    mutating func add(_ letter: DeadLetter) { letters.append(letter) }
+
+    /// The connection is gone. What was not put away is still pending, and found again.
+    mutating func connectionLost() {
+        self = DeadLetterTransaction(member, to: deadLetter)
+    }
+
+    // MARK: Asking
+
+    /// What to send now; nothing while answers are to come, or when all is done.
+    mutating func next() -> [Command] {
+        guard case .idle = state else { return [] }
+        if let letter = withoutScript.first { return look(letter) }
+        guard let letter = letters.first else { return [] }
+        guard usesScript else {
+            withoutScript.append(letters.removeFirst())
+            return look(letter)
+        }
+        let some = letters.prefix(DeadLetterTransaction.scriptsUnderWay)
+        state = .evaluating(left: some.count)
+        return some.map(script)
+    }
+
+    private func stream(_ letter: DeadLetter) -> [UInt8] { member.streams[Int(letter.row.stream)] }
+
+    private func script(_ letter: DeadLetter) -> Command {
+        var command = Command("EVAL", DeadLetterTransaction.scriptText, "2")
+        command.add(stream(letter))
+        command.add(deadLetter)
+        command.add(member.group)
+        command.add(letter.row.id)
+        command.add(letter.consumer)
+        command.add(letter.deliveries.map { String($0) } ?? "")
+        command.add(String(letter.inVain))
+        if let refusal = letter.refusal {
+            command.add(refusal.field)
+            command.add(refusal.reason)
+        }
+        return command
+    }
+
+    private mutating func look(_ letter: DeadLetter) -> [Command] {
+        state = .looking(answers: 0, pending: nil, fields: nil)
+        var watch = Command("WATCH")
+        watch.add(deadLetter)
+        var pending = Command("XPENDING")
+        pending.add(stream(letter))
+        pending.add(member.group)
+        pending.add(letter.row.id)
+        pending.add(letter.row.id)
+        pending.add("1")
+        // A transaction does not undo XACK when XADD fails, because the key holds another type.
+        var length = Command("XLEN")
+        length.add(deadLetter)
+        return [watch, pending, member.entry(Int(letter.row.stream), letter.row.id), length]
+    }
+
+    private func acknowledge(_ letter: DeadLetter) -> Command { member.acknowledge([letter.row]) }
+
+    // MARK: Answers
+
+    /// What the next answer means. After `ended` and `more`, `next` may have something to send.
+    mutating func take(_ reply: Reply) -> (Step, send: [Command]) {
+        switch state {
+        case .idle: return (.malformed("an answer that was not awaited"), [])
+        case .evaluating(let left): return (evaluated(reply, left), [])
+        case .looking(let answers, let pending, let fields):
+            return looked(reply, answers, pending, fields)
+        case .keeping(let answers, let refused): return kept(reply, answers, refused)
+        case .leaving(let left, let outcome):
+            if case .error(let text) = reply, left > 1 || outcome == .deleted {
+                return (.failed(text), [])
+            }
+            if left > 1 {
+                state = .leaving(left: left - 1, outcome)
+                return (.more, [])
+            }
+            return (ended(outcome), [])
+        }
+    }
+
+    private mutating func evaluated(_ reply: Reply, _ left: Int) -> Step {
+        guard !letters.isEmpty else { return .malformed("an answer to no script") }
+        let letter = letters.removeFirst()
+        state = left > 1 ? .evaluating(left: left - 1) : .idle
+        switch reply {
+        case .integer(1): return .ended(letter, .kept)
+        case .integer(0): return .ended(letter, .moved)
+        case .integer(-1): return .ended(letter, .deleted)
+        case .error(let text):
+            // Or it failed for this entry alone: one has more fields than a script can pass on.
+            if text.starts(with: Array("NOPERM".utf8)) || text.starts(with: Array("ERR unk".utf8)) {
+                usesScript = false
+            }
+            withoutScript.append(letter)
+            return .more
+        default: return .malformed("a strange answer to EVAL")
+        }
+    }
+
+    private mutating func looked(
+        _ reply: Reply, _ answers: Int, _ pending: PendingEntry?, _ fields: [[UInt8]]?
+    ) -> (Step, send: [Command]) {
+        if case .error(let text) = reply { return (.failed(text), []) }
+        guard let letter = withoutScript.first else { return (.malformed("no dead letter"), []) }
+        var (pending, fields) = (pending, fields)
+        switch answers {
+        case 1:
+            guard case .array(let lines) = reply else {
+                return (.malformed("a strange XPENDING"), [])
+            }
+            pending = lines.first.flatMap { PendingEntry($0) }
+        case 2: fields = reply.firstEntry?.fields
+        case 3:
+            guard let pending, pending.id == letter.row.id, pending.consumer == letter.consumer,
+                letter.deliveries == nil || letter.deliveries == pending.deliveries
+            else { return leave(.moved, [Command("UNWATCH")]) }
+            guard let fields else {
+                return leave(.deleted, [Command("UNWATCH"), acknowledge(letter)])
+            }
+            state = .keeping(answers: 0, refused: nil)
+            let add = member.keep(
+                letter, deliveries: pending.deliveries, fields: fields, in: deadLetter)
+            return (.more, [Command("MULTI"), add, acknowledge(letter), Command("EXEC")])
+        default: break
+        }
+        state = .looking(answers: answers + 1, pending: pending, fields: fields)
+        return (.more, [])
+    }
+
+    private mutating func kept(
+        _ reply: Reply, _ answers: Int, _ refused: [UInt8]?
+    ) -> (Step, send: [Command]) {
+        guard answers == 3 else {
+            var refused = refused
+            if case .error(let text) = reply, refused == nil { refused = text }
+            state = .keeping(answers: answers + 1, refused: refused)
+            return (.more, [])
+        }
+        switch reply {
+        case .error(let text): return (.failed(refused ?? text), [])
+        case .null:
+            // Somebody has written to the dead letters meanwhile, perhaps this very entry.
+            state = .idle
+            return (.more, [])
+        case .array(let results) where results.count == 2:
+            for case .error(let text) in results { return (.failed(text), []) }
+            guard case .bulk(let id) = results[0], case .integer(let acknowledged) = results[1]
+            else {
+                return (.malformed("a strange answer to EXEC"), [])
+            }
+            if acknowledged == 1 { return (ended(.kept), []) }
+            var delete = Command("XDEL")
+            delete.add(deadLetter)
+            delete.add(id)
+            return leave(.moved, [delete])
+        default: return (.malformed("a strange answer to EXEC"), [])
+        }
+    }
+
+    private mutating func leave(
+        _ outcome: Outcome, _ commands: [Command]
+    ) -> (Step, send: [Command]) {
+        state = .leaving(left: commands.count, outcome)
+        return (.more, commands)
+    }
+
+    private mutating func ended(_ outcome: Outcome) -> Step {
+        state = .idle
+        guard !withoutScript.isEmpty else { return .malformed("no dead letter") }
+        return .ended(withoutScript.removeFirst(), outcome)
+    }
+
+    // MARK: What is kept
+
+    /// KEYS: the stream, the dead letters. ARGV: group, id, consumer, count or "", deliveries in
+    /// vain, and perhaps field and reason. The same as `GroupMember.keep` does.
+    static let scriptText = """
+        local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)[1]
+        if not pending or pending[2] ~= ARGV[3] then return 0 end
+        if ARGV[4] ~= '' and pending[4] ~= tonumber(ARGV[4]) then return 0 end
+        local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
+        if not entry then
+          redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+          return -1
+        end
+        local count = string.format('%.0f', math.max(0, pending[4] - tonumber(ARGV[5])))
+        local added = {'dead_id', ARGV[2], 'dead_stream', KEYS[1], 'dead_group', ARGV[1],
+          'dead_consumer', ARGV[3], 'dead_deliveries', count}
+        if ARGV[6] then
+          for _, text in ipairs({'dead_field', ARGV[6], 'dead_reason', ARGV[7]}) do
+            added[#added + 1] = text
+          end
+        end
+        local fields, own, ours = entry[2], {}, {}
+        for i = 1, #fields, 2 do own[fields[i]] = true end
+        for i = 1, #added, 2 do ours[added[i]] = true end
+        local add = {KEYS[2], '*'}
+        for i = 1, #fields, 2 do
+          local name, number = fields[i], 1
+          while ours[name] or (name ~= fields[i] and own[name]) do
+            name = fields[i] .. '_field' .. (number > 1 and number or '')
+            number = number + 1
+          end
+          add[#add + 1] = name
+          add[#add + 1] = fields[i + 1]
+        end
+        for _, text in ipairs(added) do add[#add + 1] = text end
+        redis.call('XADD', unpack(add))
+        redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+        return 1
+        """
+}
+
+extension GroupMember {
+    /// XADD of a dead letter: the entry's fields, and what is known of it. A field of its own that
+    /// has one of those names is kept under another: `dead_id_field`, `dead_id_field2`, …
+    func keep(
+        _ letter: DeadLetter, deliveries: Int64, fields: [[UInt8]], in deadLetter: [UInt8]
+    ) -> Command {
+        var added: [(name: String, value: [UInt8])] = [
+            ("dead_id", Array(letter.row.id.text.utf8)),
+            ("dead_stream", streams[Int(letter.row.stream)]),
+            ("dead_group", group),
+            ("dead_consumer", letter.consumer),
+            (
+                "dead_deliveries",
+                Array(String(max(0, deliveries.subtractingReportingOverflow(letter.inVain).0)).utf8)
+            ),
+        ]
+        if let refusal = letter.refusal {
+            added.append(("dead_field", refusal.field))
+            added.append(("dead_reason", refusal.reason))
+        }
+        let ours = Set(added.map { Array($0.name.utf8) })
+        let names = stride(from: 0, to: fields.count, by: 2).map { fields[$0] }
+        let own = Set(names)
+        var add = Command("XADD")
+        add.add(deadLetter)
+        add.add("*")
+        for (index, field) in names.enumerated() where 2 * index + 1 < fields.count {
+            var name = field
+            var number = 1
+            while ours.contains(name) || name != field && own.contains(name) {
+                name = field + Array((number > 1 ? "_field\(number)" : "_field").utf8)
+                number += 1
+            }
+            add.add(name)
+            add.add(fields[2 * index + 1])
+        }
+        for (name, value) in added {
+            add.add(name)
+            add.add(value)
+        }
+        return add
+    }
+}
