@@ -166,9 +166,13 @@ struct DeadLetterTransaction {
         let letter = letters.removeFirst()
         state = left > 1 ? .evaluating(left: left - 1) : .idle
         switch reply {
-        case .integer(1): return .ended(letter, .kept)
-        case .integer(0): return .ended(letter, .moved)
-        case .integer(-1): return .ended(letter, .deleted)
+        case .integer(let number):
+            switch number.within(-1...1) {
+            case 1: return .ended(letter, .kept)
+            case 0: return .ended(letter, .moved)
+            case -1: return .ended(letter, .deleted)
+            default: return .malformed("a strange answer to EVAL")
+            }
         case .error(let text):
             // Or it failed for this entry alone: one has more fields than a script can pass on.
             if text.starts(with: Array("NOPERM".utf8)) || text.starts(with: Array("ERR unk".utf8)) {
@@ -227,7 +231,7 @@ struct DeadLetterTransaction {
             return (.more, [])
         case .array(let results) where results.count == 2:
             for case .error(let text) in results { return (.failed(text), []) }
-            guard case .bulk(let id) = results[0], case .integer(let acknowledged) = results[1]
+            guard case .bulk(let id) = results[0], let acknowledged = results[1].count(most: 1)
             else {
                 return (.malformed("a strange answer to EXEC"), [])
             }

@@ -11,6 +11,7 @@ import TestSupport
 /// What an input's first byte chooses.
 private enum Asked: UInt8, CaseIterable {
     case acknowledge, pendingSummary, pendingEntries, claim, info, scan, lastEntry, execute, hello
+    case deadLetters
 
     init(_ byte: UInt8) {
         self = Asked.allCases[Int(byte) % Asked.allCases.count]
@@ -80,6 +81,38 @@ private func claim(_ bytes: UnsafeBufferPointer<UInt8>, _ most: Int, _ pieceByte
     }
 }
 
+/// Entries are put away, each of them at most once.
+private func putAway(_ replies: [Reply], _ count: Int) {
+    let member = GroupMember(streams: [utf8("s")], group: utf8("g"), consumer: utf8("c"))
+    var letters = DeadLetterTransaction(member, to: utf8("dead"))
+    for number in 0..<count {
+        letters.add(
+            DeadLetter(row: RowID(id: EntryID(1, UInt64(number)), stream: 0), consumer: utf8("2")))
+    }
+    var ended = 0
+    var ledger = DeliveryLedger()
+    for reply in replies {
+        _ = letters.next()
+        if case .ended(let letter, _) = letters.take(reply).0 {
+            ended += 1
+            ledger.forget(letter.row)
+        }
+        guard case .array(let lines) = reply else { continue }
+        ledger.beginPage(isOwn: true)
+        for line in lines {
+            guard let entry = PendingEntry(line) else { continue }
+            let had = ledger.counted(
+                RowID(id: entry.id, stream: 0), entry.deliveries, isOwnPage: true, isOwn: true,
+                isInHand: false
+            ).had
+            require(had >= 0 && had <= entry.deliveries, "\(had) of \(entry.deliveries)")
+        }
+        ledger.askedForOwn()
+        ledger.hasBegun(0)
+    }
+    require(ended <= count, "\(ended) of \(count) letters")
+}
+
 private func scan(_ replies: [Reply]) {
     var scan = KeyScan(pattern: utf8("*"), count: 10, countsOthers: replies.count % 2 == 0)
     for reply in replies where !scan.isDone {
@@ -138,6 +171,7 @@ func fuzzReplies(_ bytes: UnsafeBufferPointer<UInt8>) {
     case .lastEntry: for reply in replies(in: text) { _ = reply.firstEntry }
     case .execute: execute(text, most % 4, Int(bytes[2]))
     case .hello: hello(text, replies(in: text))
+    case .deadLetters: putAway(replies(in: text), most % 4)
     }
 }
 
@@ -154,7 +188,10 @@ func replySeeds() -> [[UInt8]] {
         "*4\r\n$6\r\nlength\r\n:1\r\n$17\r\nlast-generated-id\r\n$3\r\n5-1\r\n",
         "*2\r\n$2\r\n17\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\n0\r\n*0\r\n",
         "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
-        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:2\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:2\r\n", ":1\r\n:0\r\n:-1\r\n",
+        "-NOPERM no\r\n+OK\r\n*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\n2\r\n:5\r\n:1\r\n"
+            + "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n:0\r\n"
+            + "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$3\r\n7-0\r\n:1\r\n",
         "+OK\r\n+QUEUED\r\n-ERR no\r\n-EXECABORT\r\n",
         "*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:2\r\n",
         "-WRONGPASS s3cr3t-w0rd\r\n", "-NOPERM app may not\r\n", "+s3cr3t",

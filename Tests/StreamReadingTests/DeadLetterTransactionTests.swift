@@ -8,6 +8,7 @@ import Testing
 private let member = GroupMember(streams: [utf8("s")], group: utf8("g"), consumer: utf8("me"))
 
 private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
+private func int(_ number: Int64) -> Reply { .integer(WireInteger(number)) }
 private func bulk(_ text: String) -> Reply { .bulk(utf8(text)) }
 
 private func letter(
@@ -36,7 +37,7 @@ private func names(_ commands: [Command]) -> [String] { commands.map(\.name) }
 
 private func pendingLine(
     _ consumer: String = "c", _ deliveries: Int64 = 3, id: String = "5-1"
-) -> Reply { .array([.array([bulk(id), bulk(consumer), .integer(100), .integer(deliveries)])]) }
+) -> Reply { .array([.array([bulk(id), bulk(consumer), int(100), int(deliveries)])]) }
 
 private func entry(_ fields: String...) -> Reply {
     .array([.array([bulk("5-1"), .array(fields.map(bulk))])])
@@ -51,7 +52,7 @@ private func look(
         #expect(step == .more)
         #expect(send.isEmpty)
     }
-    return transaction.take(.integer(0)).send
+    return transaction.take(int(0)).send
 }
 
 /// One whose script is not allowed, about to look at its letter.
@@ -79,7 +80,7 @@ private func executing(_ letter: DeadLetter = letter()) -> DeadLetterTransaction
     var transaction = transaction()
     #expect(transaction.isEmpty)
     #expect(transaction.next().isEmpty)
-    guard case .malformed = transaction.take(.integer(1)).0 else {
+    guard case .malformed = transaction.take(int(1)).0 else {
         Issue.record("an answer to nothing")
         return
     }
@@ -93,7 +94,7 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
     let sent = words(transaction.next())
     #expect(sent == [["EVAL", "2", "s", "dead", "g", "5-1", "c", "3", "2"]])
     #expect(transaction.rows == [letter().row])
-    #expect(transaction.take(.integer(number)).0 == .ended(letter(inVain: 2), outcome))
+    #expect(transaction.take(int(number)).0 == .ended(letter(inVain: 2), outcome))
     #expect(transaction.isEmpty)
     #expect(transaction.next().isEmpty)
 }
@@ -114,7 +115,7 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
     #expect(transaction.next().count == most)
     for number in 0..<most {
         #expect(transaction.next().isEmpty)
-        #expect(transaction.take(.integer(1)).0 == .ended(letter(UInt64(number)), .kept))
+        #expect(transaction.take(int(1)).0 == .ended(letter(UInt64(number)), .kept))
     }
     #expect(transaction.next().count == 2)
 }
@@ -122,15 +123,15 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
 @Test func aScriptThatFailsForOneEntry() {
     var transaction = transaction(letter(1), letter(5), letter(9))
     #expect(transaction.next().count == 3)
-    #expect(transaction.take(.integer(1)).0 == .ended(letter(1), .kept))
+    #expect(transaction.take(int(1)).0 == .ended(letter(1), .kept))
     #expect(transaction.take(.error(utf8("ERR too many results to unpack"))).0 == .more)
     #expect(transaction.next().isEmpty)
-    #expect(transaction.take(.integer(1)).0 == .ended(letter(9), .kept))
+    #expect(transaction.take(int(1)).0 == .ended(letter(9), .kept))
     #expect(names(transaction.next()) == ["WATCH", "XPENDING", "XRANGE", "XLEN"])
     #expect(names(look(&transaction, pendingLine(), entry("a", "1"))).count == 4)
     for _ in 0..<3 { _ = transaction.take(.status(utf8("QUEUED"))) }
     #expect(
-        transaction.take(.array([bulk("7-7"), .integer(1)])).0 == .ended(letter(5), .kept))
+        transaction.take(.array([bulk("7-7"), int(1)])).0 == .ended(letter(5), .kept))
     // The next one is a script again.
     transaction.add(letter(10))
     #expect(names(transaction.next()) == ["EVAL"])
@@ -138,7 +139,7 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
 
 @Test func scriptsThatAreNotAllowedAreNotTriedAgain() {
     var transaction = executing()
-    #expect(transaction.take(.array([bulk("7-7"), .integer(1)])).0 == .ended(letter(), .kept))
+    #expect(transaction.take(.array([bulk("7-7"), int(1)])).0 == .ended(letter(), .kept))
     transaction.add(letter(6))
     #expect(names(transaction.next()) == ["WATCH", "XPENDING", "XRANGE", "XLEN"])
     // But perhaps on the next connection.
@@ -170,7 +171,7 @@ func anEntryThatIsPendingOtherwise(_ consumer: String, _ deliveries: Int64, _ id
     let sent = look(&transaction, pendingLine(), .array([]))
     #expect(words(sent) == [["UNWATCH"], ["XACK", "s", "g", "5-1"]])
     #expect(transaction.take(.status(utf8("OK"))).0 == .more)
-    #expect(transaction.take(.integer(1)).0 == .ended(letter(), .deleted))
+    #expect(transaction.take(int(1)).0 == .ended(letter(), .deleted))
 }
 
 @Test func whatIsKept() {
@@ -197,15 +198,15 @@ func anEntryThatIsPendingOtherwise(_ consumer: String, _ deliveries: Int64, _ id
 
 @Test func anEntryThatIsAcknowledgedMeanwhile() {
     var transaction = executing()
-    let (step, sent) = transaction.take(.array([bulk("7-7"), .integer(0)]))
+    let (step, sent) = transaction.take(.array([bulk("7-7"), int(0)]))
     #expect(step == .more)
     #expect(words(sent) == [["XDEL", "dead", "7-7"]])
-    #expect(transaction.take(.integer(1)).0 == .ended(letter(), .moved))
+    #expect(transaction.take(int(1)).0 == .ended(letter(), .moved))
 }
 
 @Test func aLetterThatMayNotBeTakenOutAgain() {
     var transaction = executing()
-    _ = transaction.take(.array([bulk("7-7"), .integer(0)]))
+    _ = transaction.take(.array([bulk("7-7"), int(0)]))
     #expect(transaction.take(.error(utf8("NOPERM"))).0 == .ended(letter(), .moved))
 }
 
@@ -226,11 +227,11 @@ func anErrorOfTheLook(_ place: Int) {
     #expect(transaction.take(.error(utf8("EXECABORT"))).0 == .failed(utf8("OOM")))
     transaction = executing()
     #expect(
-        transaction.take(.array([.error(utf8("ERR id")), .integer(1)])).0
+        transaction.take(.array([.error(utf8("ERR id")), int(1)])).0
             == .failed(utf8("ERR id")))
 }
 
-@Test(arguments: [Reply.status([0x4F]), .array([]), .array([.null, .null]), .integer(1)])
+@Test(arguments: [Reply.status([0x4F]), .array([]), .array([.null, .null]), int(1)])
 func aStrangeAnswerToExec(_ reply: Reply) {
     var transaction = executing()
     guard case .malformed = transaction.take(reply).0 else {
