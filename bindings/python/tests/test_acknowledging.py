@@ -97,7 +97,7 @@ def test_the_batches_of_a_read_that_ends(url: str, any_db: redis.Redis, key: str
     """Through the library's options: a batch is acknowledged when the next is asked for."""
     ids = add(any_db, key, range(7))
     request = read_request(key, **ONE_SHOT, options={"batch_rows": "3"})
-    with client.using(url, 5000, 5000) as handle:
+    with client.using(client.Server(url)) as handle:
         iterator = _native.read_streams(
             handle, request.streams, request.schema_capsule(), request.options
         )
@@ -115,7 +115,7 @@ def test_the_end_needs_no_server(server: Server, db: redis.Redis, key: str) -> N
     """With nothing to acknowledge."""
     add(db, key, range(3))
     request = read_request(key, **GROUP)
-    with Proxy(server.socket_path) as proxy, client.using(proxy.url, 5000, 5000) as handle:
+    with Proxy(server.socket_path) as proxy, client.using(client.Server(proxy.url)) as handle:
         iterator = _native.read_streams(handle, request.streams, None, request.options)
         assert _native.iter_next(iterator, 5000, _native.Slot()) == _native.OK
         proxy.stop()
