@@ -52,6 +52,15 @@
  *   Options    are strings, "key" and "value" in turn. One that does not exist is
  *              INVALID_ARGUMENT, and the message lists those that do, the most similar first. So is
  *              one that has no effect in the read it is given for.
+ *   Memory     REDCOL_ERROR_MEMORY is the answer when the system refuses memory for anything whose
+ *              size a caller or a server chooses: columns and buffers, texts and keys, ids, names
+ *              of streams and fields, options, schemas, commands and answers, and what a group's
+ *              iterator has in hand. The objects of the language's runtime are small, a few
+ *              hundred bytes, and it ends the process (SIGILL) if one is refused. For them the
+ *              library keeps a reserve of 2 MiB of addresses, which is given up when nothing else
+ *              is left; calls then give MEMORY until there is a new one. So the process ends only
+ *              if 2 MiB are not enough until the next look, or if another thread takes, between
+ *              look and use, what was there for a large one.
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL gives
  *              REDCOL_ERROR_INVALID_ARGUMENT, not a crash.
  *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it

@@ -151,7 +151,9 @@ public struct TableBuilder {
     public mutating func append(
         _ array: UnsafeMutablePointer<ArrowArray>, _ columns: [RequestedColumn]
     ) throws(ColumnError) {
-        guard let batch = SharedBatch.make(moving: array) else {
+        guard batches.count < batches.capacity || hasMemory(batches.count, SharedBatch.self),
+            let batch = SharedBatch.make(moving: array)
+        else {
             array.pointee.release?(array)
             throw ColumnError(cause: .memory, message: "no memory for a batch")
         }

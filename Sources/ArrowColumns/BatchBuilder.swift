@@ -11,6 +11,11 @@ public enum RefusedValue: Sendable {
     case null
 }
 
+/// Whether an array of `count` elements can grow, which takes twice as much.
+func hasMemory<Element>(_ count: Int, _ type: Element.Type) -> Bool {
+    platform_memory_is_there(2 * (count + 1) * MemoryLayout<Element>.stride)
+}
+
 /// Columns of one length. A row is begun, set, and then either committed or begun again: what a row
 /// that was not committed has left is forgotten, so that a parser may stop in the middle of one.
 ///
@@ -210,7 +215,9 @@ public struct BatchBuilder {
             columns = grown.assumingMemoryBound(to: ColumnBuilder.self)
             columnCapacity = wanted
         }
-        guard var builder = try? ColumnBuilder(column) else { return nil }
+        guard names.count < names.capacity || hasMemory(names.count, RequestedColumn.self),
+            var builder = try? ColumnBuilder(column)
+        else { return nil }
         guard builder.reserve(rows: rowCapacity), builder.fillNull(rows: rowCount) else {
             builder.free()
             return nil
@@ -255,7 +262,7 @@ public struct BatchBuilder {
         array.pointee = ArrowArray()
         schema?.pointee = ArrowSchema()
         guard exportColumns(columns, names, rows: rows, asViews: asViews, into: array) else {
-            for index in 0..<columnCount { columns[index].removeRows() }
+            removeRows()
             return false
         }
         if let schema, !exportSchema(names, into: schema) {

@@ -12,6 +12,10 @@ public struct ColumnError: Error, Sendable {
         self.message = message
     }
 
+    static var noMemory: ColumnError {
+        ColumnError(cause: .memory, message: "no memory for a schema")
+    }
+
     static func schema(_ message: String) -> ColumnError {
         ColumnError(cause: .schema, message: message)
     }

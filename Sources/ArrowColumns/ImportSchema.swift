@@ -80,6 +80,7 @@ public func importSchema(
     guard let children = schema.pointee.children else {
         throw .schema("The schema has \(count) columns, but its list of children is NULL.")
     }
+    guard hasMemory(Int(count), RequestedColumn.self) else { throw .noMemory }
     columns.reserveCapacity(Int(count))
     var left = columnsMax
     for index in 0..<Int(count) {
@@ -97,6 +98,9 @@ private func importColumn(
     _ child: UnsafePointer<ArrowSchema>, _ index: Int, depth: Int, _ left: inout Int64
 ) throws(ColumnError) -> RequestedColumn {
     left -= 1
+    if let name = child.pointee.name, !platform_memory_is_there(4 * strlen(name)) {
+        throw .noMemory
+    }
     let name = child.pointee.name.map { copyBytes($0) } ?? []
     let isText = name.withUnsafeBufferPointer { buffer in
         guard let base = buffer.baseAddress else { return true }
@@ -157,6 +161,7 @@ private func importColumn(
                 "\(label) has metadata with a negative length or of more than "
                     + "\(metadataBytesMax >> 20) MiB.")
         }
+        guard platform_memory_is_there(4 * size) else { throw .noMemory }
         column.metadata = [UInt8](UnsafeRawBufferPointer(start: metadata, count: size))
     }
     return column

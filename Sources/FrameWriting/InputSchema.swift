@@ -57,6 +57,8 @@ final class InputSchema {
     let formats: [[UInt8]]
 
     private static let nodesMax = 100_000
+    /// What a part of the schema takes, its name apart.
+    private static let bytesPerNode = 512
     private static let depthMax = 64
 
     static func make(_ schema: UnsafePointer<ArrowSchema>) throws(RedisError) -> InputSchema {
@@ -125,6 +127,7 @@ final class InputSchema {
                         + "\(InputSchema.nodesMax), parts of nested ones included")
             }
             if count == 0 { return 0 }
+            try Memory.require(Int(count) * InputSchema.bytesPerNode, for: "the frame's schema")
             guard let children = schema.pointee.children else {
                 throw RedisError(.schema, "\(path)the schema's list of children is NULL")
             }
@@ -145,6 +148,7 @@ final class InputSchema {
             }
             nodes.append(InputNode(.null))
             formats.append(Array(UnsafeRawBufferPointer(start: format, count: strlen(format))))
+            try Memory.require(4 * (child.pointee.name.map { strlen($0) } ?? 0), for: "a name")
             names.append(
                 child.pointee.name.map {
                     Array(UnsafeRawBufferPointer(start: $0, count: strlen($0)))

@@ -10,6 +10,12 @@ enum Arguments {
     /// Redis' own limit for a string, proto-max-bulk-len.
     private static let bytesMax = 512 * 1024 * 1024
 
+    /// Times that a text is kept, at most.
+    private static let textCopies = 8
+    /// What is kept for a name, besides its bytes.
+    private static let bytesPerName = 512
+    private static let optionsMax = 100_000
+
     private static func tooLong(_ name: String) -> RedisError {
         RedisError(.invalidArgument, "\(name) has more than 512 MiB")
     }
@@ -26,6 +32,8 @@ enum Arguments {
             start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self),
             count: strlen(pointer))
         guard bytes.count <= bytesMax else { throw tooLong(name) }
+        // It is taken apart, and its parts are kept.
+        try Memory.require(textCopies * bytes.count, for: name)
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw RedisError(.invalidArgument, "\(name) is not valid UTF-8")
         }
@@ -47,6 +55,15 @@ enum Arguments {
             start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self), count: bytes)
     }
 
+    /// As `bytes`, copied.
+    static func name(
+        _ pointer: UnsafePointer<CChar>?, _ length: Int64, _ name: String
+    ) throws(RedisError) -> [UInt8] {
+        let bytes = try bytes(pointer, length, name)
+        try Memory.require(textCopies * bytes.count, for: name)
+        return Array(bytes)
+    }
+
     /// Several names with their lengths; `lengths` NULL: each ends with a NUL byte.
     static func names(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?, _ lengths: UnsafePointer<Int64>?,
@@ -60,6 +77,13 @@ enum Arguments {
                 .invalidArgument,
                 "stream_count is \(count); give \(allowed.lowerBound) to \(allowed.upperBound)")
         }
+        var total = Int(count) * bytesPerName
+        for index in 0..<Int(count) {
+            let name = try bytes(list[index], lengths?[index] ?? -1, "a stream")
+            total = min(total + textCopies * name.count, .max / 2)
+        }
+        try Memory.require(total, for: "\(count) streams")
+        names.reserveCapacity(Int(count))
         for index in 0..<Int(count) {
             names.append(Array(try bytes(list[index], lengths?[index] ?? -1, "a stream")))
         }
@@ -82,6 +106,9 @@ enum Arguments {
             }
             pairs.append((key, try text(valuePointer, key)))
             index += 2
+            guard pairs.count <= optionsMax else {
+                throw RedisError(.invalidArgument, "more than \(optionsMax) options")
+            }
         }
         return pairs
     }
@@ -203,7 +230,10 @@ func reporting(
     _ body: () throws(RedisError) -> redcol_status
 ) -> redcol_status {
     errorOut?.pointee = nil
-    do {
+    do throws(RedisError) {
+        guard platform_memory_has_reserve() else {
+            throw RedisError(.memory, "there is no memory left")
+        }
         return try body()
     } catch {
         if error.cause == .interrupted { return Status.timeout }

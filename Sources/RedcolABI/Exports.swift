@@ -41,7 +41,7 @@ public func redcol_read_stream(
     return reporting(error_out) { () throws(RedisError) in
         guard let iter_out else { throw Arguments.missing("iter_out") }
         let client = try Arguments.client(client)
-        let stream = Array(try Arguments.bytes(stream, stream_length, "stream"))
+        let stream = try Arguments.name(stream, stream_length, "stream")
         iter_out.pointee = try newIter(client, [stream], schema, options)
         return Status.ok
     }
@@ -84,7 +84,7 @@ public func redcol_read_ranges(
                 throw RedisError(
                     .invalidArgument, "a pattern and a list of streams; give one of the two")
             }
-            chosen = .matching(Array(try Arguments.bytes(pattern, pattern_length, "pattern")))
+            chosen = .matching(try Arguments.name(pattern, pattern_length, "pattern"))
         } else {
             chosen = .named(
                 try Arguments.names(
@@ -169,7 +169,7 @@ public func redcol_iter_ack(
         }
         let name =
             stream == nil && streams.count == 1
-            ? streams[0] : Array(try Arguments.bytes(stream, stream_length, "stream"))
+            ? streams[0] : try Arguments.name(stream, stream_length, "stream")
         let ids = try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids")
         try iter.acknowledge(
             try Acknowledgement(stream: name, group: group, ids: ids), &total)
@@ -192,7 +192,7 @@ public func redcol_iter_ack_start(
         }
         let name =
             stream == nil && streams.count == 1
-            ? streams[0] : Array(try Arguments.bytes(stream, stream_length, "stream"))
+            ? streams[0] : try Arguments.name(stream, stream_length, "stream")
         let ids = try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids")
         let parsed = try Acknowledgement(stream: name, group: group, ids: ids)
         try iter.reader.acknowledgeLater((name, parsed.ids))
@@ -249,8 +249,8 @@ public func redcol_ack(
     return reporting(error_out) { () throws(RedisError) in
         let client = try Arguments.client(client)
         let acknowledgement = try Acknowledgement(
-            stream: Array(try Arguments.bytes(stream, stream_length, "stream")),
-            group: Array(try Arguments.bytes(group, group_length, "group")),
+            stream: try Arguments.name(stream, stream_length, "stream"),
+            group: try Arguments.name(group, group_length, "group"),
             ids: try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"))
         var total: Int64 = 0
         defer { acknowledged_out?.pointee = total }
@@ -270,7 +270,7 @@ public func redcol_last_id(
     sequence_out?.pointee = 0
     return reporting(error_out) { () throws(RedisError) in
         let client = try Arguments.client(client)
-        let stream = Array(try Arguments.bytes(stream, stream_length, "stream"))
+        let stream = try Arguments.name(stream, stream_length, "stream")
         var question = Question.lastEntry(LastEntryQuestion(stream: stream))
         var acknowledged: Int64 = 0
         try client.ask(&question, &acknowledged)

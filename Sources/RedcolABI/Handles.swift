@@ -296,6 +296,7 @@ final class IterHandle: Handle {
     func acknowledge(
         _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
     ) throws(RedisError) {
+        try reader.requireMemory(acknowledging: acknowledgement.ids.count)
         let done = try client.acknowledge(acknowledgement, everythingOf: iter, &total)
         reader.released(stream: done.stream, ids: done.ids, acknowledged: done.acknowledged)
     }
@@ -306,6 +307,7 @@ final class IterHandle: Handle {
         while let unfinished = client.unfinishedAcknowledgement(ofEverythingOf: number) {
             try acknowledge(unfinished, everythingOf: number, &total)
         }
+        try reader.requireMemory(acknowledging: 0)
         for (stream, ids) in reader.handedOver() {
             try acknowledge(
                 Acknowledgement(stream: stream, group: group, ids: ids), everythingOf: number,

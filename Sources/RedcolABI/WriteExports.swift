@@ -16,7 +16,7 @@ public func redcol_write_stream(
     newWriter(client, frame, options, writer_out, error_out) {
         (pool, frame, options) throws(RedisError) in
         let name = try stream.map { stream throws(RedisError) in
-            Array(try Arguments.bytes(stream, stream_length, "stream"))
+            try Arguments.name(stream, stream_length, "stream")
         }
         return try FrameWriter.make(
             pool: pool, moving: frame, entries: try EntryOptions(stream: name, options))

@@ -9,6 +9,8 @@ public struct Command: Sendable {
     /// The arguments as the protocol writes strings, one after the other.
     private(set) var encoded: [UInt8] = []
     private(set) var argumentCount = 0
+    /// There was no memory for an argument: it must not be sent.
+    private(set) var isIncomplete = false
 
     public init(_ words: String...) {
         // Most commands need no more, and many thousands of them may be made at once.
@@ -33,18 +35,21 @@ public struct Command: Sendable {
     }
 
     public mutating func add(_ argument: [UInt8]) {
+        guard hasRoom(argument.count) else { return }
         addHeader(argument.count)
         encoded.append(contentsOf: argument)
         addLineEnd()
     }
 
     public mutating func add(_ argument: ArraySlice<UInt8>) {
+        guard hasRoom(argument.count) else { return }
         addHeader(argument.count)
         encoded.append(contentsOf: argument)
         addLineEnd()
     }
 
     public mutating func add(_ text: String) {
+        guard hasRoom(text.utf8.count) else { return }
         addHeader(text.utf8.count)
         encoded.append(contentsOf: text.utf8)
         addLineEnd()
@@ -63,6 +68,7 @@ public struct Command: Sendable {
     /// Adds `count` pairs of numbers, each with a hyphen between them, as entry ids are written.
     /// Acknowledging adds one for each entry.
     public mutating func add(hyphenated count: Int, _ pair: (Int) -> (UInt64, UInt64)) {
+        guard hasRoom(count * hyphenatedBytes) else { return }
         var next = 0
         // In pieces that malloc has at hand.
         while next < count {
@@ -78,6 +84,11 @@ public struct Command: Sendable {
             }
         }
         argumentCount += count
+    }
+
+    private mutating func hasRoom(_ count: Int) -> Bool {
+        if !encoded.hasRoom(for: count + 64) { isIncomplete = true }
+        return !isIncomplete
     }
 
     private mutating func addHeader(_ length: Int) {
@@ -154,11 +165,18 @@ struct SendBuffer: ~Copyable {
     var commandsSent: Int {
         commandsQueued - ends.reduce(0) { $0 + ($1 > sent ? 1 : 0) }
     }
+    /// There was no memory for a command: nothing more can be sent.
+    private(set) var isIncomplete = false
 
     var isEmpty: Bool { sent == bytes.count }
 
     /// Appends the command as an array of strings.
     mutating func append(_ command: Command) {
+        guard !command.isIncomplete else {
+            isIncomplete = true
+            return
+        }
+        guard hasRoom(command.encoded.count) else { return }
         appendHeader(0x2A, command.argumentCount, to: &bytes)
         bytes.append(contentsOf: command.encoded)
         largestCommand = max(largestCommand, command.encoded.count)
@@ -168,11 +186,18 @@ struct SendBuffer: ~Copyable {
 
     /// Appends commands that are encoded already.
     mutating func append(encoded: UnsafeBufferPointer<UInt8>) {
+        guard hasRoom(encoded.count) else { return }
         bytes.append(contentsOf: encoded)
+    }
+
+    private mutating func hasRoom(_ count: Int) -> Bool {
+        if !bytes.hasRoom(for: count + 64) { isIncomplete = true }
+        return !isIncomplete
     }
 
     /// Everything was sent.
     mutating func clear() {
+        isIncomplete = false
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
         ends.removeAll(keepingCapacity: true)
         sent = 0

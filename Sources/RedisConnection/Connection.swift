@@ -228,6 +228,9 @@ public final class Connection {
     }
 
     private func sendMore() throws(RedisError) {
+        if outgoing.isIncomplete {
+            throw RedisError(.memory, "no memory for a command to \(endpoint.shown)")
+        }
         var wantsWrites = false
         let sentBefore = outgoing.sentInAll
         defer {
@@ -340,6 +343,7 @@ public final class Connection {
             case .complete(let count):
                 let bytes = UnsafeBufferPointer(rebasing: incoming.waiting[..<count])
                 let reply: Reply
+                try Memory.require(replyMemory(bytes), for: "a reply from \(endpoint.shown)")
                 do throws(ReplyFault) {
                     reply = try parseReply(bytes)
                 } catch .noMemory {

@@ -138,6 +138,12 @@ private func decimal(_ text: UnsafeBufferPointer<UInt8>) -> Int64? {
     return Int64(String(decoding: text, as: UTF8.self))
 }
 
+/// What a reply takes, at most, when it has been parsed: its parts twice, and objects for them. The
+/// shortest part is an empty array.
+func replyMemory(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    bytes.count * 2 + min(bytes.count / 4, ProtocolLimits.replyElements) * 192
+}
+
 /// Why bytes were not made a reply.
 public enum ReplyFault: Error {
     case noMemory

@@ -25,7 +25,18 @@ public struct Acknowledgement {
     ) throws(RedisError) {
         self.stream = stream
         self.group = group
-        for word in text.split(whereSeparator: { $0 == 0x20 || ($0 >= 0x09 && $0 <= 0x0D) }) {
+        var begin = 0
+        while begin < text.count {
+            guard !Acknowledgement.isSpace(text[begin]) else {
+                begin += 1
+                continue
+            }
+            let end = text[begin...].firstIndex(where: Acknowledgement.isSpace) ?? text.count
+            let word = text[begin..<end]
+            begin = end
+            guard ids.hasRoom(for: 1) else {
+                throw RedisError(.memory, "no memory for the ids; nothing was acknowledged")
+            }
             guard let id = EntryID(word, sequenceIfMissing: nil) else {
                 throw RedisError(
                     .invalidArgument,
@@ -34,6 +45,10 @@ public struct Acknowledgement {
             }
             ids.append(id)
         }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte >= 0x09 && byte <= 0x0D
     }
 
     public init(stream: [UInt8], group: [UInt8], ids: [EntryID]) {

@@ -22,7 +22,7 @@ extension GroupReader {
         guard case .array(let lines) = reply else {
             throw connection.violation("a strange XPENDING")
         }
-        let inHand = everythingInHand()
+        let inHand = try everythingInHand()
         var page: [PendingLine] = []
         var dead = 0
         ledger.beginPage(isOwn: isOwn)

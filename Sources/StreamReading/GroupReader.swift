@@ -435,14 +435,14 @@ final class GroupReader: StreamReader {
                 asked = min(asked, ownMost)
                 ledger.askedForOwn()
             }
-            passOverInHand()
+            try passOverInHand()
             parser.pointee.expect(.streams, entriesMax: asked)
             connection.enqueue(
                 member.read([stream], after: after, count: asked, blockMs: nil))
         case .claim(let stream, let cursor, let last, let count):
             asked = min(asked, count)
             if options.deliveriesMax != nil { ledger.askedForIdle(from: cursor, through: last) }
-            passOverInHand()
+            try passOverInHand()
             parser.pointee.expect(.claimed(stream: stream), entriesMax: asked)
             connection.enqueue(
                 member.claim(
@@ -463,11 +463,14 @@ final class GroupReader: StreamReader {
 
     /// Entries that the caller has, or that are in the batch, must not come again; and one that was
     /// refused not at once.
-    private func passOverInHand() {
-        parser.pointee.skipped = everythingInHand()
+    private func passOverInHand() throws(RedisError) {
+        parser.pointee.skipped = try everythingInHand()
     }
 
-    func everythingInHand() -> Set<RowID> {
+    func everythingInHand() throws(RedisError) -> Set<RowID> {
+        try Memory.require(
+            held.memory(for: parser.pointee.rows.count + refused.count),
+            for: "the entries in hand")
         var rows = held.all()
         rows.formUnion(parser.pointee.rows)
         let now = platform_monotonic_ms()

@@ -78,7 +78,9 @@ extension GroupReader {
             throw connection.violation("a strange XPENDING")
         }
         // Once for all pages: with many entries in hand it takes longer than to ask.
-        if after == .smallest || inHandAtLook.isEmpty { inHandAtLook = everythingInHand() }
+        if after == .smallest || inHandAtLook.isEmpty {
+            inHandAtLook = try everythingInHand()
+        }
         let inHand = inHandAtLook
         var pendingRows: Set<RowID> = []
         var last: EntryID?

@@ -42,6 +42,20 @@ final class InHand: @unchecked Sendable {
         released = []
     }
 
+    /// What a row takes in `held`, in a set, and in a copy of it, while they grow.
+    private static let bytesPerRow = 192
+
+    /// Whether so many rows can be handed over.
+    func hasRoom(for rows: Int) -> Bool { locked { held.hasRoom(for: rows) } }
+
+    /// Memory that a copy of all that is in hand, and of so many rows more, takes.
+    func memory(for rows: Int) -> Int {
+        locked {
+            let count = held.count + released.count + queue.count - queueAnswered
+            return (count + rows) * InHand.bytesPerRow
+        }
+    }
+
     /// These rows are handed over now.
     func hold(_ rows: [RowID]) { locked { held.append(contentsOf: rows) } }
 
@@ -50,6 +64,8 @@ final class InHand: @unchecked Sendable {
 
     private func moveHeldToQueue() {
         settle()
+        // Else they stay in hand until there is.
+        guard queue.hasRoom(for: held.count) else { return }
         queue.append(contentsOf: held)
         held.removeAll(keepingCapacity: true)
     }

@@ -47,6 +47,16 @@ struct KeyScan {
         return countsOthers ? [streams, all] : [streams]
     }
 
+    /// Memory that taking an answer, and sorting what was found by then, takes. A hundred bytes for
+    /// each key, and four times its name.
+    func memory(for reply: Reply) -> Int {
+        guard case .array(let parts) = reply, parts.count == 2, case .array(let keys) = parts[1]
+        else { return 0 }
+        var bytes = found.byteCount
+        for case .bulk(let name) in keys { bytes += name.count }
+        return 4 * bytes + 100 * (found.count + keys.count + others.count)
+    }
+
     /// Takes an answer; false if it is none.
     mutating func take(_ reply: Reply) -> Bool {
         guard case .array(let parts) = reply, parts.count == 2, case .bulk(let next) = parts[0],

@@ -206,6 +206,7 @@ final class ManyRangesReader: StreamReader {
         if case .error(let text) = reply {
             throw RedisError.server(text, endpoint: connection.endpoint, asked: "SCAN")
         }
+        try Memory.require(scan?.memory(for: reply) ?? 0, for: "the keys that were found")
         guard scan?.take(reply) ?? false else {
             throw connection.violation("an answer to SCAN that is none")
         }

@@ -13,6 +13,7 @@ struct NameList {
     }
 
     var count: Int { ends.count }
+    var byteCount: Int { bytes.count }
 
     private func start(_ index: Int) -> Int { index > 0 ? ends[index - 1] : 0 }
 

@@ -51,6 +51,11 @@ public func makeReader(
 }
 
 extension StreamReader {
+    /// Throws if there is no memory to acknowledge so many entries, or all that are in hand.
+    public func requireMemory(acknowledging ids: Int) throws(RedisError) {
+        try Memory.require(inHand?.memory(for: ids) ?? 0, for: "acknowledging entries")
+    }
+
     /// What was handed over as a group's member and not acknowledged, stream by stream. Any thread.
     public func handedOver() -> [(stream: [UInt8], ids: [EntryID])] {
         guard let inHand else { return [] }
@@ -73,6 +78,7 @@ extension StreamReader {
         _ entries: (stream: [UInt8], ids: [EntryID])?
     ) throws(RedisError) {
         guard let inHand else { return }
+        try requireMemory(acknowledging: entries?.ids.count ?? 0)
         var rows: [RowID]?
         if let (stream, ids) = entries {
             guard let index = streams.firstIndex(of: stream) else {

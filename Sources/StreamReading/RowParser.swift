@@ -417,6 +417,8 @@ struct RowParser {
         }
         guard batch.columnCount < columnsMax else { return Step.tooManyColumns }
         let bytes = UnsafeBufferPointer(start: name, count: count)
+        // What is escaped takes four times as much, and the column keeps a copy.
+        guard Memory.isThere(count, times: 8) else { return Step.noMemory }
         let shown = columnName(bytes)
         if batch.requested.contains(where: { $0.name == shown }) { return Step.sameName }
         found.name = shown
@@ -433,6 +435,8 @@ struct RowParser {
         _ name: UnsafePointer<UInt8>, _ count: Int, _ known: Set<[UInt8]>
     ) -> Int {
         let bytes = UnsafeBufferPointer(start: name, count: count)
+        // What is escaped takes four times as much, and the column keeps a copy.
+        guard Memory.isThere(count, times: 8) else { return Step.noMemory }
         let shown = columnName(bytes)
         guard known.contains(shown) else {
             failedField = Array(bytes.prefix(201))
@@ -511,6 +515,15 @@ struct RowParser {
         lastID = nil
         entriesParsed = 0
     }
+
+    /// Makes room for the ids of all entries that so many bytes can hold; false when there is no
+    /// memory.
+    mutating func makeRoom(forEntriesIn bytes: Int) -> Bool {
+        !keepsRowIDs || rows.makeRoom(for: bytes / RowParser.entryBytesLeast)
+    }
+
+    /// An id of three bytes, and one field whose name and value are empty.
+    private static let entryBytesLeast = 30
 
     /// Gives the ids of the rows in the batch, and forgets them.
     mutating func takeRows() -> [RowID] {

@@ -342,11 +342,12 @@ public class StreamReader {
                         + "\(rows) rows, which Arrow's u, z and +l cannot number; ask for U, Z and "
                         + "+L (large_string) or vu and vz (string_view), or for smaller batches"))
         }
-        guard
-            parser.pointee.withBatch({
-                $0.finish(array: array, schema: schema, asViews: asViews)
-            })
-        else {
+        let hasRoom = inHand?.hasRoom(for: rows) ?? true
+        let isFinished = parser.pointee.withBatch { batch in
+            if !hasRoom { batch.removeRows() }
+            return hasRoom && batch.finish(array: array, schema: schema, asViews: asViews)
+        }
+        guard isFinished else {
             throw notHandedOver(
                 rows: rows,
                 RedisError(.memory, "no memory to hand over a batch of \(rows) rows"))
@@ -474,6 +475,9 @@ public class StreamReader {
 
     /// Parses what has come of the reply that `parser` expects. Bytes are taken.
     func parse(rowsMax: Int) -> ParseOutcome {
+        guard parser.pointee.makeRoom(forEntriesIn: connection.incoming.count) else {
+            return .failed(RedisError(.memory, "no memory for the ids of the entries"))
+        }
         let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
         connection.consume(used)
         answerBytes &+= used

@@ -47,6 +47,12 @@ int64_t platform_counters_get(platform_counters *counters, int index);
 void *platform_buffer_resize(void *buffer, size_t size);
 void platform_buffer_free(void *buffer);
 
+/* memory.c: whether so much memory could be had just now; of some kilobytes only whether the
+ * reserve is there that is kept for them. */
+bool platform_memory_is_there(size_t bytes);
+/* Keeps that reserve; false when there is no memory for it. */
+bool platform_memory_has_reserve(void);
+
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */
 extern const char *platform_capsule_schema_name(void);
 extern const char *platform_capsule_array_name(void);

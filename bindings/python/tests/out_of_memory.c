@@ -1,8 +1,8 @@
 /*
  * Preloaded, it refuses memory to the library: after refuse(n, count), its next n requests for
  * memory that grows or is to be cleared are granted, the count after them are refused, and all
- * others are granted. So are those of other callers, and those of the library for malloc: so does
- * the Swift runtime in it ask, which cannot go on without.
+ * others are granted. So are those of other callers. Its requests for malloc, which are also those
+ * of the language's runtime, are granted unless with_malloc(1) was called.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,10 +12,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 
 static long granted_left, refusals_left, asked;
+
+static bool includes_malloc;
+
+void with_malloc(int include) { includes_malloc = include != 0; }
 
 void refuse(long granted, long refusals) {
   granted_left = granted;
@@ -35,6 +40,11 @@ static bool is_refused(const void *caller) {
   refusals_left--;
   errno = ENOMEM;
   return true;
+}
+
+void *malloc(size_t size) {
+  if (!includes_malloc) return __libc_malloc(size);
+  return is_refused(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {

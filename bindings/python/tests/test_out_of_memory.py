@@ -1,7 +1,7 @@
 """Whatever request for memory is refused: an error says so, and then nothing is missing.
 
 Run as a program, it makes one of the reads below again and again, each time with another request of
-the library's refused, and as many after it as are to be: READ URL STREAM REFUSALS
+the library's refused, and as many after it as are to be: READ URL STREAM REFUSALS MALLOC
 """
 
 from __future__ import annotations
@@ -212,15 +212,33 @@ READS = {
 def test_whatever_is_refused(
     name: str, refusals: int, server: Server, db: redis.Redis, key: str, shim: Path
 ) -> None:
+    requests, errors = refusing(name, refusals, "", server, db, key, shim)
+    assert errors > requests // 2 > 10
+
+
+@pytest.mark.parametrize("name", ["consumed", "followed_discovering"])
+def test_whatever_is_refused_to_the_runtime(
+    name: str, server: Server, db: redis.Redis, key: str, shim: Path
+) -> None:
+    """The language's runtime cannot go on without its objects: for those there is a reserve."""
+    requests, errors = refusing(name, 1, "with malloc", server, db, key, shim)
+    assert requests > 300
+    assert errors > 10
+
+
+def refusing(
+    name: str, refusals: int, more: str, server: Server, db: redis.Redis, key: str, shim: Path
+) -> tuple[int, int]:
+    """How many requests one read makes, and how many errors came when they were refused."""
     for number in range(ROWS):
         db.xadd(key, fields(number))
     path = os.pathsep.join(sys.path)
     environment = {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": path}
-    command = [sys.executable, __file__, name, server.url, key, str(refusals)]
+    command = [sys.executable, __file__, name, server.url, key, str(refusals), more]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     requests, errors = map(int, ended.stdout.split())
-    assert errors > requests // 2 > 10
+    return requests, errors
 
 
 @pytest.fixture(scope="module")
@@ -231,9 +249,10 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-def main(name: str, url: str, stream: str, refusals: int) -> None:
+def main(name: str, url: str, stream: str, refusals: int, *, with_malloc: bool) -> None:
     """Prints how many requests one read makes, and how many errors were seen in all."""
     shim = ctypes.CDLL(None)
+    shim.with_malloc(with_malloc)
     wanted = expected(None if name in ("discovered", "followed_discovering") else SCHEMA)
     errors = 0
     sizes: list[int] = []
@@ -268,4 +287,4 @@ def main(name: str, url: str, stream: str, refusals: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]))
+    main(*sys.argv[1:4], int(sys.argv[4]), with_malloc=bool(sys.argv[5]))
