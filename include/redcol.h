@@ -80,8 +80,8 @@
  *              call with the same arguments goes on where it was: it connects no second time, and
  *              its time limits go on from the first call. So a timer that sends a signal every few
  *              milliseconds does no harm. What was begun is kept by the client (by the process for
- *              redcol_open) for as long as the larger of its two timeouts, then dropped at the next
- *              call. At most 64 calls are kept; the oldest is dropped first, and begins again.
+ *              redcol_open) for two seconds, then dropped at the next call. At most 64 calls are
+ *              kept; the oldest is dropped first, and begins again.
  *
  * A function that is not in this file is not part of the interface.
  */
@@ -780,7 +780,8 @@ redcol_status redcol_cancel(void *handle);
  * Close the connection of `handle` (a redcol_client, redcol_iter or redcol_writer) now; later calls
  * on it give REDCOL_ERROR_CLOSED. Closing a client does not close its iterators and writers. Doing
  * it twice is no error. An iterator or writer that is inside a call on another thread is cancelled
- * first, and gives REDCOL_ERROR_BUSY: call again. Does not block. Any thread.
+ * first, and gives REDCOL_ERROR_BUSY: call again. Does not block. Any thread, but not in a
+ * signal handler.
  * Errors: INVALID_ARGUMENT (`handle` is none of them), BUSY, FORKED.
  */
 redcol_status redcol_close(void *handle);

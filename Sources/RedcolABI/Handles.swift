@@ -123,7 +123,7 @@ final class ClientHandle: Handle {
             let isKept = locked {
                 waiting.removeAll { $0 === connection }
                 guard error.cause == .interrupted, !isClosed else { return false }
-                unfinishedQuestions.keep(unfinished, forMs: pool.timeouts.keptMs)
+                unfinishedQuestions.keep(unfinished)
                 return true
             }
             if !isKept { pool.giveBack(connection, isIdle: false) }
@@ -179,7 +179,7 @@ final class ClientHandle: Handle {
             if error.cause == .interrupted {
                 let unfinished = UnfinishedRead(arguments: arguments, reader: reader)
                 locked {
-                    if !isClosed { unfinishedReads.keep(unfinished, forMs: pool.timeouts.keptMs) }
+                    if !isClosed { unfinishedReads.keep(unfinished) }
                 }
             }
             throw error

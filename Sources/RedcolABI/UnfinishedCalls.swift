@@ -10,27 +10,32 @@ import StreamReading
 struct UnfinishedCalls<Call> {
     /// More are not kept, and begin again: each has a connection of its own.
     private static var most: Int { 64 }
+    /// Longer than a host looks at its signals. Who asks the same later wants to know what is then.
+    private static var keptMs: Int64 { 2_000 }
 
     private var calls: [(call: Call, until: Int64)] = []
 
-    /// Keeps a call for `forMs`, or longer if nobody looks.
-    mutating func keep(_ call: Call, forMs: Int64) {
+    mutating func keep(_ call: Call) {
         if calls.count >= UnfinishedCalls.most { calls.removeFirst() }
-        calls.append((call, platform_monotonic_ms() + forMs))
+        calls.append((call, platform_monotonic_ms() + UnfinishedCalls.keptMs))
     }
 
-    /// The call that `isWanted`, however old it is. Others that are too old are dropped.
+    /// The call that `isWanted`. Those that are too old are dropped.
     mutating func take(_ isWanted: (Call) -> Bool) -> Call? {
         if calls.isEmpty { return nil }
+        dropOld()
         let index = calls.firstIndex { isWanted($0.call) }
-        let found = index.map { calls.remove(at: $0).call }
-        let now = platform_monotonic_ms()
-        calls.removeAll { $0.until < now }
-        return found
+        return index.map { calls.remove(at: $0).call }
     }
 
-    func first(_ isWanted: (Call) -> Bool) -> Call? {
-        calls.first { isWanted($0.call) }?.call
+    private mutating func dropOld() {
+        let now = platform_monotonic_ms()
+        calls.removeAll { $0.until < now }
+    }
+
+    mutating func first(_ isWanted: (Call) -> Bool) -> Call? {
+        dropOld()
+        return calls.first { isWanted($0.call) }?.call
     }
 
     mutating func removeAll() { calls = [] }
@@ -160,7 +165,7 @@ func openPool(
         try open.connection.connectNow()
     } catch {
         if error.cause == .interrupted {
-            withUnfinishedOpens { $0.keep(open, forMs: open.pool.timeouts.connectMs) }
+            withUnfinishedOpens { $0.keep(open) }
         }
         throw error
     }

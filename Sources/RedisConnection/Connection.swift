@@ -12,8 +12,6 @@ public struct Timeouts: Sendable {
     public var silenceMs: Int64 = 5_000
     /// A whole answer, unless it flows (see `AnswerClock`); nil: ten times the silence.
     public var answerMsGiven: Int64?
-    /// How long a call that a signal has ended waits to be made again.
-    public var keptMs: Int64 { max(connectMs, silenceMs) }
 
     public init() {}
 

@@ -159,3 +159,31 @@ def test_time_limits_go_on_in_python() -> None:
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
         assert "no answer within 400 ms" in ended.stdout
         assert len(fake.connections) == 1
+
+
+GIVEN_UP = """
+import signal, sys, time, redcol
+class GivenUp(Exception): pass
+def give_up(*_): raise GivenUp
+signal.signal(signal.SIGALRM, give_up)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    redcol.connect(sys.argv[1], connect_timeout_ms=400)
+except GivenUp:
+    time.sleep(2.1)
+began = time.monotonic()
+try:
+    redcol.connect(sys.argv[1], connect_timeout_ms=400)
+except redcol.TimedOutError:
+    print(time.monotonic() - began > 0.35)
+"""
+
+
+def test_a_call_that_was_given_up_long_ago() -> None:
+    """The same call begins again then: what was asked before says nothing of now."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with FakeServer(silent) as fake:
+        command = [sys.executable, "-c", GIVEN_UP, fake.url]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        assert (ended.stdout, ended.stderr) == ("True\n", "")
+        assert len(fake.connections) == 2
