@@ -1,29 +1,61 @@
 #!/usr/bin/env bash
 # Runs every test against the release build, a short fuzz run with it, and counts them at the end.
+# What is independent runs side by side: Swift's compiler and tests in one lane, Python's in two more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 reports=.build-tests/reports
 mkdir -p "$reports"
-rm -f "$reports"/*.xml
-failed_runners=()
+rm -f "$reports"/*.xml "$reports"/*.failed "$reports"/*.log
+export REDCOL_LIBRARY="${REDCOL_LIBRARY:-$PWD/.build/release/libredcol.so}"
+pytest=(.venv/bin/python -m pytest --quiet -p no:cacheprovider)
+
+# A runner that fails leaves its name: it may have ended before it wrote a report.
+attempt() { # NAME COMMAND...
+  local name=$1 began=$SECONDS
+  shift
+  "$@" || printf '%s\n' "$name" >"$reports/${name// /-}.failed"
+  printf '%s took %s s\n' "$name" "$((SECONDS - began))"
+}
 
 # Swift Testing writes its report to swift-swift-testing.xml.
-env -u CC -u CXX swift test --scratch-path .build-tests --disable-xctest \
-  --xunit-output "$reports/swift.xml" || failed_runners+=(swift)
-
-export REDCOL_LIBRARY="${REDCOL_LIBRARY:-$PWD/.build/release/libredcol.so}"
-.venv/bin/python -m pytest --quiet --junitxml "$reports/python.xml" \
-  bindings/python/tests bindings/python/benchmarks bindings/cpp/tests || failed_runners+=(python)
+test_swift() {
+  env -u CC -u CXX swift test --scratch-path .build-tests --disable-xctest \
+    --xunit-output "$reports/swift.xml"
+}
 
 # Less of it against the build that is not shipped, with Swift's own runtime.
-tests=bindings/python/tests
-EMBEDDED=0 scripts/build.sh .build-runtime &&
-  REDCOL_LIBRARY="$PWD/.build-runtime/release/libredcol.so" \
-    .venv/bin/python -m pytest --quiet --junitxml "$reports/python-runtime.xml" \
-    "$tests"/test_{guide_range,groups,errors,handover}.py bindings/cpp/tests/test_c_examples.py ||
-  failed_runners+=("python with Swift's runtime")
+test_runtime() {
+  local tests=bindings/python/tests
+  EMBEDDED=0 scripts/build.sh .build-runtime &&
+    REDCOL_LIBRARY="$PWD/.build-runtime/release/libredcol.so" \
+      "${pytest[@]}" --junitxml "$reports/python-runtime.xml" \
+      "$tests"/test_{guide_range,groups,errors,handover}.py bindings/cpp/tests/test_c_examples.py
+}
 
-FUZZ_SECONDS=${FUZZ_SECONDS:-15} scripts/fuzz.sh || failed_runners+=(fuzz)
+# A file's tests stay in one process, since they share its servers.
+test_python() {
+  "${pytest[@]}" --numprocesses 2 --dist loadfile --junitxml "$reports/python.xml" \
+    bindings/python/tests bindings/python/benchmarks bindings/cpp/tests
+}
 
-.venv/bin/python scripts/count_tests.py "$reports" "${failed_runners[@]}"
+fuzz() { FUZZ_SECONDS=${FUZZ_SECONDS:-15} scripts/fuzz.sh; }
+
+lane() {
+  attempt swift test_swift
+  attempt "python with Swift's runtime" test_runtime
+  attempt fuzz fuzz
+}
+lane >"$reports/lane.log" 2>&1 &
+lane=$!
+trap 'kill "$lane" 2>/dev/null || true' EXIT
+attempt python test_python
+wait "$lane" || true
+trap - EXIT
+cat "$reports/lane.log"
+
+failed_runners=()
+for file in "$reports"/*.failed; do
+  if [ -e "$file" ]; then failed_runners+=("$(cat "$file")"); fi
+done
+.venv/bin/python scripts/count_tests.py "$reports" ${failed_runners[@]+"${failed_runners[@]}"}
