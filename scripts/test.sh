@@ -8,6 +8,8 @@ reports=.build-tests/reports
 mkdir -p "$reports"
 rm -f "$reports"/*.xml "$reports"/*.failed "$reports"/*.log
 export REDCOL_LIBRARY="${REDCOL_LIBRARY:-$PWD/.build/release/libredcol.so}"
+# Names of tests that come from sets are the same in both processes.
+export PYTHONHASHSEED=0
 pytest=(.venv/bin/python -m pytest --quiet -p no:cacheprovider)
 
 # A runner that fails leaves its name: it may have ended before it wrote a report.

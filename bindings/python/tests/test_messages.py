@@ -151,7 +151,7 @@ def test_a_schema_of_pyarrow(server: Server, db: redis.Redis, key: str) -> None:
         (pa.list_view(pa.int64()), "pyarrow's list_view"),
         (5, "pl.Int64 or pl.Datetime"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_is_not_a_dtype(given: Any, hint: str) -> None:
     said = message(redcol.read_stream, NOWHERE, "s", schema={"a": given})
