@@ -141,7 +141,8 @@ enum {
   REDCOL_ERROR_BUSY = -17,            /* another thread is inside a call on this iterator */
   REDCOL_ERROR_FORKED = -18,          /* the handle was made before fork, by the parent */
   REDCOL_ERROR_NO_GROUP = -19,        /* the consumer group does not exist */
-  REDCOL_ERROR_KEY_EXISTS = -20       /* a key that was to be made exists already */
+  REDCOL_ERROR_KEY_EXISTS = -20,      /* a key that was to be made exists already */
+  REDCOL_ERROR_TOO_LARGE = -21        /* an entry is larger than the limits of the read */
 };
 
 /*
@@ -261,6 +262,10 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "string_layout"     "view", "large" or "string": the layout of texts in columns that are not in
  *                       the schema: vu and vz, U and Z, or u and z. Default: that of the first text
  *                       in the schema, else "view"
+ *   "entry_bytes_max", "entry_fields_max"
+ *                       how large an entry may be, and how many fields it may have: it is kept in
+ *                       memory until it has come in full. Beyond that: ERROR_TOO_LARGE. Default
+ *                       "1073741824" and "1048576"; a single value never has more than 512 MiB
  *   "columns_max"       how many columns may be discovered without a schema; default "10000"
  *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
  *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value.
@@ -269,14 +274,27 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the
  *   stream's last entry at the time of this call.
  *   "follow"            "true": read what is there and then what is added, without end (unless
- *                       count or end_id gives one); over lost connections too. Default "false".
- *                       Without a group, what is there already is asked for ahead, when the last
- *                       batch of an answer is handed over: of one stream up to eight small batches
- *                       together, of 800 entries and about 128 KiB, or one of about 256 KiB
+ *                       count, end_id or "on_idle" gives one); over lost connections too. Default
+ *                       "false". Without a group, what is there already is asked for ahead, when
+ *                       the last batch of an answer is handed over: of one stream up to eight small
+ *                       batches together, of 800 entries and about 128 KiB, or one of about 256 KiB
  *   "block_ms"          without "follow": read what is there, or wait so long for the first
  *                       entries; "0" waits for ever. Default: a read of a range, or of what a group
- *                       has. With "follow": how long the server is asked to wait at a time, at most
- *                       and by default 1000
+ *                       has. With "follow" and "on_idle" "wait": how long the server is asked to
+ *                       wait at a time, at most and by default 1000; else what "on_idle" says
+ *   "on_idle"           with "follow": what happens when the server has nothing to read for
+ *                       "block_ms" ("0": never; without it, the server is asked once and does not
+ *                       wait). "wait": go on waiting; the default. "empty": redcol_iter_next gives
+ *                       a batch without rows. "stop": REDCOL_END, "block_ms" after the read has
+ *                       caught up, that is, after the server had fewer entries than were asked for.
+ *                       Entries that are added within that time are given too, and do not make it
+ *                       longer. A server that does not answer is not idle
+ *   "reconnect_timeout_ms"
+ *                       with "follow": when the server has not answered for so long,
+ *                       redcol_iter_next gives the last error (CONNECTION, TIMED_OUT, NAME, LOADING
+ *                       or what else it was), and can be called again; "0" is for ever. A
+ *                       connection that is silent is first given up after "timeout_ms". Default:
+ *                       "0" with "on_idle" "wait", else "10000"
  *   "connect"           "now", or "later": this call sends nothing and does not block, also in a
  *                       read that follows, waits or has a group. redcol_iter_connect, or else the
  *                       first redcol_iter_next, connects, makes the group and looks "$" up, and
@@ -356,18 +374,26 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * negative        an error. After CANCELLED and BUSY the iterator goes on. After the others a range
  *                 read gives the same error again; one that follows tries again, after MEMORY (and
  *                 SCHEMA for too much text) with the rows that could not be handed over, and after
- *                 VALUE goes on behind that entry, which stays pending in a group.
+ *                 VALUE goes on behind that entry, which stays pending in a group. So it does after
+ *                 TOO_LARGE, but in a group that comes again until the entry is acknowledged or
+ *                 deleted.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is no error: it gives one batch without rows, then REDCOL_END. The
  * first batch may be empty, so that there always is one that shows the columns; the others never
- * are. A read that follows gives no empty batch.
+ * are. A read that follows gives no empty batch, unless "on_idle" is "empty".
+ * A lost connection is made again: at once, then after 50 ms, and then ever later, up to 5 s, until
+ * an entry or an answer comes that was not there before. So is what the server refuses for now,
+ * having executed nothing: LOADING, BUSY, READONLY, MASTERDOWN, NOREPLICAS, MISCONF, CLUSTERDOWN,
+ * TRYAGAIN and too many clients. A range read gives up after timeout_ms without any progress. When
+ * answers do not get through, fewer entries are asked for at once.
  * Blocks up to `wait_ms`, and as long as the system takes to resolve a name. Any thread, one at a
  * time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
  * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than "columns_max"; more
  * than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z, +L or views, or for
- * smaller batches), NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED. A read that follows connects again,
- * for ever, in place of CONNECTION, NAME, TIMED_OUT, LOADING and PROTOCOL.
+ * smaller batches), NO_GROUP, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED. A read that follows
+ * connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME, TIMED_OUT, LOADING and
+ * PROTOCOL.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
@@ -495,6 +521,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "deleted"        pending entries that had been deleted: acknowledged without a row
  *   "dead_lettered"  entries put away after max_deliveries
  *   "reconnects"     connections that were lost
+ *   "connected"      1 while there is a connection, as far as the iterator has looked; else 0: then
+ *                    redcol_iter_last_error says why
  *   "empty_answers"  answers without entries, when there was nothing else to read either
  *   "idle_answers"   those of them that came after the last batch
  *   "resets"         groups made again, and streams that were deleted and begun anew
@@ -514,13 +542,14 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  * iter        borrowed; the stream keeps what it needs, and may outlive it. Until the iterator is
  *             freed, redcol_cancel, redcol_close, redcol_iter_statistic and redcol_iter_ack work as
  *             before. A batch that redcol_iter_next takes is not in the stream. It must come to an
- *             end: one that follows needs "count" or "end_id". As a group's member without
- *             "auto_ack", which would acknowledge what the consumer has only asked for: call
- *             redcol_iter_ack when the consumer is done.
+ *             end: one that follows needs "count", "end_id" or "on_idle" "stop". As a group's
+ *             member without "auto_ack", which would acknowledge what the consumer has only asked
+ *             for: call redcol_iter_ack when the consumer is done.
  * stream_out  moved to the caller. One thread at a time may use it.
  * Without a schema, the stream's columns are those of the first batch, which get_schema then waits
  * for; a batch with a column more is an error that names it, as is a column that "discover" as
- * "auto" makes one of bytes later. There are no batches without rows.
+ * "auto" makes one of bytes later. There are no batches without rows,
+ * unless "on_idle" is "empty".
  * The callbacks wait as long as it takes, as redcol_iter_next with -1; signals do not end that,
  * redcol_cancel does. They return 0, or ENOMEM (MEMORY), ECANCELED (CANCELLED: call again), EBUSY
  * (BUSY: call again), ETIMEDOUT (TIMED_OUT), EACCES (AUTHENTICATION, PERMISSION), EINVAL
@@ -532,6 +561,14 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  */
 redcol_status redcol_iter_stream(redcol_iter *iter, struct ArrowArrayStream *stream_out,
                                  redcol_error **error_out);
+
+/*
+ * Why a read has no connection: the last error by which it was lost, or that a server answered
+ * which refuses for now. A wait that goes on over lost connections is not blind with it. NULL while
+ * there is a connection, if none was lost, or if `iter` is no iterator. Owned by the caller
+ * (redcol_free). Does not block. Any thread.
+ */
+redcol_error *redcol_iter_last_error(const redcol_iter *iter);
 
 /*
  * Read to the end, and keep all of it: what redcol_iter_next has not given yet becomes a table,
@@ -551,7 +588,7 @@ redcol_status redcol_iter_stream(redcol_iter *iter, struct ArrowArrayStream *str
  * time.
  * Errors: INVALID_ARGUMENT (also for a read that follows or has a group), CONNECTION, NAME,
  * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE,
- * SCHEMA, CANCELLED, CLOSED, BUSY, FORKED.
+ * SCHEMA, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_table **table_out,
                                   redcol_error **error_out);
@@ -709,7 +746,9 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  *                 tell.
  * A lost connection is made again for up to timeout_ms where rows can be sent twice without harm:
  * hashes, unless "if_exists" is "fail", and rows that cannot have reached the server. An XADD whose
- * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows.
+ * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows. Rows that the
+ * server refuses for now, having executed nothing (see redcol_iter_next), are sent again for as
+ * long, unless a row after them was written: rows come in their order.
  * The frame's get_next is called here, and must not free the writer. Blocks up to `wait_ms`, and as
  * long as the frame takes, or the system to resolve a name. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
@@ -807,7 +846,7 @@ const char *redcol_error_message(const redcol_error *error);
  * or is none. Does not block. Any thread.
  *   "server_code"  the first word of the server's answer, such as "WRONGTYPE"
  *   "stream"       the stream's key, bytes that are not printable escaped as \xNN
- *   "entry_id"     the entry that holds the value
+ *   "entry_id"     the entry that holds the value, or is too large
  *   "field"        the field whose value does not fit
  *   "dtype"        the column's type, as an Arrow format string
  *   "value"        the value, escaped likewise and cut at 80 bytes

@@ -6,53 +6,6 @@ import CArrowData
 import CPlatform
 import RedisConnection
 
-/// A row encoder and the ids that come back, behind pointers, where their fields are reached
-/// without the checks that a class's have.
-private final class EncoderOwner {
-    let encoder: UnsafeMutablePointer<RowEncoder>
-    let ids: UnsafeMutablePointer<BatchBuilder>?
-
-    static func make(_ encoder: consuming RowEncoder) throws(RedisError) -> EncoderOwner {
-        var ids: UnsafeMutablePointer<BatchBuilder>?
-        if encoder.writesEntries {
-            do throws(ColumnError) {
-                let column = RequestedColumn(name: Array("_id".utf8), type: .string)
-                let builder = try BatchBuilder([column], onRefused: .raise)
-                ids = .allocate(capacity: 1)
-                ids?.initialize(to: builder)
-            } catch {
-                throw RedisError(.memory, error.message)
-            }
-        }
-        return EncoderOwner(encoder, ids)
-    }
-
-    private init(
-        _ encoder: consuming RowEncoder, _ ids: UnsafeMutablePointer<BatchBuilder>?
-    ) {
-        self.ids = ids
-        self.encoder = .allocate(capacity: 1)
-        self.encoder.initialize(to: encoder)
-    }
-
-    /// Frees the ids before this object goes.
-    func discard() {
-        if !isDiscarded { ids?.pointee.free() }
-        isDiscarded = true
-    }
-    private var isDiscarded = false
-
-    deinit {
-        discard()
-        if let ids {
-            ids.deinitialize(count: 1)
-            ids.deallocate()
-        }
-        encoder.deinitialize(count: 1)
-        encoder.deallocate()
-    }
-}
-
 /// A write in progress. One thread at a time, but for `cancel()`.
 public final class FrameWriter {
     /// Bytes that are sent, or about to be, and not answered.
@@ -89,9 +42,10 @@ public final class FrameWriter {
     /// Answers that are awaited to the question whether transactions are allowed.
     private var probesLeft = 0
 
-    private var backoff = Backoff()
+    private var retries: RetryWindow
     private var retryAt: Int64?
-    private var lossBeganAt: Int64?
+    /// Rows from one on that the server has refused for now, and will be sent again.
+    private var refusedForNow: RefusedRows?
     private var failure: RedisError?
     private var hasReadAll = false
     private var isStopping = false
@@ -107,7 +61,10 @@ public final class FrameWriter {
     /// Rows that have no values.
     public private(set) var empty = 0
     /// Rows from the beginning, of each of which it is known what became of it.
-    public var known: Int { head < underWay.count ? underWay[head].row : lostFrom ?? nextRow }
+    public var known: Int {
+        if let refusedForNow { return refusedForNow.first }
+        return head < underWay.count ? underWay[head].row : lostFrom ?? nextRow
+    }
     /// Rows after those, which were sent and have no answer: they may be written or not.
     public var unknown: Int { lostFrom == nil ? unanswered : lost }
     private var lost = 0
@@ -152,6 +109,7 @@ public final class FrameWriter {
         self.pool = pool
         self.source = source
         self.connection = connection
+        retries = RetryWindow(limitMs: pool.timeouts.silenceMs)
     }
 
     deinit {
@@ -233,7 +191,7 @@ public final class FrameWriter {
         }
         guard !hasLostIDs, ids.pointee.finish(array: array, schema: schema) else {
             hasLostIDs = true
-            throw RedisError(.memory, withProgress("no memory for the ids"))
+            throw RedisError(.memory, "no memory for the ids" + progress)
         }
     }
 
@@ -291,6 +249,10 @@ public final class FrameWriter {
         }
         try readAnswers()
         let mayEncodeMore = try sendMore()
+        if head == underWay.count, let rows = refusedForNow {
+            if !isStopping { throw rows.error }
+            tellRefused(rows)
+        }
         if head == underWay.count, isStopping || hasReadAll {
             connection.expectNothing()
             finishFailure()
@@ -317,9 +279,10 @@ public final class FrameWriter {
             guard let reply = try connection.nextReply() else { return false }
             probesLeft -= 1
             guard case .error(let text) = reply, failure == nil else { continue }
-            fail(
-                .server(text, endpoint: connection.endpoint, asked: "beginning a transaction"),
-                row: nil)
+            let error = RedisError.server(
+                text, endpoint: connection.endpoint, asked: "beginning a transaction")
+            if error.isRefusalForNow { throw error }
+            fail(error, row: nil)
         }
         bytesBefore = connection.bytesSent
         return true
@@ -327,7 +290,7 @@ public final class FrameWriter {
 
     /// Encodes and sends rows while there is room; true if there is more to do without a wait.
     private func sendMore() throws(RedisError) -> Bool {
-        while !isStopping, !hasReadAll, !connection.hasUnsent {
+        while !isStopping, !hasReadAll, !connection.hasUnsent, refusedForNow == nil {
             guard encodedBytes - answeredBytes < FrameWriter.bytesUnderWayMost else { return false }
             let rowsBefore = nextRow
             encodeChunk()
@@ -401,8 +364,6 @@ public final class FrameWriter {
         if used > 0 {
             connection.consume(used)
             connection.answeredEncoded()
-            lossBeganAt = nil
-            backoff.succeeded()
         }
         if head == underWay.count, connection.incoming.count > 0 {
             throw connection.violation("an answer that nobody asked for")
@@ -412,8 +373,12 @@ public final class FrameWriter {
 
     private func settleEmptyRows() {
         while head < underWay.count, underWay[head].kind == .nothing {
-            empty += 1
-            noteID(nil)
+            if refusedForNow != nil {
+                refusedForNow?.outcomes.append(.empty)
+            } else {
+                empty += 1
+                noteID(nil)
+            }
             answeredBytes = underWay[head].end
             head += 1
         }
@@ -435,7 +400,7 @@ public final class FrameWriter {
             if let text = try cursor.transaction(transactionCount, most: encoder.pointee.answerMost)
             {
                 refuse(text, sent.row)
-            } else {
+            } else if isDone(sent.row) {
                 written += 1
             }
             return
@@ -443,6 +408,7 @@ public final class FrameWriter {
         switch try cursor.next() {
         case .bulk(let id):
             guard owner.ids != nil else { throw .hostile("a string in answer to a number") }
+            guard isDone(sent.row) else { return }
             written += 1
             noteID(id)
         case .integer(let number):
@@ -451,6 +417,7 @@ public final class FrameWriter {
             guard let number = number.count(most: most) else {
                 throw .hostile("a count that cannot be")
             }
+            guard isDone(sent.row) else { return }
             if sent.kind == .deletion {
                 empty += 1
             } else if number == 0, !isRepeatable {
@@ -461,7 +428,6 @@ public final class FrameWriter {
             }
         case .error(let text):
             refuse(text, sent.row)
-            noteID(nil)
         default: throw .hostile("an answer that does not fit the command")
         }
     }
@@ -477,10 +443,47 @@ public final class FrameWriter {
     }
 
     private func refuse(_ text: UnsafeBufferPointer<UInt8>, _ row: Int) {
-        refused += 1
-        guard failure == nil else { return }
         let asked = owner.ids == nil ? "writing a hash" : "adding an entry"
-        fail(.server(Array(text), endpoint: connection.endpoint, asked: asked), row: row)
+        let error = RedisError.server(Array(text), endpoint: connection.endpoint, asked: asked)
+        if error.isRefusalForNow, failure == nil, !isStopping {
+            if refusedForNow == nil { refusedForNow = RefusedRows(first: row, error: error) }
+            refusedForNow?.outcomes.append(.refused)
+            return
+        }
+        if let rows = refusedForNow { tellRefused(rows) }
+        refused += 1
+        noteID(nil)
+        if failure == nil { fail(error, row: row) }
+    }
+
+    /// The row was executed; false if it will be sent again all the same, with those before it that
+    /// were refused.
+    private func isDone(_ row: Int) -> Bool {
+        if let rows = refusedForNow {
+            if isRepeatable {
+                refusedForNow?.outcomes.append(.written)
+                return false
+            }
+            // Rows come in their order or not at all: those before this one are too late.
+            tellRefused(rows)
+        } else {
+            retries.succeeded()
+        }
+        return true
+    }
+
+    /// Rows that were refused for now are not sent again.
+    private func tellRefused(_ rows: RefusedRows) {
+        refusedForNow = nil
+        for outcome in rows.outcomes {
+            switch outcome {
+            case .refused: refused += 1
+            case .empty: empty += 1
+            case .written: written += 1
+            }
+            noteID(nil)
+        }
+        fail(rows.error, row: rows.first)
     }
 
     // MARK: Failing
@@ -513,11 +516,11 @@ public final class FrameWriter {
     /// Says how far the write has come, once that is known.
     private func finishFailure() {
         guard let error = failure else { return }
-        failure = RedisError(error.cause, withProgress(error.message), details: error.details)
+        failure = error.saying(progress)
     }
 
-    private func withProgress(_ message: String) -> String {
-        var told = "\(message); \(written) "
+    private var progress: String {
+        var told = "; \(written) "
         told += owner.ids == nil ? "key" : "entr"
         told += owner.ids == nil ? (written == 1 ? "" : "s") : (written == 1 ? "y" : "ies")
         told += written == 1 ? " was written" : " were written"
@@ -531,8 +534,13 @@ public final class FrameWriter {
     /// The connection is gone: what may be repeated is, and else it is said what is unknown.
     private func connectionLost(_ error: RedisError) throws(RedisError) {
         takeLastAnswers(error)
+        if isStopping, let rows = refusedForNow { tellRefused(rows) }
         let firstUnknown = known
-        let unknown = unanswered
+        var unknown = unanswered
+        if let rows = refusedForNow {
+            refusedForNow = nil
+            if rows.hasWritten { unknown = max(unknown, rows.outcomes.count) }
+        }
         connection.closeSocket()
         isConnected = false
         probesLeft = 0
@@ -541,15 +549,15 @@ public final class FrameWriter {
         head = 0
         nextRow = firstUnknown
         hasReadAll = false
-        if failure == nil, !isStopping, error.cause == .connection, isRepeatable || unknown == 0,
-            try scheduleRetry()
+        if failure == nil, !isStopping, error.isWorthAnotherTry, isRepeatable || unknown == 0,
+            scheduleRetry(error)
         {
             return
         }
         isStopping = true
         lost = unknown
         lostFrom = firstUnknown
-        failure = failure ?? error
+        if failure == nil { fail(error, row: error.isRefusalForNow ? firstUnknown : nil) }
         finishFailure()
         isDone = true
     }
@@ -562,13 +570,12 @@ public final class FrameWriter {
         } catch {}
     }
 
-    private func scheduleRetry() throws(RedisError) -> Bool {
-        let now = platform_monotonic_ms()
-        let began = lossBeganAt ?? now
-        lossBeganAt = began
-        let delay = backoff.nextDelayMs()
-        guard now + delay - began <= pool.timeouts.silenceMs else { return false }
-        retryAt = now + delay
+    private func scheduleRetry(_ error: RedisError) -> Bool {
+        guard let next = retries.failed(platform_monotonic_ms()) else { return false }
+        retryAt = next
+        Log.write(
+            error.isRefusalForNow ? .warning : .info, .retry, about: connection.endpoint.shown
+        ) { "writing again from row \(nextRow) on: \(error.message)" }
         return true
     }
 }

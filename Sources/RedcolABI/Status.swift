@@ -35,6 +35,7 @@ extension RedisError.Cause {
             case .forked: REDCOL_ERROR_FORKED
             case .noGroup: REDCOL_ERROR_NO_GROUP
             case .keyExists: REDCOL_ERROR_KEY_EXISTS
+            case .tooLarge: REDCOL_ERROR_TOO_LARGE
             case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)

@@ -20,7 +20,8 @@ public func redcol_iter_stream(
             throw RedisError(
                 .invalidArgument,
                 "this read follows without end, so a consumer of the Arrow stream would never be "
-                    + "done; give count or end_id, or take its batches with redcol_iter_next")
+                    + "done; give count, end_id or on_idle \"stop\", or take its batches with "
+                    + "redcol_iter_next")
         }
         guard !iter.reader.acknowledgesByItself else {
             throw RedisError(

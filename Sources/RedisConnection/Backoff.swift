@@ -5,8 +5,8 @@ import CPlatform
 
 /// The waits between the attempts to reach a server again.
 public struct Backoff: Sendable {
-    private static let firstMs: Int64 = 50
-    private static let mostMs: Int64 = 5_000
+    static let firstMs: Int64 = 50
+    static let mostMs: Int64 = 5_000
 
     /// Attempts since the last success.
     public private(set) var attempts = 0

@@ -176,14 +176,14 @@ public final class Connection {
                 }
                 continue
             }
+            // A server that is full says so whatever it is asked.
+            let isUnknown =
+                text.starts(with: Array("ERR".utf8))
+                && !text.starts(with: ServerErrorPolicy.tooManyClients)
             // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is
             // needed.
-            if command.name == "HELLO", text.starts(with: Array("ERR".utf8)),
-                !text.starts(with: Array("ERR max number of clients".utf8))
-            {
-                continue
-            }
-            if command.name == "AUTH", text.starts(with: Array("ERR".utf8)) {
+            if command.name == "HELLO", isUnknown { continue }
+            if command.name == "AUTH", isUnknown {
                 throw RedisError(
                     .authentication,
                     "logging in to \(endpoint.shown): the server knows no password for this user; "
@@ -325,6 +325,9 @@ public final class Connection {
         return RedisError(.connection, "\(when) \(endpoint.shown): \(reason)")
     }
 
+    /// Whole replies that `nextReply` gave, over all times that this was connected.
+    public private(set) var repliesTaken = 0
+
     /// Marks the first `count` bytes of `incoming` as used.
     public func consume(_ count: Int) { incoming.consume(count) }
 
@@ -350,6 +353,7 @@ public final class Connection {
                     throw violation("an unreadable reply")
                 }
                 consume(count)
+                repliesTaken &+= 1
                 var isError = false
                 if case .error = reply { isError = true }
                 try answered(isError: isError)

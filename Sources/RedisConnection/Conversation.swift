@@ -6,38 +6,47 @@ import CPlatform
 /// How far a question has come. Whoever keeps it beside its connection can go on after a signal,
 /// and no time limit begins again.
 public struct Conversation: Sendable {
-    fileprivate var backoff = Backoff()
+    fileprivate var retries: RetryWindow?
     fileprivate var retryAt: Int64?
-    fileprivate var began: Int64?
+    /// Replies before the first of these on this connection; nil while there is none.
+    fileprivate var repliesBefore: Int?
 
     public init() {}
 }
 
 extension Connection {
     /// Connects, and calls `exchange` whenever something has come until it says that everything was
-    /// answered. When the connection is lost, `lost` is called and it begins again, for as long as
-    /// the server may be silent. A signal ends it as an error of the cause `interrupted`; calling
-    /// it again with the same conversation goes on.
+    /// answered. When the connection is lost, or the server refuses for now, `lost` is called and
+    /// it begins again, until nothing was answered for as long as the server may be silent. A
+    /// signal ends it as an error of the cause `interrupted`; calling it again with the same
+    /// conversation goes on.
     public func converse(
         _ conversation: inout Conversation, lost: () -> Void,
         _ exchange: () throws(RedisError) -> Bool
     ) throws(RedisError) {
-        let began = conversation.began ?? platform_monotonic_ms()
-        conversation.began = began
+        var retries = conversation.retries ?? RetryWindow(limitMs: timeouts.silenceMs)
+        defer { conversation.retries = retries }
         while true {
             do throws(RedisError) {
                 if let until = conversation.retryAt, platform_monotonic_ms() < until {
                     try waitOrStop(until: until)
                     continue
                 }
-                if try advance(), try exchange() { return }
+                if try advance() {
+                    if conversation.repliesBefore == nil {
+                        conversation.repliesBefore = repliesTaken
+                    }
+                    if try exchange() { return }
+                }
                 try waitOrStop()
             } catch {
-                guard error.cause == .connection || error.isTemporary else { throw error }
-                let delay = conversation.backoff.nextDelayMs()
-                let now = platform_monotonic_ms()
-                guard now + delay - began <= timeouts.silenceMs else { throw error }
-                conversation.retryAt = now + delay
+                guard error.isWorthAnotherTry else { throw error }
+                // What was answered is not asked again, unless the answer was this refusal.
+                let replies = conversation.repliesBefore.map { repliesTaken &- $0 } ?? 0
+                if replies > (error.isAnswer ? 1 : 0) { retries.succeeded() }
+                conversation.repliesBefore = nil
+                guard let next = retries.failed(platform_monotonic_ms()) else { throw error }
+                conversation.retryAt = next
                 closeSocket()
                 lost()
             }

@@ -16,7 +16,7 @@ public enum Log {
 
     /// What a line is about. Lines about the same topic and subject are limited together.
     public enum Topic: Sendable {
-        case connection
+        case connection, retry
         /// A consumer group.
         case group
         case deadLetter
@@ -26,6 +26,7 @@ public enum Log {
             case .connection: return "connection"
             case .group: return "group"
             case .deadLetter: return "dead_letter"
+            case .retry: return "retry"
             }
         }
     }

@@ -7,7 +7,7 @@ public struct RedisError: Error, Sendable {
     public enum Cause: Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
-        case closed, busy, forked, noGroup, keyExists
+        case closed, busy, forked, noGroup, keyExists, tooLarge
         case interrupted
     }
 
@@ -20,11 +20,15 @@ public struct RedisError: Error, Sendable {
     public let cause: Cause
     public private(set) var message: String
     public private(set) var details: [(Detail, String)]
+    public private(set) var remedy: Remedy
+    /// Whether a server answered it.
+    public private(set) var isAnswer = false
 
     public init(_ cause: Cause, _ message: String, details: [(Detail, String)] = []) {
         self.cause = cause
         self.message = message
         self.details = details
+        remedy = ServerErrorPolicy.remedy(for: cause)
     }
 
     /// The same error with what a caller further up knows, put before the message.
@@ -37,29 +41,17 @@ public struct RedisError: Error, Sendable {
         return error
     }
 
+    /// The same error with more to its message.
+    public func saying(_ more: String) -> RedisError {
+        var error = self
+        error.message += more
+        return error
+    }
+
     /// Whether the message has `words` in it, byte by byte.
     public func mentions(_ words: String) -> Bool {
         let text = Array(message.utf8)
         return text.indices.contains { text[$0...].starts(with: words.utf8) }
-    }
-
-    /// Whether the connection is at fault, so that another one may succeed.
-    public var isConnectionLoss: Bool {
-        switch cause {
-        case .connection, .timedOut, .protocolViolation, .name: return true
-        default: return false
-        }
-    }
-
-    /// Whether the server may well answer the same request later.
-    public var isTemporary: Bool {
-        if cause == .loading { return true }
-        guard cause == .server else { return false }
-        for (detail, word) in details where detail == .serverCode {
-            return word == "TRYAGAIN" || word == "CLUSTERDOWN" || word == "MASTERDOWN"
-                || word == "BUSY" || word == "UNBLOCKED"
-        }
-        return false
     }
 }
 
@@ -76,8 +68,11 @@ extension RedisError {
         }
         let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
         let (cause, advice) = meaning(word, shown)
-        return RedisError(
+        var error = RedisError(
             cause, "\(asked): \(endpoint.shown) answered \"\(shown)\"\(advice)", details: details)
+        error.isAnswer = true
+        error.remedy = ServerErrorPolicy.remedy(word: word, line: text)
+        return error
     }
 
     private static func meaning(_ word: String, _ text: String) -> (Cause, String) {

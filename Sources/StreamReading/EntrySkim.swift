@@ -3,12 +3,19 @@
 
 import RedisConnection
 
+/// How large an entry may be: it is kept whole until it has come in full.
+struct EntryLimits {
+    var bytes = ProtocolLimits.entryBytes
+    var fields = ProtocolLimits.entryElements / 2
+}
+
 /// How far an entry that is not complete has been looked through.
 struct EntrySkim {
     /// An entry below this is simply parsed again when more has come.
     static let worthwhileBytes = 64 * 1024
 
-    enum Outcome { case complete, needsMore, malformed, tooLarge }
+    /// `tooLarge`: too many fields. `tooLong`: too many bytes.
+    enum Outcome { case complete, needsMore, malformed, tooLarge, tooLong, hugeValue }
 
     var isActive = false
     /// Bytes of the entry that were looked through; may lie beyond what has arrived.
@@ -23,7 +30,7 @@ struct EntrySkim {
 
     /// Looks on through the entry that begins at `start`. Needs 16 zero bytes after `end`.
     mutating func advance(
-        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ limits: EntryLimits
     ) -> Outcome {
         if stringsLeft == nil {
             var position = start
@@ -36,7 +43,7 @@ struct EntrySkim {
             position += length + 2
             length = readLength(&position, end, 0x2A)
             guard length >= 0 else { return EntrySkim.outcome(length) }
-            guard length <= ProtocolLimits.entryElements else { return .tooLarge }
+            guard length / 2 <= limits.fields else { return .tooLarge }
             stringsLeft = length
             offset = position - start
         }
@@ -45,9 +52,9 @@ struct EntrySkim {
             var position = start + offset
             let length = readLength(&position, end, 0x24)
             guard length >= 0 else { return EntrySkim.outcome(length) }
-            guard length <= ProtocolLimits.bulkBytes else { return .tooLarge }
+            guard length <= ProtocolLimits.bulkBytes else { return .hugeValue }
             offset = position - start + length + 2
-            guard offset <= ProtocolLimits.entryBytes else { return .tooLarge }
+            guard offset <= limits.bytes else { return .tooLong }
             stringsLeft = left - 1
         }
         return offset <= end - start ? .complete : .needsMore

@@ -159,6 +159,18 @@ final class GroupReader: StreamReader {
         pauseUntil = nil
     }
 
+    override var entriesLost: Int? {
+        guard parser.pointee.entriesParsed == 0 else { return nil }
+        for case .answer(let request, let asked) in awaited {
+            switch request {
+            case .own, .claim: return asked
+            case .new(let streams, _): return asked &* streams.count  // at most 10^6 times 10^5
+            default: continue
+            }
+        }
+        return nil
+    }
+
     override func connectionLost() {
         awaited = []
         hasBacklog = false
@@ -182,22 +194,6 @@ final class GroupReader: StreamReader {
         remaining -= min(rows.count, remaining)
         noteHandled(rows)
         if !rows.isEmpty { hasRows = true }
-    }
-
-    /// One look at `handled` for each run of rows of one stream: as a class's property it is far
-    /// from the cheapest thing to look at.
-    private func noteHandled(_ rows: [RowID]) {
-        var next = 0
-        while next < rows.count {
-            let stream = rows[next].stream
-            var largest = rows[next].id
-            while next < rows.count, rows[next].stream == stream {
-                if rows[next].id > largest { largest = rows[next].id }
-                next += 1
-            }
-            if largest > handled[Int(stream)] { handled[Int(stream)] = largest }
-            hasHandled[Int(stream)] = true
-        }
     }
 
     override func takeBack() -> Bool {
@@ -229,7 +225,7 @@ final class GroupReader: StreamReader {
                 continue
             }
             if isBatchReady { return try acknowledgeAlone() }
-            if wanted == 0 {
+            if wanted == 0 || idleness.isOver {
                 isEnding = true
                 if parser.pointee.batch.rowCount > 0 { return true }
                 if try sendAcknowledgements() {
@@ -240,6 +236,7 @@ final class GroupReader: StreamReader {
                 connection.expectNothing()
                 return true
             }
+            if idleness.isEmpty { return try acknowledgeAlone() }
             let now = platform_monotonic_ms()
             if let pause = pauseUntil, pause > now {
                 // Nothing is awaited, but a connection that is closed meanwhile wants to be
@@ -338,10 +335,14 @@ final class GroupReader: StreamReader {
             if options.follows, hasBacklog {
                 request = .new(streams: streams, blockMs: nil)
             } else if let block {
-                let left = blockUntil.map { $0 - now } ?? options.sliceMs(most: block)
-                extraMs = max(1, min(block, left))
-                request = .new(streams: streams, blockMs: extraMs)
+                let left =
+                    options.follows
+                    ? idleness.waitMs(now, most: block)
+                    : max(1, min(block, blockUntil.map { $0 - now } ?? block))
+                extraMs = left ?? 0
+                request = .new(streams: streams, blockMs: left)
             }
+            idleness.sent(now)
         }
         // What is handled is acknowledged first, since a request that blocks would keep it waiting;
         // but one that does not block while its answer comes: see `acknowledge(for:)`.
@@ -410,6 +411,11 @@ final class GroupReader: StreamReader {
         var asked = max(
             1,
             min(options.follows ? min(options.batchRows, 1_000_000) : GroupReader.pageRows, wanted))
+        if case .new(let streams, _) = request {
+            asked = max(1, min(asked, answerSize.entriesMax / streams.count))
+        } else {
+            asked = min(asked, answerSize.entriesMax)
+        }
         // What XPENDING tells of twice as many is read whole.
         if options.deliveriesMax != nil { asked = min(asked, GroupReader.pageRows) }
         switch request {
@@ -491,7 +497,6 @@ final class GroupReader: StreamReader {
                 else { return false }
                 awaited.removeFirst()
                 try takeReply(request, asked, reply)
-                noteProgress()
             }
         case .acknowledged(let count):
             guard let reply = try connection.nextReply() else { return false }
@@ -546,7 +551,9 @@ final class GroupReader: StreamReader {
                 ledger.told(row)
             }
             heldError = error
-        case .failed(let error): throw error
+        case .failed(let error):
+            guard options.follows, error.cause == .tooLarge else { throw error }
+            heldError = error
         }
         return true
     }
@@ -564,6 +571,7 @@ final class GroupReader: StreamReader {
     private func entriesEnded(_ request: GroupPlan.Request, _ asked: Int) {
         ledger.delivered(parser.pointee.rows)
         let entries = parser.pointee.entriesParsed
+        answerSize.came(entries: entries)
         let (named, nameless) = parser.pointee.takeDeleted()
         if !named.isEmpty {
             statistics.add(.deleted, named.count)
@@ -578,9 +586,12 @@ final class GroupReader: StreamReader {
             statistics.add(.deleted, frame?.deletedIDs.count ?? 0)
             plan.claimed(stream, hasNameless: nameless > 0)
         case .new:
+            noteProgress()
             cameEmpty = entries == 0 && hadClaimed
             hasBacklog = entries >= asked
             if cameEmpty { statistics.addEmptyAnswer() }
+            idleness.answered(
+                platform_monotonic_ms(), entries: entries, isFull: hasBacklog || !hadClaimed)
         default: break
         }
         parser.pointee.forgetPosition()

@@ -119,6 +119,22 @@ extension GroupReader {
         plan.countedIdle(stream, now, run: run, last: page.count < asked ? nil : page.last?.id)
     }
 
+    /// One look at `handled` for each run of rows of one stream: as a class's property it is far
+    /// from the cheapest thing to look at.
+    func noteHandled(_ rows: [RowID]) {
+        var next = 0
+        while next < rows.count {
+            let stream = rows[next].stream
+            var largest = rows[next].id
+            while next < rows.count, rows[next].stream == stream {
+                if rows[next].id > largest { largest = rows[next].id }
+                next += 1
+            }
+            if largest > handled[Int(stream)] { handled[Int(stream)] = largest }
+            hasHandled[Int(stream)] = true
+        }
+    }
+
     // MARK: Errors
 
     func takeError(_ error: RedisError) throws(RedisError) {

@@ -54,6 +54,10 @@ struct ManyRangesPlan {
     /// awaited first: one by one, each request would be a packet.
     private var isFilling = true
     private var rowsWanted = ManyRangesPlan.rowsUnderWay
+    /// How many entries may be under way at once, since more do not get through.
+    var entriesMax = Int.max {
+        didSet { rest?.plan.entriesMax = entriesMax }
+    }
     /// How many entries a stream had of late, on average; nil before the first.
     private var rowsPerStream: Int?
     private var pageRows = RangePlan.firstPageRows
@@ -107,16 +111,16 @@ struct ManyRangesPlan {
 
     /// How many entries the first page of a stream may have: so many that few streams have more.
     private var firstPageRows: Int {
-        if fixedPageRows > 0 { return fixedPageRows }
+        if fixedPageRows > 0 { return max(1, min(fixedPageRows, entriesMax)) }
         guard let rowsPerStream else { return pageRows }
         let likely = max(rowsPerStream, ManyRangesPlan.firstPageRowsLeast / 4)
-        return max(1, min(likely * 4, pageRows))
+        return max(1, min(likely * 4, pageRows, entriesMax))
     }
 
     private var depthNow: Int {
         let expected = rowsWanted / max(rowsPerStream ?? 1, 1)
         let surprise = rowsWanted * ManyRangesPlan.surpriseMost / firstPageRows
-        return max(1, min(depth, expected, surprise, streamsMost))
+        return max(1, min(depth, expected, surprise, streamsMost, entriesMax / firstPageRows))
     }
 
     /// How long an answer takes to come, in milliseconds, the server's own time included.
@@ -174,8 +178,9 @@ struct ManyRangesPlan {
 
     private mutating func readOn(_ stream: Int, from: EntryID, after entries: Int) {
         let left = countPerStream == .max ? remaining : min(countPerStream - entries, remaining)
-        let plan = RangePlan(
+        var plan = RangePlan(
             first: from, last: last, count: left == .max ? nil : left, pageRows: fixedPageRows)
+        plan.entriesMax = entriesMax
         rest = (stream, plan, entries)
         next = stream + 1
         depth = 1

@@ -106,7 +106,18 @@ final class ManyRangesReader: StreamReader {
         }
     }
 
+    override var entriesLost: Int? {
+        guard parser.pointee.entriesParsed == 0 else { return nil }
+        var asked = 0
+        for case .page(let page) in awaited.waiting {
+            let (sum, overflow) = asked.addingReportingOverflow(page.range.count)
+            asked = overflow ? .max : sum
+        }
+        return asked > 0 ? asked : nil
+    }
+
     override func connectionLost() {
+        plan.entriesMax = answerSize.entriesMax
         var head: ManyRangesPlan.Page?
         var isEndTold = true
         for reply in awaited.waiting {
@@ -282,6 +293,9 @@ final class ManyRangesReader: StreamReader {
         case .replyEnd:
             awaited.removeFirst()
             pagesUnderWay -= 1
+            noteProgress()
+            answerSize.came(entries: entries)
+            plan.entriesMax = answerSize.entriesMax
             let mustPassOver = pageEnded(page)
             endPage()
             if mustPassOver { giveUpPages() }

@@ -10,9 +10,9 @@ extension ReadOptions {
             "include_timestamp", "include_sequence", "id_column", "timestamp_column",
             "sequence_column", "on_error", "discovered", "columns_max", "categories:N",
             "stream_column", "count_per_stream", "scan_count", "streams_at_once",
-            "count_wrong_types", "follow", "block_ms", "connect", "group", "consumer",
-            "create_group", "group_start_id", "auto_ack", "claim_idle_ms", "max_deliveries",
-            "dead_letter",
+            "count_wrong_types", "entry_bytes_max", "entry_fields_max", "follow", "block_ms",
+            "connect", "on_idle", "reconnect_timeout_ms", "group", "consumer", "create_group",
+            "group_start_id", "auto_ack", "claim_idle_ms", "max_deliveries", "dead_letter",
         ]
     }
 }
@@ -31,6 +31,10 @@ extension OptionValue {
             return true
         default: return false
         }
+    }
+
+    static func needsFollowing(_ key: String) -> Bool {
+        key == "on_idle" || key == "reconnect_timeout_ms"
     }
 
     static func needsManyStreams(_ key: String) -> Bool {

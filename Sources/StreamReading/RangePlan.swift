@@ -62,6 +62,14 @@ struct RangePlan {
     private var depth = 1
     private let isLocal: Bool
     private var bytesWanted: Int
+    /// How many entries may be under way at once, since more do not get through.
+    var entriesMax = Int.max {
+        didSet { pageRows = max(1, min(pageRows, entriesMax)) }
+    }
+    /// How many pages may be under way, once some together did not get through; grows again by one
+    /// with each eight pages.
+    private var depthMax = RangePlan.pagesUnderWayMost
+    private var pagesSinceLoss = 0
     /// What an entry takes, as far as the last page tells.
     private var entryBytes = 128
 
@@ -94,7 +102,9 @@ struct RangePlan {
         let bound = min(end, sliceEnd(first))
         // A slice may hold twice what is expected before it is cut.
         let (twice, _) = pageRows.multipliedReportingOverflow(by: 2)
-        let most = width == nil || fixedPageRows > 0 ? pageRows : twice
+        let usual = width == nil || fixedPageRows > 0 ? pageRows : twice
+        let most = max(1, min(usual, entriesMax))
+        if underWay > 0, entriesMax / most <= underWay { return nil }
         let page = Page(
             first: first, last: bound, count: min(most, left),
             asksForEnd: !hasAskedForEnd && pagesDone > 0)
@@ -127,7 +137,7 @@ struct RangePlan {
 
     private var depthMost: Int {
         let (pageBytes, overflow) = max(pageRows, 1).multipliedReportingOverflow(by: entryBytes)
-        return overflow ? 2 : max(2, min(RangePlan.pagesUnderWayMost, bytesWanted / pageBytes))
+        return min(depthMax, overflow ? 2 : max(2, bytesWanted / pageBytes))
     }
 
     /// The stream's last id at this moment; nil if that is not told.
@@ -145,12 +155,14 @@ struct RangePlan {
         _ page: Page, entries: Int, first: EntryID?, last: EntryID?, bytes: Int
     ) -> Bool {
         pagesDone += 1
+        pagesSinceLoss &+= 1
+        if depthMax < RangePlan.pagesUnderWayMost, pagesSinceLoss & 7 == 0 { depthMax += 1 }
         remaining -= min(entries, remaining)
         let isCut = entries >= page.count && (last.map { $0 < page.last } ?? false)
         if entries > 0 { entryBytes = max(bytes / entries, 1) }
         if entries > 0, fixedPageRows == 0 {
             let pageBytes = isLocal ? RangePlan.pageBytesLocal : RangePlan.pageBytes
-            pageRows = max(1, min(RangePlan.pageRowsMost, pageBytes / entryBytes))
+            pageRows = max(1, min(RangePlan.pageRowsMost, pageBytes / entryBytes, entriesMax))
         }
         if isCut {
             depth = width == nil ? min(4, depthMost) : 1
@@ -212,10 +224,14 @@ struct RangePlan {
     /// The connection was lost in the middle of `page` (the first of those under way; nil if none
     /// was), of which `entries` were read, up to `id`.
     /// `isEndTold`: whether no question for the stream's end was left without an answer.
+    /// `underWay`: how many pages were.
     mutating func interrupted(
-        _ page: Page?, upTo id: EntryID?, entries: Int, isEndTold: Bool = true
+        _ page: Page?, upTo id: EntryID?, entries: Int, isEndTold: Bool = true, underWay: Int = 0
     ) {
         depth = 1
+        pagesSinceLoss = 0
+        // All of these pages together may be more than the server keeps for a client.
+        if entries == 0, underWay > 1 { depthMax = max(1, min(depthMax, underWay) / 2) }
         if !isEndTold { hasAskedForEnd = false }
         guard let page else { return }
         remaining -= min(entries, remaining)

@@ -56,7 +56,18 @@ final class RangeReader: StreamReader {
         endParser.discard()
     }
 
+    override var entriesLost: Int? {
+        guard parser.pointee.entriesParsed == 0 else { return nil }
+        var asked = 0
+        for case .page(let page) in awaited {
+            let (sum, overflow) = asked.addingReportingOverflow(page.count)
+            asked = overflow ? .max : sum
+        }
+        return asked > 0 ? asked : nil
+    }
+
     override func connectionLost() {
+        plan.entriesMax = answerSize.entriesMax
         var head: RangePlan.Page?
         var isEndTold = true
         for reply in awaited {
@@ -65,7 +76,7 @@ final class RangeReader: StreamReader {
         }
         plan.interrupted(
             head, upTo: parser.pointee.lastID, entries: parser.pointee.entriesParsed,
-            isEndTold: isEndTold)
+            isEndTold: isEndTold, underWay: pagesUnderWay)
         awaited = []
         pagesUnderWay = 0
         parser.pointee.upperBound = nil
@@ -153,8 +164,12 @@ final class RangeReader: StreamReader {
         case .replyEnd:
             awaited.removeFirst()
             pagesUnderWay -= 1
+            noteProgress()
+            let entries = parser.pointee.entriesParsed
+            answerSize.came(entries: entries)
+            plan.entriesMax = answerSize.entriesMax
             let isCut = plan.pageEnded(
-                page, entries: parser.pointee.entriesParsed, first: parser.pointee.firstID,
+                page, entries: entries, first: parser.pointee.firstID,
                 last: parser.pointee.lastID, bytes: pageBytes)
             endPage()
             if isCut { giveUpPages() }
@@ -209,6 +224,7 @@ final class RangeReader: StreamReader {
         case .refused(let error), .failed(let error): throw error
         }
         awaited.removeFirst()
+        noteProgress()
         return true
     }
 }

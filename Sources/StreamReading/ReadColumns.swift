@@ -120,6 +120,7 @@ struct ReadColumns {
             streams: streams, columns: columns, idColumns: idColumns,
             ignoredNames: columns[..<idColumns.count].map { $0.name }, unknown: unknown,
             columnsMax: options.columnsMax, onRefused: options.onError,
-            secrets: secrets)
+            secrets: secrets,
+            limits: EntryLimits(bytes: options.entryBytesMax, fields: options.entryFieldsMax))
     }
 }

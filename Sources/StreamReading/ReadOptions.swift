@@ -38,6 +38,13 @@ public struct ReadOptions {
     public var follows = false
     public var blockMs: Int64?
     public var connectsLater = false
+    public var onIdle = IdleAction.wait
+    /// For how long a connection is made again; 0 for ever, nil for the default.
+    public var reconnectTimeoutMs: Int64?
+
+    // Limits
+    public var entryBytesMax = ProtocolLimits.entryBytes
+    public var entryFieldsMax = ProtocolLimits.entryElements / 2
 
     // Consumer groups
     public var group: [UInt8] = []
@@ -53,20 +60,27 @@ public struct ReadOptions {
         for (key, value) in pairs {
             try set(key, value)
             if OptionValue.needsGroup(key) { groupOption = key }
+            if OptionValue.needsFollowing(key) { followOption = key }
             if OptionValue.needsManyStreams(key) { manyStreamsOption = key }
         }
         try checkGroup()
+        if !follows, let followOption {
+            throw RedisError(
+                .invalidArgument,
+                "\(followOption) is about reads that follow a stream: give follow too")
+        }
     }
 
     /// An option that was given and says nothing without a group, or about one stream; nil if there
     /// is none.
     private var groupOption: String?
+    private var followOption: String?
     private(set) var manyStreamsOption: String?
 
-    /// How long the server is asked to wait at a time when a stream is followed, if not `most`.
-    func sliceMs(most: Int64) -> Int64 {
-        guard let blockMs, blockMs > 0 else { return most }
-        return min(blockMs, most)
+    /// How long a read that follows tries to get a connection or an answer; nil for ever.
+    var reconnectLimitMs: Int64? {
+        let limit = reconnectTimeoutMs ?? (onIdle == .wait ? 0 : 10_000)
+        return limit == 0 ? nil : limit
     }
 
     /// Whether entries are read by waiting for them, rather than a range of those that are there.
@@ -134,6 +148,19 @@ public struct ReadOptions {
         case "follow": follows = try OptionValue.boolean(key, value)
         case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
         case "connect": connectsLater = try OptionValue.later(key, value)
+        case "on_idle":
+            switch value {
+            case "wait": onIdle = .wait
+            case "stop": onIdle = .stop
+            case "empty": onIdle = .empty
+            default: throw OptionValue.wrong(key, value, "\"wait\", \"stop\" or \"empty\"")
+            }
+        case "reconnect_timeout_ms":
+            reconnectTimeoutMs = try OptionValue.milliseconds(key, value)
+        case "entry_bytes_max":
+            entryBytesMax = try OptionValue.integer(key, value, 1...Int(Int32.max))
+        case "entry_fields_max":
+            entryFieldsMax = try OptionValue.integer(key, value, 1...Int(Int32.max))
         case "group": group = try OptionValue.name(key, value)
         case "consumer": consumer = try OptionValue.name(key, value)
         case "auto_ack": autoAck = try OptionValue.boolean(key, value)

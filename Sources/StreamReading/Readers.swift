@@ -102,7 +102,9 @@ extension StreamReader {
     public var fixedColumns: [RequestedColumn]? { parser.pointee.fixedColumns }
 
     /// Whether it comes to an end by itself.
-    public var hasEnd: Bool { !options.follows || options.count != nil || options.endID != "+" }
+    public var hasEnd: Bool {
+        !options.follows || options.count != nil || options.endID != "+" || options.onIdle == .stop
+    }
 
     /// Whether asking for a batch acknowledges the one before.
     public var acknowledgesByItself: Bool { options.autoAck }

@@ -178,4 +178,14 @@ struct ReplyFrame {
         position = next + length + 2
         return .id(id)
     }
+
+    /// The id of the entry that begins at `start`; nil if it has not come.
+    static func entryID(
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+    ) -> EntryID? {
+        var position = start
+        guard readLength(&position, end, 0x2A) == 2, case .id(let id) = readID(&position, end)
+        else { return nil }
+        return id
+    }
 }

@@ -40,6 +40,8 @@ struct RowParser {
         static let sameName = -6
         static let passedOver = -7
         static let newField = -8
+        static let tooLong = -9
+        static let hugeValue = -10
     }
 
     /// Which columns an entry's id goes to; -1 for none.
@@ -72,6 +74,9 @@ struct RowParser {
     private let idColumns: IDColumns
     let unknown: Unknown
     private let columnsMax: Int
+    private let limits: EntryLimits
+    /// The entry that is larger than `limits` allow.
+    private(set) var tooLargeID: EntryID?
     /// The columns of `Unknown.refuse` whose field was met.
     private var namesMet: Set<[UInt8]> = []
 
@@ -116,7 +121,7 @@ struct RowParser {
     init(
         streams: [[UInt8]], columns: [RequestedColumn], idColumns: IDColumns,
         ignoredNames: [[UInt8]], unknown: Unknown, columnsMax: Int, onRefused: RefusedValue,
-        secrets: Secrets = .none
+        secrets: Secrets = .none, limits: EntryLimits = EntryLimits()
     ) throws(RedisError) {
         streamNames = streams
         self.secrets = secrets
@@ -129,6 +134,7 @@ struct RowParser {
         self.idColumns = idColumns
         self.unknown = unknown
         self.columnsMax = columnsMax
+        self.limits = limits
         var ok = true
         for name in ignoredNames { ok = fields.add(name, column: FieldTable.ignored) && ok }
         // Columns that were discovered have names made from their fields', which may be others.
@@ -229,10 +235,13 @@ struct RowParser {
         while frame.entriesLeft > 0 {
             if batch.rowCount >= rowsMax { return .batchFull }
             if skim.isActive {
-                switch skim.advance(position, end) {
+                switch skim.advance(position, end, limits) {
                 case .complete: break
                 case .needsMore: return .needsMore
-                case .malformed, .tooLarge: return .failed(malformed(shown(position, end)))
+                case .malformed: return .failed(malformed(shown(position, end)))
+                case .tooLarge: return .failed(failure(Step.tooLarge, position, end))
+                case .tooLong: return .failed(failure(Step.tooLong, position, end))
+                case .hugeValue: return .failed(failure(Step.hugeValue, position, end))
                 }
             }
             let used = parseEntry(position, end, stream)
@@ -290,8 +299,11 @@ struct RowParser {
         }
         if passesOver(id, stream) { return passOver(start, end, id) }
         if firstID == nil { firstID = id }
-        guard elements & 1 == 0 else { return Step.malformed }
-        guard elements <= ProtocolLimits.entryElements else { return Step.tooLarge }
+        // An odd number becomes a huge one.
+        let fieldCount = UInt(bitPattern: elements) &>> 1 | UInt(bitPattern: elements) &<< 63
+        guard fieldCount <= UInt(bitPattern: limits.fields) else {
+            return elements & 1 == 0 ? Step.tooLarge : Step.malformed
+        }
 
         guard batch.beginRow() else { return Step.noMemory }
         if idColumns.id >= 0 { batch.set(idColumns.id, idText, idLength) }
@@ -306,8 +318,7 @@ struct RowParser {
         }
 
         var field = 0
-        let fieldCount = elements &>> 1
-        while field < fieldCount {
+        while field < Int(bitPattern: fieldCount) {
             var (headerLength, column) = fields.match(field, position)
             if headerLength > 0 {
                 position += headerLength
@@ -317,7 +328,7 @@ struct RowParser {
                 if nameLength < 0 {
                     return nameLength == Length.needsMore ? Step.needsMore : Step.malformed
                 }
-                guard nameLength <= ProtocolLimits.bulkBytes else { return Step.tooLarge }
+                guard nameLength <= ProtocolLimits.bulkBytes else { return Step.hugeValue }
                 guard end - position >= nameLength &+ 2 else { return Step.needsMore }
                 guard endsLine(position + nameLength) else { return Step.malformed }
                 column = fields.column(of: position, nameLength)
@@ -334,7 +345,7 @@ struct RowParser {
             }
             let length = readLength(&position, end, 0x24)
             if length < 0 { return length == Length.needsMore ? Step.needsMore : Step.malformed }
-            guard length <= ProtocolLimits.bulkBytes else { return Step.tooLarge }
+            guard length <= ProtocolLimits.bulkBytes else { return Step.hugeValue }
             guard end - position >= length &+ 2 else { return Step.needsMore }
             guard endsLine(position + length) else { return Step.malformed }
             if column >= 0 { batch.set(column, position, length) }
@@ -342,6 +353,7 @@ struct RowParser {
             field &+= 1
         }
 
+        guard position - start <= limits.bytes else { return Step.tooLong }
         switch batch.commitRow() {
         case .committed:
             lastID = id
@@ -390,7 +402,7 @@ struct RowParser {
         _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ id: EntryID
     ) -> Int {
         var count = EntrySkim(isActive: true)
-        switch count.advance(start, end) {
+        switch count.advance(start, end, limits) {
         case .complete:
             lastID = id
             entryBytes = count.length
@@ -398,6 +410,8 @@ struct RowParser {
         case .needsMore: return Step.needsMore
         case .malformed: return Step.malformed
         case .tooLarge: return Step.tooLarge
+        case .tooLong: return Step.tooLong
+        case .hugeValue: return Step.hugeValue
         }
     }
 
@@ -461,7 +475,7 @@ struct RowParser {
     }
 
     @inline(never)
-    private func failure(
+    private mutating func failure(
         _ step: Int, _ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
     ) -> RedisError {
         let id = String(decoding: failedID, as: UTF8.self)
@@ -494,9 +508,26 @@ struct RowParser {
                 "entry \(id) has a field \"\(field)\", which was not there when the columns were "
                     + "discovered: give a schema that names the fields you want, or discover them "
                     + "again", details: [(.entryID, id), (.field, field)])
-        case Step.tooLarge: return malformed("an entry larger than Redis allows")
+        case Step.tooLarge:
+            return tooLarge(position, end, "more than \(limits.fields) fields (entry_fields_max)")
+        case Step.tooLong:
+            return tooLarge(position, end, "more than \(limits.bytes) bytes (entry_bytes_max)")
+        case Step.hugeValue:
+            let most = ProtocolLimits.bulkBytes
+            return tooLarge(position, end, "a name or a value of more than \(most) bytes")
         default: return malformed(shown(position, end))
         }
+    }
+
+    private mutating func tooLarge(
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ what: String
+    ) -> RedisError {
+        tooLargeID = ReplyFrame.entryID(start, end)
+        let id = tooLargeID?.text ?? "?"
+        return RedisError(
+            .tooLarge,
+            "entry \(id) has \(what): read it with a larger limit, begin after it, or delete it",
+            details: [(.entryID, id)])
     }
 
     // MARK: Handing over

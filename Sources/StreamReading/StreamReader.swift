@@ -42,6 +42,7 @@ struct ReaderParts {
     let options: ReadOptions
     let parserOwner: ParserOwner
     let statistics: Statistics
+    let state: ConnectionState
     let connection: Connection
 
     init(
@@ -54,6 +55,7 @@ struct ReaderParts {
         parserOwner = ParserOwner(
             try columns.makeParser(options, streams: streams, secrets: pool.endpoint.secrets))
         statistics = try Statistics.make()
+        state = try ConnectionState.make()
         connection = try pool.take()
     }
 }
@@ -67,10 +69,16 @@ public class StreamReader {
     private let parserOwner: ParserOwner
     let parser: UnsafeMutablePointer<RowParser>
     public let statistics: Statistics
+    public let state: ConnectionState
 
-    private var backoff = Backoff()
+    private var retries: RetryWindow
     private var retryAt: Int64?
-    private var lossBeganAt: Int64?
+    /// The last error after which it is tried again.
+    private var lastLoss: RedisError?
+    private var isConnected = false
+    /// What is asked for at once is held to what gets through.
+    var answerSize = AnswerSize()
+    var idleness: Idleness
     private var failure: RedisError?
     /// An error that belongs to the place in the stream after the rows of the batch.
     var heldError: RedisError?
@@ -95,6 +103,10 @@ public class StreamReader {
         parserOwner = parts.parserOwner
         parser = parts.parserOwner.parser
         statistics = parts.statistics
+        state = parts.state
+        retries = RetryWindow(
+            limitMs: options.follows ? options.reconnectLimitMs : pool.timeouts.silenceMs)
+        idleness = Idleness(options.onIdle, blockMs: options.blockMs)
     }
 
     deinit {
@@ -120,6 +132,10 @@ public class StreamReader {
 
     /// The connection is there, again or for the first time.
     func connected() {}
+
+    /// How many entries are awaited in answers of which none has come; nil if none is awaited, or
+    /// some have come. Asked before `connectionLost`.
+    var entriesLost: Int? { nil }
 
     /// The rows of the batch are about to be handed over.
     func willHandOver(rows: Int) {}
@@ -254,6 +270,7 @@ public class StreamReader {
         do {
             nextIsAsked()
             var isLate = false
+            if options.follows { idleness.isAsked(platform_monotonic_ms()) }
             while true {
                 if try goOn() { return try handOver(array, schema, asViews: asViews) }
                 // A server that never stops sending must not keep the caller.
@@ -282,7 +299,7 @@ public class StreamReader {
         } catch {
             if ends(despite: error) {
                 isDone = true
-                dropConnection()
+                dropConnection(error)
                 return .end
             }
             throw failed(error)
@@ -293,13 +310,16 @@ public class StreamReader {
     func failed(_ error: RedisError) -> RedisError {
         // A cancel or a signal says nothing about the read.
         if error.cause == .cancelled || error.cause == .interrupted { return error }
+        idleness.handedOver()
         var shown = error
         if let stream = streamInHand {
             let name = escaped(stream, limit: 200)
             shown = error.adding("stream \"\(name)\": ", .stream, name)
         }
         if error.cause == .value, options.follows { return shown }
-        dropConnection()
+        dropConnection(error)
+        retryAt = nil
+        retries.succeeded()
         // A read that follows a stream may be asked again; one that has an end is over.
         if !options.follows { failure = shown }
         return shown
@@ -315,8 +335,9 @@ public class StreamReader {
         guard takeBack() else { return }
         isDone = false
         heldError = nil
+        idleness.takeBack()
         // What is under way belongs after that batch.
-        dropConnection()
+        dropConnection(nil)
     }
 
     private func handOver(
@@ -353,6 +374,7 @@ public class StreamReader {
                 RedisError(.memory, "no memory to hand over a batch of \(rows) rows"))
         }
         hasGivenBatch = true
+        idleness.handedOver()
         willHandOver(rows: rows)
         statistics.addBatch(rows: rows)
         return .batch
@@ -360,13 +382,16 @@ public class StreamReader {
 
     private func notHandedOver(rows: Int, _ error: RedisError) -> RedisError {
         couldNotHandOver(rows: rows)
-        if options.follows { isDone = false }
+        if options.follows {
+            isDone = false
+            idleness.takeBack()
+        }
         return error
     }
 
     private var nextWake: Int64? {
-        guard let retryAt else { return wakeAt }
-        return retryAt
+        guard !isConnected, let deadline = retries.deadline else { return retryAt ?? wakeAt }
+        return min(retryAt ?? deadline, deadline)
     }
 
     private func wait(_ until: Int64?) throws(RedisError) -> Connection.Wake {
@@ -387,6 +412,11 @@ public class StreamReader {
             guard parser.pointee.batch.rowCount == 0, hasMoreToSay else { return true }
             isDone = false  // until that is answered
         }
+        if !isConnected, let lastLoss, let deadline = retries.deadline,
+            platform_monotonic_ms() >= deadline
+        {
+            throw tooLate(lastLoss)
+        }
         if let retryAt {
             guard platform_monotonic_ms() >= retryAt else { return false }
             self.retryAt = nil
@@ -397,6 +427,7 @@ public class StreamReader {
                 guard try connection.advance() else { return false }
                 connected()
             }
+            if !isConnected { noteConnected() }
             return try exchange()
         } catch {
             try scheduleRetry(after: error)
@@ -406,29 +437,75 @@ public class StreamReader {
 
     /// What to do about an error: wait and try again, or give up by throwing it.
     private func scheduleRetry(after error: RedisError) throws(RedisError) {
-        let isLoss = error.cause == .connection || options.follows && error.isConnectionLoss
-        guard isLoss || error.isTemporary else { throw error }
+        let isLoss = error.isConnectionLoss
+        guard error.isWorthAnotherTry || options.follows && isLoss else { throw error }
+        var isLess = false
+        if isLoss, isConnected {
+            statistics.add(.reconnects, 1)
+            if error.cause == .connection, let asked = entriesLost {
+                isLess = answerSize.lost(asked: asked)
+            }
+        }
+        let silentMs =
+            error.cause != .timedOut
+            ? 0 : isConnected ? pool.timeouts.silenceMs : pool.timeouts.connectMs
+        logLoss(error, isLess: isLess)
         let now = platform_monotonic_ms()
-        let began = lossBeganAt ?? now
-        if lossBeganAt == nil, isLoss { statistics.add(.reconnects, 1) }
-        lossBeganAt = began
-        let delay = backoff.nextDelayMs()
-        if !options.follows, now + delay - began > pool.timeouts.silenceMs { throw error }
-        retryAt = now + delay
-        dropConnection()
+        guard let next = retries.failed(now, silentMs: silentMs, isOther: isLess) else {
+            throw tooLate(error)
+        }
+        retryAt = next
+        lastLoss = error
+        dropConnection(error)
     }
 
-    private func dropConnection() {
+    /// The error of a read that has tried for long enough.
+    private func tooLate(_ error: RedisError) -> RedisError {
+        var shown = error
+        if let limit = retries.limitMs, options.follows {
+            shown = error.adding("no answer for \(limit) ms (reconnect_timeout_ms): ")
+        }
+        if answerSize.isStuck {
+            shown = shown.saying(
+                "; even one entry did not get through: see the server's client-output-buffer-limit")
+        }
+        return shown
+    }
+
+    private func dropConnection(_ error: RedisError?) {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()
+        isConnected = false
+        state.disconnected(error)
     }
 
-    /// The server has answered, and not with an error: the next loss is a new one.
-    func noteProgress() {
-        backoff.succeeded()
-        lossBeganAt = nil
+    private func noteConnected() {
+        isConnected = true
+        state.connected()
+        guard let error = lastLoss else { return }
+        lastLoss = nil
+        let shown = connection.endpoint.shown
+        Log.write(.info, .connection, about: shown) {
+            "connected to \(shown) again, after: \(error.message)"
+        }
     }
+
+    private func logLoss(_ error: RedisError, isLess: Bool) {
+        let attempts = retries.attempts
+        // One loss is nobody's business; a second without anything between them is.
+        Log.write(
+            attempts == 0 ? .info : .warning, .retry, about: connection.endpoint.shown
+        ) {
+            var text = "trying again: \(error.message)"
+            if attempts > 0 { text += "; \(attempts + 1) attempts without a success" }
+            if isLess { text += "; from now on \(answerSize.entriesMax) entries at once" }
+            return text
+        }
+    }
+
+    /// What has come is not asked for again: the next loss is another one.
+    func noteProgress() { retries.succeeded() }
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
     /// whoever makes a reader wants to know what is wrong. `askMore` may ask for more, which the
@@ -442,6 +519,7 @@ public class StreamReader {
                 // It may have been taken long ago, and be closed by now.
                 if connection.isReady, connection.isStale() { connection.closeSocket() }
                 while try !connection.advance() { try waitToBegin() }
+                if !isConnected { noteConnected() }
                 for command in commands { connection.enqueue(command) }
                 try askMore()
                 try connection.flush()
@@ -478,11 +556,25 @@ public class StreamReader {
         guard parser.pointee.makeRoom(forEntriesIn: connection.incoming.count) else {
             return .failed(RedisError(.memory, "no memory for the ids of the entries"))
         }
+        let rows = parser.pointee.batch.rowCount
         let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
         connection.consume(used)
         answerBytes &+= used
-        if used > 0 { noteProgress() }
-        return noted(outcome)
+        if parser.pointee.batch.rowCount > rows { noteProgress() }
+        return noted(naming(outcome))
+    }
+
+    /// Says of which stream an entry is that is an error.
+    private func naming(_ outcome: ParseOutcome) -> ParseOutcome {
+        guard streams.count > 1, let frame = parser.pointee.replyFrame else { return outcome }
+        let name = escaped(streams[frame.stream], limit: 200)
+        switch outcome {
+        case .refused(let error):
+            return .refused(error.adding("stream \"\(name)\": ", .stream, name))
+        case .failed(let error) where error.cause == .tooLarge:
+            return .failed(error.adding("stream \"\(name)\": ", .stream, name))
+        default: return outcome
+        }
     }
 
     /// Tells the connection when an answer has come to its end.

@@ -49,6 +49,8 @@ final class TailReader: StreamReader {
     private var hasBacklog = false
     /// How many entries had been parsed before the answer.
     private var entriesBefore = 0
+    /// How many entries the answer that is awaited may have.
+    private var entriesAwaited = 0
     /// What an entry takes, as far as the last answer tells.
     private var entryBytes = 128
     /// Among how many streams a batch is shared: those of which the last answer had all that was
@@ -118,6 +120,13 @@ final class TailReader: StreamReader {
     override var awaitsReply: Bool { !awaited.isEmpty }
     override var givesEmptyBatch: Bool { !options.follows }
 
+    override var entriesLost: Int? {
+        guard case .entries = awaited.first, parser.pointee.entriesParsed == entriesBefore else {
+            return nil
+        }
+        return entriesAwaited
+    }
+
     override func connectionLost() {
         awaited = []
         hasBacklog = false
@@ -181,6 +190,11 @@ final class TailReader: StreamReader {
                     try askAhead()
                     return true
                 }
+                if idleness.isOver {
+                    isDone = true
+                    return true
+                }
+                if idleness.isEmpty { return true }
                 try ask()
                 continue
             }
@@ -214,7 +228,11 @@ final class TailReader: StreamReader {
                     heldError = error
                     passRefused()
                     return true
-                case .failed(let error): throw error
+                case .failed(let error):
+                    guard options.follows, error.cause == .tooLarge else { throw error }
+                    heldError = error
+                    passTooLarge()
+                    return true
                 }
             }
         }
@@ -225,12 +243,14 @@ final class TailReader: StreamReader {
         let entries = parser.pointee.entriesParsed - entriesBefore
         // What was asked before the caller was back says nothing of now.
         if entries == 0, !isAhead { statistics.addEmptyAnswer() }
+        noteProgress()
+        answerSize.came(entries: entries)
         if entries > 0 { entryBytes = max(1, answerBytes / entries) }
-        guard let frame = parser.pointee.replyFrame, frame.streamCount > 0 else {
-            hasBacklog = false
-            return
-        }
-        hasBacklog = frame.fullStreamCount > 0
+        let frame = parser.pointee.replyFrame
+        hasBacklog = frame.map { $0.fullStreamCount > 0 } ?? false
+        idleness.answered(
+            platform_monotonic_ms(), entries: entries, isFull: hasBacklog, isAhead: isAhead)
+        guard let frame, frame.streamCount > 0 else { return }
         streamsSharing = hasBacklog ? frame.fullStreamCount : frame.streamCount
     }
 
@@ -241,6 +261,17 @@ final class TailReader: StreamReader {
             cursors[frame.stream] = max(cursors[frame.stream], last)
         }
         // The caller is told of it now, and no second time.
+        if parser.pointee.batch.rowCount == 0 { batchFrom = cursors }
+    }
+
+    /// After an entry that is too large, reading goes on behind it, on a new connection: the rest
+    /// of it is still to come on this one, and there may be much of it.
+    private func passTooLarge() {
+        noteRows()
+        guard let id = parser.pointee.tooLargeID, let frame = parser.pointee.replyFrame else {
+            return
+        }
+        cursors[frame.stream] = max(cursors[frame.stream], id)
         if parser.pointee.batch.rowCount == 0 { batchFrom = cursors }
     }
 
@@ -269,7 +300,7 @@ final class TailReader: StreamReader {
 
     /// A read that does not follow takes what is there, and waits only if that is nothing.
     private func blockMs(_ now: Int64) -> Int64? {
-        if options.follows { return options.sliceMs(most: TailReader.sliceMs) }
+        if options.follows { return idleness.waitMs(now, most: TailReader.sliceMs) }
         if hasRows { return nil }
         if blockUntil == nil, let block = options.blockMs, block > 0 { blockUntil = now + block }
         hasBlocked = true
@@ -318,7 +349,10 @@ final class TailReader: StreamReader {
             parser.pointee.upperBound.map { cursors[stream] < $0 } ?? true
         }
         entriesBefore = parser.pointee.entriesParsed
-        let entriesAsked = max(1, min(page(of: wanted.count), remaining))
+        let most = answerSize.entriesMax / max(1, wanted.count)
+        let entriesAsked = max(1, min(page(of: wanted.count), remaining, most))
+        let (inAll, overflow) = entriesAsked.multipliedReportingOverflow(by: wanted.count)
+        entriesAwaited = overflow ? .max : inAll
         var command = Command("XREAD", "COUNT", String(entriesAsked))
         if let block {
             command.add("BLOCK")
@@ -330,6 +364,7 @@ final class TailReader: StreamReader {
         connection.enqueue(command)
         awaited.append(.entries(isAhead: isAhead))
         answerBytes = 0
+        if !isAhead { idleness.sent(platform_monotonic_ms()) }
         parser.pointee.expect(.streams, entriesMax: entriesAsked)
         try connection.flush(extraMs: block ?? 0)
     }

@@ -135,6 +135,10 @@ func optionsOfAClient(_ options: [String], _ reason: String) {
         ["group", "g", "consumer", "c", "max_deliveries", "3"], REDCOL_ERROR_INVALID_ARGUMENT,
         "dead_letter"
     ),
+    (["on_idle", "stop"], REDCOL_ERROR_INVALID_ARGUMENT, "follow"),
+    (["reconnect_timeout_ms", "5"], REDCOL_ERROR_INVALID_ARGUMENT, "follow"),
+    (["follow", "true", "on_idle", "end"], REDCOL_ERROR_INVALID_ARGUMENT, "\"wait\""),
+    (["entry_bytes_max", "0"], REDCOL_ERROR_INVALID_ARGUMENT, "entry_bytes_max"),
 ])
 func optionsOfARead(_ options: [String], _ status: Int, _ reason: String) throws {
     let redis = try TemporaryRedis()

@@ -58,19 +58,6 @@ func aServerThatRepeatsThePassword(_ text: String, _ shown: String) throws {
     #expect(error.message.contains("…"))
 }
 
-@Test(arguments: [
-    ("TRYAGAIN later", true), ("CLUSTERDOWN", true), ("MASTERDOWN Link", true),
-    ("BUSY script", true),
-    ("UNBLOCKED the stream key no longer exists", true), ("LOADING data", true),
-    ("ERR BUSY", false), ("WRONGTYPE key", false), ("NOPERM", false), ("BUSYGROUP exists", false),
-])
-func temporaryErrors(_ text: String, _ isTemporary: Bool) throws {
-    let endpoint = try Endpoint(url: "redis://host")
-    let error = RedisError.server(utf8(text), endpoint: endpoint, asked: "XRANGE")
-    #expect(error.isTemporary == isTemporary)
-    #expect(!error.isConnectionLoss)
-}
-
 @Test func whatACallerKnowsIsPutBefore() {
     let error = RedisError(.connection, "reset").adding("stream \"s\": ", .stream, "s")
     #expect(error.message == "stream \"s\": reset")

@@ -25,7 +25,7 @@ private let malformedEntries = [
     "*2\r\n$42\r\n" + String(repeating: "1", count: 42),
     "*2\r\n$99999999999999\r\n", "*2\r\n$3\r\n1-2\r\n*1\r\n$1\r\na\r\n",
     "*2\r\n$3\r\n1-2\r\n*3\r\n$1\r\na\r\n$1\r\nv\r\n$1\r\nb\r\n", "*2\r\n$3\r\n1-2\r\n*-2\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2147483646\r\n", "*2\r\n$3\r\n1-2\r\n*9223372036854775806\r\n",
+    "*2\r\n$3\r\n1-2\r\n*9223372036854775806\r\n",
     "*2\r\n$3\r\n1-2\r\n*99999999999999999999\r\n", "*2\r\n$3\r\n1-2\r\n$0\r\n\r\n",
     "*2\r\n$3\r\n1-2\r\n:2\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$-1\r\n$1\r\nv\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$-1\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nb\r\n$-1\r\n",
@@ -38,11 +38,26 @@ private let malformedEntries = [
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$ 1\r\nv\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$+1\r\nv\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$\r\nv\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$536870913\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$-\r\n",
-    "*2\r\n$3\r\n1-2\r\n*2\r\n$536870913\r\n", "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$1\rxv\r\n",
+    "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$1\rxv\r\n",
     "*2\r\n$3\r\n1-2\r\n*2\r\n$999999999999999999999999",
 ]
+
+@Test(arguments: [
+    ("*2147483646\r\n", "more than 1048576 fields (entry_fields_max)"),
+    ("*2097154\r\n", "more than 1048576 fields (entry_fields_max)"),
+    ("*2\r\n$1\r\na\r\n$536870913\r\n", "a name or a value of more than 536870912 bytes"),
+    ("*2\r\n$536870913\r\n", "a name or a value of more than 536870912 bytes"),
+])
+func entriesBeyondTheLimits(_ rest: String, _ what: String) throws {
+    for pieces in [Pieces.whole, .single] {
+        let run = try ParserRun()
+        try run.feed(after("*2\r\n$3\r\n1-2\r\n" + rest), pieces)
+        #expect(run.failure?.cause == .tooLarge)
+        #expect(run.failure?.message.hasPrefix("entry 1-2 has \(what): ") == true)
+        #expect(run.rows.count == 1)
+    }
+}
 
 @Test(arguments: malformedEntries, [false, true])
 func malformedEntries(_ entry: String, _ hasSchema: Bool) throws {

@@ -345,6 +345,17 @@ def all_was_given(function: str) -> int:
         return CALLS[function][0](reading)
 
 
+@case("TOO_LARGE", "redcol_iter_next", "redcol_iter_collect")
+def an_entry_that_is_too_large(function: str) -> int:
+    with Server() as server:
+        server.client().xadd("s", {"a": 1, "b": 2})
+        reading = Reading(server.url, entry_fields_max=1)
+        assert reading.start() == 0
+        status = CALLS[function][0](reading)
+        reading.free()
+        return status
+
+
 @case("VALUE", "redcol_iter_next", "redcol_iter_collect")
 def a_value_does_not_fit(function: str) -> int:
     with Server() as server, prepared(function, server.url) as reading:

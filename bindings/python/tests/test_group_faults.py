@@ -51,7 +51,16 @@ def test_a_dead_consumers_entries_are_claimed(url: str, any_db: redis.Redis, key
     ids = add(any_db, key, range(30))
     members = [
         redcol.iter_stream(
-            url, key, group="g", consumer=f"c{n}", batch_size=5, claim_idle_ms=1_000, auto_ack=True
+            url,
+            key,
+            group="g",
+            consumer=f"c{n}",
+            batch_size=5,
+            claim_idle_ms=1_000,
+            auto_ack=True,
+            # Asked at once, so that what it has in hand does not idle for long enough.
+            on_idle="empty",
+            block_ms=10,
         )
         for n in range(3)
     ]
@@ -62,8 +71,6 @@ def test_a_dead_consumers_entries_are_claimed(url: str, any_db: redis.Redis, key
     while len(done) < len(ids):
         assert time.monotonic() < deadline
         for member in members[1:]:
-            # Asked at once, so that what it has in hand does not idle for long enough.
-            member._on_idle, member._block_ms = "empty", 10
             done += next(member)["_id"].to_list()
     assert sorted(done) == sorted(ids)
     assert sum(member.stats.claimed for member in members[1:]) >= 5

@@ -198,11 +198,11 @@ def test_a_replica_that_is_read_only(own: Server) -> None:
     with own.client() as db:
         db.execute_command("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(redcol.ServerError, match="READONLY") as caught:
-            redcol.write_stream(own.url, FRAME, "s")
+            redcol.write_stream(own.url, FRAME, "s", timeout_ms=200)
         assert (caught.value.row, caught.value.written, caught.value.stream) == (0, 0, "s")
         for if_exists in ("replace", "append", "fail"):
             with pytest.raises(redcol.ServerError, match="READONLY"):
-                redcol.write_hashes(own.url, HASHES, if_exists=if_exists)
+                redcol.write_hashes(own.url, HASHES, if_exists=if_exists, timeout_ms=200)
         assert db.dbsize() == 0
 
 

@@ -17,6 +17,7 @@ from .errors import (
     CancelledError,
     ClosedError,
     InvalidArgumentError,
+    RedcolError,
     ValueConversionError,
 )
 
@@ -53,47 +54,6 @@ class Stats(
     """Groups made again, and streams that were deleted and begun anew."""
 
 
-class Idleness:
-    """When a wait counts as idle: after `block_ms`, and an answer that there is nothing to read.
-
-    A server that does not answer at all is not idle, but `patience` seconds later it is taken so.
-    """
-
-    def __init__(
-        self,
-        handle: _native.Handle,
-        block_ms: int | None,
-        patience: float,
-        *,
-        began: float,
-        answers: int,
-    ) -> None:
-        self._handle = handle
-        #: When to look; None for never.
-        self.at: float | None = None if block_ms == 0 else began + (block_ms or 0) / 1000
-        self._latest = began + (block_ms or 0) / 1000 + patience
-        #: The answers that came after the last batch, but before this wait.
-        self._answers = answers
-
-    def answers(self) -> int:
-        """How often the server has said, since the last batch, that there is nothing."""
-        return _native.iter_statistic(self._handle, "idle_answers")
-
-    def has_come(self) -> bool:
-        """Whether it is idle now. If it is not although it is time, look again soon."""
-        now = time.monotonic()
-        if self.at is None or now < self.at:
-            return False
-        if self.answers() > self._answers or now >= self._latest:
-            return True
-        self.at = now + 0.01
-        return False
-
-    def forget(self) -> None:
-        """Whoever waits wants to go on waiting."""
-        self.at = None
-
-
 class Follower:
     """A read that follows streams; not for users, but for the iterators made of it."""
 
@@ -106,15 +66,10 @@ class Follower:
         request: Request,
         *,
         auto_ack: bool,
-        block_ms: int | None,
-        on_idle: str,
     ) -> None:
         self._request = request
         self._frames = Frames(request)
-        self._block_ms = block_ms
-        self._on_idle = on_idle
         self._auto_ack = auto_ack
-        self._patience = server.timeout_ms / 1000
         options = dict(request.options)
         if auto_ack:
             options["auto_ack"] = "true"
@@ -122,8 +77,6 @@ class Follower:
         self._turn: dict[int, object] = {}
         self._is_closed = False
         self._is_over = False
-        #: The server's answers that there is nothing, of which an earlier wait has told.
-        self._idle_answers = 0
         # What a KeyboardInterrupt may leave half done: a batch that was asked for, one of which no
         # frame was made yet, and a frame that was not handed over.
         self._slot: _native.Slot | None = None
@@ -168,33 +121,19 @@ class Follower:
             if status == _native.END:
                 self._is_over = True
                 return True
+        if slot.rows() == 0:  # on_idle="empty"; there is nothing in it that could be lost
+            self._slot = None
+            self._ready = [self._frames.empty()]
+            return True
         # From here on the batch cannot be taken a second time, only be put back.
         self._is_taken = True
         ready = [self._frames.make(Batch(slot))]
         if slot.has_array() or not self._frames.is_fixed:
             self._slot = None
-        self._idle_answers = 0
         # Python looks at signals after a call, but not between two assignments.
         self._ready = ready
         self._is_taken = False
         return True
-
-    def _idle(self, idleness: Idleness) -> bool:
-        """`block_ms` have passed with nothing to read; True when that is to be told."""
-        self._idle_answers = idleness.answers()
-        if self._on_idle == "empty":
-            self._ready = [self._frames.empty()]
-            return True
-        if self._on_idle == "stop":
-            self._is_over = True
-            return True
-        return False
-
-    def _idleness(self, began: float) -> Idleness:
-        """The wait that began then."""
-        return Idleness(
-            self._handle, self._block_ms, self._patience, began=began, answers=self._idle_answers
-        )
 
     def _take_turn(self, token: object) -> None:
         if self._is_closed and not self._ready and not self._is_over:
@@ -271,6 +210,16 @@ class Follower:
     @property
     def _descriptor(self) -> int:
         return _native.iter_descriptor(self._handle)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has its connection, as far as it has looked."""
+        return _native.iter_statistic(self._handle, "connected") == 1
+
+    @property
+    def last_error(self) -> RedcolError | None:
+        """Why there is no connection: the last error after which it tries again; else None."""
+        return _native.iter_last_error(self._handle)
 
     @property
     def stats(self) -> Stats:

@@ -131,10 +131,14 @@ def _raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> 
         _log.raise_what_was_raised()
     if status >= 0:
         return
-    cancelled = errors.CancelledError.status
-    if status == cancelled and asked is not None and asked.is_closed:
+    if status == errors.CancelledError.status and asked is not None and asked.is_closed:
         # Closing what waits in another thread is done by cancelling it.
         raise errors.ClosedError("the client was closed during this call")
+    raise _exception(status, error)
+
+
+def _exception(status: int, error: Handle) -> errors.RedcolError:
+    """The exception for an error, which is freed."""
     lib = library()
     message = lib.redcol_error_message(error.pointer)
     details = {
@@ -142,7 +146,7 @@ def _raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> 
         for name in errors.DETAIL_NAMES
     }
     error.free()
-    raise errors.from_status(status, _text(message) or f"libredcol: status {status}", details)
+    return errors.from_status(status, _text(message) or f"libredcol: status {status}", details)
 
 
 def _text(value: bytes | None) -> str | None:
@@ -361,8 +365,15 @@ def iter_descriptor(iterator: Handle) -> int:
 
 def iter_statistic(iterator: Handle, name: str) -> int:
     """One number of what an iterator has done so far."""
-    found: int = library().redcol_iter_statistic(iterator.pointer, name.encode())
-    return found
+    return int(library().redcol_iter_statistic(iterator.pointer, name.encode()))
+
+
+def iter_last_error(iterator: Handle) -> errors.RedcolError | None:
+    """Why an iterator has no connection; None if it has one, or has lost none."""
+    error, lib = Handle(), library()
+    error.pointer.value = lib.redcol_iter_last_error(iterator.pointer)
+    status = lib.redcol_error_status(error.pointer)
+    return _exception(status, error) if status else None
 
 
 def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> tuple[int, bool]:

@@ -100,6 +100,7 @@ def follow_request(
     end_id: str | int | date,
     stream_column: str | None,
     on_idle: str,
+    reconnect_timeout_ms: int | None,
     **columns: Any,
 ) -> Request:
     """Check the arguments of an iterator."""
@@ -107,12 +108,12 @@ def follow_request(
         "follow": "true",
         "batch_rows": str(_arguments.integer("batch_size", batch_size, at_least=1)),
     }
-    _arguments.one_of("on_idle", on_idle, ("wait", "stop", "empty"))
-    if block_ms is not None:
-        _milliseconds("block_ms", block_ms)
-    if on_idle != "wait" and block_ms != 0:
-        # What is idle is told by an answer without entries, which must not come later than that.
-        chosen["block_ms"] = str(block_ms or 1)
+    chosen["on_idle"] = _arguments.one_of("on_idle", on_idle, ("wait", "stop", "empty"))
+    block = None if block_ms is None else _milliseconds("block_ms", block_ms)
+    if block is not None and on_idle != "wait":
+        chosen["block_ms"] = block
+    if reconnect_timeout_ms is not None:
+        chosen["reconnect_timeout_ms"] = _milliseconds("reconnect_timeout_ms", reconnect_timeout_ms)
     chosen |= _range_options(start_id, end_id, waits=True)
     chosen |= _group_options(
         group,
@@ -282,6 +283,8 @@ def _request(
     stream_column: str | None = None,
     on_error: str = "raise",
     discover: str = "string",
+    entry_bytes_max: int | None = None,
+    entry_fields_max: int | None = None,
     named: Mapping[str, tuple[bool, str]] | None = None,
 ) -> Request:
     """The part that all reads share: which columns, and how many rows.
@@ -313,6 +316,11 @@ def _request(
         chosen["stream_column"] = _arguments.text("stream_column", stream_column)
         names["stream_column"] = (True, stream_column)
     names |= named or {}
+    limits = {"entry_bytes_max": entry_bytes_max, "entry_fields_max": entry_fields_max}
+    for name, limit in limits.items():
+        if limit is not None:
+            number = _arguments.integer(name, limit, at_least=1, at_most=2**31 - 1)
+            chosen[name] = str(number)
     if count is not None:
         chosen["count"] = str(_arguments.integer("count", count, at_least=0))
 

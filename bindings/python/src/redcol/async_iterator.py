@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
@@ -55,15 +54,8 @@ class AsyncStreamIterator(Follower):
             self._take_turn(token)
             if not self._is_connected and not await self._has_connected():
                 return
-            idleness = self._idleness(time.monotonic())
             while not self._advance(0):
-                if idleness.has_come():
-                    if self._idle(idleness):
-                        if self._is_over and self._auto_ack:
-                            await self._ack_automatically()
-                        return
-                    idleness.forget()  # on_idle="wait"
-                await self._readable(idleness.at)
+                await self._readable()
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
@@ -105,10 +97,10 @@ class AsyncStreamIterator(Follower):
                 raise ClosedError("This iterator was closed.")
             self._is_connected = _native.iter_connect(self._handle, 0)
             if not self._is_connected:
-                await self._readable(None)
+                await self._readable()
 
-    async def _readable(self, until: float | None) -> None:
-        """Wait until the read can go on, or the clock shows `until`."""
+    async def _readable(self) -> None:
+        """Wait until the read can go on."""
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         descriptor = self._descriptor
@@ -119,16 +111,11 @@ class AsyncStreamIterator(Follower):
 
         loop.add_reader(descriptor, wake)
         self._waiting = loop, wake
-        alarm = None
-        if until is not None:
-            alarm = loop.call_later(max(0.0, until - time.monotonic()), wake)
         try:
             await woken
         finally:
             self._waiting = None
             loop.remove_reader(descriptor)
-            if alarm is not None:
-                alarm.cancel()
 
     def close(self) -> None:
         """Close the connection. Nothing is acknowledged: what is pending stays so. Any thread.
@@ -231,11 +218,12 @@ def stream_batches(
 
     Returns:
         An async iterator of frames, also an async context manager, with ``connected`` and ``ack``
-        (both to be awaited), ``close``, ``cancel`` and ``stats``. This call sends nothing. ``async
-        with`` and ``await batches.connected()`` connect, make the group and look ``"$"`` up; a bare
-        ``async for`` does so when it asks for its first batch, so that ``"$"`` then means the
-        entries that are added after that. Nothing of it blocks the event loop, but that the system
-        resolves names: give an address where that may be slow.
+        (both to be awaited), ``close``, ``cancel``, ``stats``, ``is_connected`` and
+        ``last_error``. This call sends nothing. ``async with`` and ``await batches.connected()``
+        connect, make the group and look ``"$"`` up; a bare ``async for`` does so when it asks for
+        its first batch, so that ``"$"`` then means the entries that are added after that. Nothing
+        of it blocks the event loop, but that the system resolves names: give an address where that
+        may be slow.
 
     Raises:
         InvalidArgumentError, SchemaError: nothing was sent. The other exceptions of
@@ -271,8 +259,6 @@ def stream_batches(
         server,
         request,
         auto_ack=given["auto_ack"],
-        block_ms=given["block_ms"],
-        on_idle=given["on_idle"],
     )
 
 

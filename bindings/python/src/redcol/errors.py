@@ -17,6 +17,7 @@ __all__ = [
     "CancelledError",
     "ClosedError",
     "ConnectionFailedError",
+    "EntryTooLargeError",
     "ForkedError",
     "InvalidArgumentError",
     "KeyExistsError",
@@ -47,7 +48,7 @@ class RedcolError(Exception):
     Attributes (each None where the error has no such detail):
         server_code: first word of the server's answer, such as ``"WRONGTYPE"``.
         stream: the stream's key; bytes that are not printable are escaped as ``\xNN``.
-        entry_id: the entry that holds a value that does not fit.
+        entry_id: the entry that holds a value that does not fit, or is too large.
         field: the field whose value does not fit.
         dtype: the Polars dtype that was asked for.
         value: the value, escaped likewise and cut at 80 bytes.
@@ -218,6 +219,12 @@ class KeyExistsError(RedcolError, ValueError):
     status = -20
 
 
+class EntryTooLargeError(RedcolError, ValueError):
+    """An entry is larger than ``entry_bytes_max`` or ``entry_fields_max`` allow."""
+
+    status = -21
+
+
 _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
     cls.status: cls
     for cls in (
@@ -241,6 +248,7 @@ _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
         ForkedError,
         NoGroupError,
         KeyExistsError,
+        EntryTooLargeError,
     )
 }
 

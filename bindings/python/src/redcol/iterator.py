@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from types import TracebackType
@@ -30,12 +29,6 @@ class StreamIterator(Follower):
     may come from any.
     """
 
-    @property
-    def _first_wait_ms(self) -> int:
-        if self._block_ms is None:
-            return 0
-        return min(_WAIT_MS, self._block_ms or _WAIT_MS)  # 0 is for ever
-
     def __iter__(self) -> StreamIterator:
         return self
 
@@ -52,23 +45,8 @@ class StreamIterator(Follower):
         token = object()
         try:
             self._take_turn(token)
-            began = time.monotonic()
-            if self._advance(self._first_wait_ms):
-                return
-            idleness = self._idleness(began)
-            while True:
-                if idleness.has_come():
-                    if self._idle(idleness):
-                        if self._is_over and self._auto_ack:
-                            self._ack_automatically()
-                        return
-                    idleness.forget()  # on_idle="wait"
-                wait_ms = _WAIT_MS
-                if idleness.at is not None:
-                    left_ms = int((idleness.at - time.monotonic()) * 1000)
-                    wait_ms = max(0, min(wait_ms, left_ms))
-                if self._advance(wait_ms):
-                    return
+            while not self._advance(_WAIT_MS):
+                pass  # between two bytecodes Python runs signal handlers
         finally:
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
@@ -136,10 +114,13 @@ def iter_stream(
     on_error: typing.Literal["raise", "null"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
+    reconnect_timeout_ms: int | None = None,
     group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = 300_000,
     max_deliveries: int | None = None,
     dead_letter: str | bytes | None = None,
+    entry_bytes_max: int | None = None,
+    entry_fields_max: int | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -150,15 +131,16 @@ def iter_stream(
     there already, of one stream up to eight together, while the caller has those before. As a
     member of a group, entries are delivered to this consumer and stay pending until they are
     acknowledged: first come its own pending entries, then those that others have held for
-    ``claim_idle_ms``, then new ones. A lost connection is made again for ever, and what was under
-    way comes back.
+    ``claim_idle_ms``, then new ones. A lost connection is made again, and what was under way comes
+    back. A server that refuses for now (it is starting, has become a replica, runs a script, cannot
+    save, has too many clients) is asked again.
 
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
         stream: the stream's key, or a list of keys; then there is a ``_stream`` column.
         batch_size: how many rows a frame has at the most.
-        block_ms: how long to wait for a batch before ``on_idle`` says what happens, in
-            milliseconds; 0 for ever, None not at all.
+        block_ms: how long to wait for entries before ``on_idle`` says what happens, in
+            milliseconds; 0 for ever. None does not wait: the server is asked once.
         schema: as in :func:`read_stream`; every frame has exactly these columns. Without it a
             column that was seen once stays.
         start_id: without a group, read the entries after this one; ``"-"`` all, ``"$"`` those added
@@ -183,8 +165,15 @@ def iter_stream(
         discover: likewise. A column that has become Binary stays so; frames before have it as
             String.
         stream_column: the name of a column for the stream's key; ``_stream`` for a list of streams.
-        on_idle: with nothing to read for ``block_ms``: keep waiting, ``"stop"``, or ``"empty"``:
-            give a frame without rows.
+        on_idle: what happens when the server has nothing to read for ``block_ms``. ``"wait"``: keep
+            waiting. ``"empty"``: give a frame without rows. ``"stop"``: end, ``block_ms`` after the
+            iterator has caught up (the server had fewer entries than were asked for). What is added
+            within that time is given too, but does not make it longer: a slow writer does not keep
+            the loop going. A server that does not answer is not idle.
+        reconnect_timeout_ms: when the server has not answered for so long, in milliseconds, raise
+            the last error; the iterator can be asked again. 0 for ever. None: for ever with
+            ``on_idle="wait"``, else 10,000. A silent connection is first given up after
+            ``timeout_ms``.
         group_start_id: where a group that is made begins: ``"0"``, ``"$"``, or after an id or a
             time.
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
@@ -196,20 +185,25 @@ def iter_stream(
             the entry's fields, and ``dead_id``, ``dead_stream``, ``dead_group``, ``dead_consumer``
             and ``dead_deliveries``. A field of the entry's own with one of these names is kept as
             ``dead_id_field``, or ``dead_id_field2``, ….
-        connect_timeout_ms: as in :func:`read_stream`.
+        entry_bytes_max: as in :func:`read_stream`.
+        entry_fields_max: likewise.
+        connect_timeout_ms: likewise.
         timeout_ms: likewise.
         answer_timeout_ms: likewise.
 
     Returns:
-        An iterator of frames, also a context manager, with ``ack``, ``close``, ``cancel`` and
-        ``stats``.
+        An iterator of frames, also a context manager, with ``ack``, ``close``, ``cancel``,
+        ``stats``, ``is_connected`` and ``last_error``.
 
     Raises:
         InvalidArgumentError, SchemaError: nothing was sent.
         ValueConversionError: from the loop; the entry stays pending, and the iterator goes on
             behind it.
         NoGroupError: the group is missing and ``create_group`` is False.
-        ConnectionFailedError and its like: only when the iterator is made.
+        EntryTooLargeError: from the loop. Without a group the iterator goes on behind the entry;
+            in a group it is pending, and is raised again until it is acknowledged.
+        ConnectionFailedError, TimedOutError and their like: when the iterator is made, and from the
+            loop after ``reconnect_timeout_ms``.
         WrongTypeError, PermissionDeniedError, AuthenticationError, ServerError: as they are named.
 
     Example:
@@ -230,8 +224,6 @@ def iter_stream(
         server,
         request,
         auto_ack=auto_ack,
-        block_ms=block_ms,
-        on_idle=on_idle,
     )
 
 

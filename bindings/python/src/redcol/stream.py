@@ -45,6 +45,8 @@ def read_stream(
     discover: typing.Literal["string", "binary", "auto"] = "string",
     group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = None,
+    entry_bytes_max: int | None = None,
+    entry_fields_max: int | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -101,8 +103,13 @@ def read_stream(
             time.
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
             long, in milliseconds.
+        entry_bytes_max: how large an entry may be, since it is kept in memory until it has come in
+            full; 1 GiB if None.
+        entry_fields_max: how many fields an entry may have; 1,048,576 if None.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds;
+            and how long a lost connection, or a request that the server refuses for now, is tried
+            again without getting any further.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
@@ -113,6 +120,8 @@ def read_stream(
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
         ValueConversionError: a value does not fit its column. It names stream, entry id, field,
             dtype and value.
+        EntryTooLargeError: an entry is larger than ``entry_bytes_max`` or ``entry_fields_max``. It
+            names the entry.
         NoGroupError: the group is missing and ``create_group`` is False.
         WrongTypeError: the key holds something that is no stream.
         PermissionDeniedError: the user may not read it (``+xrange`` and ``%R~key`` are needed).
@@ -154,6 +163,8 @@ def read_stream(
         discover=discover,
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
+        entry_bytes_max=entry_bytes_max,
+        entry_fields_max=entry_fields_max,
     )
     if not auto_ack:
         with client.using(server) as handle:

@@ -1,0 +1,43 @@
+// When to try again, and for how long. What counts as a success is what is not asked for again:
+// an entry that became a row, or a whole answer that took the read further. Pure: time is given to
+// it.
+
+/// The attempts to reach a server, or to get an answer through, since the last success.
+public struct RetryWindow: Sendable {
+    /// After so long without a success there is no further attempt; nil for never.
+    public let limitMs: Int64?
+    private var backoff = Backoff()
+    /// When the first failure since the last success was.
+    private var began: Int64?
+
+    public init(limitMs: Int64?) { self.limitMs = limitMs }
+
+    /// Attempts since the last success.
+    public var attempts: Int { backoff.attempts }
+
+    /// When it is too late to go on trying; nil for never, or while nothing has failed.
+    public var deadline: Int64? {
+        guard let began, let limitMs else { return nil }
+        let (sum, overflow) = began.addingReportingOverflow(limitMs)
+        return overflow ? nil : sum
+    }
+
+    /// Something came that is not asked for again: the next failure is a new one.
+    public mutating func succeeded() {
+        guard began != nil else { return }
+        backoff.succeeded()
+        began = nil
+    }
+
+    /// An attempt failed, after the server had been silent for `silentMs`. When to make the next;
+    /// nil when it is too late. `isOther`: the next will ask for something else, so that there is
+    /// no need to wait for longer than the last time.
+    public mutating func failed(
+        _ now: Int64, silentMs: Int64 = 0, isOther: Bool = false
+    ) -> Int64? {
+        if began == nil { began = now - silentMs }
+        let next = now + (isOther ? Backoff.firstMs : backoff.nextDelayMs())
+        if let deadline, next > deadline { return nil }
+        return next
+    }
+}

@@ -1,0 +1,284 @@
+"""States of a server that pass by themselves: readers and writers wait for their end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import polars as pl
+import pytest
+import redis
+
+import redcol
+from grouping import GROUP, SCHEMA, add, pending
+from servers import REDIS_7, FakeServer, Server, free_port
+
+#: A state: how it begins, and how it ends.
+State = tuple[Callable[[Server, redis.Redis], None], Callable[[Server, redis.Redis], None]]
+
+
+def read_only(_: Server, db: redis.Redis) -> None:
+    db.execute_command("REPLICAOF", "127.0.0.1", free_port())
+
+
+def primary(_: Server, db: redis.Redis) -> None:
+    db.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def lonely_replica(server: Server, db: redis.Redis) -> None:
+    db.config_set("replica-serve-stale-data", "no")
+    read_only(server, db)
+
+
+def too_few_replicas(_: Server, db: redis.Redis) -> None:
+    db.config_set("min-replicas-to-write", 1)
+
+
+def enough_replicas(_: Server, db: redis.Redis) -> None:
+    db.config_set("min-replicas-to-write", 0)
+
+
+def cannot_save(server: Server, db: redis.Redis) -> None:
+    db.config_set("save", "3600 1")
+    gone = server.folder / "gone"
+    gone.mkdir()
+    db.config_set("dir", str(gone))
+    gone.rmdir()
+    with contextlib.suppress(redis.ResponseError):
+        db.bgsave()
+    while db.info("persistence")["rdb_last_bgsave_status"] != "err":
+        time.sleep(0.01)
+
+
+def saves_nothing(_: Server, db: redis.Redis) -> None:
+    db.config_set("save", "")
+
+
+def full(_: Server, db: redis.Redis) -> None:
+    db.config_set("maxclients", 1)
+
+
+def roomy(_: Server, db: redis.Redis) -> None:
+    db.config_set("maxclients", 1000)
+
+
+#: `cannot_save` changes a folder.
+ARGS = ("--enable-protected-configs", "yes")
+
+STATES: dict[str, State] = {
+    "READONLY": (read_only, primary),
+    "MASTERDOWN": (lonely_replica, primary),
+    "NOREPLICAS": (too_few_replicas, enough_replicas),
+    "MISCONF": (cannot_save, saves_nothing),
+    "max number of clients": (full, roomy),
+}
+
+
+@contextlib.contextmanager
+def busy(server: Server) -> Iterator[None]:
+    """A script runs, and the server refuses everything else."""
+    with server.client() as db, server.client() as other:
+        db.config_set("lua-time-limit", 1)
+        ended = threading.Event()
+
+        def run() -> None:
+            with contextlib.suppress(redis.ResponseError):
+                other.eval("while true do end", 0)
+            ended.set()
+
+        threading.Thread(target=run).start()
+        while True:
+            try:
+                db.ping()
+                time.sleep(0.005)
+            except redis.exceptions.BusyLoadingError:
+                break
+            except redis.ResponseError:
+                break
+        try:
+            yield
+        finally:
+            while not ended.wait(0.01):
+                with contextlib.suppress(redis.ResponseError):
+                    db.script_kill()
+
+
+class Taking:
+    """The next rows of an iterator, taken on a thread."""
+
+    def __init__(self, batches: redcol.StreamIterator, count: int):
+        self.rows: list[int] = []
+        self.error: BaseException | None = None
+
+        def take() -> None:
+            try:
+                while len(self.rows) < count:
+                    self.rows += next(batches)["n"].to_list()
+            except BaseException as error:
+                self.error = error
+
+        self.thread = threading.Thread(target=take)
+        self.thread.start()
+
+    def result(self) -> list[int]:
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        if self.error is not None:
+            raise self.error
+        return self.rows
+
+
+def until_refused(batches: redcol.StreamIterator, taking: Taking, word: str) -> None:
+    deadline = time.monotonic() + 20
+    while word not in str(batches.last_error):
+        assert taking.error is None, taking.error
+        assert time.monotonic() < deadline, batches.last_error
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("word", STATES)
+def test_an_iterator_outlasts_it(word: str) -> None:
+    begins, ends = STATES[word]
+    # A replica tells members first that they may not write.
+    group = {} if word == "MASTERDOWN" else GROUP | {"auto_ack": True}
+    with Server(REDIS_7, args=ARGS) as server, server.client() as db:
+        add(db, "s", range(3))
+        with redcol.iter_stream(server.url, "s", **group, schema=SCHEMA) as batches:
+            assert next(batches)["n"].to_list() == [0, 1, 2]
+            begins(server, db)
+            if word == "max number of clients":
+                db.client_kill_filter(_type="normal", skipme=True)
+            taking = Taking(batches, 2)
+            until_refused(batches, taking, word)
+            ends(server, db)
+            add(db, "s", [3, 4])
+            assert taking.result() == [3, 4]
+        if group:
+            assert pending(db, "s") == []
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["alone", "group"])
+def test_a_script_that_runs_for_long(group: dict[str, str]) -> None:
+    with Server(REDIS_7) as server, server.client() as db:
+        add(db, "s", range(2))
+        with redcol.iter_stream(server.url, "s", **group, schema=SCHEMA) as batches:
+            assert next(batches)["n"].to_list() == [0, 1]
+            with busy(server):
+                taking = Taking(batches, 1)
+                until_refused(batches, taking, "BUSY")
+            add(db, "s", [2])
+            assert taking.result() == [2]
+
+
+@pytest.mark.parametrize("word", ["READONLY", "NOREPLICAS", "MISCONF"])
+@pytest.mark.parametrize("kind", ["entries", "hashes", "new hashes"])
+def test_a_writer_outlasts_it(word: str, kind: str) -> None:
+    begins, ends = STATES[word]
+    frame = pl.DataFrame({"_key": [f"k{n}" for n in range(500)], "n": range(500)})
+    with (
+        Server(REDIS_7, args=ARGS) as server,
+        server.client() as db,
+        redcol.connect(server.url) as client,
+    ):
+        begins(server, db)
+        timer = threading.Timer(0.3, ends, (server, db))
+        timer.start()
+        if kind == "entries":
+            ids = redcol.write_stream(client, frame.drop("_key"), "s")
+            assert [entry.decode() for entry, _ in db.xrange("s")] == list(ids)
+            assert [int(fields[b"n"]) for _, fields in db.xrange("s")] == list(range(500))
+        else:
+            mode = "replace" if kind == "hashes" else "fail"
+            assert redcol.write_hashes(client, frame, if_exists=mode) == 500
+            assert db.dbsize() == 500
+        timer.join()
+
+
+def test_a_writer_outlasts_a_script() -> None:
+    frame = pl.DataFrame({"n": range(2_000)})
+    with Server(REDIS_7) as server, server.client() as db, redcol.connect(server.url) as client:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(busy(server))
+            threading.Timer(0.3, stack.close).start()
+            redcol.write_stream(client, frame, "s")
+        assert [int(fields[b"n"]) for _, fields in db.xrange("s")] == list(range(2_000))
+
+
+def writes(answers: dict[int, bytes], frame: pl.DataFrame, **arguments: Any) -> tuple[Any, list]:
+    """Write to a server that gives these answers to the n-th XADD, and an id to the others."""
+    seen: list[int] = []
+
+    def answer(command: list[bytes]) -> bytes:
+        if command[0] != b"XADD":
+            return b"+OK\r\n"
+        seen.append(int(command[-1]))
+        return answers.get(len(seen) - 1, b"$%d\r\n%d-1\r\n" % (len(str(len(seen))) + 2, len(seen)))
+
+    with FakeServer(answer) as fake:
+        try:
+            return redcol.write_stream(fake.url, frame, "s", **arguments), seen
+        except redcol.RedcolError as error:
+            return error, seen
+
+
+LOADING = b"-LOADING Redis is loading the dataset in memory\r\n"
+
+
+def test_what_was_refused_is_sent_again() -> None:
+    frame = pl.DataFrame({"n": range(6)})
+    ids, seen = writes(dict.fromkeys(range(3, 6), LOADING), frame)
+    assert seen == [0, 1, 2, 3, 4, 5, 3, 4, 5]
+    assert list(ids) == ["1-1", "2-1", "3-1", "7-1", "8-1", "9-1"]
+
+
+def test_rows_come_in_order_or_not_at_all() -> None:
+    """A row behind one that was refused is there: that one cannot be added any more."""
+    error, seen = writes({1: LOADING, 2: LOADING}, pl.DataFrame({"n": range(5)}))
+    assert seen == [0, 1, 2, 3, 4]
+    assert isinstance(error, redcol.ServerLoadingError)
+    assert (error.row, error.written) == (1, 3)
+    assert error.ids is not None
+    assert error.ids.to_list() == ["1-1", None, None, "4-1", "5-1"]
+
+
+def test_a_refusal_that_lasts_is_raised() -> None:
+    answers = dict.fromkeys(range(1, 100_000), LOADING)
+    error, _ = writes(answers, pl.DataFrame({"n": range(3)}), timeout_ms=300)
+    assert isinstance(error, redcol.ServerLoadingError)
+    assert (error.row, error.written, error.unknown_rows) == (1, 1, range(1, 1))
+
+
+@pytest.mark.parametrize("read", ["range", "wait", "ack", "last"])
+def test_a_single_call_waits_for_timeout_ms(read: str) -> None:
+    """It tries again, and tells what the last answer was when that is over."""
+    asked = 0
+
+    def answer(command: list[bytes]) -> bytes:
+        nonlocal asked
+        if command[0] in (b"HELLO", b"SELECT"):
+            return b"+OK\r\n"
+        asked += 1
+        return b"-CLUSTERDOWN The cluster is down\r\n"
+
+    def call(url: str) -> object:
+        if read == "ack":
+            return redcol.ack_entries(url, "s", "g", ["1-1"], timeout_ms=500)
+        block = {"block_ms": 10} if read == "wait" else {}
+        return redcol.read_stream(url, "s", timeout_ms=500, **block)
+
+    with FakeServer(answer) as fake:
+        with pytest.raises(redcol.ServerError, match="CLUSTERDOWN"):
+            call(fake.url)
+        assert asked > 2
+
+
+def test_a_full_server_with_a_password(server: Server) -> None:
+    """It says so in answer to AUTH: that is no wrong password."""
+    full = b"-ERR max number of clients reached\r\n"
+    with FakeServer(lambda _: full) as fake:
+        url = fake.url.replace("unix://", "unix://:secret@")
+        with pytest.raises(redcol.ServerError, match="max number of clients"):
+            redcol.read_stream(url, "s", timeout_ms=200)
