@@ -235,7 +235,10 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                 of these (but for vz z Z), nested 64 deep at most. Others: ERROR_SCHEMA. Batches
  *                 have the types that were asked for; u and z, and dictionaries of u, take a copy
  *                 of the text, and hold 2 GiB of it in a batch (see redcol_iter_next).
- *                 docs/dtypes.md says which texts each type reads.
+ *                 docs/dtypes.md says which texts each type reads. Text with an offset (Z, +02:00)
+ *                 does not fit a timestamp without a time zone; text without one is local time in a
+ *                 column's time zone, whose offsets are the system's data (TZDIR, else
+ *                 /usr/share/zoneinfo), and does not fit where that does not exist or exists twice.
  * options         NULL, or an array of strings "key", "value", …, NULL; copied.
  *   "start_id"          "-" or an id: where to begin, inclusive; "(id" excludes it; default "-"
  *   "end_id"            "+" or an id: where to end, inclusive; "(id" excludes it; default "+", the

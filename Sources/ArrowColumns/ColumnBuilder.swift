@@ -23,6 +23,8 @@ struct ColumnBuilder {
     private var capacityRows = 0
     private var text = TextStore()
     private var dictionary = ByteStringTable()
+    /// Of a timestamp column: what its texts mean.
+    private let zone: TimestampZone
     /// The values of a struct or list, which have no buffers here.
     let nested: UnsafeMutablePointer<NestedColumn>?
 
@@ -47,6 +49,7 @@ struct ColumnBuilder {
         nested: UnsafeMutablePointer<NestedColumn>? = nil
     ) throws(ColumnError) {
         self.nested = nested
+        zone = type.kind == .timestamp ? TimestampZone(format: type.format) : .none
         kind = type.kind
         unit = type.unit
         precision = type.precision
@@ -70,6 +73,7 @@ struct ColumnBuilder {
         removeRows()
         dictionary.free()
         if let nested { NestedColumn.free(nested) }
+        zone.free()
     }
 
     /// Drops all rows and their memory.
@@ -224,7 +228,7 @@ struct ColumnBuilder {
         case .time32:
             return store(parseTime(bytes, count, unit).flatMap { Int32(exactly: $0) }, row)
         case .time64: return store(parseTime(bytes, count, unit), row)
-        case .timestamp: return store(parseTimestamp(bytes, count, unit), row)
+        case .timestamp: return store(parseTimestamp(bytes, count, unit, zone), row)
         case .duration: return store(parseDuration(bytes, count, unit), row)
         case .dictionary: return setCategory(row, bytes, count)
         case .structure, .list: return nested?.pointee.set(row, bytes, count) ?? .doesNotFit

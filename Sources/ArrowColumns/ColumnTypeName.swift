@@ -41,6 +41,22 @@ extension ColumnType {
         }
     }
 
+    /// What a text in a timestamp column must be, as far as its time zone is concerned.
+    public var timestampHint: String {
+        let name = String(decoding: format.dropFirst(4), as: UTF8.self)
+        let zone = TimestampZone(format: format)
+        defer { zone.free() }
+        switch zone {
+        case .none: return "a text with an offset (Z, +02:00) needs a column with a time zone"
+        case .fixed: return "a text without an offset is taken as \(name)"
+        case .table:
+            return "a text without an offset is local time in \(name), and must exist there once"
+        case .unknown:
+            return "a text without an offset needs the system's data for the time zone \(name), "
+                + "which is not there (see TZDIR)"
+        }
+    }
+
     private static func unit(_ letter: UInt8) -> String {
         switch letter {
         case UInt8(ascii: "m"): return "ms"

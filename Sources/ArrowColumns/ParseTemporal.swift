@@ -40,7 +40,7 @@ private func parseSignedDate(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int3
 /// Days since 1970-01-01, or nil if there is no such day; the year has six digits at the most.
 /// The year begins in March here, so that a leap day is its last one.
 @inline(__always)
-private func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int32? {
+func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int32? {
     guard month >= 1, month <= 12, day >= 1 else { return nil }
     if day > 28 {
         let isLeap = year & 3 == 0 && (year % 100 != 0 || year % 400 == 0)
@@ -110,10 +110,11 @@ private func readFraction(
 }
 
 /// A signed integer: ticks since 1970-01-01 UTC. Or ISO 8601: a date, then a time behind 'T' or a
-/// space, then 'Z' or an offset (±HH, ±HH:MM, ±HHMM), each of which may be missing. What is finer
-/// than the unit is cut off towards the past; nil if the result does not fit.
+/// space, then 'Z' or an offset (±HH, ±HH:MM, ±HHMM), each of which may be missing. An offset needs
+/// a `zone`; a text without one is a local time there. What is finer than the unit is cut off
+/// towards the past; nil if the result does not fit.
 func parseTimestamp(
-    _ text: UnsafePointer<UInt8>, _ count: Int, _ unit: ColumnType.Unit
+    _ text: UnsafePointer<UInt8>, _ count: Int, _ unit: ColumnType.Unit, _ zone: TimestampZone
 ) -> Int64? {
     // An integer of that length could have a digit only where a date has its first hyphen.
     let isShortDate = count >= 10 && text[4] == UInt8(ascii: "-")
@@ -136,19 +137,29 @@ func parseTimestamp(
         guard let read = readTime(text, count, &index) else { return nil }
         nanoseconds = read
     }
-    var offset: Int64 = 0
-    if index < count {
-        guard let read = parseOffset(text + index, count &- index) else { return nil }
-        offset = read
-    }
     let secondOfDay = nanoseconds / 1_000_000_000
     let fraction = nanoseconds &- secondOfDay &* 1_000_000_000
-    let seconds = Int64(days) &* secondsPerDay &+ secondOfDay &- offset
+    let local = Int64(days) &* secondsPerDay &+ secondOfDay
+    let seconds: Int64
+    if index < count {
+        if case .none = zone { return nil }
+        guard let offset = parseOffset(text + index, count &- index) else { return nil }
+        seconds = local &- offset
+    } else {
+        switch zone {
+        case .none: seconds = local
+        case .fixed(let offset): seconds = local &- offset
+        case .table(let table):
+            guard let moment = table.pointee.moment(local: local) else { return nil }
+            seconds = moment
+        case .unknown: return nil
+        }
+    }
     return ticks(seconds, fraction / unit.nanosecondsPerTick, unit)
 }
 
 /// 'Z', ±HH, ±HH:MM or ±HHMM, to the end, in seconds.
-private func parseOffset(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
+func parseOffset(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
     if count == 1 { return text[0] | 0x20 == UInt8(ascii: "z") ? 0 : nil }
     guard count >= 3, text[0] == UInt8(ascii: "-") || text[0] == UInt8(ascii: "+"),
         let hours = twoDigits(text + 1), hours < 24

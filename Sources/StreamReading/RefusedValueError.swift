@@ -28,6 +28,8 @@ extension RowParser {
             let shown = secrets.shown(inner, limit: 80, mayGoOn: inner.count > 80)
             details.append((.path, path))
             what += ": \(path) is \(shown), which does not fit \(nested.type)"
+        } else if column.type.kind == .timestamp {
+            what += "; \(column.type.timestampHint)"
         } else if isField, column.type.kind == .string, findsColumns {
             what +=
                 ": it is not UTF-8; discover=\"auto\" makes such a column Binary, "

@@ -144,7 +144,7 @@ import Testing
             ("2024-02-29:12:30", .second, nil),
         ] as [(String, Unit, Int64?)])
     func timestamp(text: String, unit: Unit, expected: Int64?) {
-        #expect(memory.parse(text) { parseTimestamp($0, $1, unit) } == expected)
+        #expect(memory.parse(text) { parseTimestamp($0, $1, unit, .fixed(0)) } == expected)
     }
 
     @Test(

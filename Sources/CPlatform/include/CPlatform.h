@@ -53,6 +53,10 @@ bool platform_memory_is_there(size_t bytes);
 /* Keeps that reserve; false when there is no memory for it. */
 bool platform_memory_has_reserve(void);
 
+/* file.c: the first `size` bytes of a file, or all of it; how many there are, or -1 if it cannot be
+ * read. */
+long platform_read_file(const char *path, void *buffer, size_t size);
+
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */
 extern const char *platform_capsule_schema_name(void);
 extern const char *platform_capsule_array_name(void);

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 import struct
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import redis
@@ -14,6 +16,7 @@ import redis
 Entry = tuple[bytes, list[bytes]]
 INTEGER_BITS = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
 UNSIGNED_BITS = {pl.UInt8: 8, pl.UInt16: 16, pl.UInt32: 32, pl.UInt64: 64}
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 FLOAT = rb"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
 CLOCK = r"(?P<h>[01]\d|2[0-3]):(?P<m>[0-5]\d)(:(?P<s>[0-5]\d)(\.(?P<f>\d{1,9}))?)?"
@@ -83,7 +86,8 @@ def convert(value: bytes, dtype: Any) -> Any:
     if base is pl.Time:
         match = re.fullmatch(CLOCK, text)
         return clock_nanoseconds(match) if match else None
-    return convert_span(text, base, PER_SECOND[dtype.time_unit])
+    zone = dtype.time_zone if base is pl.Datetime else None
+    return convert_span(text, base, PER_SECOND[dtype.time_unit], zone)
 
 
 def convert_integer(text: str, base: Any) -> int | None:
@@ -146,7 +150,21 @@ def clock_nanoseconds(match: re.Match[str]) -> int:
     return seconds * 10**9 + int((match["f"] or "0").ljust(9, "0"))
 
 
-def convert_span(text: str, base: Any, per_second: int) -> int | None:
+def local_second(day: int, second_of_day: int, zone: str) -> int | None:
+    """The moment of a local time; None if there is none, or two."""
+    local = datetime(1970, 1, 1) + timedelta(days=day, seconds=second_of_day)
+    if local.year >= 2100 and zone != "UTC":
+        return None
+    known = ZoneInfo(zone)
+    moments = set()
+    for fold in (0, 1):
+        moment = local.replace(tzinfo=known, fold=fold).astimezone(timezone.utc)
+        if moment.astimezone(known).replace(tzinfo=None) == local:
+            moments.add((moment - EPOCH) // timedelta(seconds=1))
+    return moments.pop() if len(moments) == 1 else None
+
+
+def convert_span(text: str, base: Any, per_second: int, zone: str | None) -> int | None:
     """Ticks of a Datetime or a Duration."""
     if re.fullmatch(r"[+-]?[0-9]+", text):
         ticks = int(text)
@@ -157,9 +175,18 @@ def convert_span(text: str, base: Any, per_second: int) -> int | None:
         if match is None or day is None:
             return None
         nanoseconds = clock_nanoseconds(match) if match["h"] else 0
-        zone = (match["z"] or "").upper().replace("Z", "").replace(":", "").ljust(5, "0")
-        offset = (int(zone[1:3]) * 60 + int(zone[3:5])) * (-60 if zone[0] == "-" else 60)
-        ticks = (day * 86400 - offset) * per_second + nanoseconds // (10**9 // per_second)
+        if zone is None and match["z"]:
+            return None
+        if match["z"] or zone is None:
+            shown = (match["z"] or "").upper().replace("Z", "").replace(":", "").ljust(5, "0")
+            offset = (int(shown[1:3]) * 60 + int(shown[3:5])) * (-60 if shown[0] == "-" else 60)
+            second = day * 86_400 + nanoseconds // 10**9 - offset
+        else:
+            found = local_second(day, nanoseconds // 10**9, zone)
+            if found is None:
+                return None
+            second = found
+        ticks = second * per_second + nanoseconds % 10**9 // (10**9 // per_second)
     else:
         parts = r"(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(?:\.\d{1,9})?S)?)?"
         match = re.fullmatch(rf"(-)?P(?=[\dT]){parts}", text, re.ASCII)

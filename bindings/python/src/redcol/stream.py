@@ -64,9 +64,9 @@ def read_stream(
         schema: column names to dtypes. The frame then has exactly these columns (after ``_id`` and
             ``_ts``), in this order; an entry without the field has null there, and other fields are
             ignored. Polars dtypes and Python types (``str``, ``int``, …) are taken. Struct and List
-            columns are decoded from JSON text. Without a schema every field that is found becomes a
-            String column, in order of first appearance. If a field is twice in an entry, the last
-            one counts.
+            columns are read from JSON text; docs/dtypes.md says which texts each dtype reads.
+            Without a schema every field that is found becomes a column, as ``discover`` says, in
+            order of first appearance. If a field is twice in an entry, the last one counts.
         start_id: where to begin, inclusive (with ``block_ms``: after which to begin): an entry
             id such as ``"1704067200000-0"``, its milliseconds alone as str or int, ``"-"`` for the
             first entry, or a datetime or date (without a time zone: UTC; parts of a millisecond are
