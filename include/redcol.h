@@ -250,15 +250,29 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       the size of the entries
  *   "include_id", "include_timestamp", "include_sequence"   "true" or "false": whether there is a
  *                       column for the whole id (string), for its milliseconds (int64) and for its
- *                       sequence number (uint64); default "true", "true", "false". They come first.
+ *                       sequence number (uint64); default "true", "true", "false". They come first,
+ *                       except those that the schema has, which stand where it has them: a column
+ *                       of the schema with their name and type is theirs (for the milliseconds also
+ *                       tsm:), even if "include_sequence" is not given. A column of their name and
+ *                       another type is ERROR_SCHEMA. With "false" the name is free for a field
  *   "id_column", "timestamp_column", "sequence_column"
- *                       their names; default "_id", "_ts", "_seq"
+ *                       their names; default "_id", "_ts", "_seq". An entry's own field of such a
+ *                       name, "_id" for instance, becomes the column "_id_field", or "_id_field2",
+ *                       and so on, if another field has that name. The column's schema then has
+ *                       Arrow metadata with the key "redcol.field": the field's name. With a schema
+ *                       such a column is filled in the same way, and a field of the column's own
+ *                       name goes before. Without a schema, a later field "_id_field" is then
+ *                       ERROR_SCHEMA, since it would need the same column
  *   "on_error"          "raise" or "null": what becomes of a value that does not fit its column;
  *                       default "raise"
- *   "discovered"        the names of all columns that a read without a schema has found before, as
- *                       netstrings ("1:a,4:blue,"). The schema then names those of them that are
- *                       wanted, and a field that is none of them is ERROR_SCHEMA, with "entry_id"
- *                       and "field", instead of being ignored
+ *   "discovered"        the fields that a read without a schema has found before, in the spelling
+ *                       of columns, as netstrings ("1:a,4:blue,"). The schema then has columns for
+ *                       those that are wanted, and a field that is none of them is ERROR_SCHEMA,
+ *                       with "entry_id" and "field", instead of being ignored
+ *   "field:N"           for column N of the schema (counted from 0): the name of its field;
+ *                       default: the column's name
+ *   "reserved"          names of columns that the caller adds, as netstrings: an entry's own field
+ *                       of such a name becomes another column, as one called "_id" does
  *   "discover"          without a schema, what the columns are: "string", "binary", or "auto": a
  *                       column of strings becomes one of bytes with the first value that is not
  *                       UTF-8, and stays so. Default "string"
@@ -273,7 +287,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "categories:N"      for the dictionary column N of the schema (counted from 0): the only values
  *                       allowed, in order, as netstrings ("1:a,4:blue,"); default: any value.
  *                       "categories:N.M" for the child M of a struct or list column N, and so on
- *   "stream_column"     the name of a column for the stream's key; default: none
+ *   "stream_column"     the name of a column for the stream's key, to which the same applies as to
+ *                       the three above; default: none
  *   Waiting for entries. start_id then means "after this id", "-" the beginning and "$" the
  *   stream's last entry at the time of this call.
  *   "follow"            "true": read what is there and then what is added, without end (unless

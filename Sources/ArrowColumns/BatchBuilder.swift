@@ -125,6 +125,17 @@ public struct BatchBuilder {
         refuse(column, UnsafeBufferPointer(start: text, count: count), outcome)
     }
 
+    /// Sets the value of `column` in this row unless `set` has given it one.
+    @inline(never)
+    public mutating func setFallback(_ column: Int, _ text: UnsafePointer<UInt8>, _ count: Int) {
+        let builder = columns + column
+        guard builder.pointee.stamp != stamp || builder.pointee.fallbackStamp == stamp else {
+            return
+        }
+        builder.pointee.fallbackStamp = stamp
+        set(column, text, count)
+    }
+
     /// Sets an integer that is known already; `text` is how it looks, for the error.
     @inline(__always)
     public mutating func setInteger(

@@ -30,6 +30,8 @@ struct ColumnBuilder {
 
     /// The attempt at a row in which this column was last set: see `BatchBuilder.beginRow`.
     var stamp: UInt64 = 0
+    /// `stamp` of a row whose value here is only a fallback.
+    var fallbackStamp: UInt64 = 0
     /// Where `text` ended before this row, for going back.
     private var rowMark = 0
     private var rowMarkBuffer = 0

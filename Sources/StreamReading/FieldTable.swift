@@ -11,6 +11,12 @@ struct FieldTable {
     /// The column of a name that is not in the table.
     static let unknown = -2
 
+    /// The column of a field that gives it a value only where the entry has none of its own, as
+    /// one number; and back.
+    @inline(__always)
+    static func fallback(_ column: Int) -> Int { firstFallback &- column }
+    static let firstFallback = -1 << 32
+
     /// What stood at a position in the entry before, as the 32 bytes that a header has at most.
     struct Header {
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)

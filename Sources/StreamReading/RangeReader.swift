@@ -35,8 +35,8 @@ final class RangeReader: StreamReader {
             pageRows: options.pageRows, isLocal: pool.endpoint.isLocal)
         let endParser = ParserOwner(
             try RowParser(
-                streams: [], columns: [], idColumns: RowParser.IDColumns(), ignoredNames: [],
-                unknown: .ignore, columnsMax: 0, onRefused: .null,
+                streams: [], columns: [], idColumns: RowParser.IDColumns(), fields: [],
+                reserved: [], unknown: .ignore(but: [:]), columnsMax: 0, onRefused: .null,
                 secrets: pool.endpoint.secrets))
         let parts = try ReaderParts(
             pool: pool, streams: [stream], schema: schema, options: options)

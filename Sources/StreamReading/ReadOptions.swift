@@ -12,7 +12,8 @@ public struct ReadOptions {
     public var pageRows = 0
     public var includeID = true
     public var includeTimestamp = true
-    public var includeSequence = false
+    /// nil: if the schema has its column.
+    public var includeSequence: Bool?
     public var idColumn = "_id"
     public var timestampColumn = "_ts"
     public var sequenceColumn = "_seq"
@@ -25,8 +26,12 @@ public struct ReadOptions {
     /// The place of a dictionary column among those of the schema, then in each column around it.
     public var categories: [(column: [Int], values: [[UInt8]])] = []
     public var streamColumn: String?
-    /// The columns that a read without a schema has found before; nil: other fields are no error.
+    /// The fields that a read without a schema has found before; nil: other fields are no error.
     public var discovered: [[UInt8]]?
+    /// Fields of columns of the schema that have other names.
+    public var fields: [(column: Int, name: [UInt8])] = []
+    /// Names of columns that the caller adds.
+    public var reserved: [[UInt8]] = []
 
     // Ranges of many streams
     public var countPerStream: Int?
@@ -185,7 +190,12 @@ public struct ReadOptions {
             default: throw OptionValue.wrong(key, value, "\"view\", \"large\" or \"string\"")
             }
         case "columns_max": columnsMax = try OptionValue.integer(key, value, 1...1_000_000)
+        case "reserved": reserved = try OptionValue.netstrings(key, value)
         default:
+            if key.hasPrefix("field:"), let column = Int(key.dropFirst(6)), column >= 0 {
+                fields.append((column, Array(value.utf8)))
+                return
+            }
             guard key.hasPrefix("categories:"),
                 let column = OptionValue.place(key.utf8.dropFirst(11))
             else {

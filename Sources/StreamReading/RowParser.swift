@@ -51,17 +51,16 @@ struct RowParser {
         var sequence = -1
         /// The name of the stream.
         var stream = -1
-
-        var count: Int { [id, timestamp, sequence, stream].filter { $0 >= 0 }.count }
     }
 
     /// What becomes of a field that is not in the table.
     enum Unknown {
-        case ignore
+        /// It has no column, unless it is one of these in the spelling of columns.
+        case ignore(but: [[UInt8]: Int])
         /// It becomes a column of this type, whose texts have this layout.
         case discover(DiscoveredType, TextLayout)
-        /// It must be one of these columns, as `discover` names them.
-        case refuse(Set<[UInt8]>)
+        /// It must be one of these, in the spelling of columns; some of them have a column.
+        case refuse(Set<[UInt8]>, columns: [[UInt8]: Int])
     }
 
     private(set) var batch: BatchBuilder
@@ -79,6 +78,8 @@ struct RowParser {
     private(set) var tooLargeID: EntryID?
     /// The columns of `Unknown.refuse` whose field was met.
     private var namesMet: Set<[UInt8]> = []
+    /// Those of `Unknown.discover`.
+    private var names: DiscoveredNames
 
     private var frame: ReplyFrame?
     private let streamNames: [[UInt8]]
@@ -116,12 +117,13 @@ struct RowParser {
     private var failedID: [UInt8] = []
     private var failedField: [UInt8] = []
 
-    /// `columns`: those of the entry's id first, then the fields'. `ignoredNames`: fields that must
-    /// not become columns, since a column of that name is there already.
+    /// `fields`: the columns of those that are known. `reserved`: names that a field cannot have as
+    /// a column.
     init(
         streams: [[UInt8]], columns: [RequestedColumn], idColumns: IDColumns,
-        ignoredNames: [[UInt8]], unknown: Unknown, columnsMax: Int, onRefused: RefusedValue,
-        secrets: Secrets = .none, limits: EntryLimits = EntryLimits()
+        fields known: [(name: [UInt8], column: Int)], reserved: [[UInt8]], unknown: Unknown,
+        columnsMax: Int, onRefused: RefusedValue, secrets: Secrets = .none,
+        limits: EntryLimits = EntryLimits()
     ) throws(RedisError) {
         streamNames = streams
         self.secrets = secrets
@@ -135,13 +137,11 @@ struct RowParser {
         self.unknown = unknown
         self.columnsMax = columnsMax
         self.limits = limits
+        names = DiscoveredNames(reserved: reserved)
         var ok = true
-        for name in ignoredNames { ok = fields.add(name, column: FieldTable.ignored) && ok }
-        // Columns that were discovered have names made from their fields', which may be others.
-        var isByName = true
-        if case .refuse = unknown { isByName = false }
-        for (index, column) in columns.enumerated() where isByName && index >= idColumns.count {
-            ok = fields.add(column.name, column: index) && ok
+        for (name, column) in known { ok = fields.add(name, column: column) && ok }
+        if case .discover = unknown {
+            for name in reserved + columns.map({ $0.name }) { ok = names.take(name) && ok }
         }
         for name in streams where idColumns.stream >= 0 {
             let text = name.withUnsafeBufferPointer { columnName($0) }
@@ -162,6 +162,7 @@ struct RowParser {
     mutating func free() {
         batch.free()
         fields.free()
+        names.free()
         for text in streamTexts { CPlatform.free(text.start) }
         streamTexts = []
     }
@@ -334,7 +335,7 @@ struct RowParser {
                 column = fields.column(of: position, nameLength)
                 if column == FieldTable.unknown {
                     column = addField(position, nameLength)
-                    if column < FieldTable.ignored {
+                    if column < FieldTable.ignored, column > FieldTable.firstFallback {
                         failedID = Array(UnsafeBufferPointer(start: idText, count: idLength))
                         return column
                     }
@@ -348,7 +349,11 @@ struct RowParser {
             guard length <= ProtocolLimits.bulkBytes else { return Step.hugeValue }
             guard end - position >= length &+ 2 else { return Step.needsMore }
             guard endsLine(position + length) else { return Step.malformed }
-            if column >= 0 { batch.set(column, position, length) }
+            if column >= 0 {
+                batch.set(column, position, length)
+            } else if column <= FieldTable.firstFallback {
+                batch.setFallback(FieldTable.fallback(column), position, length)
+            }
             position += length &+ 2
             field &+= 1
         }
@@ -424,29 +429,36 @@ struct RowParser {
             if type == .binary { found.type = .binary }
             found.turnsBinary = type == .auto
             found.layout = layout
-        case .refuse(let known): return meetField(name, count, known)
-        case .ignore:
+        case .refuse(let known, let columns): return meetField(name, count, known, columns)
+        case .ignore(let escaped):
             // Not added to the table: a stream with ever new fields must not make it grow.
-            return FieldTable.ignored
+            if escaped.isEmpty { return FieldTable.ignored }
+            let shown = columnName(UnsafeBufferPointer(start: name, count: count))
+            return escaped[shown].map { FieldTable.fallback($0) } ?? FieldTable.ignored
         }
         guard batch.columnCount < columnsMax else { return Step.tooManyColumns }
         let bytes = UnsafeBufferPointer(start: name, count: count)
         // What is escaped takes four times as much, and the column keeps a copy.
         guard Memory.isThere(count, times: 8) else { return Step.noMemory }
         let shown = columnName(bytes)
-        if batch.requested.contains(where: { $0.name == shown }) { return Step.sameName }
-        found.name = shown
+        guard let choice = names.choose(shown, batch.requested) else {
+            failedField = Array(bytes.prefix(201))
+            return Step.sameName
+        }
+        found.name = choice.name
+        if choice.number != nil { found.metadata = FieldNames.metadata(field: shown) }
         // A column whose name is not in the table would be taken for another field's.
-        guard fields.reserve(count),
-            let column = batch.addColumn(found),
-            fields.add(name, count, column)
+        guard fields.reserve(count), names.reserve(choice.name.count),
+            let column = batch.addColumn(found), fields.add(name, count, column),
+            names.note(choice)
         else { return Step.noMemory }
         return column
     }
 
     /// Finds the column of a field by the name that discovering gave it.
     private mutating func meetField(
-        _ name: UnsafePointer<UInt8>, _ count: Int, _ known: Set<[UInt8]>
+        _ name: UnsafePointer<UInt8>, _ count: Int, _ known: Set<[UInt8]>,
+        _ columns: [[UInt8]: Int]
     ) -> Int {
         let bytes = UnsafeBufferPointer(start: name, count: count)
         // What is escaped takes four times as much, and the column keeps a copy.
@@ -456,10 +468,11 @@ struct RowParser {
             failedField = Array(bytes.prefix(201))
             return Step.newField
         }
-        guard namesMet.insert(shown).inserted else { return Step.sameName }
-        let columns = batch.requested
-        let found = columns.indices.first { $0 >= idColumns.count && columns[$0].name == shown }
-        let column = found ?? FieldTable.ignored
+        guard namesMet.insert(shown).inserted else {
+            failedField = Array(bytes.prefix(201))
+            return Step.sameName
+        }
+        let column = columns[shown] ?? FieldTable.ignored
         return fields.add(name, count, column) ? column : Step.noMemory
     }
 
@@ -487,7 +500,7 @@ struct RowParser {
             let column = batch.requested[refusal.column]
             return refusedValue(
                 refusal.text, refusal.nested, column, id,
-                isField: refusal.column >= idColumns.count)
+                isField: !idColumns.has(refusal.column))
         case Step.noMemory: return RedisError(.memory, "no memory for another row")
         case Step.tooManyColumns:
             return RedisError(
@@ -497,10 +510,13 @@ struct RowParser {
                     + "want",
                 details: [(.entryID, id)])
         case Step.sameName:
+            let field = secrets.shown(failedField, limit: 200, mayGoOn: failedField.count > 200)
             return RedisError(
                 .schema,
-                "entry \(id) has a field whose escaped name is another field's name: "
-                    + "give a schema that names the fields you want", details: [(.entryID, id)])
+                "entry \(id) has a field \"\(field)\", but another field has the column of that "
+                    + "name: give a schema that names the fields you want, or other names to the "
+                    + "columns of the entries' ids (id_column, …)",
+                details: [(.entryID, id), (.field, field)])
         case Step.newField:
             let field = secrets.shown(failedField, limit: 200, mayGoOn: failedField.count > 200)
             return RedisError(

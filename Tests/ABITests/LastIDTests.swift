@@ -84,7 +84,7 @@ private func withSchema<Result>(
     let client = try #require(open(redis.url).handle)
     defer { release(client) }
     // The column \xff of the first stream, by the name that discovering gave it.
-    let known = ["discovered", "1:a,4:\\xff,"]
+    let known = ["discovered", "1:a,4:\\xff,3:_id,"]
     let read = try withSchema(client, of: "one") {
         ABITests.read(client, utf8("s"), known, schema: $0)
     }

@@ -16,7 +16,7 @@ private func options(_ words: String...) throws(RedisError) -> ReadOptions {
     let plain = try options()
     #expect(plain.startID == "-" && plain.endID == "+" && plain.count == nil)
     #expect(plain.batchRows == 65_536 && plain.pageRows == 0 && plain.columnsMax == 10_000)
-    #expect(plain.includeID && plain.includeTimestamp && !plain.includeSequence)
+    #expect(plain.includeID && plain.includeTimestamp && plain.includeSequence == nil)
     #expect(plain.idColumn == "_id" && plain.timestampColumn == "_ts")
     #expect(plain.sequenceColumn == "_seq" && plain.onError == .raise && plain.categories.isEmpty)
     #expect(!plain.waits)
@@ -30,7 +30,7 @@ private func options(_ words: String...) throws(RedisError) -> ReadOptions {
         "columns_max", "3", "categories:0", "1:a,4:blue,", "categories:12", "0:,")
     #expect(read.startID == "(1-1" && read.endID == "9" && read.count == 7)
     #expect(read.batchRows == 100 && read.pageRows == 10 && read.columnsMax == 3)
-    #expect(!read.includeID && !read.includeTimestamp && read.includeSequence)
+    #expect(!read.includeID && !read.includeTimestamp && read.includeSequence == true)
     #expect(read.idColumn == "i" && read.timestampColumn == "t" && read.sequenceColumn == "q")
     #expect(read.onError == .null)
     #expect(read.categories.map { $0.column } == [[0], [12]])
@@ -115,7 +115,7 @@ func theMostAlikeOptionIsNamedFirst(_ key: String, _ alike: String) {
 /// Of each name there is an option: its value may be wrong, the name is not.
 @Test func theNamesOfOptionsAreThose() {
     for name in ReadOptions.names {
-        let key = name == "categories:N" ? "categories:0" : name
+        let key = name.hasSuffix(":N") ? name.dropLast() + "0" : name
         do throws(RedisError) {
             _ = try options(key, "\n")
         } catch {
@@ -176,20 +176,77 @@ private func requested(_ name: String, _ type: ColumnType = .string) -> Requeste
     #expect((all.idColumns.id, all.idColumns.timestamp, all.idColumns.sequence) == (0, 1, 2))
     let none = try ReadColumns(
         try options("include_id", "false", "include_timestamp", "false"), schema: nil)
-    #expect(none.columns.isEmpty && none.idColumns.count == 0)
+    #expect(none.columns.isEmpty && none.idColumns.id == -1 && none.idColumns.timestamp == -1)
+}
+
+@Test func columnsOfTheIDStandWhereTheSchemaHasThem() throws {
+    let moment = try ColumnType(format: "tsm:UTC")
+    let schema = [
+        requested("a"), requested("_ts", moment), requested("_seq", .uint64), requested("_s"),
+        requested("_id"),
+    ]
+    let read = try ReadColumns(try options("stream_column", "_s"), schema: schema)
+    #expect(read.columns.map { $0.name } == ["a", "_ts", "_seq", "_s", "_id"].map { utf8($0) })
+    #expect(read.columns[1].type == moment)
+    let places = read.idColumns
+    #expect([places.id, places.timestamp, places.sequence, places.stream] == [4, 1, 2, 3])
+    // One that is not in the schema comes first; a name that is not wanted is a field's.
+    let some = try ReadColumns(
+        try options("include_sequence", "false"), schema: [schema[2], schema[4]])
+    #expect(some.columns.map { $0.name } == ["_ts", "_seq", "_id"].map { utf8($0) })
+    #expect((some.idColumns.id, some.idColumns.timestamp, some.idColumns.sequence) == (2, 0, -1))
+    #expect(some.fields.contains { $0.name == utf8("_seq") && $0.column == 1 })
+    // The sequence number is not asked for by a column of another type.
+    let other = try ReadColumns(try options(), schema: [requested("_seq")])
+    #expect(other.idColumns.sequence == -1)
+}
+
+@Test func fieldsOfOtherNamesThanTheirColumns() throws {
+    let schema = [requested("x"), requested("_id")]
+    let read = try ReadColumns(try options("field:0", "_id"), schema: schema)
+    #expect(read.fields.map { $0.name } == [utf8("_ts"), utf8("_id")])
+    #expect(read.fields.map { $0.column } == [FieldTable.ignored, 1])
+    for (key, value) in [("field:1", "a"), ("field:2", "a")] {
+        let error = #expect(throws: RedisError.self) {
+            try ReadColumns(try options(key, value), schema: schema)
+        }
+        #expect(error?.cause == .invalidArgument)
+    }
+    let twice = #expect(throws: RedisError.self) {
+        try ReadColumns(try options("field:0", "y"), schema: [requested("x"), requested("y")])
+    }
+    #expect(twice?.message.contains("two columns of the schema are the field \"y\"") == true)
+}
+
+@Test func namesOfFieldsWhoseOwnNameIsTaken() {
+    func number(_ name: String) -> Int? { FieldNames.number(of: utf8(name), after: utf8("_id")) }
+    #expect(FieldNames.suffixed(utf8("_id"), 1) == utf8("_id_field"))
+    #expect(FieldNames.suffixed(utf8("_id"), 12) == utf8("_id_field12"))
+    #expect(["_id_field", "_id_field2", "_id_field10"].map(number) == [1, 2, 10])
+    for other in [
+        "", "_id", "_id_fiel", "x_id_field", "_id_field0", "_id_field1", "_id_field02",
+        "_id_fieldx", "_id_field2x", "_id_field-2", "_id_field1234567890",
+    ] {
+        #expect(number(other) == nil)
+    }
+    let schema = ["a", "_id_field", "_id_field3", "_id_field2", "_ts_field"].map { requested($0) }
+    let table = FieldNames.table(
+        schema, schema.map { $0.name }, reserved: ["_id", "_ts", "_seq"].map { utf8($0) }, first: 2)
+    let reserved = [FieldTable.fallback(4), FieldTable.fallback(6), FieldTable.ignored]
+    #expect(table.map { $0.column } == reserved + [2, 3, 4, 5, 6])
 }
 
 @Test(arguments: ["_id", "_ts"])
 func aSchemaCannotTakeTheNameOfAnIDColumn(_ name: String) throws {
     let error = #expect(throws: RedisError.self) {
-        try ReadColumns(try options(), schema: [requested(name)])
+        try ReadColumns(try options(), schema: [requested(name, .uint64)])
     }
     #expect(error?.cause == .schema)
     #expect(error?.message.contains("\"\(name)\"") == true)
     #expect(throws: Never.self) {
         try ReadColumns(
             try options("include_id", "false", "include_timestamp", "false"),
-            schema: [requested(name)])
+            schema: [requested(name, .uint64)])
     }
 }
 

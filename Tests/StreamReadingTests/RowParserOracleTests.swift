@@ -30,11 +30,10 @@ private struct Expected {
                 misfits += 1
             }
             for name in entry.names {
-                let shown = Expected.shown(name)
-                if schema == nil, !reserved.contains(name), !columns.contains(shown) {
-                    columns.append(shown)
-                }
-                guard !reserved.contains(name), let value = entry.fields[name] else { continue }
+                guard schema == nil || !reserved.contains(name) else { continue }
+                let shown = reserved.contains(name) ? name + utf8("_field") : Expected.shown(name)
+                if schema == nil, !columns.contains(shown) { columns.append(shown) }
+                guard let value = entry.fields[name] else { continue }
                 let format = schema == nil ? "vu" : schema?.first { utf8($0.name) == name }?.format
                 guard let format else { continue }
                 row[shown] = Expected.cell(value, format)

@@ -151,10 +151,65 @@ func noEntries(_ reply: String) throws {
 @Test func fieldsNamedAsIDColumnsOverwriteNothing() throws {
     let run = try ParserRun()
     try run.feed(Resp.entries([SampleEntry("1-0", "_id", "mine", "_ts", "mine", "_seq", "mine")]))
-    #expect(run.rows == [row("1-0", 1, ("_seq", .text("mine")))])
+    let own = [("_id_field", Cell.text("mine")), ("_ts_field", .text("mine"))]
+    #expect(run.rows == [row("1-0", 1, own[0], own[1], ("_seq", .text("mine")))])
+    #expect(run.columnNames == ["_id", "_ts", "_id_field", "_ts_field", "_seq"])
     let renamed = try ParserRun([("id_column", "key"), ("include_timestamp", "false")])
     try renamed.feed(Resp.entries([SampleEntry("1-0", "_id", "mine", "key", "mine")]))
-    #expect(renamed.rows == [[utf8("key"): .text("1-0"), utf8("_id"): .text("mine")]])
+    #expect(
+        renamed.rows == [
+            [
+                utf8("key"): .text("1-0"), utf8("_id"): .text("mine"),
+                utf8("key_field"): .text("mine"),
+            ]
+        ])
+}
+
+/// What each column of one entry is, found and then asked for by the names that were found.
+@Test(
+    arguments: [
+        (["_id", "_id_field"], nil), (["_id_field", "_id"], ["_id_field", "_id_field2"]),
+        (["_id_field", "_id", "_id_field2"], nil),
+        (["_id_field2", "_id"], ["_id_field2", "_id_field3"]),
+        (["_id_field02", "_id"], ["_id_field02", "_id_field"]),
+        (["_id_field7", "_id", "_id_field3"], ["_id_field7", "_id_field8", "_id_field3"]),
+        (["_id", "_id_field2"], nil), (["_id", "x", "_id"], ["_id_field", "x"]),
+    ] as [([String], [String]?)])
+func columnsOfFieldsWhoseNameIsTaken(_ fields: [String], _ columns: [String]?) throws {
+    let pairs = fields.enumerated().map { (utf8($1), utf8("value \($0)")) }
+    let reply = Resp.entries([SampleEntry("1-0", pairs)])
+    let found = try ParserRun(plain)
+    try found.feed(reply)
+    guard let columns else {
+        #expect(found.failure?.cause == .schema)
+        #expect(found.failure?.message.contains("has a field \"\(fields.last ?? "")\"") == true)
+        return
+    }
+    #expect(found.columnNames == ["_id"] + columns)
+    let asked = try ParserRun(plain, schema: (["_id"] + columns.reversed()).map { .column($0) })
+    try asked.feed(reply)
+    #expect(asked.rows == found.rows && found.rows.count == 1)
+}
+
+@Test(arguments: [["_id", "_id_field"], ["_id_field", "_id"], ["_id", "_id_field", "_id"]])
+func aFieldOfTheColumnsOwnNameGoesBefore(_ fields: [String]) throws {
+    let pairs = fields.map { (utf8($0), utf8($0)) }
+    let run = try ParserRun(plain, schema: [.column("_id_field")])
+    try run.feed(Resp.entries([SampleEntry("1-0", pairs), SampleEntry("1-1", "_id", "x")]))
+    let own = fields == ["_id", "_id_field", "_id"] ? "_id" : "_id_field"
+    #expect(run.rows.map { $0[utf8("_id_field")] } == [.text(own), .text("x")])
+}
+
+@Test func namesThatAreNoTextAreAskedForAsTheyAreShown() throws {
+    let run = try ParserRun(plain, schema: [.column("\\xff"), .column("a")])
+    try run.feed(
+        Resp.entries([
+            SampleEntry("1-0", [([0xFF], utf8("bytes")), (utf8("a"), utf8("b"))]),
+            SampleEntry("1-1", [([0xFF], utf8("bytes")), (utf8("\\xff"), utf8("letters"))]),
+            SampleEntry("1-2", [([0xFE], utf8("other")), (utf8("\\xff"), utf8("letters"))]),
+        ]))
+    #expect(
+        run.rows.map { $0[utf8("\\xff")] } == [.text("bytes"), .text("letters"), .text("letters")])
 }
 
 @Test func columnsFoundLateAreNullBefore() throws {

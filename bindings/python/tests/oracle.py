@@ -36,14 +36,36 @@ def column_name(field: bytes) -> str:
     return field.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
+def discovered_names(rows: list[list[bytes]], reserved: tuple[str, ...]) -> dict[bytes, str] | None:
+    """The columns of fields, in the order of their first appearance; None if two would be one."""
+    names: dict[bytes, str] = {}
+    numbers: dict[str, int] = {}
+
+    def number(name: str, base: str) -> int:
+        match = re.fullmatch(re.escape(base) + r"_field([1-9][0-9]{0,8})?", name)
+        return 0 if match is None or match[1] == "1" else int(match[1] or 1)
+
+    for field in (field for row in rows for field in row[::2]):
+        if field in names:
+            continue
+        name = column_name(field)
+        if name in reserved:
+            numbers[name] = 1 + max([number(other, name) for other in names.values()], default=0)
+            name += "_field" if numbers[name] == 1 else f"_field{numbers[name]}"
+        elif name in names.values() or any(number(name, of) > n for of, n in numbers.items()):
+            return None
+        names[field] = name
+    return names
+
+
 def expected(
     entries: list[Entry], schema: dict[str, Any] | None, reserved: tuple[str, ...]
 ) -> dict[str, list[Any]]:
     """Columns of the entries' fields. A value that does not fit is null."""
     rows = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
     if schema is None:
-        names = {field: column_name(field) for row in rows for field in row}
-        shown = {name: (field, pl.String) for field, name in names.items() if name not in reserved}
+        names = discovered_names([fields for _, fields in entries], reserved) or {}
+        shown = {name: (field, pl.String) for field, name in names.items()}
     else:
         shown = {name: (name.encode(), dtype) for name, dtype in schema.items()}
     return {

@@ -46,7 +46,7 @@ BAD_READS: list[dict[str, Any]] = [
     {"count": 2**63},
     {"include_id": "true"},
     {"include_timestamp": 1},
-    {"include_sequence": None},
+    {"include_sequence": 1},
     {"id_column": None},
     {"id_column": "a\0"},
     {"id_column": "_ts"},
@@ -138,7 +138,7 @@ def test_bad_acks(arguments: tuple[Any, ...]) -> None:
 
 def test_a_column_named_twice_is_an_error_of_the_schema() -> None:
     with pytest.raises(redcol.SchemaError, match="'_ts'"):
-        redcol.read_stream("redis://nowhere.invalid", "s", schema={"_ts": pl.Int64})
+        redcol.read_stream("redis://nowhere.invalid", "s", schema={"_ts": pl.Int32})
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,18 @@ def test_columns(url: str, any_db: redis.Redis, key: str) -> None:
     frame = redcol.read_streams(
         url, f"{key}?", include_sequence=True, include_row_index=True, schema=None
     )
-    assert frame.columns == ["_index", "_key", "_id", "_ts", "_seq", "n", "^.*$"]
+    own = ["_key_field", "_index_field"]
+    assert frame.columns == ["_index", "_key", "_id", "_ts", "_seq", "n", *own, "^.*$"]
     assert frame.rows() == [
-        (0, f"{key}a", "5-3", 5, 3, "1", "a"),
-        (1, f"{key}b", "5-3", 5, 3, "1", "b"),
+        (0, f"{key}a", "5-3", 5, 3, "1", "x", "y", "a"),
+        (1, f"{key}b", "5-3", 5, 3, "1", "x", "y", "b"),
     ]
+    assert redcol.read_streams(url, f"{key}?", schema=frame.schema).equals(frame)
+    order = ["n", "_index", "_index_field", "^.*$", "_ts", "_key"]
+    other = pl.DataFrame([frame[name] for name in order])
+    again = redcol.read_streams(url, f"{key}?", schema=other.schema)
+    assert again.columns == ["_id", *order]
+    assert again.drop("_id").equals(other)
     assert frame.dtypes[:5] == [pl.UInt64, pl.String, pl.String, pl.Int64, pl.UInt64]
     for spelling in ("_column", "_column_name"):
         names = {f"{part}{spelling}": part for part in ("key", "id", "timestamp", "sequence")}
@@ -211,14 +218,16 @@ def test_arguments(url: str) -> None:
         ({"count": 1, "count_per_stream": 2}, "two names of one argument"),
         ({"key_column": "_id"}, "choose another id_column|key_column"),
         ({"row_index_column": "_key", "include_row_index": True}, "_key"),
-        ({"schema": {"_key": str}}, "choose another key_column"),
+        ({"schema": {"_key": int}}, "choose another key_column"),
+        ({"schema": {"_index": str}, "include_row_index": True}, "another row_index_column"),
         ({"count_per_stream": -1}, "count_per_stream"),
         ({"batch_size": 0}, "batch_size"),
         ({"count_hint": 0}, "count_hint"),
         ({"start_id": "$"}, "start_id"),
         ({"include_key": 1}, "include_key"),
     ):
-        with pytest.raises((redcol.InvalidArgumentError, redcol.SchemaError), match=said):
+        kinds = (redcol.InvalidArgumentError, redcol.SchemaError)
+        with pytest.raises(kinds, match=f"(?i){said}"):
             redcol.read_streams(nowhere, **options)
     for pattern, said in ((3, "not int"), (["a", 3], r"pattern\[1\]"), (["a", b"a"], "twice")):
         with pytest.raises(redcol.InvalidArgumentError, match=said):

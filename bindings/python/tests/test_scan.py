@@ -290,12 +290,17 @@ def test_discovered_columns(server: Server, db: redis.Redis, key: str) -> None:
             db.xadd(key, {"first" if number == 0 else "last": "x", b"\xff\x00": 1, "_id": "mine"})
     add_many(db, f"{key}-other", 1)
     lazy = redcol.scan_stream(server.url, key)
-    assert lazy.collect_schema().names() == ["_id", "_ts", "first", "\\xff\\x00", "last"]
+    names = ["_id", "_ts", "first", "\\xff\\x00", "_id_field", "last"]
+    assert lazy.collect_schema().names() == names
     frame = redcol.read_stream(server.url, key)
     assert lazy.collect().equals(frame)
     assert lazy.select("\\xff\\x00", "last").collect().equals(frame.select("\\xff\\x00", "last"))
     assert lazy.select(pl.len()).collect().item() == 2
     assert lazy.select("first").collect().equals(frame.select("first"))
+    assert lazy.select("_id_field").collect().equals(frame.select("_id_field"))
+    typed = redcol.scan_stream(server.url, key, schema=frame.schema)
+    assert typed.collect().equals(frame)
+    assert typed.select("_id_field").collect()["_id_field"].to_list() == ["mine"] * 2
     nothing = redcol.scan_stream(server.url, "missing")
     assert nothing.collect().columns == ["_id", "_ts"]
 

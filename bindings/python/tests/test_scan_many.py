@@ -130,7 +130,7 @@ def test_nothing_is_sent_before_a_query_runs() -> None:
     with pytest.raises(redcol.InvalidArgumentError, match="two names"):
         redcol.scan_streams("unix:///nowhere", key_column="a", key_column_name="b")
     with pytest.raises(redcol.SchemaError):
-        redcol.scan_streams("unix:///nowhere", schema={"_key": str})
+        redcol.scan_streams("unix:///nowhere", schema={"_key": int})
 
 
 def test_the_server_sends_what_a_query_needs(server: Server, db: redis.Redis, streams: str) -> None:
@@ -181,10 +181,26 @@ def test_a_field_that_is_new(server: Server, db: redis.Redis, key: str) -> None:
     assert lazy.collect().height == 6
     db.xadd(f"{key}-b", {"n": 1, "_index": 5, "_key": 6})
     db.xadd(f"{key}-c", {"new": 1})
-    with pytest.raises((redcol.SchemaError, pl.exceptions.ComputeError), match="new"):
+    with pytest.raises((redcol.SchemaError, pl.exceptions.ComputeError), match="_index"):
         lazy.collect()
     again = redcol.scan_streams(server.url, f"{key}*", include_row_index=True)
-    assert again.collect()["_index"].to_list() == list(range(8))
+    frame = again.collect()
+    assert frame["_index"].to_list() == list(range(8))
+    assert frame.columns == [
+        "_index",
+        "_key",
+        "_id",
+        "_ts",
+        "n",
+        "_index_field",
+        "_key_field",
+        "new",
+    ]
+    for names in (["_key_field"], ["new", "_index_field"], ["_key", "_index_field"], ["_index"]):
+        assert again.select(names).collect().equals(frame.select(names))
+    typed = redcol.scan_streams(server.url, f"{key}*", schema=frame.schema)
+    assert typed.collect().equals(frame)
+    assert typed.select("_key_field").collect().equals(frame.select("_key_field"))
 
 
 def test_values_that_do_not_fit(server: Server, db: redis.Redis, key: str) -> None:

@@ -31,6 +31,10 @@ class Batch:
         self._schema = self._array = None
         return schema, array
 
+    def fields(self) -> dict[str, str]:
+        """The fields of columns that have other names, as long as the batch was not taken."""
+        return {} if self._schema is None else _native.schema_fields(self._schema)
+
     def __arrow_c_schema__(self) -> object:
         """A copy of the schema, as long as the batch was not taken."""
         if self._schema is None:

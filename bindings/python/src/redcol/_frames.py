@@ -23,11 +23,17 @@ class Frames:
         self._request = request
         self._columns = request.columns
         self._last: DataFrame | None = None
+        #: Whether `fields` is kept.
+        self.notes_fields = False
+        #: The fields of columns that have other names.
+        self.fields: dict[str, str] = {}
         #: Whether all frames have the same columns.
         self.is_fixed = self._columns is not None
 
     def make(self, batch: Batch) -> DataFrame:
         """The frame of a batch, which is taken."""
+        if self.notes_fields:
+            self.fields |= batch.fields()
         try:
             frame = self._new_frame(batch)
         except self._refusal as error:
@@ -50,14 +56,16 @@ class Frames:
             "timestamp": ("timestamp_column", pl.Int64()),
             "sequence": ("sequence_column", pl.UInt64()),
         }
+        asked = {} if self._columns is None else self._columns.read
         dtypes: dict[str, pl.DataType] = {}
+        # Those that the schema has too have their place there.
         for part, (column, dtype) in known.items():
-            if options[f"include_{part}"] == "true":
+            if options[f"include_{part}"] == "true" and options[column] not in asked:
                 dtypes[options[column]] = dtype
-        if "stream_column" in options:
+        if "stream_column" in options and options["stream_column"] not in asked:
             dtypes[options["stream_column"]] = pl.String()
         if self._columns is not None:
-            dtypes |= self._columns.asked
+            dtypes |= {name: self._columns.asked[name] for name in asked}
         return pl.DataFrame(schema=dtypes)
 
     def name_dtype(self, error: ValueConversionError) -> None:

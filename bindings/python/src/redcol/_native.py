@@ -1,7 +1,7 @@
 """libredcol's functions for Python: one thin function for each, and the handles that they give.
 
-Functions raise the exceptions of errors.py. This file and _library.py are the only ones that import
-ctypes; redcol.h is the manual of what is called here.
+Functions raise the exceptions of errors.py. This file, _library.py and _schema_structs.py are the
+only ones that import ctypes; redcol.h is the manual of what is called here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import ctypes
 import functools
 import threading
 import weakref
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_uint64, c_void_p
 
 from . import _log, errors
 from ._library import INTERFACE_VERSION as INTERFACE_VERSION
 from ._library import SIGNATURES as SIGNATURES
 from ._library import library as library
+from ._schema_structs import StructSchema as StructSchema
+from ._schema_structs import capsule_pointer
+from ._schema_structs import schema_fields as schema_fields
+from ._schema_structs import schema_names as schema_names
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,9 +40,6 @@ _SCHEMA_RELEASE: Final = 56
 # for every other user of ctypes in the process.
 _capsule_new = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_void_p, c_void_p)(
     ("PyCapsule_New", ctypes.pythonapi)
-)
-_capsule_pointer = ctypes.PYFUNCTYPE(c_void_p, ctypes.py_object, c_char_p)(
-    ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
 
 
@@ -190,7 +191,7 @@ def read_streams(
     if isinstance(schema_capsule, StructSchema):
         schema = schema_capsule.address
     elif schema_capsule is not None:
-        schema = _capsule_pointer(schema_capsule, b"arrow_schema")
+        schema = capsule_pointer(schema_capsule, b"arrow_schema")
     count = len(streams)
     names = (c_char_p * count)(*streams)
     lengths = (c_int64 * count)(*map(len, streams))
@@ -221,7 +222,7 @@ def read_ranges(
     """Start a read of many ranges: of the keys in a list, or of those that match a pattern."""
     schema = None
     if schema_capsule is not None:
-        schema = _capsule_pointer(schema_capsule, b"arrow_schema")
+        schema = capsule_pointer(schema_capsule, b"arrow_schema")
     chosen: tuple[Any, ...]
     if isinstance(streams, bytes):
         chosen = (streams, len(streams), None, None, 0)
@@ -329,7 +330,7 @@ def table_stream(table: Handle, requested_schema: object) -> object:
     """A table as a new "arrow_array_stream" capsule."""
     lib = library()
     capsule = _new_capsule(lib.redcol_capsule_stream_new(), *_capsule_kinds().stream)
-    filled = _capsule_pointer(capsule, b"arrow_array_stream")
+    filled = capsule_pointer(capsule, b"arrow_array_stream")
     _fill_from_table(lib.redcol_table_stream, table, requested_schema, filled)
     return capsule
 
@@ -337,7 +338,7 @@ def table_stream(table: Handle, requested_schema: object) -> object:
 def table_schema(table: Handle, requested_schema: object) -> object:
     """The schema of a table as a new "arrow_schema" capsule."""
     capsule = _new_schema_capsule()
-    filled = _capsule_pointer(capsule, b"arrow_schema")
+    filled = capsule_pointer(capsule, b"arrow_schema")
     _fill_from_table(library().redcol_table_schema, table, requested_schema, filled)
     return capsule
 
@@ -345,7 +346,7 @@ def table_schema(table: Handle, requested_schema: object) -> object:
 def _fill_from_table(fill: Any, table: Handle, requested_schema: object, address: int) -> None:
     requested = None
     if requested_schema is not None:
-        requested = _capsule_pointer(requested_schema, b"arrow_schema")
+        requested = capsule_pointer(requested_schema, b"arrow_schema")
     error = Handle()
     status = fill(table.pointer, requested, address, error.pointer_reference)
     _raise_if_error(status, error)
@@ -403,7 +404,7 @@ def write_stream(
         client.pointer,
         stream,
         0 if stream is None else len(stream),
-        _capsule_pointer(frame_capsule, b"arrow_array_stream"),
+        capsule_pointer(frame_capsule, b"arrow_array_stream"),
         _options(options),
         ctypes.byref(writer.pointer),
         error.pointer_reference,
@@ -418,7 +419,7 @@ def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[s
     writer, error = Handle(), Handle()
     status = library().redcol_write_hashes(
         client.pointer,
-        _capsule_pointer(frame_capsule, b"arrow_array_stream"),
+        capsule_pointer(frame_capsule, b"arrow_array_stream"),
         _options(options),
         ctypes.byref(writer.pointer),
         error.pointer_reference,
@@ -526,66 +527,8 @@ def _new_schema_capsule() -> object:
 def copy_schema(schema_capsule: object) -> object:
     """A copy of a schema that iter_next gave, as a new "arrow_schema" capsule."""
     capsule = _new_schema_capsule()
-    given = _capsule_pointer(schema_capsule, b"arrow_schema")
-    status = library().redcol_capsule_schema_copy(given, _capsule_pointer(capsule, b"arrow_schema"))
+    given = capsule_pointer(schema_capsule, b"arrow_schema")
+    status = library().redcol_capsule_schema_copy(given, capsule_pointer(capsule, b"arrow_schema"))
     if status != 0:
         raise errors.OutOfMemoryError("No memory for a schema.")
     return capsule
-
-
-class _Schema(ctypes.Structure):
-    """struct ArrowSchema."""
-
-    _fields_ = (
-        *((name, c_char_p) for name in ("format", "name")),
-        ("metadata", c_void_p),
-        *((name, c_int64) for name in ("flags", "n_children")),
-        *((name, c_void_p) for name in ("children", "dictionary", "release", "private_data")),
-    )
-
-
-class StructSchema:
-    """A struct schema of named columns, for `read_streams`, which only reads it.
-
-    Each column is an Arrow format, or an "arrow_schema" capsule: of its type, or, for those that
-    are `wrapped`, of a struct whose first child it is.
-    """
-
-    def __init__(self, columns: Mapping[str, str | object], wrapped: Container[str] = ()) -> None:
-        self._kept: list[object] = []  # what the structs point into
-        # It says that a struct is not released, and is never called.
-        self._release = ctypes.cast(library().redcol_capsule_schema_free, c_void_p).value
-        children = (c_void_p * len(columns))()
-        for index, (name, column) in enumerate(columns.items()):
-            child = self._child(column, is_wrapped=name in wrapped)
-            child.name = name.encode()
-            child.release = self._release
-            self._kept.append(child)
-            children[index] = ctypes.addressof(child)
-        whole = _Schema(format=b"+s", name=b"", n_children=len(columns), release=self._release)
-        whole.children = ctypes.addressof(children)
-        self._kept += [children, whole]
-        #: Where the struct ArrowSchema is, as long as this object is.
-        self.address = ctypes.addressof(whole)
-
-    def _child(self, column: str | object, *, is_wrapped: bool) -> _Schema:
-        if isinstance(column, str):
-            return _Schema(format=column.encode())
-        self._kept.append(column)
-        given = _Schema.from_address(_capsule_pointer(column, b"arrow_schema"))
-        if is_wrapped and given.n_children:
-            given = _Schema.from_address(c_void_p.from_address(given.children).value or 0)
-        child = _Schema()
-        ctypes.pointer(child)[0] = given
-        return child
-
-
-def schema_names(schema_capsule: object) -> list[str]:
-    """The names of a struct schema's columns."""
-    whole = _Schema.from_address(_capsule_pointer(schema_capsule, b"arrow_schema"))
-    if not whole.release or whole.format != b"+s":
-        raise errors.SchemaError("The schema is not that of a table: a struct of columns.")
-    children = (
-        (c_void_p * whole.n_children).from_address(whole.children) if whole.n_children else ()
-    )
-    return [_text(_Schema.from_address(child).name) or "" for child in children]

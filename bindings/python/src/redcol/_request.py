@@ -152,13 +152,14 @@ def ranges_request(
     *,
     include_key: bool,
     key_column: str,
-    include_row_index: bool,
+    include_row_index: bool | None,
     row_index_column: str,
     start_id: str | int | date,
     end_id: str | int | date,
     count_per_stream: int | None,
     batch_size: int | None,
     count_hint: int,
+    schema: Mapping[str, Any] | None = None,
     options: Mapping[str, str] | None = None,
     **columns: Any,
 ) -> RangesRequest:
@@ -185,20 +186,32 @@ def ranges_request(
     number = _arguments.integer("count_hint", count_hint, at_least=1, at_most=100_000)
     limits["scan_count"] = str(number)
     _arguments.flag("include_key", include_key)
-    _arguments.flag("include_row_index", include_row_index)
-    named = {
+    named: dict[str, tuple[bool | None, str]] = {
         "key_column": (include_key, _arguments.text("key_column", key_column)),
         "row_index_column": (
             include_row_index,
             _arguments.text("row_index_column", row_index_column),
         ),
     }
-    request = _request(streams, limits | dict(options or {}), named=named, **columns)
+    asked = None if schema is None else _schema.parse(schema)
+    row_index = None
+    if _is_included("row_index_column", include_row_index, row_index_column, asked):
+        row_index = row_index_column
+        # The library knows nothing of this column.
+        asked = asked and asked.without(row_index)
+        limits["reserved"] = netstrings([row_index])
+    every = limits | dict(options or {})
+    request = _request(streams, every, schema=asked, named=named, **columns)
     request.ranges = chosen
-    key, row_index = (name if included else None for included, name in named.values())
+    key = key_column if include_key else None
     if key is not None:
         request.options["stream_column"] = key
     return RangesRequest(request, key, row_index)
+
+
+def netstrings(texts: Iterable[str]) -> str:
+    """Texts as one option of the library."""
+    return "".join(f"{len(text.encode())}:{text}," for text in texts)
 
 
 def _range_options(start_id: object, end_id: object, *, waits: bool) -> dict[str, str]:
@@ -272,20 +285,20 @@ def _request(
     streams: list[bytes],
     options: dict[str, str],
     *,
-    schema: Mapping[str, Any] | None = None,
+    schema: Mapping[str, Any] | _schema.Columns | None = None,
     count: int | None = None,
     include_id: bool = True,
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
     on_error: str = "raise",
     discover: str = "string",
     entry_bytes_max: int | None = None,
     entry_fields_max: int | None = None,
-    named: Mapping[str, tuple[bool, str]] | None = None,
+    named: Mapping[str, tuple[bool | None, str]] | None = None,
 ) -> Request:
     """The part that all reads share: which columns, and how many rows.
 
@@ -298,24 +311,23 @@ def _request(
             "discover says what columns are that are found without a schema: leave one of the two "
             "out."
         )
-    names = {
+    parts: dict[str, tuple[bool | None, str]] = {
         "id_column": (include_id, id_column),
         "timestamp_column": (include_timestamp, timestamp_column),
         "sequence_column": (include_sequence, sequence_column),
     }
+    _arguments.flag("include_id", include_id)
+    _arguments.flag("include_timestamp", include_timestamp)
     chosen = {
-        "include_id": _arguments.flag("include_id", include_id),
-        "include_timestamp": _arguments.flag("include_timestamp", include_timestamp),
-        "include_sequence": _arguments.flag("include_sequence", include_sequence),
-        **{name: _arguments.text(name, value) for name, (_, value) in names.items()},
+        **{name: _arguments.text(name, value) for name, (_, value) in parts.items()},
         "on_error": _arguments.one_of("on_error", on_error, ("raise", "null")),
     }
     if columns is None:
         chosen["discover"] = discover
     if stream_column is not None:
         chosen["stream_column"] = _arguments.text("stream_column", stream_column)
-        names["stream_column"] = (True, stream_column)
-    names |= named or {}
+        parts["stream_column"] = (True, stream_column)
+    parts |= named or {}
     limits = {"entry_bytes_max": entry_bytes_max, "entry_fields_max": entry_fields_max}
     for name, limit in limits.items():
         if limit is not None:
@@ -324,21 +336,52 @@ def _request(
     if count is not None:
         chosen["count"] = str(_arguments.integer("count", count, at_least=0))
 
-    taken: set[str] = set() if columns is None else set(columns.asked)
-    for argument, (included, name) in names.items():
+    taken: dict[str, str] = {}
+    for argument, (wanted, name) in parts.items():
+        if wanted is not None:
+            _arguments.flag(_including(argument), wanted)
+        included = _is_included(argument, wanted, name, columns)
+        if argument in chosen and argument != "stream_column" and included is not None:
+            chosen[_including(argument)] = _arguments.flag(argument, included)
         if included and name in taken:
-            is_in_schema = columns is not None and name in columns.asked
-            way_out = (
-                ""
-                if argument == "stream_column"
-                else f", or leave it out with include_{argument.removesuffix('_column')}=False"
-            )
-            raise (SchemaError if is_in_schema else InvalidArgumentError)(
-                f"two columns would be named {name!r}: choose another {argument}{way_out}"
+            raise InvalidArgumentError(
+                f"Two columns would be named {name!r}: choose another {taken[name]} or {argument}, "
+                f"or leave one out with {_including(taken[name])}=False."
             )
         if included:
-            taken.add(name)
+            taken[name] = argument
 
     if columns is not None:
         chosen |= columns.options()
     return Request(streams, columns, chosen | options)
+
+
+def _including(argument: str) -> str:
+    """The argument that says whether there is the column that `argument` names."""
+    return f"include_{argument.removesuffix('_column')}"
+
+
+def _is_included(
+    argument: str, wanted: bool | None, name: str, columns: _schema.Columns | None
+) -> bool | None:
+    """Whether there is a column that is not a field's; None if the library finds that out.
+
+    A column of the schema that has its name and dtype is that column, unless it is not wanted.
+    """
+    if columns is None or name not in columns.asked:
+        return bool(wanted)
+    dtype = columns.asked[name]
+    if wanted is False or dtype is None:  # of other types than Polars' the library knows more
+        return wanted
+    what, fits = _schema.PARTS[argument]
+    if fits(dtype):
+        return True
+    if wanted:
+        raise SchemaError(
+            f"Column {name!r} of the schema is {dtype}, but that is the name of the column of "
+            f"{what}. To read a field of this name, choose another {argument}, or leave that "
+            f"column out with {_including(argument)}=False.",
+            field=name,
+            dtype=str(dtype),
+        )
+    return False

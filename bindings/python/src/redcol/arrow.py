@@ -76,7 +76,7 @@ def read_arrow(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",

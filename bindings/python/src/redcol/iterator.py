@@ -108,7 +108,7 @@ def iter_stream(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
     on_error: typing.Literal["raise", "null"] = "raise",

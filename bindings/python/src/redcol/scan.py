@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
 from . import _bounds, _native, client
 from . import stream as _stream
 from ._frames import Frames
-from ._request import Request, read_request
+from ._request import Request, netstrings, read_request
 from ._snapshot import Snapshots
 from ._source import lazy_frame
 from ._typing import TYPE_CHECKING, pl, typing
@@ -48,7 +48,7 @@ def scan_stream(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
@@ -92,10 +92,12 @@ def scan_stream(
         end_id: where to end, inclusive, likewise.
         count: only the first so many entries from ``start_id`` on; filters apply to them.
         include_id: whether there is a column of entry ids (String).
-        id_column: its name. An entry's own field of the same name is not shown.
+        id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column
+            of the schema with this name is this one, as in :func:`read_stream`.
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
         timestamp_column: its name.
-        include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
+        include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
+            if the schema has it.
         sequence_column: its name.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
             Columns that a query does not need are not looked at.
@@ -176,10 +178,12 @@ class _StreamReads:
         self._lock = threading.RLock()
         #: All columns, when they are known.
         self._schema: pl.Schema | None = None
-        #: The columns that were discovered; None with a schema.
-        self._discovered: list[str] | None = None
+        #: The fields of the columns that were discovered; None with a schema.
+        self._discovered: dict[str, str] | None = None
         self._fixed = [
-            (argument, options[name]) for argument, name in _FIXED.items() if options[argument]
+            (argument, options[name])
+            for argument, name in _FIXED.items()
+            if request.options[argument] == "true"
         ]
         if request.columns is not None:
             self._schema = Frames(request).empty().schema
@@ -201,10 +205,13 @@ class _StreamReads:
             found = Frames(self._request).empty()
             # Values that do not fit are an error of the query that needs them.
             request = self._made(None, self._range & _until(end), on_error="null")
+            others: dict[str, str] = {}
             if request is not None:
-                for frame in _stream.frames(handle, request):
-                    found = frame.clear()
-        self._discovered = found.columns
+                found, others = _stream.discovered(handle, request)
+        fixed = {name for _, name in self._fixed}
+        self._discovered = {
+            name: others.get(name, name) for name in found.columns if name not in fixed
+        }
         return found.schema
 
     def frames(
@@ -250,14 +257,11 @@ class _StreamReads:
         schema = None
         options = {"batch_rows": str(_BATCH_ROWS)}
         if columns is not None:
-            arguments |= {argument: name in columns for argument, name in self._fixed}
+            arguments |= {argument: needs(columns, name) for argument, name in self._fixed}
             del arguments["discover"]
-            fixed = {name for _, name in self._fixed}
-            schema = {name: columns[name] for name in columns if name not in fixed}
+            schema = dict(columns)
             if self._discovered is not None:
-                names = [name.encode() for name in self._discovered]
-                joined = b"".join(b"%d:%b," % (len(name), name) for name in names)
-                options["discovered"] = joined.decode()
+                options |= discovered_options(self._discovered, list(schema))
         stream = self._request.streams[0]
         return read_request(stream, schema=schema, options=options, **arguments)
 
@@ -266,13 +270,38 @@ class _StreamReads:
         fixed = dict(self._fixed)
         return _bounds.find(
             predicate,
-            timestamp_column=fixed.get("include_timestamp"),
+            timestamp_column=comparable(self._known_schema(), fixed.get("include_timestamp")),
             id_column=fixed.get("include_id"),
             largest_ms=max(within.last[0], 0),
         )
 
     def _last_id(self, handle: _native.ClientHandle) -> _bounds.EntryID | None:
         return _native.last_id(handle, self._request.streams[0])
+
+
+def needs(columns: Iterable[str], name: str) -> bool:
+    """Whether a column that is not a field's is needed for `columns`.
+
+    An entry's own field of its name is read under another one only where there is that column.
+    """
+    return any(column == name or column.startswith(f"{name}_field") for column in columns)
+
+
+def comparable(schema: pl.Schema, timestamp_column: str | None) -> str | None:
+    """The column of the ids' milliseconds, if bounds can be found of it."""
+    import polars as pl
+
+    is_number = timestamp_column is not None and schema[timestamp_column] == pl.Int64
+    return timestamp_column if is_number else None
+
+
+def discovered_options(fields: Mapping[str, str], columns: list[str]) -> dict[str, str]:
+    """What the library is told of fields that were discovered; `fields`: those of the columns."""
+    options = {"discovered": netstrings(fields.values())}
+    for place, name in enumerate(columns):
+        if fields.get(name, name) != name:
+            options[f"field:{place}"] = fields[name]
+    return options
 
 
 def _until(end: _bounds.EntryID | None) -> _bounds.Bounds:

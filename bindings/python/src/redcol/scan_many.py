@@ -14,6 +14,7 @@ from ._source import lazy_frame
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import SchemaError
+from .scan import comparable, discovered_options, needs
 from .streams import FIXED, arranged, checked
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def scan_streams(
     include_timestamp: bool = True,
     timestamp_column_name: str | None = None,
     timestamp_column: str | None = None,
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column_name: str | None = None,
     sequence_column: str | None = None,
-    include_row_index: bool = False,
+    include_row_index: bool | None = None,
     row_index_column_name: str | None = None,
     row_index_column: str | None = None,
     start_id: str | int | date = "-",
@@ -90,10 +91,12 @@ def scan_streams(
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
         timestamp_column_name: its name, ``"_ts"`` if none is given.
         timestamp_column: the same.
-        include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
+        include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
+            if the schema has it.
         sequence_column_name: its name, ``"_seq"`` if none is given.
         sequence_column: the same.
-        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64).
+        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64). None:
+            if the schema has it.
         row_index_column_name: its name, ``"_index"`` if none is given.
         row_index_column: the same.
         start_id: where to begin in each stream, inclusive.
@@ -158,13 +161,14 @@ class _ManyReads:
         self._lock = threading.RLock()
         #: All columns, when they are known.
         self._schema: pl.Schema | None = None
-        #: The columns that were discovered; None with a schema.
-        self._discovered: list[str] | None = None
+        #: The fields of the columns that were discovered; None with a schema.
+        self._discovered: dict[str, str] | None = None
+        included = {argument: options.get(argument) == "true" for argument in FIXED}
+        included["include_key"] = request.key_column is not None
+        included["include_row_index"] = request.row_index_column is not None
         #: The columns that are no fields: what includes each, by its name.
         self._fixed = {
-            arguments[name]: argument
-            for argument, (name, _) in FIXED.items()
-            if arguments[argument]
+            arguments[name]: argument for argument, (name, _) in FIXED.items() if included[argument]
         }
         if request.read.columns is not None:
             empty = Frames(request.read).empty()
@@ -180,10 +184,11 @@ class _ManyReads:
         """Read everything to see which fields there are."""
         request = self._made(None, self._range, on_error="null")
         with client.using(self._server) as handle:
-            found = arranged(Frames(request.read).empty(), request)
-            for frame in _stream.frames(handle, request.read):
-                found = arranged(frame, request).clear()
-        self._discovered = found.columns
+            found, others = _stream.discovered(handle, request.read)
+        found = arranged(found, request)
+        self._discovered = {
+            name: others.get(name, name) for name in found.columns if name not in self._fixed
+        }
         return found.schema
 
     def frames(
@@ -228,7 +233,7 @@ class _ManyReads:
         names = {argument: name for name, argument in self._fixed.items()}
         return _bounds.find(
             predicate,
-            timestamp_column=names.get("include_timestamp"),
+            timestamp_column=comparable(self.schema(), names.get("include_timestamp")),
             id_column=names.get("include_id"),
             largest_ms=max(self._range.last[0], 0),
         )
@@ -248,14 +253,12 @@ class _ManyReads:
         arguments["end_id"] = _bounds.text(bounds.last)
         own = {"batch_rows": str(_BATCH_ROWS), **(options or {})}
         if columns is not None:
-            arguments |= {argument: name in columns for name, argument in self._fixed.items()}
+            arguments |= {argument: needs(columns, name) for name, argument in self._fixed.items()}
             del arguments["discover"]
-            arguments["schema"] = {
-                name: dtype for name, dtype in columns.items() if name not in self._fixed
-            }
+            arguments["schema"] = dict(columns)
             if self._discovered is not None:
-                names = [name.encode() for name in self._discovered]
-                joined = b"".join(b"%d:%b," % (len(name), name) for name in names)
-                own["discovered"] = joined.decode()
+                # The library is not told of the rows' numbers.
+                asked = [name for name in columns if self._fixed.get(name) != "include_row_index"]
+                own |= discovered_options(self._discovered, asked)
         pattern = self._pattern if streams is None else streams
         return ranges_request(pattern, options=own, **arguments)

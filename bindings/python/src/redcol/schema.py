@@ -5,7 +5,7 @@ The library reads them all; Struct and List columns from JSON text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from . import _arguments
@@ -14,7 +14,7 @@ from ._typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, SchemaError
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
 
     from polars import DataType, Schema
 
@@ -24,17 +24,26 @@ if TYPE_CHECKING:
 class Columns:
     """What was asked for."""
 
-    def __init__(self, asked: Schema) -> None:
+    def __init__(self, asked: Schema, read: Schema | None = None) -> None:
         self.asked = asked
+        #: What the library is asked for: all that was asked for, if nothing else is given.
+        self.read = asked if read is None else read
+
+    def without(self, name: str) -> Columns:
+        """The same, but of `name` the library is not asked."""
+        import polars as pl
+
+        read = {column: dtype for column, dtype in self.read.items() if column != name}
+        return Columns(self.asked, pl.Schema(read))
 
     def capsule(self) -> object:
         """The schema for the library, as an "arrow_schema" capsule."""
-        return self.asked.__arrow_c_schema__()
+        return self.read.__arrow_c_schema__()
 
     def options(self) -> dict[str, str]:
         """The allowed values of Enum columns, which an Arrow schema has no place for."""
         found: dict[str, str] = {}
-        for index, (name, dtype) in enumerate(self.asked.items()):
+        for index, (name, dtype) in enumerate(self.read.items()):
             _add_categories(found, name, dtype, str(index))
         return found
 
@@ -55,6 +64,37 @@ def _add_categories(found: dict[str, str], name: str, dtype: DataType, place: st
         found[f"categories:{place}"] = "".join(
             f"{len(category.encode())}:{category}," for category in categories
         )
+
+
+def _is_text(dtype: object) -> bool:
+    import polars as pl
+
+    return isinstance(dtype, pl.String)
+
+
+def _is_milliseconds(dtype: object) -> bool:
+    import polars as pl
+
+    return isinstance(dtype, pl.Int64) or (
+        isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms"
+    )
+
+
+def _is_number(dtype: object) -> bool:
+    import polars as pl
+
+    return isinstance(dtype, pl.UInt64)
+
+
+#: The columns that are no fields: what names each, what it holds, and the dtypes that it can have.
+PARTS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
+    "id_column": ("the entries' ids (String)", _is_text),
+    "timestamp_column": ('their milliseconds (Int64 or Datetime("ms"))', _is_milliseconds),
+    "sequence_column": ("their sequence numbers (UInt64)", _is_number),
+    "stream_column": ("the streams' keys (String)", _is_text),
+    "key_column": ("the streams' keys (String)", _is_text),
+    "row_index_column": ("the rows' numbers (UInt64)", _is_number),
+}
 
 
 def parse(schema: object) -> Columns:

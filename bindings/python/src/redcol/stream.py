@@ -39,7 +39,7 @@ def read_stream(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
@@ -62,11 +62,12 @@ def read_stream(
             from :func:`redcol.connect`, whose own timeouts then hold.
         stream: the stream's key.
         schema: column names to dtypes. The frame then has exactly these columns (after ``_id`` and
-            ``_ts``), in this order; an entry without the field has null there, and other fields are
-            ignored. Polars dtypes and Python types (``str``, ``int``, …) are taken. Struct and List
-            columns are read from JSON text; docs/dtypes.md says which texts each dtype reads.
-            Without a schema every field that is found becomes a column, as ``discover`` says, in
-            order of first appearance. If a field is twice in an entry, the last one counts.
+            ``_ts``, unless they are among them), in this order; an entry without the field has null
+            there, and other fields are ignored. The schema of a frame that was read is one, too.
+            Polars dtypes and Python types (``str``, ``int``, …) are taken. Struct and List columns
+            are read from JSON text; docs/dtypes.md says which texts each dtype reads. Without a
+            schema every field that is found becomes a column, as ``discover`` says, in order of
+            first appearance. If a field is twice in an entry, the last one counts.
         start_id: where to begin, inclusive (with ``block_ms``: after which to begin): an entry
             id such as ``"1704067200000-0"``, its milliseconds alone as str or int, ``"-"`` for the
             first entry, or a datetime or date (without a time zone: UTC; parts of a millisecond are
@@ -89,11 +90,17 @@ def read_stream(
             with :func:`ack_entries` when the work is done.
         create_group: create the group (and the stream) if it is missing.
         include_id: whether there is a column of entry ids (String).
-        id_column: its name. An entry's own field of the same name is not shown.
-        include_timestamp: whether there is a column of the ids' milliseconds (Int64). An id may
-            have more than Int64 holds; that is a value that does not fit (see `on_error`).
+        id_column: its name. An entry's own field of this name, or of the name of another such
+            column, becomes the column ``_id_field`` (or ``_id_field2``, … if a field has that
+            name). A column of the schema with this name and dtype is the column of entry ids; to
+            read a field of this name there, choose another `id_column`, or ``include_id=False``.
+            The same applies to the other such columns.
+        include_timestamp: whether there is a column of the ids' milliseconds: Int64, or
+            ``Datetime("ms")`` with any time zone if the schema says so. An id may have more than
+            Int64 holds; that is a value that does not fit (see `on_error`).
         timestamp_column: its name.
-        include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
+        include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
+            if the schema has it.
         sequence_column: its name.
         on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
         discover: without a schema, what columns are: ``"string"`` (bytes that are not UTF-8 do not
@@ -216,6 +223,21 @@ def frames(handle: _native.ClientHandle, request: Request) -> Iterator[pl.DataFr
     with reading(handle, request) as (iterator, made):
         for batch in _turns(iterator):
             yield made.empty() if batch is None else made.make(batch)
+
+
+def discovered(
+    handle: _native.ClientHandle, request: Request
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """What a read without a schema finds: a frame without rows, and its columns' fields.
+
+    Only those that have other names than their columns.
+    """
+    with reading(handle, request) as (iterator, made):
+        made.notes_fields = True
+        found = made.empty()
+        for batch in _batches(iterator):
+            found = made.make(batch).clear()
+    return found, made.fields
 
 
 def _read(handle: _native.ClientHandle, request: Request) -> pl.DataFrame:

@@ -32,10 +32,10 @@ def read_streams(
     include_timestamp: bool = True,
     timestamp_column_name: str | None = None,
     timestamp_column: str | None = None,
-    include_sequence: bool = False,
+    include_sequence: bool | None = None,
     sequence_column_name: str | None = None,
     sequence_column: str | None = None,
-    include_row_index: bool = False,
+    include_row_index: bool | None = None,
     row_index_column_name: str | None = None,
     row_index_column: str | None = None,
     start_id: str | int | date = "-",
@@ -76,15 +76,18 @@ def read_streams(
         key_column: another name of this argument, as are all pairs below: give one of the two.
         include_id: whether there is a column of entry ids (String).
         id_column_name: its name, ``"_id"`` if none is given. An entry's own field of the name of
-            this or another such column is not shown.
+            this or another such column becomes ``_id_field``, and a column of the schema with such
+            a name is that column, as in :func:`read_stream`.
         id_column: the same.
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
         timestamp_column_name: its name, ``"_ts"`` if none is given.
         timestamp_column: the same.
-        include_sequence: whether there is a column of the ids' sequence numbers (UInt64).
+        include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
+            if the schema has it.
         sequence_column_name: its name, ``"_seq"`` if none is given.
         sequence_column: the same.
-        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64).
+        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64). None:
+            if the schema has it.
         row_index_column_name: its name, ``"_index"`` if none is given.
         row_index_column: the same.
         start_id: where to begin in each stream, inclusive: an entry id, its milliseconds as str or
@@ -181,12 +184,14 @@ def arranged(frame: pl.DataFrame, request: RangesRequest, *, first_row: int = 0)
         return frame  # which may have rows without columns
     # Not by name: Polars takes some names for patterns of names.
     columns = {column.name: column for column in frame.get_columns()}
-    front = []
     if request.row_index_column is not None:
-        # An entry's own field of this name is not shown.
-        columns.pop(request.row_index_column, None)
         rows = pl.int_range(first_row, first_row + len(frame), dtype=pl.UInt64, eager=True)
-        front.append(rows.alias(request.row_index_column))
-    if request.key_column is not None:
-        front.append(columns.pop(request.key_column))
-    return pl.DataFrame([*front, *columns.values()])
+        columns[request.row_index_column] = rows.alias(request.row_index_column)
+    asked = () if request.read.columns is None else request.read.columns.asked
+    front = [
+        columns.pop(name)
+        for name in (request.row_index_column, request.key_column)
+        if name is not None and name not in asked
+    ]
+    named = [columns.pop(name) for name in asked]
+    return pl.DataFrame([*front, *columns.values(), *named])

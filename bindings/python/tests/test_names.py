@@ -1,0 +1,166 @@
+"""Fields that have the names of columns that redcol adds: nothing that an entry holds is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+import redis
+
+import redcol
+from redcol import client
+from redcol._request import read_request
+from redcol.stream import discovered
+from servers import Server
+
+OWN = {"_id": "own id", "_ts": "own ts", "_seq": "own seq", "_stream": "own stream", "_key": "k"}
+STOP = {"on_idle": "stop", "block_ms": None}
+
+
+def stream_batches(url: str, stream: str | list[str], **arguments: Any) -> pl.DataFrame:
+    async def read() -> list[pl.DataFrame]:
+        batches = redcol.stream_batches(url, stream, **STOP, **arguments)
+        return [frame async for frame in batches]
+
+    return pl.concat(asyncio.run(read()), how="diagonal")
+
+
+#: Every way to read a stream, and the columns besides `_id` that each adds.
+READERS: dict[str, tuple[Callable[..., pl.DataFrame], list[str]]] = {
+    "read_stream": (redcol.read_stream, ["_ts"]),
+    "waiting": (lambda *a, **k: redcol.read_stream(*a, block_ms=1, **k), ["_ts"]),
+    "group": (lambda *a, **k: redcol.read_stream(*a, group="g", consumer="c", **k), ["_ts"]),
+    "all parts": (lambda *a, **k: redcol.read_stream(*a, include_sequence=True, **k),
+                  ["_ts", "_seq"]),
+    "only ids": (lambda *a, **k: redcol.read_stream(*a, include_timestamp=False, **k), []),
+    "scan": (lambda *a, **k: redcol.scan_stream(*a, **k).collect(), ["_ts"]),
+    "scan of columns": (
+        lambda *a, **k: pl.concat(
+            [redcol.scan_stream(*a, **k).select(name).collect()
+             for name in redcol.scan_stream(*a, **k).collect_schema().names()],
+            how="horizontal"),
+        ["_ts"]),
+    "arrow": (lambda *a, **k: pl.DataFrame(redcol.read_arrow(*a, **k)), ["_ts"]),
+    "iterator": (
+        lambda *a, **k: pl.concat(redcol.iter_stream(*a, **STOP, **k), how="diagonal"), ["_ts"]),
+    "members of a group": (
+        lambda *a, **k: pl.concat(
+            redcol.iter_stream(*a, group="h", consumer="c", **STOP, **k), how="diagonal"),
+        ["_ts"]),
+    "several": (
+        lambda url, stream, **k: pl.concat(
+            redcol.iter_stream(url, [stream, "missing"], **STOP, **k), how="diagonal"),
+        ["_ts", "_stream"]),
+    "async": (stream_batches, ["_ts"]),
+    "streams": (lambda url, stream, **k: redcol.read_streams(url, [stream], **k), ["_key", "_ts"]),
+    "rows": (
+        lambda *a, **k: redcol.read_streams(*a, include_row_index=True, **k),
+        ["_index", "_key", "_ts"]),
+    "scan of streams": (lambda *a, **k: redcol.scan_streams(*a, **k).collect(), ["_key", "_ts"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_fields_are_kept_and_their_frames_schema_is_one(
+    no_leaks: None, server: Server, db: redis.Redis, key: str, reader: str
+) -> None:
+    read, added = READERS[reader]
+    for number in range(3):
+        own = {f"{name}": f"{value} {number}" for name, value in OWN.items()}
+        db.xadd(key, {"a": number, **own, "_index": "i", b"\xff": "bytes"}, id=f"{number}-7")
+    frame = read(server.url, key)
+    taken = {"_id", *added}
+    own = [f"{name}_field" if name in taken else name for name in (*OWN, "_index")]
+    assert set(frame.columns[: len(taken)]) == taken
+    assert frame.columns[len(taken) :] == ["a", *own, r"\xff"]
+    assert frame["_id"].to_list() == ["0-7", "1-7", "2-7"]
+    for name, value in OWN.items():
+        column = f"{name}_field" if name in taken else name
+        assert frame[column].to_list() == [f"{value} {number}" for number in range(3)]
+    db.xgroup_destroy(key, "g")
+    db.xgroup_destroy(key, "h")
+    assert read(server.url, key, schema=frame.schema).equals(frame)
+    # Other dtypes, another order, not all of them.
+    some = frame.select("a", "_id", own[0]).with_columns(pl.col("a").cast(pl.Int16))
+    db.xgroup_destroy(key, "g")
+    db.xgroup_destroy(key, "h")
+    again = read(server.url, key, schema=some.schema)
+    assert again.columns[-3:] == some.columns
+    assert again.select(some.columns).equals(some)
+
+
+def test_own_fields_can_be_asked_for(server: Server, db: redis.Redis, key: str) -> None:
+    db.xadd(key, {"_ts": 5, "_seq": 6}, id="1-2")
+    read = redcol.read_stream
+    with pytest.raises(redcol.SchemaError, match="'_ts' of the schema is Int32"):
+        read(server.url, key, schema={"_ts": pl.Int32})
+    schema = {"_ts": pl.Int32, "_seq": pl.UInt64}
+    own = read(server.url, key, schema=schema, timestamp_column="at", sequence_column="n")
+    assert own.rows() == [("1-2", 1, 5, 6)]
+    assert own.columns == ["_id", "at", "_ts", "_seq"]
+    own = read(server.url, key, schema=schema, include_timestamp=False, include_sequence=False)
+    assert own.rows() == [("1-2", 5, 6)]
+    # A sequence number of another dtype is a field.
+    assert read(server.url, key, schema={"_seq": pl.Int64})["_seq"].to_list() == [6]
+    assert read(server.url, key, schema={"_seq": pl.UInt64})["_seq"].to_list() == [2]
+
+
+def test_milliseconds_as_datetimes(server: Server, db: redis.Redis, key: str) -> None:
+    for ms in (1_704_067_200_000, 1_704_067_200_001):
+        db.xadd(key, {"v": ms}, id=f"{ms}-0")
+    plain = redcol.read_stream(server.url, key, schema={"v": pl.Int64})
+    for zone in (None, "UTC", "Europe/Berlin"):
+        schema = {"_ts": pl.Datetime("ms", zone), "v": pl.Int64}
+        frame = redcol.read_stream(server.url, key, schema=schema)
+        assert frame.schema == {"_id": pl.String, **schema}
+        assert frame["_ts"].to_physical().to_list() == plain["_ts"].to_list()
+        scan = redcol.scan_stream(server.url, key, schema=schema)
+        assert scan.collect().equals(frame)
+        last = pl.col("_ts") > frame["_ts"][0]
+        assert scan.filter(last).collect().equals(frame.filter(last))
+        assert scan.filter(last).select("v").collect().equals(frame.filter(last).select("v"))
+    for dtype in (pl.Datetime("us"), pl.UInt64, pl.String):
+        with pytest.raises(redcol.SchemaError, match="timestamp_column"):
+            redcol.read_stream(server.url, key, schema={"_ts": dtype})
+
+
+def test_schemas_of_other_libraries(server: Server, db: redis.Redis, key: str) -> None:
+    db.xadd(key, {"_id": "own", "v": "1"}, id="1-2")
+    table = pa.table(redcol.read_arrow(server.url, key, include_sequence=True))
+    assert table.column_names == ["_id", "_ts", "_seq", "_id_field", "v"]
+    assert table.schema.field("_id_field").metadata == {b"redcol.field": b"_id"}
+    assert table.schema.field("v").metadata is None
+    again = pa.table(redcol.read_arrow(server.url, key, schema=table.schema))
+    assert again.equals(table)
+    with pytest.raises(redcol.SchemaError, match="timestamp_column"):
+        redcol.read_arrow(server.url, key, schema=pa.schema({"_ts": pa.int32()}))
+    frame = redcol.read_stream(server.url, key, schema=table.schema)
+    assert frame.equals(pl.DataFrame(table))
+
+
+def test_a_field_that_needs_the_column_of_another(
+    server: Server, db: redis.Redis, key: str
+) -> None:
+    db.xadd(key, {"_id": "1"}, id="1-1")
+    db.xadd(key, {"_id_field": "2"}, id="1-2")
+    with pytest.raises(redcol.SchemaError, match="another field has the column") as caught:
+        redcol.read_stream(server.url, key)
+    assert (caught.value.entry_id, caught.value.field) == ("1-2", "_id_field")
+    frame = redcol.read_stream(server.url, key, id_column="entry")
+    assert frame.columns == ["entry", "_ts", "_id", "_id_field"]
+
+
+def test_many_fields_take_no_longer_than_their_number(
+    server: Server, db: redis.Redis, key: str
+) -> None:
+    """Each name is looked up, not compared with all others: 40,000 would take minutes."""
+    fields = {f"a field with the number {number}": "" for number in range(40_000)}
+    db.xadd(key, fields, id="1-1")
+    options = {"batch_rows": "0", "columns_max": "50000"}
+    with client.using(client.Server(server.url)) as handle:
+        found, _ = discovered(handle, read_request(key, options=options))
+    assert found.width == 40_002
