@@ -21,11 +21,30 @@ private struct Mode {
     var entriesMax: Int
     var skips = false
 
+    /// `j`: a struct of `n`, an integer, `t`, a string, and `l`, a list of such structs.
+    static let nested: RequestedColumn? = {
+        guard let structure = try? ColumnType(format: "+s"),
+            let list = try? ColumnType(format: "+L")
+        else { return nil }
+        let leaves = [
+            RequestedColumn(name: utf8("n"), type: .int64),
+            RequestedColumn(name: utf8("t"), type: .string),
+        ]
+        var inner = RequestedColumn(name: utf8("item"), type: structure)
+        inner.children = leaves
+        var values = RequestedColumn(name: utf8("l"), type: list)
+        values.children = [inner]
+        var column = RequestedColumn(name: utf8("j"), type: structure)
+        column.children = leaves + [values]
+        return column
+    }()
+
     init(_ bytes: UnsafeBufferPointer<UInt8>) {
         let flags = bytes[0]
         if flags & 1 != 0 {
             schema = ["a", "b", "", "field1"].map { RequestedColumn(name: utf8($0), type: .string) }
             schema?.append(RequestedColumn(name: utf8("n"), type: .int64))
+            if let nested = Mode.nested { schema?.append(nested) }
         }
         options.append(("on_error", flags & 2 != 0 ? "null" : "raise"))
         if flags & 4 != 0 { options.append(("include_sequence", "true")) }

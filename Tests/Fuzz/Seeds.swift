@@ -56,5 +56,19 @@ private func seeds() -> [[UInt8]] {
         "*2\r\n*-1\r\n$-1\r\n", ":1\r\n", "$536870912\r\n",
         "*2147483647\r\n",
     ]
+    // In a field that the schema of odd modes reads as JSON.
+    let texts = [
+        "{\"n\":1,\"t\":\"\\u00e9\\ud83d\\ude00\\n\",\"l\":[{\"n\":-2},null,{}]}",
+        "{\"l\":[{\"t\":\"longer than the view has room for\"}],\"l\":[],\"n\":1.5,\"n\":2}",
+        "{\"x\":[[{\"y\":[true,false,null,-0.5e+3]}],{}],\"n\":null}", "[1]", "null", "{\"n\":",
+    ]
+    for (number, text) in texts.enumerated() {
+        let entry =
+            "*1\r\n*2\r\n$3\r\n1-1\r\n*4\r\n$1\r\nj\r\n$\(text.utf8.count)\r\n\(text)\r\n"
+            + "$1\r\nj\r\n$4\r\nnull\r\n"
+        seeds.append([UInt8(1 + number % 2 * 2), 2, 255, 0, 200] + utf8(entry))
+        let one = entry.replacing("*4\r\n", with: "*2\r\n")
+        seeds.append([UInt8(1 + number % 2 * 2), 2, 6, 0, 200] + utf8(one))
+    }
     return seeds + small.map { [0, 2, 255, 0, 200] + utf8($0) }
 }

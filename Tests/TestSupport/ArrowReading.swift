@@ -58,10 +58,52 @@ public func readTable(
         let format = String(decoding: text(field.pointee.format), as: UTF8.self)
         table.names.append(text(field.pointee.name))
         table.formats.append(format)
-        columns.append(try readColumn(child.pointee, format))
+        let isNested = format.utf8.first == UInt8(ascii: "+")
+        columns.append(
+            isNested
+                ? try readNested(child.pointee, field.pointee)
+                : try readColumn(child.pointee, format))
     }
     table.rows = (0..<Int(batch.length)).map { row in columns.map { $0[row] } }
     return table
+}
+
+/// Checks a struct or list, and all in it. A value is how many values are in it, or 0.
+private func readNested(
+    _ array: ArrowArray, _ schema: ArrowSchema
+) throws(ArrowFault) -> [Cell] {
+    let format = String(decoding: text(schema.format), as: UTF8.self)
+    guard format == "+s" || format == "+L" else { return try readColumn(array, format) }
+    try check(array.offset == 0 && array.n_buffers == (format == "+s" ? 1 : 2), "buffers")
+    try check(array.n_children == schema.n_children, "schema and array differ in children")
+    let validity = array.buffers?[0]?.assumingMemoryBound(to: UInt8.self)
+    let rows = Int(array.length)
+    var cells = (0..<rows).map { row -> Cell in
+        let isNull = validity.map { $0[row / 8] >> (row % 8) & 1 == 0 } ?? false
+        return isNull ? .null : .integer(0)
+    }
+    let nulls = cells.filter { $0 == .null }.count
+    try check(Int(array.null_count) == nulls, "null_count is \(array.null_count), not \(nulls)")
+    var length = array.length
+    if format == "+L" {
+        guard let offsets = array.buffers?[1]?.assumingMemoryBound(to: Int64.self) else {
+            throw ArrowFault("no offsets")
+        }
+        try check(offsets[0] == 0, "offsets begin at \(offsets[0])")
+        for row in 0..<rows {
+            try check(offsets[row] <= offsets[row + 1], "offsets go back")
+            if cells[row] != .null { cells[row] = .integer(offsets[row + 1] - offsets[row]) }
+        }
+        length = offsets[rows]
+    }
+    for index in 0..<Int(array.n_children) {
+        guard let child = array.children?[index], let field = schema.children?[index] else {
+            throw ArrowFault("child \(index) is NULL")
+        }
+        try check(child.pointee.length == length, "child \(index) has another length")
+        _ = try readNested(child.pointee, field.pointee)
+    }
+    return cells
 }
 
 /// The values of one column.

@@ -230,6 +230,11 @@ def convert(value: Any, dtype: Any) -> Any:
     return found
 
 
+def no_constant(word: str) -> Any:
+    """Python's json takes NaN and Infinity, which JSON does not have."""
+    raise ValueError(word)
+
+
 class Number(str):
     """The text of a JSON number."""
 
@@ -271,7 +276,9 @@ def test_any_json_is_what_a_slow_reader_makes_of_it(
     bad = []
     for index, text in enumerate(texts):
         try:
-            value = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=Number)
+            value = json.loads(
+                text, parse_int=Number, parse_float=Number, parse_constant=no_constant
+            )
             wanted.append(convert(value, dtype))
         except (DoesNotFitError, ValueError, UnicodeEncodeError):
             wanted.append(None)
@@ -369,3 +376,36 @@ def test_floats_are_rounded_once(server: Server, db: redis.Redis, key: str) -> N
     db.xadd(key, {"v": f"[{text}]"})
     frame = redcol.read_stream(server.url, key, schema={"v": pl.List(pl.Float32)})
     assert frame["v"][0][0] == 1 + struct.unpack("f", struct.pack("I", 0x34000000))[0]
+
+
+def deep(levels: int) -> pl.DataType:
+    dtype: pl.DataType = pl.Int64()
+    for _ in range(levels):
+        dtype = pl.List(dtype)
+    return dtype
+
+
+@pytest.mark.parametrize(
+    "dtype", [deep(64), pl.Struct({"a\0b": pl.Int64}), pl.List(pl.Struct({"\0": pl.Int8}))], ids=str
+)
+def test_types_that_cannot_be(server: Server, key: str, dtype: Any) -> None:
+    with pytest.raises(redcol.SchemaError):
+        redcol.read_stream(server.url, key, schema={"v": dtype})
+
+
+def test_the_deepest_type(server: Server, db: redis.Redis, key: str) -> None:
+    db.xadd(key, {"v": "[" * 63 + "7" + "]" * 63})
+    frame = redcol.read_stream(server.url, key, schema={"v": deep(63)})
+    assert str(frame["v"].to_list()) == "[" * 64 + "7" + "]" * 64
+
+
+def test_many_streams(server: Server, db: redis.Redis, key: str) -> None:
+    db.xadd(f"{key}-a", {"v": '{"":5}'})
+    db.xadd(f"{key}-b", {"v": '{"":"x"}'})
+    schema = {"v": pl.Struct({"": pl.Int8})}
+    keys = [f"{key}-a", f"{key}-b"]
+    frame = redcol.read_streams(server.url, keys, schema=schema, on_error="null", include_key=False)
+    assert frame["v"].to_list() == [{"": 5}, None]
+    with pytest.raises(redcol.ValueConversionError) as caught:
+        redcol.read_streams(server.url, keys, schema=schema, include_key=False)
+    assert (caught.value.stream, caught.value.path) == (f"{key}-b", 'v[""]')

@@ -7,6 +7,7 @@ the library's refused, and as many after it as are to be: READ URL STREAM REFUSA
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import redcol
 from grouping import GROUP
 from leaks import live_objects_at_most
 from redcol import _native
+from redcol._capsule import Batch
 from servers import Server
 
 ROWS = 30
@@ -47,9 +49,14 @@ def fields(number: int) -> dict[str, str]:
         "word": f"w{number % 5}",
         "long": long,
         "flag": flag,
+        "json": json.dumps(nested_value(number)),
         **half,
         **others,
     }
+
+
+def nested_value(number: int) -> dict[str, object]:
+    return {"l": [LONG, None] * (number % 5), "n": number}
 
 
 def expected(schema: dict[str, pl.DataType] | None) -> list[tuple[object, ...]]:
@@ -125,6 +132,40 @@ def consumed(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame
 
 def read(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
     return redcol.read_stream(url, stream, schema=SCHEMA)
+
+
+def nested(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    dtype = pl.Struct({"l": pl.List(pl.String), "n": pl.Int64})
+    frame = redcol.read_stream(url, stream, schema={**SCHEMA, "json": dtype})
+    assert frame["json"].to_list() == [nested_value(number) for number in range(ROWS)]
+    return frame
+
+
+def in_other_layouts(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
+    inner = pa.struct({"l": pa.list_(pa.string()), "n": pa.int64()})
+    words = pa.dictionary(pa.int8(), pa.string())
+    schema = pa.schema(
+        {"json": inner, "long": pa.string(), "half": pa.large_string(), "word": words}
+    )
+    with redcol.client.using(redcol.client.Server(url)) as handle:
+        options = {"batch_rows": "7"}
+        capsule = schema.__arrow_c_schema__()
+        iterator = _native.read_streams(handle, [stream.encode()], capsule, options)
+        try:
+            batches = []
+            while True:
+                slot = _native.Slot()
+                if _native.iter_next(iterator, -1, slot) == _native.END:
+                    break
+                batches.append(pa.record_batch(Batch(slot)))
+        finally:
+            iterator.free()
+    table = pa.Table.from_batches(batches)
+    assert table["json"].to_pylist() == [nested_value(number) for number in range(ROWS)]
+    assert table["word"].to_pylist() == [fields(number)["word"] for number in range(ROWS)]
+    assert table["half"].to_pylist() == [fields(number).get("half") for number in range(ROWS)]
+    assert table["long"].to_pylist() == [fields(number)["long"] for number in range(ROWS)]
+    return read(url, stream, refused)
 
 
 def discovered(url: str, stream: str, refused: Callable[[], None]) -> pl.DataFrame:
@@ -203,6 +244,8 @@ READS = {
         one_of_many,
         written,
         ids_given,
+        nested,
+        in_other_layouts,
     )
 }
 

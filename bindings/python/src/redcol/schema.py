@@ -153,7 +153,10 @@ def _is_readable(dtype: DataType, *, nested: bool) -> bool:
     import polars as pl
 
     if isinstance(dtype, pl.Struct):
-        return all(_is_readable(_instance(field.dtype), nested=True) for field in dtype.fields)
+        return all(
+            "\0" not in field.name and _is_readable(_instance(field.dtype), nested=True)
+            for field in dtype.fields
+        )
     if isinstance(dtype, pl.List):
         return _is_readable(_instance(dtype.inner), nested=True)
     if isinstance(dtype, pl.Binary):
