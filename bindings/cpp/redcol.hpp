@@ -196,6 +196,15 @@ public:
   std::int64_t statistic(const char *name) const noexcept {
     return redcol_iter_statistic(get(), name);
   }
+  /* Why there is no connection; empty while there is one. */
+  Error last_error() const noexcept {
+    Error error;
+    Error::Out out(error);
+    redcol_error **raw = out;
+    *raw = redcol_iter_last_error(get());
+    out.done(redcol_error_status(*raw));
+    return error;
+  }
 
 #if defined(REDCOL_HPP_EXCEPTIONS)
   redcol_status next(Batch &batch, std::int64_t wait_ms = -1) {

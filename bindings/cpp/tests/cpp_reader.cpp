@@ -86,6 +86,7 @@ static void types(Client &client) {
   CHECK(thrown([&] { batch.column<double>("day"); }) == REDCOL_ERROR_SCHEMA);
   CHECK(reader.next(batch) == REDCOL_END && batch.empty() && batch.column_count() == 0);
   CHECK(reader.statistic("delivered") == 2 && reader.statistic("none") == -1);
+  CHECK(reader.statistic("connected") == 1 && !reader.last_error());
 }
 
 static const std::vector<std::optional<string_view>> texts = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -282,3 +284,72 @@ def test_a_full_server_with_a_password(server: Server) -> None:
         url = fake.url.replace("unix://", "unix://:secret@")
         with pytest.raises(redcol.ServerError, match="max number of clients"):
             redcol.read_stream(url, "s", timeout_ms=200)
+
+
+# The table for users.
+
+
+def table() -> list[tuple[str, str]]:
+    """The errors of docs/servers.md, and what redcol does about each."""
+    page = Path(__file__).resolve().parents[3] / "docs/servers.md"
+    lines = re.findall(r"^\| (`[^|]+) \| [^|]* \| ([^|]+) \|$", page.read_text(), re.M)
+    return [(word, what) for words, what in lines for word in re.findall("`([^`]+)`", words)]
+
+
+def test_the_table_is_found() -> None:
+    assert len(table()) > 15
+
+
+@pytest.mark.parametrize(("word", "what"), [*table(), ("ERR other", "`ServerError`")])
+def test_the_table_is_true(word: str, what: str) -> None:
+    entry = b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nn\r\n$1\r\n7\r\n"
+    asked = 0
+
+    def answer(command: list[bytes]) -> bytes:
+        nonlocal asked
+        if command[0] != b"XREAD":
+            return b"+OK\r\n"
+        asked += 1
+        return f"-{word} and more\r\n".encode() if asked < 3 else entry
+
+    with (
+        FakeServer(answer) as fake,
+        redcol.iter_stream(fake.url, "s", schema=SCHEMA) as batches,
+    ):
+        if what == "tried again":
+            assert next(batches)["n"].to_list() == [7]
+            assert asked == 3
+        else:
+            with pytest.raises(redcol.RedcolError) as caught:
+                next(batches)
+            assert type(caught.value).__name__ == what.strip("`")
+            assert asked == 1
+
+
+# What the log says.
+
+
+def test_the_log_warns_of_the_second_loss(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        Server(REDIS_7) as server,
+        server.client() as db,
+        caplog.at_level("INFO", "redcol"),
+        redcol.iter_stream(server.url, "s", on_idle="empty", block_ms=10) as batches,
+    ):
+        assert next(batches).height == 0
+        db.client_kill_filter(_type="normal", skipme=True)
+        assert next(batches).height == 0
+        assert {record.levelname for record in caplog.records} == {"INFO"}
+        assert "trying again" in caplog.text
+        server.process.kill()
+        server.process.wait()
+        taking = Taking(batches, 1)
+        deadline = time.monotonic() + 10
+        while "WARNING" not in {record.levelname for record in caplog.records}:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        batches.close()
+        with contextlib.suppress(StopIteration, redcol.ClosedError):
+            taking.result()
+    warning = next(record for record in caplog.records if record.levelname == "WARNING")
+    assert "attempts without a success" in warning.getMessage()

@@ -130,6 +130,7 @@ class Reader:
             "schema": {"n": pl.Int64, "text": pl.String} if task.seed % 2 else None,
             "block_ms": 100,
             "on_idle": "empty",
+            "reconnect_timeout_ms": 0,
             "claim_idle_ms": task.claim_idle_ms,
             "connect_timeout_ms": task.timeout_ms,
             "timeout_ms": task.timeout_ms,
@@ -192,8 +193,19 @@ class Reader:
                 self.record.write(acknowledged=frame["_id"].to_list())
                 return
 
+    async def connected(self, batches: redcol.AsyncStreamIterator) -> None:
+        while True:
+            try:
+                return await batches.connected()
+            except (redcol.ConnectionFailedError, redcol.TimedOutError, redcol.ServerLoadingError):
+                if self.stop.is_set:
+                    sys.exit("not connected")
+                await asyncio.sleep(0.05)
+
     async def asynchronous(self) -> None:
-        async with self.make(redcol.stream_batches, auto_ack=True) as batches:
+        batches = self.make(redcol.stream_batches, auto_ack=True)
+        await self.connected(batches)
+        async with batches:
             self.record.write(ready=True)
             async for frame in batches:
                 self.delivered(frame, batches)
