@@ -8,8 +8,8 @@ extension ReadOptions {
         [
             "start_id", "end_id", "count", "batch_rows", "page_rows", "include_id",
             "include_timestamp", "include_sequence", "id_column", "timestamp_column",
-            "sequence_column", "on_error", "discovered", "columns_max", "categories:N", "field:N",
-            "reserved", "stream_column", "count_per_stream", "scan_count", "streams_at_once",
+            "sequence_column", "on_error", "discover", "discovered", "columns_max",
+            "string_layout", "categories:N", "field:N", "reserved", "stream_column", "count_per_stream", "scan_count", "streams_at_once",
             "count_wrong_types", "entry_bytes_max", "entry_fields_max", "follow", "block_ms",
             "connect", "on_idle", "reconnect_timeout_ms", "group", "consumer", "create_group",
             "group_start_id", "auto_ack", "claim_idle_ms", "max_deliveries", "dead_letter",

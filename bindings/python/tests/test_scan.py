@@ -206,7 +206,9 @@ def test_a_query_sees_one_snapshot(
     finally:
         stop.set()
         thread.join()
-    assert heights == sorted(set(heights)), "each query has a snapshot of its own"
+    # Each query has a snapshot of its own; on a busy machine nothing may have been added in between.
+    assert heights == sorted(heights)
+    assert len(set(heights)) > 1
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, None], ids=["schema", "discovered"])
