@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test against the release build, a short fuzz run with it, and counts them at the end.
-# What is independent runs side by side: Swift's compiler and tests in one lane, Python's in two more.
+# What is independent runs side by side: Swift's compiler and tests beside Python's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -206,7 +206,7 @@ def test_a_query_sees_one_snapshot(
     finally:
         stop.set()
         thread.join()
-    # Each query has a snapshot of its own; on a busy machine nothing may have been added in between.
+    # Each query has a snapshot of its own; a busy machine may have added nothing in between.
     assert heights == sorted(heights)
     assert len(set(heights)) > 1
 
