@@ -263,8 +263,15 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       such a column is filled in the same way, and a field of the column's own
  *                       name goes before. Without a schema, a later field "_id_field" is then
  *                       ERROR_SCHEMA, since it would need the same column
- *   "on_error"          "raise" or "null": what becomes of a value that does not fit its column;
+ *   "on_error"          what becomes of a value that does not fit its column, or of its entry;
  *                       default "raise"
+ *                         "raise"        VALUE; see redcol_iter_next
+ *                         "null"         the value is null
+ *                         "skip"         the entry gives no row; the log says how many there were.
+ *                                        In a group it is acknowledged as the rest of its batch, or
+ *                                        once a later entry of its stream is
+ *                         "dead_letter"  only in a group: the entry gives no row, is copied to the
+ *                                        stream "dead_letter" at once, and acknowledged
  *   "discovered"        the fields that a read without a schema has found before, in the spelling
  *                       of columns, as netstrings ("1:a,4:blue,"). The schema then has columns for
  *                       those that are wanted, and a field that is none of them is ERROR_SCHEMA,
@@ -339,7 +346,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       over, since their answers were lost, do not count
  *   "dead_letter"       the stream to which it is then copied, and acknowledged, both or neither:
  *                       its fields, and dead_id, dead_stream, dead_group, dead_consumer and
- *                       dead_deliveries (how often it was delivered). A field of its own with one
+ *                       dead_deliveries (how often it was delivered), for "on_error" also
+ *                       dead_field and dead_reason. A field of its own with one
  *                       of these names becomes dead_id_field, or dead_id_field2, …. An entry that
  *                       was acknowledged or delivered again meanwhile stays as it is. The user
  *                       needs +xrange and +xadd, and either +eval, or +watch, +multi, +exec, +xlen
@@ -537,7 +545,9 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "redelivered"    rows that had been delivered before, to this consumer or another
  *   "claimed"        those of them that were taken over from another consumer
  *   "deleted"        pending entries that had been deleted: acknowledged without a row
- *   "dead_lettered"  entries put away after max_deliveries
+ *   "dead_lettered"  entries put away after "max_deliveries", or by "on_error"
+ *   "nulled"         values that became null by "on_error"
+ *   "skipped"        entries that gave no row by "on_error"
  *   "reconnects"     connections that were lost
  *   "connected"      1 while there is a connection, as far as the iterator has looked; else 0: then
  *                    redcol_iter_last_error says why

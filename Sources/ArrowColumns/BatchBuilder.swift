@@ -44,6 +44,8 @@ public struct BatchBuilder {
     private var setCount = 0
     private var refusedCount = 0
     private var ranOutOfMemory = false
+    /// Values of committed rows that became null since they do not fit.
+    private var nulledCount = 0
 
     public init(
         _ requested: [RequestedColumn], onRefused: RefusedValue
@@ -167,13 +169,8 @@ public struct BatchBuilder {
             }
             return
         }
-        switch onRefused {
-        case .null:
-            if !columns[column].setNull(rowCount) { ranOutOfMemory = true }
-        case .raise:
-            columns[column].refused = text
-            refusedCount += 1
-        }
+        columns[column].refused = text
+        refusedCount += 1
     }
 
     /// Ends this row: columns that were not set are null in it.
@@ -194,8 +191,12 @@ public struct BatchBuilder {
                 guard columns[index].stamp == stamp, let text = columns[index].refused else {
                     continue
                 }
-                rewindRow()
-                return .refused(column: index, text: text)
+                if case .raise = onRefused {
+                    rewindRow()
+                    return .refused(column: index, text: text)
+                }
+                columns[index].refused = nil
+                if !columns[index].setNull(rowCount) { ranOutOfMemory = true }
             }
         }
         for index in 0..<columnCount where columns[index].stamp != stamp {
@@ -206,9 +207,17 @@ public struct BatchBuilder {
             rewindRow()
             return .noMemory
         }
+        nulledCount += refusedCount
+        refusedCount = 0
         setCount = 0
         rowCount += 1
         return .committed
+    }
+
+    /// How many values became null since they do not fit; counted anew from here on.
+    public mutating func takeNulled() -> Int {
+        defer { nulledCount = 0 }
+        return nulledCount
     }
 
     /// What was wrong in the JSON text of a column whose value was refused last; nil of others.

@@ -20,6 +20,8 @@ public enum Log {
         /// A consumer group.
         case group
         case deadLetter
+        /// Values that do not fit their columns.
+        case value
 
         var name: StaticString {
             switch self {
@@ -27,6 +29,7 @@ public enum Log {
             case .group: return "group"
             case .deadLetter: return "dead_letter"
             case .retry: return "retry"
+            case .value: return "value"
             }
         }
     }

@@ -78,7 +78,12 @@ struct DeadLetterTransaction {
     var isEmpty: Bool { letters.isEmpty && withoutScript.isEmpty }
 
     /// The entries that wait to be put away.
-    var rows: [RowID] { letters.map(\.row) + withoutScript.map(\.row) }
+    var rows: [RowID] { (letters + withoutScript).map { $0.row } }
+
+    /// Those of them that nobody was given, since they have a value that does not fit.
+    var refusedRows: [RowID] {
+        (letters + withoutScript).filter { $0.refusal != nil }.map { $0.row }
+    }
 
     mutating func add(_ letter: DeadLetter) { letters.append(letter) }
 

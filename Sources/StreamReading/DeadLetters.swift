@@ -1,5 +1,5 @@
-// Entries that were delivered too often: which they are, and the talk with the server that puts
-// them away.
+// Entries that were delivered too often or cannot be read: which they are, and the talk with the
+// server that puts them away.
 
 import RedisConnection
 
@@ -10,6 +10,9 @@ struct PendingLine {
 }
 
 extension GroupReader {
+    /// What is kept of a line of XPENDING.
+    private static let bytesPerLine = 256
+
     /// Puts away what was delivered too often. Gives all entries of the page, and whether they are
     /// free to be delivered: not those, and not what is in hand.
     func findDeadLetters(
@@ -22,6 +25,7 @@ extension GroupReader {
         guard case .array(let lines) = reply else {
             throw connection.violation("a strange XPENDING")
         }
+        try Memory.require(lines.count * GroupReader.bytesPerLine, for: "pending entries")
         let inHand = try everythingInHand()
         var page: [PendingLine] = []
         var dead = 0
@@ -55,6 +59,15 @@ extension GroupReader {
         return true
     }
 
+    /// Puts away an entry that has just come and has a value that does not fit its column.
+    func putAway(_ row: RowID) throws(RedisError) {
+        letters.add(
+            DeadLetter(
+                row: row, consumer: member.consumer, deliveries: nil,
+                refusal: parser.pointee.lastRefusal))
+        try sendLetters()
+    }
+
     /// Sends what comes next of putting entries away, if no answer to that is awaited.
     func sendLetters() throws(RedisError) { try send(letters.next()) }
 
@@ -73,6 +86,7 @@ extension GroupReader {
         case .more: break
         case .ended(let letter, let outcome):
             ledger.forget(letter.row)
+            refused[letter.row] = nil
             switch outcome {
             case .kept:
                 statistics.add(.deadLettered, 1)

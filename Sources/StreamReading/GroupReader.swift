@@ -50,6 +50,8 @@ final class GroupReader: StreamReader {
     private var hasRows = false
     /// The rows of the last batch, until the next is asked for.
     private var lastRows: [RowID] = []
+    /// What was left out among them.
+    private var lastLeftOut: [RowID] = []
     var inHandAtLook: Set<RowID> = []
     private var cameEmpty = false
     /// Whether all that could be claimed had been when new entries were asked for.
@@ -174,6 +176,8 @@ final class GroupReader: StreamReader {
     override func connectionLost() {
         awaited = []
         hasBacklog = false
+        // They come again; a group that is made anew begins no later.
+        for row in letters.refusedRows { refused[row] = 0 }
         letters.connectionLost()
         ledger.delivered(parser.pointee.rows)
         held.connectionLost()
@@ -187,6 +191,7 @@ final class GroupReader: StreamReader {
     override func willHandOver(rows handed: Int) {
         let rows = parser.pointee.takeRows()
         held.hold(rows)
+        lastLeftOut = takeLeftOut()
         ledger.delivered(rows)
         lastRows = rows
         handledBefore = handled
@@ -198,13 +203,14 @@ final class GroupReader: StreamReader {
 
     override func takeBack() -> Bool {
         guard !lastRows.isEmpty else { return false }
-        let count = held.takeBack(lastRows)
+        let count = held.takeBack(lastRows, others: lastLeftOut)
         if options.deliveriesMax != nil { ledger.takenBack(lastRows) }
         handled = handledBefore
         if options.count != nil { remaining += count }
         refused = [:]
         statistics.add(.delivered, -count)
         lastRows = []
+        lastLeftOut = []
         return true
     }
 
@@ -262,14 +268,6 @@ final class GroupReader: StreamReader {
                 + "comes again: \(error.message)"
         }
         return true
-    }
-
-    /// The group and its streams, for people.
-    private var groupShown: String {
-        let names = streams.prefix(3).map { "\"\(escaped($0, limit: 200))\"" }
-        let more = streams.count > 3 ? ", …" : ""
-        return "group \"\(escaped(options.group, limit: 200))\" of stream "
-            + names.joined(separator: ", ") + more
     }
 
     /// Rows that are still wanted, beside those in the batch.
@@ -467,23 +465,6 @@ final class GroupReader: StreamReader {
         return asked
     }
 
-    /// Entries that the caller has, or that are in the batch, must not come again; and one that was
-    /// refused not at once.
-    private func passOverInHand() throws(RedisError) {
-        parser.pointee.skipped = try everythingInHand()
-    }
-
-    func everythingInHand() throws(RedisError) -> Set<RowID> {
-        try Memory.require(
-            held.memory(for: parser.pointee.rows.count + refused.count),
-            for: "the entries in hand")
-        var rows = held.all()
-        rows.formUnion(parser.pointee.rows)
-        let now = platform_monotonic_ms()
-        for (row, until) in refused where until > now { rows.insert(row) }
-        return rows
-    }
-
     // MARK: Taking
 
     /// Takes the answer that comes next; false when it has not come in full.
@@ -543,10 +524,16 @@ final class GroupReader: StreamReader {
             parser.pointee.abandonReply()
             try takeError(error)
         case .refused(let error):
+            let stream = parser.pointee.replyFrame?.stream ?? 0
+            let row = parser.pointee.lastID.map {
+                RowID(id: $0, stream: Int32(truncatingIfNeeded: stream))
+            }
+            if options.onError == .deadLetter, let row {
+                try putAway(row)
+                return true
+            }
             guard options.follows else { throw error }
-            if let id = parser.pointee.lastID {
-                let stream = parser.pointee.replyFrame?.stream ?? 0
-                let row = RowID(id: id, stream: Int32(truncatingIfNeeded: stream))
+            if let row {
                 refused[row] = platform_monotonic_ms() + GroupReader.refusedRestMs
                 ledger.told(row)
             }
@@ -572,6 +559,11 @@ final class GroupReader: StreamReader {
         ledger.delivered(parser.pointee.rows)
         let entries = parser.pointee.entriesParsed
         answerSize.came(entries: entries)
+        // Without a row there is no batch that they could wait for.
+        if parser.pointee.batch.rowCount == 0 {
+            _ = takeLeftOut()
+            if options.autoAck { held.queueHeld() }
+        }
         let (named, nameless) = parser.pointee.takeDeleted()
         if !named.isEmpty {
             statistics.add(.deleted, named.count)

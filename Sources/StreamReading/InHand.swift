@@ -11,6 +11,8 @@ final class InHand: @unchecked Sendable {
     private var held: [RowID] = []
     /// Acknowledged elsewhere, but still in `held`: taken out when `held` is looked at.
     private var released: Set<RowID> = []
+    /// Those of `held` that gave no row: acknowledged with the others of their stream.
+    private var rowless: [RowID] = []
     /// To be acknowledged, oldest first: what was answered already (and is forgotten by and by),
     /// what was sent, and what was not.
     private var queue: [RowID] = []
@@ -59,6 +61,28 @@ final class InHand: @unchecked Sendable {
     /// These rows are handed over now.
     func hold(_ rows: [RowID]) { locked { held.append(contentsOf: rows) } }
 
+    /// These belong to rows that are handed over, but gave none themselves.
+    func holdRowless(_ rows: [RowID]) {
+        locked {
+            // They come again later.
+            guard held.hasRoom(for: rows.count), rowless.hasRoom(for: rows.count) else { return }
+            held.append(contentsOf: rows)
+            rowless.append(contentsOf: rows)
+        }
+    }
+
+    /// A caller is done with these rows, and so with what gave none up to them.
+    private func queueRowless(upTo rows: [RowID]) {
+        guard !rowless.isEmpty else { return }
+        var last: [Int32: EntryID] = [:]
+        for row in rows { last[row.stream] = max(last[row.stream] ?? row.id, row.id) }
+        let isDone = { (row: RowID) in last[row.stream].map { row.id <= $0 } ?? false }
+        let done = rowless.filter(isDone)
+        rowless.removeAll(where: isDone)
+        released.formUnion(done)
+        queue.append(contentsOf: done)
+    }
+
     /// All that was handed over is to be acknowledged.
     func queueHeld() { locked { moveHeldToQueue() } }
 
@@ -68,6 +92,7 @@ final class InHand: @unchecked Sendable {
         guard queue.hasRoom(for: held.count) else { return }
         queue.append(contentsOf: held)
         held.removeAll(keepingCapacity: true)
+        rowless = []
     }
 
     /// These entries, or all that were handed over, are to be acknowledged; false, and nothing is
@@ -78,6 +103,7 @@ final class InHand: @unchecked Sendable {
             if let rows {
                 queue.append(contentsOf: rows)
                 released.formUnion(rows)
+                queueRowless(upTo: rows)
             } else {
                 moveHeldToQueue()
             }
@@ -124,7 +150,12 @@ final class InHand: @unchecked Sendable {
     func connectionLost() { locked { queueSent = queueAnswered } }
 
     /// A caller has acknowledged these.
-    func release(_ rows: [RowID]) { locked { released.formUnion(rows) } }
+    func release(_ rows: [RowID]) {
+        locked {
+            released.formUnion(rows)
+            queueRowless(upTo: rows)
+        }
+    }
 
     /// What was handed over and not acknowledged, of all streams; also what is about to be, as far
     /// as that is known.
@@ -136,13 +167,19 @@ final class InHand: @unchecked Sendable {
     }
 
     /// These rows were not handed over after all, but for those that a caller has acknowledged:
-    /// how many.
-    func takeBack(_ rows: [RowID]) -> Int {
+    /// how many. `others` gave no row.
+    func takeBack(_ rows: [RowID], others: [RowID]) -> Int {
         locked {
             settle()
             let (gone, before) = (Set(rows), held.count)
             held.removeAll { gone.contains($0) }
-            return before - held.count
+            let count = before - held.count
+            if !others.isEmpty {
+                let gone = Set(others)
+                held.removeAll { gone.contains($0) }
+                rowless.removeAll { gone.contains($0) }
+            }
+            return count
         }
     }
 
@@ -162,6 +199,7 @@ final class InHand: @unchecked Sendable {
             let number = Int32(truncatingIfNeeded: stream)
             forgetAnswered()
             held.removeAll { $0.stream == number }
+            rowless.removeAll { $0.stream == number }
             queueSent -= queue[..<queueSent].filter { $0.stream == number }.count
             queue.removeAll { $0.stream == number }
         }

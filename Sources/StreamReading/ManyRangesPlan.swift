@@ -141,12 +141,13 @@ struct ManyRangesPlan {
     }
 
     /// A page came to its end, or was ended since no more of it is wanted, with `entries`, the
-    /// first and last of which are given, in `bytes` bytes. True if what was asked after it must be
-    /// passed over.
+    /// first and last of which are given, in `bytes` bytes; `rows` of them count (nil: all). True
+    /// if what was asked after it must be passed over.
     mutating func pageEnded(
-        _ page: Page, entries: Int, first: EntryID?, last: EntryID?, bytes: Int
+        _ page: Page, entries: Int, rows: Int? = nil, first: EntryID?, last: EntryID?, bytes: Int
     ) -> Bool {
-        remaining -= min(entries, remaining)
+        let rows = rows ?? entries
+        remaining -= min(rows, remaining)
         if entries > 0, fixedPageRows == 0 {
             let entryBytes = max(bytes / entries, 1)
             pageRows = max(1, min(RangePlan.pageRowsMost, RangePlan.pageBytes / entryBytes))
@@ -155,12 +156,13 @@ struct ManyRangesPlan {
             rest?.rows += entries
             let isCut =
                 rest?.plan.pageEnded(
-                    page.range, entries: entries, first: first, last: last, bytes: bytes) ?? false
+                    page.range, entries: entries, rows: rows, first: first, last: last,
+                    bytes: bytes) ?? false
             return isCut || rest?.plan.remaining == 0
         }
-        let isCut = entries >= page.range.count && entries < countPerStream
+        let isCut = entries >= page.range.count && rows < countPerStream
         if isCut, remaining > 0, let last, last < page.range.last, let from = last.next {
-            readOn(page.stream, from: from, after: entries)
+            readOn(page.stream, from: from, after: rows)
             return true
         }
         depth = min(depth + 1, ManyRangesPlan.streamsUnderWayMost)
@@ -176,12 +178,12 @@ struct ManyRangesPlan {
         return true
     }
 
-    private mutating func readOn(_ stream: Int, from: EntryID, after entries: Int) {
-        let left = countPerStream == .max ? remaining : min(countPerStream - entries, remaining)
+    private mutating func readOn(_ stream: Int, from: EntryID, after rows: Int) {
+        let left = countPerStream == .max ? remaining : min(countPerStream - rows, remaining)
         var plan = RangePlan(
             first: from, last: last, count: left == .max ? nil : left, pageRows: fixedPageRows)
         plan.entriesMax = entriesMax
-        rest = (stream, plan, entries)
+        rest = (stream, plan, rows)
         next = stream + 1
         depth = 1
         isFilling = true
@@ -197,26 +199,27 @@ struct ManyRangesPlan {
     }
 
     /// The connection was lost in the middle of `page` (the first of those under way; nil if none
-    /// was), of which `entries` were read, up to `id`. `isEndTold`: see `RangePlan`.
-    mutating func interrupted(_ page: Page?, upTo id: EntryID?, entries: Int, isEndTold: Bool) {
+    /// was), of which `rows` were read, up to `id` (nil: not one entry). `isEndTold`: see
+    /// `RangePlan`.
+    mutating func interrupted(_ page: Page?, upTo id: EntryID?, rows: Int, isEndTold: Bool) {
         depth = 1
         isFilling = true
         guard let page else {
-            rest?.plan.interrupted(nil, upTo: nil, entries: 0, isEndTold: isEndTold)
+            rest?.plan.interrupted(nil, upTo: nil, rows: 0, isEndTold: isEndTold)
             return
         }
-        remaining -= min(entries, remaining)
+        remaining -= min(rows, remaining)
         if rest?.stream == page.stream {
-            rest?.rows += entries
-            rest?.plan.interrupted(page.range, upTo: id, entries: entries, isEndTold: isEndTold)
+            rest?.rows += rows
+            rest?.plan.interrupted(page.range, upTo: id, rows: rows, isEndTold: isEndTold)
             return
         }
         next = page.stream
-        guard entries > 0, let id else { return }
-        guard entries < countPerStream, let from = id.next, id < last else {
+        guard let id else { return }
+        guard rows < countPerStream, let from = id.next, id < last else {
             next = page.stream + 1
             return
         }
-        readOn(page.stream, from: from, after: entries)
+        readOn(page.stream, from: from, after: rows)
     }
 }

@@ -125,7 +125,7 @@ final class ManyRangesReader: StreamReader {
             if case .end = reply { isEndTold = false }
         }
         plan.interrupted(
-            head, upTo: parser.pointee.lastID, entries: parser.pointee.entriesParsed,
+            head, upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed,
             isEndTold: isEndTold)
         scan?.interrupted()
         awaited.removeAll()
@@ -270,7 +270,7 @@ final class ManyRangesReader: StreamReader {
             plan.measured(roundTripMs: platform_monotonic_ms() - asked)
             askedAt = 0
         }
-        let wanted = min(plan.wanted(page), plan.remaining) - parser.pointee.entriesParsed
+        let wanted = min(plan.wanted(page), plan.remaining) - parser.pointee.rowsParsed
         let (rowsMax, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(wanted)
         let outcome = parse(rowsMax: min(options.batchRows, overflow ? .max : rowsMax))
         pageBytes += before - connection.incoming.count
@@ -279,10 +279,11 @@ final class ManyRangesReader: StreamReader {
         switch outcome {
         case .needsMore: break
         case .batchFull:
-            if plan.remaining <= entries {
+            let rows = parser.pointee.rowsParsed
+            if plan.remaining <= rows {
                 noteStreamEnded()
                 isDone = true
-            } else if plan.wanted(page) <= entries {
+            } else if plan.wanted(page) <= rows {
                 // The stream has given as many as may be; the rest of this page is passed over.
                 _ = pageEnded(page)
                 awaited.replaceAll(inVain)
@@ -319,8 +320,8 @@ final class ManyRangesReader: StreamReader {
 
     private func pageEnded(_ page: ManyRangesPlan.Page) -> Bool {
         plan.pageEnded(
-            page, entries: parser.pointee.entriesParsed, first: parser.pointee.firstID,
-            last: parser.pointee.lastID, bytes: pageBytes)
+            page, entries: parser.pointee.entriesParsed, rows: parser.pointee.rowsParsed,
+            first: parser.pointee.firstID, last: parser.pointee.lastID, bytes: pageBytes)
     }
 
     /// What was asked behind the page that came last is not what is to come next.

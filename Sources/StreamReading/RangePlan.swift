@@ -150,14 +150,15 @@ struct RangePlan {
     // MARK: What has come of it
 
     /// A page came to its end with `entries`, the first and last of which are given, in `bytes`
-    /// bytes. True if it was cut, so that the pages after it must be passed over.
+    /// bytes; `rows` of them count (nil: all). True if it was cut, so that the pages after it must
+    /// be passed over.
     mutating func pageEnded(
-        _ page: Page, entries: Int, first: EntryID?, last: EntryID?, bytes: Int
+        _ page: Page, entries: Int, rows: Int? = nil, first: EntryID?, last: EntryID?, bytes: Int
     ) -> Bool {
         pagesDone += 1
         pagesSinceLoss &+= 1
         if depthMax < RangePlan.pagesUnderWayMost, pagesSinceLoss & 7 == 0 { depthMax += 1 }
-        remaining -= min(entries, remaining)
+        remaining -= min(rows ?? entries, remaining)
         let isCut = entries >= page.count && (last.map { $0 < page.last } ?? false)
         if entries > 0 { entryBytes = max(bytes / entries, 1) }
         if entries > 0, fixedPageRows == 0 {
@@ -222,19 +223,19 @@ struct RangePlan {
     }
 
     /// The connection was lost in the middle of `page` (the first of those under way; nil if none
-    /// was), of which `entries` were read, up to `id`.
+    /// was), of which `rows` were read, up to `id`.
     /// `isEndTold`: whether no question for the stream's end was left without an answer.
     /// `underWay`: how many pages were.
     mutating func interrupted(
-        _ page: Page?, upTo id: EntryID?, entries: Int, isEndTold: Bool = true, underWay: Int = 0
+        _ page: Page?, upTo id: EntryID?, rows: Int, isEndTold: Bool = true, underWay: Int = 0
     ) {
         depth = 1
         pagesSinceLoss = 0
         // All of these pages together may be more than the server keeps for a client.
-        if entries == 0, underWay > 1 { depthMax = max(1, min(depthMax, underWay) / 2) }
+        if id == nil, underWay > 1 { depthMax = max(1, min(depthMax, underWay) / 2) }
         if !isEndTold { hasAskedForEnd = false }
         guard let page else { return }
-        remaining -= min(entries, remaining)
+        remaining -= min(rows, remaining)
         next = id.map { $0.next } ?? page.first
         if let first = next, first > end { next = nil }
     }

@@ -75,7 +75,7 @@ final class RangeReader: StreamReader {
             if case .end = reply { isEndTold = false }
         }
         plan.interrupted(
-            head, upTo: parser.pointee.lastID, entries: parser.pointee.entriesParsed,
+            head, upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed,
             isEndTold: isEndTold, underWay: pagesUnderWay)
         awaited = []
         pagesUnderWay = 0
@@ -154,13 +154,13 @@ final class RangeReader: StreamReader {
         }
         // Pages under way may hold more than is wanted in all.
         let (wanted, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(
-            plan.remaining - parser.pointee.entriesParsed)
+            plan.remaining - parser.pointee.rowsParsed)
         let outcome = parse(rowsMax: min(options.batchRows, overflow ? .max : wanted))
         pageBytes += before - connection.incoming.count
         switch outcome {
         case .needsMore: break
         case .batchFull:
-            if plan.remaining <= parser.pointee.entriesParsed { isDone = true }
+            if plan.remaining <= parser.pointee.rowsParsed { isDone = true }
         case .replyEnd:
             awaited.removeFirst()
             pagesUnderWay -= 1
@@ -169,7 +169,8 @@ final class RangeReader: StreamReader {
             answerSize.came(entries: entries)
             plan.entriesMax = answerSize.entriesMax
             let isCut = plan.pageEnded(
-                page, entries: entries, first: parser.pointee.firstID,
+                page, entries: entries, rows: parser.pointee.rowsParsed,
+                first: parser.pointee.firstID,
                 last: parser.pointee.lastID, bytes: pageBytes)
             endPage()
             if isCut { giveUpPages() }

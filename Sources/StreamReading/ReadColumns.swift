@@ -176,11 +176,13 @@ struct ReadColumns {
     func makeParser(
         _ options: ReadOptions, streams: [[UInt8]], secrets: Secrets = .none
     ) throws(RedisError) -> RowParser {
-        try RowParser(
+        var parser = try RowParser(
             streams: streams, columns: columns, idColumns: idColumns, fields: fields,
             reserved: reserved, unknown: unknown, columnsMax: options.columnsMax,
-            onRefused: options.onError, secrets: secrets,
+            onRefused: options.onError.ofValue, secrets: secrets,
             limits: EntryLimits(bytes: options.entryBytesMax, fields: options.entryFieldsMax))
+        parser.skipsRefused = options.onError == .skip
+        return parser
     }
 }
 

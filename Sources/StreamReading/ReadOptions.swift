@@ -17,7 +17,7 @@ public struct ReadOptions {
     public var idColumn = "_id"
     public var timestampColumn = "_ts"
     public var sequenceColumn = "_seq"
-    public var onError = RefusedValue.raise
+    public var onError = RefusalPolicy.raise
     public var columnsMax = 10_000
     /// What a column is that is found without a schema.
     public var discover = DiscoveredType.string
@@ -109,17 +109,33 @@ public struct ReadOptions {
             throw OptionValue.wrong(
                 "group_start_id", groupStartID, "\"0\", \"$\" or an entry id")
         }
-        if (deliveriesMax == nil) != deadLetter.isEmpty {
-            throw RedisError(
-                .invalidArgument,
-                "max_deliveries and dead_letter go together: an entry that was delivered too often "
-                    + "is kept in that stream")
-        }
+        try checkDeadLetters()
         if !group.isEmpty, startID != "-" || endID != "+" {
             throw RedisError(
                 .invalidArgument,
                 "a group remembers where it reads: start_id and end_id have no meaning there; "
                     + "group_start_id says where a new group begins")
+        }
+    }
+
+    private func checkDeadLetters() throws(RedisError) {
+        if onError == .deadLetter, group.isEmpty || deadLetter.isEmpty {
+            throw RedisError(
+                .invalidArgument,
+                "on_error \"dead_letter\" moves entries of a consumer group to another stream: "
+                    + "give group, consumer and dead_letter, the key of that stream")
+        }
+        if deliveriesMax != nil, deadLetter.isEmpty {
+            throw RedisError(
+                .invalidArgument,
+                "max_deliveries needs dead_letter: an entry that was delivered too often is kept "
+                    + "in that stream")
+        }
+        if !deadLetter.isEmpty, deliveriesMax == nil, onError != .deadLetter {
+            throw RedisError(
+                .invalidArgument,
+                "dead_letter keeps entries that were delivered too often, or that cannot be read: "
+                    + "give max_deliveries or on_error \"dead_letter\"")
         }
     }
 
@@ -139,11 +155,11 @@ public struct ReadOptions {
         case "timestamp_column": timestampColumn = value
         case "sequence_column": sequenceColumn = value
         case "on_error":
-            switch value {
-            case "raise": onError = .raise
-            case "null": onError = .null
-            default: throw OptionValue.wrong(key, value, "\"raise\" or \"null\"")
+            guard let policy = RefusalPolicy(rawValue: value) else {
+                throw OptionValue.wrong(
+                    key, value, "\"raise\", \"null\", \"skip\" or \"dead_letter\"")
             }
+            onError = policy
         case "stream_column": streamColumn = value
         case "count_per_stream": countPerStream = try OptionValue.integer(key, value, 0...Int.max)
         case "scan_count": scanCount = try OptionValue.integer(key, value, 1...100_000)

@@ -71,6 +71,7 @@ struct RowParser {
     }
     private var fields: FieldTable
     private let idColumns: IDColumns
+    func isColumnOfID(_ column: Int) -> Bool { idColumns.has(column) }
     let unknown: Unknown
     private let columnsMax: Int
     private let limits: EntryLimits
@@ -100,6 +101,10 @@ struct RowParser {
     private(set) var rows: [RowID] = []
     /// Entries that must not become rows again.
     var skipped: Set<RowID> = []
+    /// Whether entries with a value that does not fit are left out, and not `refused`.
+    var skipsRefused = false
+    /// Those that were.
+    var leftOut = LeftOutEntries()
     /// Entries after this one are passed over.
     var upperBound: EntryID?
     /// The streams of which an entry after `upperBound` has come.
@@ -111,10 +116,10 @@ struct RowParser {
 
     private var skim = EntrySkim()
     /// What a failed step knows, for its error.
-    private var refusal: (column: Int, text: [UInt8], nested: NestedRefusal?)?
+    private(set) var refusal: (column: Int, text: [UInt8], nested: NestedRefusal?)?
     /// The bytes of an entry that was refused or passed over.
     private var entryBytes = 0
-    private var failedID: [UInt8] = []
+    private(set) var failedID: [UInt8] = []
     private var failedField: [UInt8] = []
 
     /// `fields`: the columns of those that are known. `reserved`: names that a field cannot have as
@@ -262,7 +267,11 @@ struct RowParser {
             frame.entriesLeft &-= 1
             entriesParsed &+= 1
             skim.isActive = false
-            if used == Step.refused { return .refused(failure(used, position, end)) }
+            if used == Step.refused {
+                if !skipsRefused { return .refused(failure(used, position, end)) }
+                let row = RowID(id: lastID ?? .smallest, stream: Int32(truncatingIfNeeded: stream))
+                leftOut.add(row, keepsRow: keepsRowIDs)
+            }
         }
         return nil
     }
@@ -500,7 +509,7 @@ struct RowParser {
             let column = batch.requested[refusal.column]
             return refusedValue(
                 refusal.text, refusal.nested, column, id,
-                isField: !idColumns.has(refusal.column))
+                isField: !isColumnOfID(refusal.column))
         case Step.noMemory: return RedisError(.memory, "no memory for another row")
         case Step.tooManyColumns:
             return RedisError(
@@ -561,12 +570,14 @@ struct RowParser {
         firstID = nil
         lastID = nil
         entriesParsed = 0
+        leftOut.here = 0
     }
 
     /// Makes room for the ids of all entries that so many bytes can hold; false when there is no
     /// memory.
     mutating func makeRoom(forEntriesIn bytes: Int) -> Bool {
-        !keepsRowIDs || rows.makeRoom(for: bytes / RowParser.entryBytesLeast)
+        let most = keepsRowIDs ? bytes / RowParser.entryBytesLeast : 0
+        return rows.makeRoom(for: most) && leftOut.rows.makeRoom(for: skipsRefused ? most : 0)
     }
 
     /// An id of three bytes, and one field whose name and value are empty.

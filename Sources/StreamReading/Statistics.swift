@@ -7,6 +7,7 @@ import RedisConnection
 public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
+        case nulled, skipped
         case resets, emptyAnswers
         /// Of `emptyAnswers`, those since the last batch was handed over.
         case idleAnswers
@@ -21,6 +22,8 @@ public final class Statistics: @unchecked Sendable {
             case .reconnects: return "reconnects"
             case .deleted: return "deleted"
             case .deadLettered: return "dead_lettered"
+            case .nulled: return "nulled"
+            case .skipped: return "skipped"
             case .resets: return "resets"
             case .emptyAnswers: return "empty_answers"
             case .idleAnswers: return "idle_answers"

@@ -87,6 +87,10 @@ public class StreamReader {
     /// Bytes parsed of the answer that `parser` expects.
     var answerBytes = 0
     var hasGivenBatch = false
+    /// What was counted of the rows in the batch, and of those that were handed over last: to be
+    /// taken off again if they are read again.
+    var leftOut = 0
+    private var counted = (nulled: 0, skipped: 0)
     private var isClosed = false
     /// What `askNow` has asked and not heard in full; nil when it is not under way.
     private var opening: (commands: Int, replies: [Reply])?
@@ -142,7 +146,10 @@ public class StreamReader {
 
     /// There was no memory to hand the batch over: nobody has its rows. A read that follows goes on
     /// with them; of a group they are pending, and a new connection begins with those.
-    func couldNotHandOver(rows: Int) { _ = parser.pointee.takeRows() }
+    func couldNotHandOver(rows: Int) {
+        _ = parser.pointee.takeRows()
+        _ = parser.pointee.leftOut.takeRows()
+    }
 
     /// The caller asks for the next batch, and so is done with the last one.
     func nextIsAsked() {}
@@ -333,6 +340,9 @@ public class StreamReader {
             throw RedisError(.invalidArgument, "only a read that follows can take a batch back")
         }
         guard takeBack() else { return }
+        statistics.add(.nulled, -counted.nulled)
+        statistics.add(.skipped, -counted.skipped)
+        counted = (0, 0)
         isDone = false
         heldError = nil
         idleness.takeBack()
@@ -375,6 +385,9 @@ public class StreamReader {
         }
         hasGivenBatch = true
         idleness.handedOver()
+        counted = (parser.pointee.withBatch { $0.takeNulled() }, leftOut)
+        leftOut = 0
+        if counted.nulled > 0 { statistics.add(.nulled, counted.nulled) }
         willHandOver(rows: rows)
         statistics.addBatch(rows: rows)
         return .batch
@@ -382,6 +395,9 @@ public class StreamReader {
 
     private func notHandedOver(rows: Int, _ error: RedisError) -> RedisError {
         couldNotHandOver(rows: rows)
+        _ = parser.pointee.withBatch { $0.takeNulled() }
+        statistics.add(.skipped, -leftOut)
+        leftOut = 0
         if options.follows {
             isDone = false
             idleness.takeBack()
@@ -547,53 +563,5 @@ public class StreamReader {
         guard case .ready = try connection.wait(until: beginUntil) else {
             throw RedisError.interrupted
         }
-    }
-
-    // MARK: Pieces that subclasses share
-
-    /// Parses what has come of the reply that `parser` expects. Bytes are taken.
-    func parse(rowsMax: Int) -> ParseOutcome {
-        guard parser.pointee.makeRoom(forEntriesIn: connection.incoming.count) else {
-            return .failed(RedisError(.memory, "no memory for the ids of the entries"))
-        }
-        let rows = parser.pointee.batch.rowCount
-        let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
-        connection.consume(used)
-        answerBytes &+= used
-        if parser.pointee.batch.rowCount > rows { noteProgress() }
-        return noted(naming(outcome))
-    }
-
-    /// Says of which stream an entry is that is an error.
-    private func naming(_ outcome: ParseOutcome) -> ParseOutcome {
-        guard streams.count > 1, let frame = parser.pointee.replyFrame else { return outcome }
-        let name = escaped(streams[frame.stream], limit: 200)
-        switch outcome {
-        case .refused(let error):
-            return .refused(error.adding("stream \"\(name)\": ", .stream, name))
-        case .failed(let error) where error.cause == .tooLarge:
-            return .failed(error.adding("stream \"\(name)\": ", .stream, name))
-        default: return outcome
-        }
-    }
-
-    /// Tells the connection when an answer has come to its end.
-    func noted(_ outcome: ParseOutcome) -> ParseOutcome {
-        guard case .replyEnd = outcome else { return outcome }
-        do throws(RedisError) {
-            try connection.answered()
-            return outcome
-        } catch {
-            return .failed(error)
-        }
-    }
-
-    /// The error answer that stands where entries were expected; nil when it has not come in full.
-    func serverError(_ asked: String) throws(RedisError) -> RedisError? {
-        guard let reply = try connection.nextReply() else { return nil }
-        guard case .error(let text) = reply else {
-            return connection.violation("an answer that is no error")
-        }
-        return .server(text, endpoint: connection.endpoint, asked: asked)
     }
 }

@@ -171,6 +171,11 @@ final class TailReader: StreamReader {
             cursors[stream] = row.id
             seen[stream] = max(seen[stream] ?? row.id, row.id)
         }
+        for row in parser.pointee.leftOut.takeRows() {
+            let stream = Int(row.stream)
+            cursors[stream] = max(cursors[stream], row.id)
+            seen[stream] = max(seen[stream] ?? row.id, row.id)
+        }
         if let upper = parser.pointee.upperBound {
             for stream in parser.pointee.streamsPassed { cursors[stream] = upper }
         }
@@ -290,7 +295,7 @@ final class TailReader: StreamReader {
     /// Whether a read that does not follow has what it came for.
     private func isOver() throws(RedisError) -> Bool {
         guard !options.follows else { return false }
-        let came = !parser.pointee.rows.isEmpty
+        let came = !parser.pointee.rows.isEmpty || !parser.pointee.leftOut.rows.isEmpty
         noteRows()
         if came { return false }  // there may be more
         let isLate = blockUntil.map { platform_monotonic_ms() >= $0 } ?? false

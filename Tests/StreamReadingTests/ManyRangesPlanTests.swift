@@ -44,7 +44,7 @@ private struct MadeUpStreams {
             given += received.map { Given(stream: page.stream, id: $0) }
             if isLost {
                 plan.interrupted(
-                    page, upTo: received.last, entries: received.count, isEndTold: true)
+                    page, upTo: received.last, rows: received.count, isEndTold: true)
                 underWay = []
                 continue
             }

@@ -36,7 +36,7 @@ private struct MadeUpStream {
             let received = entries.prefix(min(lostAfter ?? .max, plan.remaining))
             given += received
             if lostAfter != nil {
-                plan.interrupted(page, upTo: received.last, entries: received.count)
+                plan.interrupted(page, upTo: received.last, rows: received.count)
                 underWay = []
                 continue
             }

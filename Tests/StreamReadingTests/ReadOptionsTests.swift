@@ -55,7 +55,7 @@ private func options(_ words: String...) throws(RedisError) -> ReadOptions {
     ("include_id", "True", "\"true\" or \"false\""),
     ("include_timestamp", "1", "\"true\" or \"false\""),
     ("include_sequence", "", "\"true\" or \"false\""),
-    ("on_error", "ignore", "\"raise\" or \"null\""),
+    ("on_error", "ignore", "\"raise\", \"null\", \"skip\""),
     ("categories:0", "1:a", "netstrings"),
     ("categories:0", "a", "netstrings"),
     ("categories:0", ":a,", "netstrings"),
@@ -269,4 +269,34 @@ func aSchemaCannotTakeTheNameOfAnIDColumn(_ name: String) throws {
         }
         #expect(error?.cause == .invalidArgument)
     }
+}
+
+@Test(arguments: [
+    ("raise", RefusalPolicy.raise), ("null", .null), ("skip", .skip), ("dead_letter", .deadLetter),
+])
+func whatBecomesOfValues(_ value: String, _ policy: RefusalPolicy) throws {
+    let group = ["group", "g", "consumer", "c", "dead_letter", "d", "max_deliveries", "3"]
+    let words = ["on_error", value] + group
+    let pairs = stride(from: 0, to: words.count, by: 2).map { (words[$0], words[$0 + 1]) }
+    #expect(try ReadOptions(pairs.map { (key: $0.0, value: $0.1) }).onError == policy)
+}
+
+@Test(arguments: [
+    (["on_error", "dead_letter"], "give group, consumer and dead_letter"),
+    (["on_error", "dead_letter", "group", "g", "consumer", "c"], "and dead_letter"),
+    (["dead_letter", "d", "group", "g", "consumer", "c"], "max_deliveries or on_error"),
+    (
+        ["dead_letter", "d", "on_error", "skip", "group", "g", "consumer", "c"],
+        "max_deliveries or on_error"
+    ),
+    (["max_deliveries", "2", "group", "g", "consumer", "c"], "max_deliveries needs dead_letter"),
+    (["on_error", "ignore"], "\"raise\", \"null\", \"skip\" or \"dead_letter\""),
+])
+func deadLettersThatCannotBe(_ words: [String], _ reason: String) {
+    let pairs = stride(from: 0, to: words.count, by: 2).map {
+        (key: words[$0], value: words[$0 + 1])
+    }
+    let error = #expect(throws: RedisError.self) { try ReadOptions(pairs) }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
 }

@@ -30,7 +30,8 @@ _CLOSE_SECONDS: Final = 5.0
 class Stats(
     namedtuple(
         "Stats",
-        "delivered acknowledged redelivered claimed deleted dead_lettered reconnects resets",
+        "delivered acknowledged redelivered claimed deleted dead_lettered reconnects resets "
+        "nulled skipped",
     )
 ):
     """What an iterator has done so far; numbers of entries, but for `reconnects` and `resets`."""
@@ -47,11 +48,15 @@ class Stats(
     deleted: int
     """Pending entries that had been deleted from the stream: acknowledged, and no row."""
     dead_lettered: int
-    """Entries put away after `max_deliveries`."""
+    """Entries put away after `max_deliveries`, or since they could not be read."""
     reconnects: int
     """Connections that were lost."""
     resets: int
     """Groups made again, and streams that were deleted and begun anew."""
+    nulled: int
+    """Values that became null with ``on_error="null"``."""
+    skipped: int
+    """Entries that gave no row with ``on_error="skip"``."""
 
 
 class Follower:

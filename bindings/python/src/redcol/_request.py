@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 
+#: What may become of a value that does not fit its column.
+ON_ERROR: Final = ("raise", "null", "skip", "dead_letter")
 #: The default of an iterator's claim_idle_ms.
 CLAIM_IDLE_MS: Final = 300_000
 
@@ -57,6 +59,7 @@ def read_request(
     create_group: bool = True,
     group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = None,
+    dead_letter: str | bytes | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     options: Mapping[str, str] | None = None,
@@ -78,6 +81,7 @@ def read_request(
     )
     if auto_ack:
         chosen["auto_ack"] = "true"
+    chosen |= _dead_letter_options(group, dead_letter, None, columns.get("on_error"))
     several = "read_streams and scan_streams read several streams, and iter_stream follows them"
     key = _arguments.one_key("stream", stream, several)
     return _request([key], chosen | dict(options or {}), **columns)
@@ -124,17 +128,7 @@ def follow_request(
         claim_idle_ms=claim_idle_ms,
         claim_default=CLAIM_IDLE_MS,
     )
-    if (max_deliveries is None) != (dead_letter is None):
-        raise InvalidArgumentError(
-            "max_deliveries and dead_letter go together: an entry that was delivered too often is "
-            "kept in that stream."
-        )
-    if max_deliveries is not None and dead_letter is not None:
-        if group is None:
-            raise InvalidArgumentError("max_deliveries counts deliveries in a group: give group.")
-        number = _arguments.integer("max_deliveries", max_deliveries, at_least=1, at_most=2**31 - 1)
-        chosen["max_deliveries"] = str(number)
-        chosen["dead_letter"] = _name("dead_letter", dead_letter)
+    chosen |= _dead_letter_options(group, dead_letter, max_deliveries, columns["on_error"])
     if isinstance(stream, (str, bytes)):
         streams = [_arguments.key("stream", stream)]
     else:
@@ -264,6 +258,35 @@ def _group_options(
     return options
 
 
+def _dead_letter_options(
+    group: str | bytes | None,
+    dead_letter: str | bytes | None,
+    max_deliveries: int | None,
+    on_error: object,
+) -> dict[str, str]:
+    if max_deliveries is not None and group is None:
+        raise InvalidArgumentError("max_deliveries counts deliveries in a group: give group.")
+    if max_deliveries is not None and dead_letter is None:
+        raise InvalidArgumentError(
+            "max_deliveries needs dead_letter: an entry that was delivered too often is kept in "
+            "that stream."
+        )
+    if dead_letter is None:
+        return {}
+    if group is None:
+        raise InvalidArgumentError("dead_letter is about a consumer group: give group too.")
+    if max_deliveries is None and on_error != "dead_letter":
+        raise InvalidArgumentError(
+            "dead_letter keeps entries that were delivered too often, or that cannot be read: give "
+            'max_deliveries or on_error="dead_letter".'
+        )
+    chosen = {"dead_letter": _name("dead_letter", dead_letter)}
+    if max_deliveries is not None:
+        number = _arguments.integer("max_deliveries", max_deliveries, at_least=1, at_most=2**31 - 1)
+        chosen["max_deliveries"] = str(number)
+    return chosen
+
+
 def _milliseconds(name: str, value: object) -> str:
     return str(_arguments.integer(name, value, at_least=0, at_most=2**31 - 1))
 
@@ -304,6 +327,12 @@ def _request(
 
     `named`: arguments that name more columns, whether there are these, and their names.
     """
+    if on_error == "dead_letter" and "dead_letter" not in options:
+        raise InvalidArgumentError(
+            'on_error="dead_letter" moves entries of a consumer group to another stream: '
+            "read_stream, iter_stream and stream_batches do, with group, consumer and dead_letter, "
+            "the key of that stream."
+        )
     columns = None if schema is None else _schema.parse(schema)
     _arguments.one_of("discover", discover, ("string", "binary", "auto"))
     if columns is not None and discover != "string":
@@ -320,7 +349,7 @@ def _request(
     _arguments.flag("include_timestamp", include_timestamp)
     chosen = {
         **{name: _arguments.text(name, value) for name, (_, value) in parts.items()},
-        "on_error": _arguments.one_of("on_error", on_error, ("raise", "null")),
+        "on_error": _arguments.one_of("on_error", on_error, ON_ERROR),
     }
     if columns is None:
         chosen["discover"] = discover

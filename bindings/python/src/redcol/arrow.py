@@ -78,7 +78,7 @@ def read_arrow(
     timestamp_column: str = "_ts",
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
-    on_error: typing.Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     string_layout: typing.Literal["view", "large", "string"] | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -111,7 +111,7 @@ def read_arrow(
         timestamp_column: likewise.
         include_sequence: likewise.
         sequence_column: likewise.
-        on_error: likewise.
+        on_error: likewise: ``"raise"``, ``"null"`` or ``"skip"``.
         discover: likewise.
         string_layout: how strings and bytes are laid out for which the schema names no Arrow type:
             those of Python's ``str`` and ``bytes``, ``_id``, and columns without a schema.

@@ -111,7 +111,7 @@ def iter_stream(
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
-    on_error: typing.Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
     reconnect_timeout_ms: int | None = None,
@@ -161,7 +161,8 @@ def iter_stream(
         timestamp_column: likewise.
         include_sequence: likewise.
         sequence_column: likewise.
-        on_error: likewise.
+        on_error: likewise. An entry that was skipped is acknowledged with its batch, or once
+            :meth:`~StreamIterator.ack` was given a later one.
         discover: likewise. A column that has become Binary stays so; frames before have it as
             String.
         stream_column: the name of a column for the stream's key; ``_stream`` for a list of streams.
@@ -183,7 +184,8 @@ def iter_stream(
             lost, do not count.
         dead_letter: the stream to which it is then copied and acknowledged, both or neither. It has
             the entry's fields, and ``dead_id``, ``dead_stream``, ``dead_group``, ``dead_consumer``
-            and ``dead_deliveries``. A field of the entry's own with one of these names is kept as
+            and ``dead_deliveries``, with ``on_error="dead_letter"`` also ``dead_field`` and
+            ``dead_reason``. A field of the entry's own with one of these names is kept as
             ``dead_id_field``, or ``dead_id_field2``, ….
         entry_bytes_max: as in :func:`read_stream`.
         entry_fields_max: likewise.

@@ -50,7 +50,7 @@ def scan_stream(
     timestamp_column: str = "_ts",
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
-    on_error: typing.Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -99,7 +99,8 @@ def scan_stream(
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             if the schema has it.
         sequence_column: its name.
-        on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        on_error: what becomes of a value that does not fit its column: ``"raise"``, ``"null"``, or
+            ``"skip"``: its entry gives no row, and a warning in the log says how many there were.
             Columns that a query does not need are not looked at.
         discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
             :func:`read_stream`.

@@ -50,7 +50,7 @@ def scan_streams(
     count: int | None = None,
     batch_size: int | None = None,
     count_hint: int = 1_000,
-    on_error: typing.Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -106,7 +106,8 @@ def scan_streams(
         count: the same.
         batch_size: how many streams are asked for at once at the most.
         count_hint: how many keys the server looks at for each answer to SCAN.
-        on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        on_error: what becomes of a value that does not fit its column: ``"raise"``, ``"null"``, or
+            ``"skip"``: its entry gives no row, and a warning in the log says how many there were.
             Columns that a query does not need are not looked at.
         discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
             :func:`read_stream`.

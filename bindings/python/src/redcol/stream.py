@@ -41,10 +41,11 @@ def read_stream(
     timestamp_column: str = "_ts",
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
-    on_error: typing.Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     group_start_id: str | int | date = "0",
     claim_idle_ms: int | None = None,
+    dead_letter: str | bytes | None = None,
     entry_bytes_max: int | None = None,
     entry_fields_max: int | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -102,7 +103,10 @@ def read_stream(
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             if the schema has it.
         sequence_column: its name.
-        on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        on_error: what becomes of a value that does not fit its column: ``"raise"``; ``"null"``;
+            ``"skip"``: its entry gives no row, is acknowledged as the rest, and a warning in the
+            log says how many there were; or, in a group, ``"dead_letter"``: its entry gives no row,
+            is copied to the stream `dead_letter` at once and acknowledged. `count` counts rows.
         discover: without a schema, what columns are: ``"string"`` (bytes that are not UTF-8 do not
             fit), ``"binary"``, or ``"auto"``: a column of strings becomes Binary with the first
             value that is not UTF-8.
@@ -110,6 +114,7 @@ def read_stream(
             time.
         claim_idle_ms: take over entries that another consumer has held unacknowledged for this
             long, in milliseconds.
+        dead_letter: the stream for ``on_error="dead_letter"``; see :func:`iter_stream`.
         entry_bytes_max: how large an entry may be, since it is kept in memory until it has come in
             full; 1 GiB if None.
         entry_fields_max: how many fields an entry may have; 1,048,576 if None.
@@ -170,6 +175,7 @@ def read_stream(
         discover=discover,
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
+        dead_letter=dead_letter,
         entry_bytes_max=entry_bytes_max,
         entry_fields_max=entry_fields_max,
     )

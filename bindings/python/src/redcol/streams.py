@@ -44,7 +44,7 @@ def read_streams(
     count: int | None = None,
     batch_size: int | None = None,
     count_hint: int = 1_000,
-    on_error: typing.Literal["raise", "null"] = "raise",
+    on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     counts: MutableMapping[str, int] | None = None,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -98,7 +98,8 @@ def read_streams(
         batch_size: how many streams are asked for at once at the most. If None, that is chosen from
             the size of the streams and the way to the server.
         count_hint: how many keys the server looks at for each answer to SCAN.
-        on_error: what becomes of a value that does not fit its column: ``"raise"`` or ``"null"``.
+        on_error: what becomes of a value that does not fit its column: ``"raise"``, ``"null"``, or
+            ``"skip"``: its entry gives no row, and a warning in the log says how many there were.
         discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
             :func:`read_stream`.
         counts: a dict in which the read notes what it has met: ``"streams"``, the keys that were

@@ -1,0 +1,67 @@
+// What all reads do with an answer: parse it, say of which stream an error is, count what was left
+// out.
+
+import ArrowColumns
+import RedisConnection
+
+extension StreamReader {
+    /// Parses what has come of the reply that `parser` expects. Bytes are taken.
+    func parse(rowsMax: Int) -> ParseOutcome {
+        guard parser.pointee.makeRoom(forEntriesIn: connection.incoming.count) else {
+            return .failed(RedisError(.memory, "no memory for the ids of the entries"))
+        }
+        let rows = parser.pointee.batch.rowCount
+        let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
+        connection.consume(used)
+        answerBytes &+= used
+        if parser.pointee.batch.rowCount > rows { noteProgress() }
+        if parser.pointee.leftOut.uncounted > 0 { noteLeftOut() }
+        return noted(naming(outcome))
+    }
+
+    /// Says of which stream an entry is that is an error.
+    private func naming(_ outcome: ParseOutcome) -> ParseOutcome {
+        guard streams.count > 1, let frame = parser.pointee.replyFrame else { return outcome }
+        let name = escaped(streams[frame.stream], limit: 200)
+        switch outcome {
+        case .refused(let error):
+            return .refused(error.adding("stream \"\(name)\": ", .stream, name))
+        case .failed(let error) where error.cause == .tooLarge:
+            return .failed(error.adding("stream \"\(name)\": ", .stream, name))
+        default: return outcome
+        }
+    }
+
+    private func noteLeftOut() {
+        let count = parser.pointee.leftOut.takeCount()
+        noteProgress()
+        leftOut += count
+        statistics.add(.skipped, count)
+        let name = streamInHand ?? streams[parser.pointee.replyFrame?.stream ?? 0]
+        let stream = " of stream \"\(escaped(name, limit: 200))\""
+        Log.write(.warning, .value, about: stream) {
+            "left out \(statistics.value(.skipped)) entries so far\(stream), the last of them "
+                + parser.pointee.lastLeftOut
+        }
+    }
+
+    /// Tells the connection when an answer has come to its end.
+    func noted(_ outcome: ParseOutcome) -> ParseOutcome {
+        guard case .replyEnd = outcome else { return outcome }
+        do throws(RedisError) {
+            try connection.answered()
+            return outcome
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    /// The error answer that stands where entries were expected; nil when it has not come in full.
+    func serverError(_ asked: String) throws(RedisError) -> RedisError? {
+        guard let reply = try connection.nextReply() else { return nil }
+        guard case .error(let text) = reply else {
+            return connection.violation("an answer that is no error")
+        }
+        return .server(text, endpoint: connection.endpoint, asked: asked)
+    }
+}
