@@ -310,7 +310,7 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   "on_idle"           with "follow": what happens when the server has nothing to read for
  *                       "block_ms" ("0": never; without it, the server is asked once and does not
  *                       wait). "wait": go on waiting; the default. "empty": redcol_iter_next gives
- *                       a batch without rows. "stop": REDCOL_END, "block_ms" after the read has
+ *                       a batch without rows. "stop": the end, "block_ms" after the read has
  *                       caught up, that is, after the server had fewer entries than were asked for.
  *                       Entries that are added within that time are given too, and do not make it
  *                       longer. A server that does not answer is not idle

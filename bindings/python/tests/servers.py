@@ -31,7 +31,9 @@ class Server:
         self.socket_path = self.folder / "s"
         self.port = free_port() if tcp else 0
         command = [binary, "--port", str(self.port), "--unixsocket", self.socket_path]
-        command += ["--dir", self.folder, "--save", "", "--appendonly", "no", *args]
+        command += ["--dir", self.folder, "--save", "", "--appendonly", "no"]
+        # A script that fills a stream may take long on a busy machine.
+        command += ["--lua-time-limit", "60000", *args]
         self.log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         try:
