@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +23,24 @@ READS: dict[str, dict[str, Any]] = {
 }
 
 
+@contextlib.contextmanager
+def cutting(server: Server, faults: Faults) -> Iterator[Proxy]:
+    """A proxy that gives in after a while, so that a read without an end ends."""
+    with Proxy(server.socket_path, lambda _: faults) as proxy:
+        timer = threading.Timer(20, proxy.calm)
+        timer.start()
+        try:
+            yield proxy
+        finally:
+            timer.cancel()
+
+
 @pytest.mark.parametrize("read", READS)
 def test_parsed_bytes_are_no_progress(server: Server, db: redis.Redis, key: str, read: str) -> None:
     """Something cuts each connection in the middle of the first entry."""
     for n in range(50):
         db.xadd(key, {"n": n, "text": "x" * 5_000})
-    with Proxy(server.socket_path, lambda _: Faults(end_after=1_500, since=b"XR")) as proxy:
+    with cutting(server, Faults(end_after=1_500, since=b"XR")) as proxy:
         began = time.monotonic()
         with pytest.raises(redcol.ConnectionFailedError):
             redcol.read_stream(proxy.url, key, timeout_ms=700, **READS[read])
@@ -45,7 +59,7 @@ def test_iterators_back_off_at_the_same_place(
     if group:
         arguments |= {"max_deliveries": 1_000, "dead_letter": f"{key}-dead"}
     with (
-        Proxy(server.socket_path, lambda _: Faults(end_after=20_000)) as proxy,
+        cutting(server, Faults(end_after=20_000)) as proxy,
         redcol.iter_stream(
             proxy.url, key, on_idle="stop", reconnect_timeout_ms=2_000, **arguments
         ) as batches,
