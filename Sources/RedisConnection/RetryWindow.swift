@@ -37,7 +37,9 @@ public struct RetryWindow: Sendable {
     ) -> Int64? {
         if began == nil { began = now - silentMs }
         let next = now + (isOther ? Backoff.firstMs : backoff.nextDelayMs())
-        if let deadline, next > deadline { return nil }
-        return next
+        guard let deadline, next > deadline else { return next }
+        // The last attempt comes just before the end, however long the wait would have been.
+        let last = deadline - Backoff.firstMs
+        return now < last - Backoff.firstMs ? last : nil
     }
 }
