@@ -85,14 +85,16 @@ extension GroupReader {
         switch step {
         case .more: break
         case .ended(let letter, let outcome):
-            ledger.forget(letter.row)
             refused[letter.row] = nil
             switch outcome {
             case .kept:
+                ledger.forget(letter.row)
                 statistics.add(.deadLettered, 1)
                 logLetter(letter)
-            case .deleted: statistics.add(.deleted, 1)
-            case .moved: break
+            case .deleted:
+                ledger.forget(letter.row)
+                statistics.add(.deleted, 1)
+            case .moved: ledger.told(letter.row)  // it may still be pending here
             }
         case .failed(let text):
             let failure = error(text, "putting an entry away as a dead letter")

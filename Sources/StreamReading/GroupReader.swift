@@ -191,10 +191,10 @@ final class GroupReader: StreamReader {
     override func willHandOver(rows handed: Int) {
         let rows = parser.pointee.takeRows()
         held.hold(rows)
-        lastLeftOut = takeLeftOut()
         ledger.delivered(rows)
         lastRows = rows
         handledBefore = handled
+        lastLeftOut = takeLeftOut()
         if !refused.isEmpty { for row in rows { refused[row] = nil } }
         remaining -= min(rows.count, remaining)
         noteHandled(rows)
