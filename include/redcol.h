@@ -716,20 +716,26 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
  *                   +s +l +L +w:n         JSON of the above: durations in ticks, decimals and times
  *                                         as strings. No NaN, no infinity and no binary there
  *                   integers with a dictionary of any of these that is not nested
- *                 What redcol_read_stream reads in the same types are the same values. Columns that
- *                 it adds by itself are not written as fields: _id (a string), _ts (int64), _seq
- *                 (uint64).
+ *                 What redcol_read_stream reads in the same types are the same values.
  * options         NULL, or an array of strings "key", "value", …, NULL; copied.
  *   "id_column"         the column of the entries' ids ("5-1", "5", "5-*", "*"); null lets the
  *                       server choose. Default: the server chooses
  *   "stream_column"     the column of each row's stream
  *   "maxlen", "min_id"  trim the stream to a length, or from an id on; at most one of them
  *   "approximate"       "true": trim when it costs little (~); "false": exactly (=). Default "true"
+ *   "metadata"          what becomes of columns that reads add: _id (a string), _ts (int64 or a
+ *                       timestamp), _seq (uint64), _stream and _key (strings), _index (uint64).
+ *                       "check": _id is not written, and must hold whole entry ids; _ts and _seq
+ *                       are not written, and must say the same as _id, else as the column of
+ *                       "id_column"; all of them may be null. Where that does not hold, something
+ *                       would be lost: VALUE, or SCHEMA if there is no column of ids. The other
+ *                       three are SCHEMA, unless they are the "stream_column". Default
+ *                       "omit": none of them is written. "write": all of them are fields
  * On REDCOL_OK `*writer_out` is owned by the caller (redcol_free); otherwise it is NULL.
  * Nothing is sent, and nothing blocks but the frame's get_schema, which is called here. Any thread.
  * Errors: INVALID_ARGUMENT (also of a frame that is released, and of an id_column or stream_column
- * that it has not), SCHEMA (types that cannot be written), VALUE (an error of the frame's own),
- * MEMORY (the frame's ENOMEM, too), CLOSED, FORKED.
+ * that it has not), SCHEMA (types that cannot be written, and what "metadata" has to decide), VALUE
+ * (an error of the frame's own), MEMORY (the frame's ENOMEM, too), CLOSED, FORKED.
  */
 redcol_status redcol_write_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                   struct ArrowArrayStream *frame, const char *const *options,
@@ -781,8 +787,9 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  * long as the frame takes, or the system to resolve a name. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
  * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE (a null key, an id that is none, a value that no
- * text holds, an error of the frame's own), SCHEMA (a malformed batch), MEMORY (the frame's ENOMEM,
- * too), KEY_EXISTS, CANCELLED, CLOSED (also after redcol_writer_stop), BUSY, FORKED.
+ * text holds, one that "metadata" does not let go, an error of the frame's own), SCHEMA
+ * (a malformed batch), MEMORY (the frame's ENOMEM, too), KEY_EXISTS, CANCELLED, CLOSED (also after
+ * redcol_writer_stop), BUSY, FORKED.
  */
 redcol_status redcol_writer_run(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 

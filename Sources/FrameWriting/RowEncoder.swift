@@ -33,6 +33,7 @@ struct RowEncoder: ~Copyable {
     private let fields: [Field]
     private let keyColumn: Int?
     private let idColumn: Int?
+    private let metadata: MetadataColumns?
     /// XADD's arguments between the key and the id.
     private let trimming: CommandBytes
     private let trimmingCount: Int
@@ -85,6 +86,7 @@ struct RowEncoder: ~Copyable {
         var trimming = try CommandBytes()
         var trimmingCount = 0
         var (keyColumn, idColumn): (Int?, Int?) = (nil, nil)
+        var metadata: MetadataColumns?
         var writesEntries = false
         switch target {
         case .stream(let options):
@@ -95,6 +97,8 @@ struct RowEncoder: ~Copyable {
                 throw RedisError(
                     .invalidArgument, "stream_column and id_column name the same column")
             }
+            metadata = try MetadataColumns(
+                schema, options.metadata, keyColumn: keyColumn, idColumn: idColumn)
             let limit = options.lengthMost.map { Array(String($0).utf8) } ?? options.idLeast
             if !limit.isEmpty {
                 try trimming.appendBulk(options.lengthMost == nil ? "MINID" : "MAXLEN")
@@ -107,7 +111,7 @@ struct RowEncoder: ~Copyable {
         }
         var fields: [Field] = []
         for column in 0..<schema.columnCount where column != keyColumn && column != idColumn {
-            if writesEntries, RowEncoder.isPartOfID(column, schema) { continue }
+            if metadata?.omitted.contains(column) ?? false { continue }
             let start = names.count
             try names.appendBulk(schema.names[column])
             fields.append(Field(column: column, nameStart: start, nameCount: names.count - start))
@@ -127,6 +131,7 @@ struct RowEncoder: ~Copyable {
         self.trimmingCount = trimmingCount
         self.keyColumn = keyColumn
         self.idColumn = idColumn
+        self.metadata = metadata.flatMap { $0.needsChecks ? $0 : nil }
         self.writesEntries = writesEntries
         self.fields = fields
     }
@@ -148,15 +153,6 @@ struct RowEncoder: ~Copyable {
                     + "not Arrow format \"\(escaped(schema.formats[column], limit: 80))\"")
         }
         return column
-    }
-
-    /// Whether a column is one that reading a stream adds: of the same name and type.
-    private static func isPartOfID(_ column: Int, _ schema: InputSchema) -> Bool {
-        switch (String(decoding: schema.names[column], as: UTF8.self), schema.nodes[column].kind) {
-        case ("_id", .textView), ("_id", .text32), ("_id", .text64): return true
-        case ("_ts", .int64), ("_seq", .uint64): return true
-        default: return false
-        }
     }
 
     /// Whether rows are hashes that may be written twice without harm.
@@ -257,6 +253,7 @@ struct RowEncoder: ~Copyable {
         let count = try countValues(row)
         if keyColumn != nil || key.count == 0 { try readKey(row) }
         if count == 0 { return .nothing }
+        if let metadata { try metadata.check(row, schema, &scratch) }
         try commands.appendHeader(0x2A, 3 &+ trimmingCount &+ 2 &* count)
         try commands.append("$4\r\nXADD\r\n")
         try commands.appendBulk(key.bytes)

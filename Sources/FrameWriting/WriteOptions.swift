@@ -52,9 +52,10 @@ public struct EntryOptions {
     var lengthMost: Int?
     var idLeast: [UInt8] = []
     var isApproximate = true
+    var metadata = MetadataRule.check
 
     static var names: [String] {
-        ["stream_column", "id_column", "maxlen", "min_id", "approximate"]
+        ["stream_column", "id_column", "maxlen", "min_id", "approximate", "metadata"]
     }
 
     public init(
@@ -72,6 +73,13 @@ public struct EntryOptions {
                 }
                 idLeast = Array(value.utf8)
             case "approximate": isApproximate = try OptionValue.boolean(key, value)
+            case "metadata":
+                switch value {
+                case "check": metadata = .check
+                case "omit": metadata = .omit
+                case "write": metadata = .write
+                default: throw OptionValue.wrong(key, value, "\"check\", \"omit\" or \"write\"")
+                }
             default: throw OptionValue.unknown(key, "writing to streams", known: EntryOptions.names)
             }
         }

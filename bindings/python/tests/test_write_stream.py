@@ -183,6 +183,88 @@ def test_what_was_read_is_written_as_it_is(server: Server, db: redis.Redis, key:
     assert again.equals(frame)
 
 
+def test_columns_of_readers_that_were_changed(server: Server, db: redis.Redis, key: str) -> None:
+    """They are left out only where nothing is lost by that."""
+    frame = pl.DataFrame({
+        "_id": ["1704067200000-5", "7-0", None], "_ts": [1_704_067_200_000, 7, None],
+        "_seq": pl.Series([5, None, None], dtype=pl.UInt64), "v": [1, 2, 3],
+    })  # fmt: skip
+    moments = [
+        frame["_ts"].cast(pl.Datetime(unit, zone)) if unit == "ms"
+        else frame["_ts"].cast(pl.Datetime("ms", zone)).dt.cast_time_unit(unit)
+        for unit in ("ms", "us", "ns") for zone in (None, "UTC", "Europe/Berlin")
+    ]  # fmt: skip
+    for number, stamps in enumerate([frame["_ts"], *moments]):
+        redcol.write_stream(server.url, frame.with_columns(stamps), f"{key}-{number}")
+        assert [fields for _, fields in db.xrange(f"{key}-{number}")] == [
+            {b"v": b"1"}, {b"v": b"2"}, {b"v": b"3"}
+        ]  # fmt: skip
+    without = frame.drop("_id").with_columns(at=frame["_id"])
+    redcol.write_stream(server.url, without[1:], key + "-at", id_column="at")
+    assert db.xrange(key + "-at")[0] == (b"7-0", {b"v": b"2"})
+
+
+CHANGED: list[tuple[dict[str, list[Any]], int, str]] = [
+    ({"_id": ["1-1", "1"]}, 1, "_id"),
+    ({"_id": ["mine"]}, 0, "_id"),
+    ({"_id": ["1-1", ""]}, 1, "_id"),
+    ({"_id": ["1-1", "2-1"], "_ts": [1, 3]}, 1, "_ts"),
+    ({"_id": ["1-1"], "_ts": [-1]}, 0, "_ts"),
+    ({"_id": [None], "_ts": [1]}, 0, "_ts"),
+    ({"_id": ["1-1"], "_ts": [dt.datetime(1970, 1, 1, 0, 0, 0, 1001)]}, 0, "_ts"),
+    ({"_id": ["1-1"], "_seq": [2]}, 0, "_seq"),
+]
+
+
+@pytest.mark.parametrize(("columns", "row", "name"), CHANGED)
+def test_a_column_that_only_looks_like_a_readers(
+    server: Server, db: redis.Redis, key: str, columns: dict[str, list[Any]], row: int, name: str
+) -> None:
+    height = len(next(iter(columns.values())))
+    dtypes = {"_id": pl.String, "_seq": pl.UInt64}
+    frame = pl.DataFrame({**columns, "v": range(height)}, schema_overrides=dtypes)
+    for given in (frame, frame.to_arrow()):
+        with pytest.raises(redcol.ValueConversionError, match=f'column "{name}"') as caught:
+            redcol.write_stream(server.url, given, key)
+        assert (caught.value.row, caught.value.field, caught.value.stream) == (row, name, key)
+        assert 'metadata what it is: "write"' in str(caught.value)
+        assert db.xlen(key) == row
+        db.delete(key)
+    redcol.write_stream(server.url, frame, key, metadata="omit")
+    assert [set(fields) for _, fields in db.xrange(key)] == [{b"v"}] * height
+    redcol.write_stream(server.url, frame, key + "-all", metadata="write")
+    # Read again without a schema, they are there.
+    back = redcol.read_stream(server.url, key + "-all", include_sequence=True)
+    shown = [f"{column}_field" for column, values in columns.items() if any(values)]
+    assert back.columns[3:] == [*shown, "v"]
+    assert back["v"].to_list() == [str(v) for v in range(height)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"_ts": [5]}, {"_seq": [5]}, {"_ts": [dt.datetime(2024, 1, 1)]}, {"_stream": ["s"]},
+     {"_key": ["s"], "_id": ["1-1"]}, {"_index": [0]}, {"_stream": ["a"], "_id": ["1-1"]}],
+)  # fmt: skip
+def test_what_may_be_a_readers_column_is_not_dropped_in_silence(
+    server: Server, db: redis.Redis, key: str, columns: dict[str, list[Any]]
+) -> None:
+    """A user's own number of milliseconds, or the stream that an entry came from."""
+    numbers = {"_seq": pl.UInt64, "_index": pl.UInt64}
+    frame = pl.DataFrame({**columns, "v": [1]}, schema_overrides=numbers)
+    name = next(iter(columns))
+    for given in (frame, frame.to_arrow()):
+        with pytest.raises(redcol.SchemaError, match=f'column "{name}" may') as caught:
+            redcol.write_stream(server.url, given, key)
+        assert caught.value.field == name
+    assert db.exists(key) == 0
+    redcol.write_stream(server.url, frame, key, metadata="write")
+    assert set(db.xrange(key)[0][1]) == {column.encode() for column in frame.columns}
+    redcol.write_stream(server.url, frame, key + "-omitted", metadata="omit")
+    assert db.xrange(key + "-omitted")[0][1] == {b"v": b"1"}
+    with pytest.raises(redcol.InvalidArgumentError, match="metadata"):
+        redcol.write_stream(server.url, frame, key, metadata="drop")  # type: ignore[arg-type]
+
+
 def test_other_columns_of_those_names_are_fields(server: Server, db: redis.Redis, key: str) -> None:
     frame = pl.DataFrame({"_id": [1], "_ts": ["x"], "_seq": [2.5]})
     redcol.write_stream(server.url, frame, key)

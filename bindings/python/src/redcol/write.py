@@ -48,6 +48,7 @@ def write_stream(
     min_id: str | int | None = None,
     approximate: bool = True,
     stream_column: str | None = None,
+    metadata: typing.Literal["check", "omit", "write"] = "check",
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -58,9 +59,9 @@ def write_stream(
     quotes. Binary is written as it is, Duration as ISO 8601 (``PT1.5S``), List, Array and Struct as
     JSON. Nulls are not written. ``read_stream`` with the frame's schema gives the same values back.
 
-    The columns that ``read_stream`` adds (``_id`` String, ``_ts`` Int64, ``_seq`` UInt64) are part
-    of the entry's id and are never written as fields: what was read can be written as it is, under
-    new ids, or with ``id_column="_id"`` under its own. Give other columns other names or dtypes.
+    What was read can be written: under new ids, or with ``id_column="_id"`` under its own. The
+    columns that readers add are not fields and not written as such; see `metadata`. docs/writing.md
+    says more about this.
 
     Entries are not written as one transaction. When something goes wrong the exception says what
     became of each row: ``error.ids`` has the ids of the rows that are written, and null for the
@@ -80,6 +81,13 @@ def write_stream(
         approximate: trim only what costs little (``~``); False trims exactly.
         stream_column: the column that names each row's stream, in place of ``stream``; it is not
             written as a field.
+        metadata: what becomes of columns that readers add: ``_id`` (String), ``_ts`` (Int64 or
+            Datetime), ``_seq`` (UInt64), ``_stream`` and ``_key`` (String) and ``_index`` (UInt64).
+            ``"check"`` leaves the first three out if each row shows that nothing is lost: ``_id``
+            is a whole entry id, the others are its milliseconds and its sequence number (``_id`` is
+            the frame's column, else `id_column`), each null or not. Otherwise it is an error, as
+            are the other columns (but for `stream_column`), since the caller may want them written.
+            ``"omit"`` leaves all of these out. ``"write"`` writes all of them as fields.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
@@ -90,9 +98,11 @@ def write_stream(
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
-        SchemaError: a column that cannot be written; nothing was sent.
-        ValueConversionError: an id that is none, a null stream, or a value that no text can hold,
-            such as NaN in a List. It names row and field.
+        SchemaError: a column that cannot be written, or of which `metadata` must say whether it is
+            to be; nothing was sent.
+        ValueConversionError: an id that is none, a null stream, a value that no text can hold, such
+            as NaN in a List, or one that does not agree with the row's id (see `metadata`). It
+            names row and field.
         ServerError: the server refused a row: no memory, a read-only replica, an id that is not
             larger than the last one, ….
         WrongTypeError: the key holds something that is no stream.
@@ -120,7 +130,10 @@ def write_stream(
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    options = {"approximate": _arguments.flag("approximate", approximate)}
+    options = {
+        "approximate": _arguments.flag("approximate", approximate),
+        "metadata": _arguments.one_of("metadata", metadata, ("check", "omit", "write")),
+    }
     if (stream is None) == (stream_column is None):
         raise InvalidArgumentError(
             "Give either stream, or stream_column, the column that names each row's stream."
@@ -135,7 +148,8 @@ def write_stream(
     for name, column in (("id_column", id_column), ("stream_column", stream_column)):
         if column is not None:
             options[name] = _arguments.text(name, column)
-    frame, height = _prepared(df, stream_column=stream_column, id_column=id_column)
+    kept = () if metadata == "write" else ("_ts",)
+    frame, height = _prepared(df, kept, stream_column=stream_column, id_column=id_column)
     with client.using(server) as handle:
         writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)
         try:
@@ -242,8 +256,13 @@ def write_hashes(
             writer.free()
 
 
-def _prepared(df: typing.Any, **columns: str | None) -> tuple[typing.Any, int | None]:
-    """The frame to hand over and its height, if known. `columns` name keys, streams or ids."""
+def _prepared(
+    df: typing.Any, times: tuple[str, ...] = (), **columns: str | None
+) -> tuple[typing.Any, int | None]:
+    """The frame to hand over and its height, if known.
+
+    `times`: columns that are not written as text. `columns` name keys, streams or ids.
+    """
     import polars as pl
 
     if isinstance(df, pl.LazyFrame):
@@ -277,7 +296,9 @@ def _prepared(df: typing.Any, **columns: str | None) -> tuple[typing.Any, int | 
     zoned = [
         _in_its_zone(name, dtype.time_unit)
         for name, dtype in df.schema.items()
-        if isinstance(dtype, pl.Datetime) and dtype.time_zone not in (None, "UTC")
+        if isinstance(dtype, pl.Datetime)
+        and dtype.time_zone not in (None, "UTC")
+        and name not in times
     ]
     return df.with_columns(zoned) if zoned else df, df.height
 
