@@ -214,7 +214,7 @@ public struct BatchBuilder {
         return .committed
     }
 
-    /// How many values became null since they do not fit; counted anew from here on.
+    /// How many values became null because they do not fit. Counting starts again from here.
     public mutating func takeNulled() -> Int {
         defer { nulledCount = 0 }
         return nulledCount

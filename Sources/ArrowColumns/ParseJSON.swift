@@ -167,7 +167,7 @@ extension NestedColumn {
         return nodes[index].names.find(key.start, key.count)
     }
 
-    /// Whether the same key comes once more after the value at `start`, so that this one is none.
+    /// Whether the same key comes again after the value at `start`: then this one does not count.
     private mutating func isSetLater(_ field: Int, in index: Int, _ start: JSONText) -> Bool {
         var text = start
         guard text.skipValue() else { return false }

@@ -1,6 +1,6 @@
 /*
  * The little of redcol that must be C or C++: the system calls that Swift imports from here (so
- * that nothing depends on a Swift overlay of libc), numbers from and to text, and what only a C
+ * that nothing depends on a Swift overlay of libc), numbers from text, and what only a C
  * file can promise.
  */
 #ifndef CPLATFORM_H

@@ -181,17 +181,20 @@ class Writing(Reading):
         self.frames = [self.frame]  # as long as the writers are
 
     def start(self, schema: object = None) -> int:
-        """redcol_write_stream; the writer is for the other calls."""
-        return self._start("redcol_write_stream", self.stream, -1)
+        """redcol_write_stream; the writer is for the other calls.
+
+        The frame's column "_key" is a field here: it does not come from a read of several streams.
+        """
+        return self._start("redcol_write_stream", self.stream, -1, metadata="write")
 
     def start_hashes(self) -> int:
         return self._start("redcol_write_hashes")
 
-    def _start(self, function: str, *stream: object) -> int:
+    def _start(self, function: str, *stream: object, **options: object) -> int:
         free(self.writer)
         self.writer = c_void_p(0x10)
         self.frames.append(self.frame)
-        given = (*stream, byref(self.frame.stream), words(**self.options))
+        given = (*stream, byref(self.frame.stream), words(**{**options, **self.options}))
         status = call(function, self.client, *given, byref(self.writer))
         assert bool(self.writer.value) == (status == 0)
         assert self.frame.is_moved, "in every case"

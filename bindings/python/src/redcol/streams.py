@@ -195,4 +195,6 @@ def arranged(frame: pl.DataFrame, request: RangesRequest, *, first_row: int = 0)
         if name is not None and name not in asked
     ]
     named = [columns.pop(name) for name in asked]
-    return pl.DataFrame([*front, *columns.values(), *named])
+    first, *others = [*front, *columns.values(), *named]
+    # A frame made from a list of columns would rename one whose name is empty.
+    return first.to_frame().hstack(others)
