@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What can be done with this checkout; `make help` lists it.
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c

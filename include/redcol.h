@@ -84,6 +84,8 @@
  *              kept; the oldest is dropped first, and begins again.
  *
  * A function that is not in this file is not part of the interface.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef REDCOL_H
 #define REDCOL_H

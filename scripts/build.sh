@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the library into FOLDER/release/libredcol.so: build.sh FOLDER (.build if not given).
 # EMBEDDED=0 builds it with Swift's own runtime instead of as Embedded Swift.
 set -euo pipefail

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/redcol.h taken apart: its comments, and what is declared behind each.
 
 For the scripts that make a page of it and compare its releases.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs all of the fault injection, then the ledger with new seeds until CHAOS_SECONDS have passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares include/redcol.h with the interface of the last release: nothing there may change.
 
 check_abi.py [HEADER [RELEASED]]

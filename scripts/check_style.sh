@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Looks for what formatters do not see: long files, long lines, and words that can abort the host.
+# SPDX-License-Identifier: Apache-2.0
+# Looks for what formatters do not see: long files, long lines, files that do not name their license,
+# and words that can abort the host.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +15,10 @@ findings=$(
       # redcol.h is the whole manual of the interface, in one piece.
       if [ "$lines" -gt "$lines_max" ] && [ "$file" != include/redcol.h ]; then
         echo "$file: $lines lines, more than $lines_max"
+      fi
+      if ! grep -q "SPDX-License-Identifier: Apache-2.0" "$file" &&
+        [[ "$file" != include/abi/* ]]; then
+        echo "$file: no line that names its license"
       fi
       LC_ALL=C.UTF-8 grep -nE "^.{$((columns_max + 1)),}" "$file" |
         sed "s|^\([0-9]*\):.*|$file:\1: more than $columns_max columns|" || true

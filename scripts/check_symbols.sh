@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Compares three lists that must agree: the header's functions, exports.map, the library's symbols;
 # and looks whether the library needs another one that is not on every machine.
 set -euo pipefail

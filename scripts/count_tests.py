@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Adds up the runners' reports; exits with 1 if a test or a runner failed, or a runner ran none.
 
 usage: count_tests.py DIRECTORY [NAME OF A RUNNER THAT FAILED]...

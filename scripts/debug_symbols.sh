@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Writes the debug symbols of a library that was built without them: debug_symbols.sh LIBRARY FILE.
 # The same sources are built once more, and give the same code; gdb finds FILE by the build id when
 # it lies in /usr/lib/debug/.build-id/, or is told with `symbol-file`.

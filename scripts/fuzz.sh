@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fuzzes the row parser with libFuzzer and AddressSanitizer for FUZZ_SECONDS (15 if not set), and
 # for half as long what takes the small replies.
 set -euo pipefail

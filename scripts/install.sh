@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what others build with: install.sh LIBRARY, or takes it away again: install.sh --remove.
 # PREFIX (/usr/local), LIBDIR, INCLUDEDIR and DOCDIR say where it will be; DESTDIR goes before them.
 set -euo pipefail

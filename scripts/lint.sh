@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Looks at the style of all sources and at the types of the Python ones; changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes a page of include/redcol.h, which is the manual of the C interface.
 
 make_docs.py PAGE

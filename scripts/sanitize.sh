@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Looks for misused memory, leaks and races. With the names of parts, only these: address, python,
 # thread, valgrind.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what building and testing need and is missing: Debian packages, a .venv for Python, and
 # another with the oldest Polars.
 set -euo pipefail

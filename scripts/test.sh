@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs every test against the release build, a short fuzz run with it, and counts them at the end.
 # What is independent runs side by side: Swift's compiler and tests beside Python's.
 set -euo pipefail

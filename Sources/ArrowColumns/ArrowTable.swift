@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All batches of a read that has ended, which may be handed over any number of times, as an Arrow
 // stream: nothing is read from a server any more.
 // https://arrow.apache.org/docs/format/CStreamInterface.html

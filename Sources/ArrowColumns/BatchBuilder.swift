@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A batch while it grows: rows come in value by value, a struct array goes out.
 
 import CArrowData

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Byte strings numbered in order of arrival: the values of a dictionary column, the names of
 // fields.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One column while it grows: text comes in, a value of the column's type is written at the current
 // row.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a column cannot be made, and how names and formats from outside are shown in such a message.
 
 /// A schema that cannot be read, or memory that was not given.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a column holds, read from an Arrow format string, and the format in which it is handed over.
 // https://arrow.apache.org/docs/format/CDataInterface.html#data-type-description-format-strings
 import CPlatform

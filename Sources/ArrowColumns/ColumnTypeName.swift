@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person calls a column's type, and how many categories it can number.
 
 extension ColumnType {

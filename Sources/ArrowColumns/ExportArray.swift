@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finished columns as arrays of the Arrow C Data Interface. Each array owns its buffers alone, so
 // that a consumer may move children out, release in any order and on any thread, and outlive
 // everything else.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finished structs and lists as arrays of the Arrow C Data Interface.
 
 import CArrowData

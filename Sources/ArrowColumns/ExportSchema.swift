@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hands a schema over as an ArrowSchema of the C Data Interface, which the consumer releases.
 // Every node is one allocation, so that a child that was moved out lives on without its parent.
 import CArrowData

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the columns that a caller wants from an ArrowSchema, which is borrowed and never trusted.
 import CArrowData
 import CPlatform

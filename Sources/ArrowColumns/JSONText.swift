@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One JSON text, token by token. Everything is checked, whether it is wanted or not.
 // https://www.rfc-editor.org/rfc/rfc8259
 

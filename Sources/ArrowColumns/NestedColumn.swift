@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A column of structs or lists while it grows: a tree of nodes, of which the leaves are columns of
 // their own. Each node counts its own values; a row that is begun again cuts all of them back.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decimal text to integers, eight digits at a time. A value's text is followed by at least 16 bytes
 // that may be read, though what stands in them never counts.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON text to the values of a nested column. Nothing is converted that JSON does not say itself:
 // what does not fit its type exactly is refused, with the path to it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ISO 8601 text to dates, times, timestamps and durations. As with integers, at least 16 bytes
 // behind a value's text may be read.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A schema written as text, "value:l,name:vu": what a caller in C writes in place of a tree of
 // structs. redcol.h describes the form.
 

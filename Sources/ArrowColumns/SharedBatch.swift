@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finished batches to whose buffers any number of arrays may refer. Each array, and each child that
 // is moved out of one, holds a reference: they are released in any order and on any thread.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arrow's 16-byte string views: up to 12 bytes stand in the view itself, longer text in a data
 // buffer.
 // https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout

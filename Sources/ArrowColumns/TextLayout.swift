@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The three layouts of strings and bytes that Arrow has. The library builds views; a consumer that
 // cannot read them gets the others, for which the bytes are copied once more.
 // https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-layout

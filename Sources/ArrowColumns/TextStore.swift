@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bytes of a string or binary column that are too long for their 16-byte view: Arrow's variadic
 // data buffers. One buffer grows until it is full, then the next begins, since a view holds 31-bit
 // offsets.

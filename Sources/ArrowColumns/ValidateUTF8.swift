@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strict UTF-8: string columns hold nothing else, and consumers do not check again.
 
 /// Whether the bytes are UTF-8 as Unicode 15, table 3-7, has it: no surrogates, nothing overlong,

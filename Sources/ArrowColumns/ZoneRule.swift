@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rule at the end of a time zone's data: when the clocks change in years to come, as in
 // "CET-1CEST,M3.5.0,M10.5.0/3".
 // https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html

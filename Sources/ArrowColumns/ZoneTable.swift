@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A time zone's offsets from UTC, read from the system's time zone data: what a local time without
 // an offset needs to become a moment.
 // https://www.rfc-editor.org/rfc/rfc8536

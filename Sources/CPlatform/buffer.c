@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory for columns that grow. From 2 MiB on it is mapped pages, which the kernel gives another
  * address without touching them. realloc does so only beyond malloc's own limit, and glibc moves

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A Python capsule keeps the pointer to its name, so the names must live as long as the process. */
 #include "include/CPlatform.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counters that threads share: objects alive in this process, and what a read has done. */
 #include "include/CPlatform.h"
 

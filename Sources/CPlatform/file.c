@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A whole small file, for data that the system keeps in files. */
 #include "include/CPlatform.h"
 

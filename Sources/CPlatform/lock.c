@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A mutex behind a pointer: its address must not change, which Swift does not promise for a field.
  * pthread's trylock stands in libc itself only since glibc 2.34; so this one waits by futex(2). */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The log: one callback of the host for the whole process, and at most one line a second for the
  * same thing. Nothing is locked while the callback runs: it may call the library, and a thread that
  * holds a lock of the host's (Python's GIL) may write a line meanwhile. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that the system refuses. What is large is asked for with malloc, and an error says that it
  * was refused. But the language's runtime cannot go on without its small objects: for them there is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decimal text to binary floating point, correctly rounded, by fast_float.
 #include "include/CPlatform.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One file descriptor that becomes readable when a read can go on: socket, cancel signal or alarm.
  * */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* System calls in a form that Swift can call: no macros, no variadics, no unions. */
 #define _GNU_SOURCE
 #include "include/CPlatform.h"

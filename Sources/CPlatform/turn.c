@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who is inside a call on a handle, so that a second call is refused; and whether the first one
  * will never come out: its thread was ended by pthread_cancel, or left it by longjmp. */
 #define _GNU_SOURCE

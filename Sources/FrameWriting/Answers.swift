@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers to what was written, found in the bytes that have come, without a copy of them.
 
 import RedisConnection

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes on their way to the connection: one block of memory that grows at its end.
 
 import CPlatform

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory of a write: what encodes its rows, and the ids that it collects.
 
 import ArrowColumns

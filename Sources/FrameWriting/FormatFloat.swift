@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Floats as decimal text, as Polars writes them into CSV: the shortest digits that read back as the
 // same number, with a point where the number is neither too small nor too large for that, else with
 // an exponent.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists and structs as JSON text: what the reading half decodes to the same values.
 // https://www.rfc-editor.org/rfc/rfc8259
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers as decimal text, written where they are told. Each gives the number of bytes; 24 more
 // than the text has must be writable.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dates, times, timestamps and durations as ISO 8601 text: what the reading half parses. Each gives
 // the number of bytes, and writes 40 at the most.
 

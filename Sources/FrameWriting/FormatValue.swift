@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values as text, as Polars prints them in CSV. Nothing is allocated for a value.
 
 import CPlatform

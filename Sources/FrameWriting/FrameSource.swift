@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A frame as it comes: batches pulled from an ArrowArrayStream, kept until they are answered.
 // https://arrow.apache.org/docs/format/CStreamInterface.html
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A frame on its way to the server: rows encoded, sent and answered on one connection, with a
 // bounded number of bytes under way, so that neither side waits for the other to read.
 

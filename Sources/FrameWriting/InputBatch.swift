@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory of one batch: an ArrowArray, checked against its schema as far as the C Data Interface
 // allows; what only a value shows is checked when it is read.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the columns of a frame hold, read from an ArrowSchema that is borrowed and never trusted.
 // https://arrow.apache.org/docs/format/CDataInterface.html#data-type-description-format-strings
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns of a frame that a reader has added: parts of the entries' ids, and where entries were.
 // They are not fields, and are not written as such.
 

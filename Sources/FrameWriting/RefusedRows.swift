@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows that a server refused for now, in the middle of a write.
 
 import RedisConnection

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows as commands: XADD for entries, HSET with what makes it atomic for hashes.
 
 import CPlatform

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a frame is written, from string keys and values, each checked before anything is sent.
 
 import RedisConnection

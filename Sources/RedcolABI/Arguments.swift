@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What C passes, as what Swift understands: nothing here trusts a pointer, a length or a text.
 
 import ArrowColumns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arrow structs in Python capsules: destructors that are C functions, and names that outlive
 // everything.
 // https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html

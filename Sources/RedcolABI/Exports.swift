@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The C interface, function by function; include/redcol.h is its manual. Nothing happens here but
 // unwrapping arguments and wrapping results.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands behind the opaque pointers of the C interface: one class each, with a mark that tells
 // them apart, since C can pass any of them anywhere.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the C interface says about itself: its version as a number, what this build can do, and the
 // names of its statuses.
 

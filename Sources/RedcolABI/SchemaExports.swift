@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The export that makes a schema from text.
 
 import ArrowColumns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Causes as the statuses of the C interface, and their details as its names.
 
 import CRedcol

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An iterator as an Arrow stream: batches go to the consumer as they are read, and none is kept.
 // https://arrow.apache.org/docs/format/CStreamInterface.html
 

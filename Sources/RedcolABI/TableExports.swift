@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The exports for reads that are kept as a whole: collecting them, and handing them over as Arrow
 // streams.
 

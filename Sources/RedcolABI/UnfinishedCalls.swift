@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that a signal has ended before their answers came. What they had begun is kept until the
 // same call is made again, which goes on with it: a periodic signal keeps no call from ending.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions of the C interface that write frames; include/redcol.h is their manual.
 
 import CPlatform

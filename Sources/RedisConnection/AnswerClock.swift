@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a server may take to answer: its silence is bounded, and so is an answer that comes in
 // drips. What flows is not: a large answer over a slow line takes as long as it takes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When to try again after a connection was lost: at once, then 50 ms doubling to 5 s, each a
 // quarter more or less, so that many clients of one server do not come back at the same moment.
 

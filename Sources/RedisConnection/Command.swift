@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands on their way to the server. They are encoded here and not by hiredis, whose sprintf for
 // each argument takes more of a small batch's time than parsing it: an XACK has one for each entry.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The addresses of a host, tried one after the other and side by side: one that does not answer
 // must leave time for the next.
 

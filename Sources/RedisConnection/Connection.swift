@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One connection to a server: made, logged in, written to and read from without ever blocking, so
 // that the same code serves callers who wait here and callers who wait in an event loop of their
 // own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The connections of one client: an idle one is used again, and each reader has one for itself,
 // since a reply must never be taken for another reader's.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One question and its answer on a connection, asked again when the connection is lost: for what
 // does no harm when it is done twice.
 

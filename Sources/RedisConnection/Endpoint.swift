@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a server is and who asks: a URL, taken apart and checked.
 
 /// A server's address, with credentials and database. Spelled as redis-py spells its URLs.

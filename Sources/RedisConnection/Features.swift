@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this build can do, where builds differ.
 
 public enum Features {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log: what somebody who runs redcol should know and no call returns. Lines have no values of
 // entries and no credentials in them.
 

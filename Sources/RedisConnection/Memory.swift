@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looking for memory before the language's runtime is asked for it: what it is refused ends the
 // process. So whatever a caller or a server can make large, and is kept in arrays and texts, is
 // looked for first.

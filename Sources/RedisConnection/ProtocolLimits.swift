@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a server may claim before it is taken for broken or hostile. Nothing is ever reserved
 // because of a length that has only been claimed; these limits bound what is read and kept.
 

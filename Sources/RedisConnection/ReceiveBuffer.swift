@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes that came from the server and were not used yet, with room after them to look ahead.
 
 import CPlatform

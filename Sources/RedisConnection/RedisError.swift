@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can go wrong between a caller and a server, made where it happens with what is known there.
 
 /// An error with its cause, the words for a person and the details for a program.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replies that are read whole: everything but stream entries. hiredis parses them, after a scan of
 // ours has found that the reply is complete and within the limits, since hiredis reserves what a
 // peer only claims.

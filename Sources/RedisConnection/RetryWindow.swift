@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When to try again, and for how long. What counts as a success is what is not asked for again:
 // an entry that became a row, or a whole answer that took the read further. Pure: time is given to
 // it.

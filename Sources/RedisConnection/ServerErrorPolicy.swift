@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What to do about an error: the one place that decides whether a request is made again, where,
 // and how much is asked for.
 // https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one place where what a server sent becomes text for people: a server may repeat what it was
 // sent, in an error, a value or anything else, and the credentials are never shown.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A number that a server said. It may be any, so that no arithmetic is done on it: it becomes an
 // Int only where it lies in a range that the caller names.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers as decimal digits, eight at a time: acknowledging writes two of them for each entry.
 
 /// Writes a number's digits, and gives how many there are. 24 bytes must be writable at `start`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of
 // them under way at once.
 

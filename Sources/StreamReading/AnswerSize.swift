@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many entries are asked for at once, when answers do not get through: a server closes the
 // connection of a client whose answers are larger than it allows (client-output-buffer-limit).
 // Pure.

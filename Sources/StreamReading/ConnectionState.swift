@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a read has its connection, and what it lost the last one by, to be asked for from any
 // thread.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Putting entries away: each is copied to the dead letters and acknowledged, both or neither, and
 // only if it is still pending as it was when that was decided. Pure: it knows no socket.
 

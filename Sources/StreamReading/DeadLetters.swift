@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries that were delivered too often or cannot be read: which they are, and the talk with the
 // server that puts them away.
 

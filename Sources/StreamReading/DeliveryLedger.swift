@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How often an entry was handed over to somebody, as far as a reader can know: the server counts a
 // delivery when it makes an answer, and answers are lost. Pure: it knows no socket.
 

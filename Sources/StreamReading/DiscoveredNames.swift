@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of columns that are discovered, each of which is one field's.
 
 import ArrowColumns

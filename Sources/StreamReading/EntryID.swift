@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entry ids: two 64-bit numbers, compared in that order.
 // https://redis.io/docs/latest/develop/data-types/streams/#entry-ids
 

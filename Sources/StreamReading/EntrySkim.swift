@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a large entry has arrived in full: it is counted through once, from where the last look
 // stopped, so that an entry which comes in many pieces is not parsed again for each of them.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of columns for fields whose own names are taken: by a column of the entry's id, by one
 // of the caller's, or by a field that came before.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which column a field's value goes to: by position where entries look alike, else by name.
 
 import ArrowColumns

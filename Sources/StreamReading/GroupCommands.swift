@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of a consumer group, and the answers that are no stream entries.
 // https://redis.io/docs/latest/commands/xreadgroup/ and its neighbours
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a member of a group has in hand, and how far it has come.
 
 import CPlatform

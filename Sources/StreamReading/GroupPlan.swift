@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a member of a consumer group asks for next, and why: its own pending entries, entries that
 // others have held for too long, new ones. Pure: it knows no socket, and time is given to it.
 

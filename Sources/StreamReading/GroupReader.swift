@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads as a member of a consumer group. What was delivered to it is either acknowledged after the
 // caller has had it, or comes back.
 

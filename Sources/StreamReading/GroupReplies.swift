@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the answers to a group's questions mean, apart from those that bring entries: what is
 // pending, whether the group was made, and errors.
 

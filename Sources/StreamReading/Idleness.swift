@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a read that follows has nothing to read. Only the server can tell: one that does not answer
 // is not idle. Pure: time is given to it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The entries that this consumer has and the server still counts as pending: they must not be
 // delivered again, and are acknowledged when the caller is done with them.
 

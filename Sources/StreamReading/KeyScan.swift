@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finding the streams whose keys match a pattern: SCAN, page by page, which holds the server up as
 // little as is wanted. https://redis.io/docs/latest/commands/scan/
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a stream ends now: what a read is held to, so that it sees no entries that are added later.
 
 import RedisConnection

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries that gave no row, since they have a value that does not fit its column.
 
 /// What a row parser has left out.

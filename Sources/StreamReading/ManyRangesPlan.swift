@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What to ask next when the same range of many streams is read, one stream after the other: many
 // requests under way at once, since a small stream takes the server less time than the way to it.
 // Pure: it knows no socket.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the same range of many streams, one after the other, with many requests under way on one
 // connection: finds the streams if they are given by a pattern, asks what the plan says, and parses
 // what comes in one row of columns.

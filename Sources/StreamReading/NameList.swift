@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of many streams in one piece of memory: an array for each would cost as much time as
 // reading a small stream does.
 

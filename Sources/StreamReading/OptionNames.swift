@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of options: which there are, for the error about one that there is not, and which of
 // them say nothing in some reads.
 

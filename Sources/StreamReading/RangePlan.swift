@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What to ask next when a range of ids is read: slices of the range, several of them under way at
 // once, so that neither the server nor the way to it is ever idle. Pure: it knows no socket.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a range of a stream, batch by batch: asks what the plan says, several pages at once, and
 // parses what comes in one row of columns.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The columns of a read: those of the entry's id and those of the schema, and which field goes to
 // which of them.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of a read, from string keys and values, each checked before anything is sent.
 
 import ArrowColumns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of an entry with a value that does not fit its column.
 
 import ArrowColumns

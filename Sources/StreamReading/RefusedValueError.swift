@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The error of a value that does not fit its column: where it stands, and what can be done.
 
 import ArrowColumns

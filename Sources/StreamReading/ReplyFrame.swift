@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands around the entries of a reply: which streams they belong to, how many there are, and
 // what follows them.
 

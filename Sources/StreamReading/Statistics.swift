@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a read has done so far, to be asked for from any thread.
 
 import CPlatform

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all reads have in common: a connection of their own, a parser, the wait for the next batch,
 // and going on after a lost connection. What to ask and what an answer means is a subclass's.
 

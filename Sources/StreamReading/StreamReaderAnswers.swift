@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all reads do with an answer: parse it, say of which stream an error is, count what was left
 // out.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a stream's entries after an id and then waits for new ones (XREAD): without a group, the
 // reader itself remembers where it is.
 // https://redis.io/docs/latest/commands/xread/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The small pieces of the protocol: lengths, ids and names, read without allocating.
 // https://redis.io/docs/latest/develop/reference/protocol-spec/
 

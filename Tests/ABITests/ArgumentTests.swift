@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What C may pass by mistake: NULL, handles of another kind, closed ones, options that are none.
 
 import CArrowData

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The C functions called as a C program calls them, with what they promise in every case checked:
 // an error object exactly with a negative status, and nothing given beside it.
 

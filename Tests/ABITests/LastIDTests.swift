@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a stream ends, and reads that are held to what was there before: to that end, and to the
 // columns that were discovered.
 

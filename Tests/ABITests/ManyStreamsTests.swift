@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranges of many streams through the C interface, from a server of its own.
 
 import CRedcol

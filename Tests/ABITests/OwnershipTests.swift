@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who owns what: batches outlive everything, all is freed in any order, nothing is left over.
 // Live objects are counted in a process of the test's own, where no other test makes any.
 

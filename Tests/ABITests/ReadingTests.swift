@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading and acknowledging through the C interface from a server of its own, and each status that
 // a server can bring about.
 

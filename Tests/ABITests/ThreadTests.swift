@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that meet: cancelling, closing and calling from other threads, signals, forked children.
 
 import CArrowData

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writing through the C interface: outcomes, ownership of the frame, and misuse.
 
 import CArrowData

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory for columns that grow: what it holds stays, and is not copied when it is large.
 
 import CPlatform

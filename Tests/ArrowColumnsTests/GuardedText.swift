@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text in front of a page that must not be touched: whoever reads further than allowed is killed.
 import Glibc
 import Testing

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Structs and lists from JSON text: rows that are begun again, and what a layout cannot number.
 import CArrowData
 import Testing

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Integers: limits, shapes that are none, and a random comparison with the standard library.
 import Testing
 

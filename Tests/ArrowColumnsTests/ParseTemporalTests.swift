@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dates against a count of all days, and tables of what is a time, timestamp or duration.
 import Testing
 

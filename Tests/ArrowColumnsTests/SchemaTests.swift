@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arrow formats, hostile and proper schemas in, and the release protocol of schemas out.
 import CArrowData
 import CPlatform

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTF-8 as the standard library judges it; bytes stand directly in front of a forbidden page.
 import Testing
 

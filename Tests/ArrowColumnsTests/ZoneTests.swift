@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time zones: rules for years to come, and data that is cut or wrong.
 import CPlatform
 import Testing

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers found in bytes, whole, byte by byte, and hostile.
 
 import RedisConnection

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames as commands, and frames that are not what they claim to be.
 
 import CArrowData

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A libFuzzer target for every small reply: bytes become an answer to XACK, XPENDING, XAUTOCLAIM,
 // XINFO, SCAN, XREVRANGE, EXEC or HELLO, and go to what takes it, whole and in pieces. Nothing may
 // trap, and no number may pass that the server cannot mean. scripts/fuzz.sh builds and runs it.

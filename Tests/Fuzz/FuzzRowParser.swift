@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A libFuzzer target: bytes become replies in pieces, and hiredis' own reader says what a good one
 // has to give. scripts/fuzz.sh builds and runs it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Inputs to begin with, written into the first directory on the command line: the fuzzer would take
 // long to invent a reply of its own.
 

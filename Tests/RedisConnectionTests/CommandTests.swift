@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is sent, when it is sent again, and the memory that replies are received into.
 
 import CPlatform

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // URLs taken apart: what each part becomes, what is refused and why, and that no password is shown.
 
 import TestSupport

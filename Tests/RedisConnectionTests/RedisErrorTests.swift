@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a server's error answers mean, and how bytes from outside are shown in messages.
 
 import TestSupport

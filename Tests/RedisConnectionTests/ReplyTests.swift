@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replies that are read whole: the scan for their end stands firm against hostile bytes, and
 // agrees with hiredis' own reader on good ones.
 

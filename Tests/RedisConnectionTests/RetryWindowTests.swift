@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a server is tried again, and when that is enough; what to do about each error.
 
 import TestSupport

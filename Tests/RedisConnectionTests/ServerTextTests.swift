@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a server sent, as text for people: no form of the credentials is in it.
 
 import TestSupport

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each transition of putting an entry away, without a server: the tests answer.
 
 import RedisConnection

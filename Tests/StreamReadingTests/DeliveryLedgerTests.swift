@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which deliveries count, without a server.
 
 import Testing

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entry ids and the ends of ranges, up to the largest that Redis has.
 
 import RedisConnection

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a read that follows is idle, and how much is asked for when answers do not get through.
 
 import Testing

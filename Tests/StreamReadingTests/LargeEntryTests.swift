@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries that come in many pieces: they are counted through once, not parsed again for each piece.
 
 import RedisConnection

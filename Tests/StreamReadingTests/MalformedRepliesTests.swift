@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes that no Redis server sends where entries should be: an error each time, never a trap, and
 // never half a row.
 

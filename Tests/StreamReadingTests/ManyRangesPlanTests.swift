@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is asked of the server to read ranges of many streams, driven without one: made-up streams
 // answer the pages, many of which are under way at once.
 

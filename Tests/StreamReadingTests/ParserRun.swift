@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A row parser fed as a reader feeds it: pieces arrive in a buffer, what was used is consumed, full
 // batches are taken out and read back.
 

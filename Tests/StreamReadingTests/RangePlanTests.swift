@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is asked of the server to read a range, driven without one: a made-up stream answers the
 // pages, several of which are under way at once.
 

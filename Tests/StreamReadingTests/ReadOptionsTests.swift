@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options as text: what each becomes, what is refused, and the columns that follow from them.
 
 import ArrowColumns

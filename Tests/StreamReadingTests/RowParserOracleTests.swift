@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The row parser against hiredis' own reader on the same bytes: random streams, cut in every way.
 
 import ArrowColumns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries become rows: recorded replies, schemas, late columns, values that do not fit.
 
 import ArrowColumns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts and lines that a server says: what cannot be is refused, and nothing is added up unseen.
 
 import RedisConnection

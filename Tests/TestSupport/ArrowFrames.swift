@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames as a foreign producer gives them: Arrow arrays made by hand, which count their releases.
 // https://arrow.apache.org/docs/format/CStreamInterface.html
 

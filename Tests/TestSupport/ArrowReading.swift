@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arrow arrays read back, value by value; each rule that the values depend on is checked.
 // https://arrow.apache.org/docs/format/Columnar.html
 

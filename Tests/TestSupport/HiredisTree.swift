@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What hiredis' own reader makes of some bytes: an oracle that shares no code with our parsers.
 
 import CHiredis

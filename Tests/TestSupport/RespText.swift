@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Redis protocol written by hand: what the code under test is fed, and what it should send.
 
 /// Text as its bytes.

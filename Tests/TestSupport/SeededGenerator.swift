@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random numbers that come again: a test that fails names its seed, which gives the same input.
 
 /// SplitMix64. https://prng.di.unimi.it/splitmix64.c

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A redis-server of a test's own, on a unix socket in a directory that vanishes with it.
 
 import CHiredis

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * redcol.hpp - redcol.h for C++17: who owns what is said by types, and columns are typed. Headers
  * only, this one and those it includes; redcol.h is the manual of what the calls do.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * redcol_arguments.hpp - the part of redcol.hpp that calls are given: options, keys and ids.
  * Include redcol.hpp.

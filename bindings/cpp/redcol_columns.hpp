@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * redcol_columns.hpp - the part of redcol.hpp that needs no connection: the columns that are
  * wanted, and batches with typed columns. Include redcol.hpp.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * redcol_errors.hpp - the part of redcol.hpp that says what went wrong: errors, and exceptions
  * where they are on. Include redcol.hpp.

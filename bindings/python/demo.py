@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes 100,000 events to a Redis stream and reads them back with redcol: `make demo`.
 
 The server is a private one, which ends with the demo, or the one that REDIS_URL names.

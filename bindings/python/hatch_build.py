@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building the wheel: the core with SwiftPM, and its library beside the Python files.
 
 REDCOL_LIBRARY, the path of a libredcol.so, saves building it.

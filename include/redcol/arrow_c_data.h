@@ -4,6 +4,8 @@
  * The layout and the include guards are fixed by the specifications
  * (https://arrow.apache.org/docs/format/CDataInterface.html and CStreamInterface.html), so that
  * programs which declare the same structures elsewhere can include this header too.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef REDCOL_ARROW_C_DATA_H
 #define REDCOL_ARROW_C_DATA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The little of redcol that must be C or C++: the system calls that Swift imports from here (so
  * that nothing depends on a Swift overlay of libc), numbers from text, and what only a C

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums a stream's values as a member of a consumer group, until ENTRIES of them or Ctrl-C:
    consume_group URL STREAM GROUP CONSUMER ENTRIES */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prints a stream of events, one entry a line: read_stream URL STREAM */
 #include <inttypes.h>
 #include <stdio.h>

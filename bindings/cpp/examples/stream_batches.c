@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums a stream's values through the Arrow stream that a query engine would be given, one batch in
    memory at a time: stream_batches URL STREAM */
 #include <inttypes.h>

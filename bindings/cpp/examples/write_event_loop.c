@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes ROWS rows from an event loop that never waits for the server: poll() on the writer's
    descriptor and on standard input, which stands for the loop's other work. Prints "tick" for each
    byte of standard input: write_event_loop URL STREAM ROWS */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes three rows as entries of a stream and prints their ids: write_stream URL STREAM */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls that never return, since their thread was ended or has jumped out of them: that is
  * forbidden, and the handle can be closed and freed all the same. Then what was freed before is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cancels waits from another thread: cancel URL STREAM GROUP. Says "waiting" before the last read,
    which shows that the iterator goes on. */
 #define _POSIX_C_SOURCE 200809L

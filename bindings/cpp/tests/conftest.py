@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of the Python package check after each test holds for these, too."""
 
 from __future__ import annotations

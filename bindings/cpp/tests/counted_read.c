@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads entries and drops the batches, for those who count what that takes.
  *

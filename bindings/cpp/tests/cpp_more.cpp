@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The parts of redcol.hpp about many streams, ranges and texts, as cpp_reader.cpp is for the rest:
    cpp_more URL */
 #include <algorithm>

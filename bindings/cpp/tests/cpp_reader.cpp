@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Uses all of redcol.hpp against the server at URL, whose streams the test has filled, and says
    what is wrong: cpp_reader URL */
 #include <cstdio>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A group read in an event loop: poll() on the iterator's descriptor and on standard input, which
    stands for the loop's other work. event_loop URL STREAM GROUP ENTRIES; prints a line for each
    batch, and "tick" for each byte of standard input. */

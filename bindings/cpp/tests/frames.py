@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames made by hand: Arrow streams with callbacks in Python that count what is not released."""
 
 from __future__ import annotations

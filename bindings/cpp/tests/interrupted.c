@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every call that waits, under a timer whose signal comes again and again:
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What redcol.h documents, function by function, and the calls on real objects to try it with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was released stays: changes that would break a program are found, additions are not."""
 
 from __future__ import annotations

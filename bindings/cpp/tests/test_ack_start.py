@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """redcol_iter_ack_start: acknowledging without a wait, with the iterator's own requests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The C examples: compiled as C and as C++ without a warning, run, and run again under valgrind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """C programs that read as a member of a group: the example, an event loop, and cancelling."""
 
 from __future__ import annotations

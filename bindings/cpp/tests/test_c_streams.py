@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """C programs that never wait or never keep: the writer in an event loop, the Arrow stream."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The C program that writes: rows made by hand, their ids, and what it says when refused."""
 
 from __future__ import annotations

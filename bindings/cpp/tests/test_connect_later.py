@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A read that connects later: nothing is sent and nothing blocks before redcol_iter_connect."""
 
 from __future__ import annotations

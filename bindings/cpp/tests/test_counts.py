@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many instructions and allocations an entry takes: counts, which say the same on any machine.
 
 A read is counted twice by valgrind, of few entries and of many; what the difference of both took is

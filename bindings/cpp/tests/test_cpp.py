@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """redcol.hpp: without a warning in C++17 and C++20, against a real server, sanitized."""
 
 from __future__ import annotations

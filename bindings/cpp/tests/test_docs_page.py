@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`make docs`: the page has every word of the header, in its order, is well formed and linked."""
 
 from __future__ import annotations

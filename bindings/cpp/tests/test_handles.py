@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Handles in a bad way: freed, left in the middle of a call, given lengths that nothing has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`make install`: what it puts where, and programs that are built against it elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """redcol_iter_stream: an iterator's batches as an Arrow stream, taken by pyarrow."""
 
 from __future__ import annotations

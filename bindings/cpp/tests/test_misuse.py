@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What no program should do to the C interface, and what no system should: nothing crashes.
 
 Run as a program, it runs out of something: descriptors URL, or memory URL

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The README's C program: compiled as C and as C++ without a warning, and run."""
 
 from __future__ import annotations

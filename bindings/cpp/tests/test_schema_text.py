@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the library says of itself, and redcol_schema_new: columns written as text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A signal that comes again and again keeps no call from ending, and makes none begin again."""
 
 from __future__ import annotations

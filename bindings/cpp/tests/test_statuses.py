@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every status that redcol.h documents for a function, brought about.
 
 A status without a case here, or a case that is not documented, is a failure. Run as a program, it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What no program should do to a writer: wrong arguments, many threads, every order of freeing."""
 
 from __future__ import annotations

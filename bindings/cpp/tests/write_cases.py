@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cases of test_statuses.py about frames: bad ones, and rows that cannot be written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A read in small batches without Python: what Python and the hand-over to it add to.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a consumer group takes to read a stream, compared with only sending its commands.
 
 usage: bench_group.py [--entries N] [--rounds N] [--small]

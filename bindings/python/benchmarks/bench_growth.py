@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether ten times as many entries take ten times as long, and a hundred streams as long as one.
 
 usage: bench_growth.py [--entries N] [--rounds N] [--small]

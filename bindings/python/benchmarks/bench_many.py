@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long it takes to read many small streams, compared with one stream of the same entries.
 
 usage: bench_many.py [--streams N] [--entries N] [--rounds N] [--small]

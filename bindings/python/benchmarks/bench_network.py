@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the way to the server costs: TCP, and relays that add 1 and 10 ms of round trip.
 
 usage: bench_network.py [--entries N] [--rounds N] [--small]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long it takes to read a stream into a DataFrame, compared with only receiving its bytes.
 
 usage: bench_read.py [--entries N] [--rounds N] [--small]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long an aggregation takes over a scan, compared with one over a frame that was read before.
 
 usage: bench_scan.py [--entries N] [--rounds N] [--small]

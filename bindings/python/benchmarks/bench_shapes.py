@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long streams of different shapes take to become DataFrames, compared with their raw drain.
 
 usage: bench_shapes.py [--entries N] [--rounds N] [--small]

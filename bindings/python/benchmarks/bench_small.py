@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What small things cost: a batch of 100 rows, a read of one entry, and other clients' patience.
 
 usage: bench_small.py [--entries N] [--rounds N] [--small]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long it takes from XADD to what a reader in Python has in hand, at a stream's end.
 
 usage: bench_tail.py [--entries N] [--rounds N] [--small]

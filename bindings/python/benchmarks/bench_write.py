@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long writing a frame takes, compared with only sending the bytes that it becomes.
 
 usage: bench_write.py [--rows N] [--rounds N] [--small]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways to get a stream into a DataFrame, and the process in which one of them runs.
 
 usage: contestants.py NAME URL [memory]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The raw drain: what reading costs if nothing is done with what is read.
  *

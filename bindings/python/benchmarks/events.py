@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The streams that the benchmarks read, and a quick way to write them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the C programs share that measure floors: clocks, and connecting. */
 #ifndef FLOOR_H
 #define FLOOR_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways to read a stream as a member of a group, and the process in which one of them runs.
 
 usage: group_contestants.py NAME URL

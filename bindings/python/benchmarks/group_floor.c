@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The floor of a group read: what the commands cost if nothing is done with the entries.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways to get many small streams into a DataFrame, and the process in which one of them runs.
 
 usage: many_contestants.py NAME URL STREAMS

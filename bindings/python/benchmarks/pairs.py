@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Something and its floor, one right after the other, since the speed of a machine drifts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A relay that makes a server far away: every byte that passes through it is late.
  *

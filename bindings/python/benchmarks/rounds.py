@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contestants that take turns, round by round: what they have taken, as a table."""
 
 from __future__ import annotations

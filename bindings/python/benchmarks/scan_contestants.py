@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same aggregation by a scan and by a frame, and the process in which one of them runs.
 
 usage: scan_contestants.py NAME URL

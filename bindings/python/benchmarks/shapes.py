@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Streams of different shapes: how many fields, of what length and type, and what is wanted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways to follow a stream in Python, and the process in which one of them runs.
 
 usage: tail_contestants.py NAME URL

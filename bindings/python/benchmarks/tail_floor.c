@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The floor of following a stream, with hiredis, and the producer that all are measured with.
  *

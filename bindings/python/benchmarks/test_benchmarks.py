@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmarks, run small, so that they still run when they are needed. Nothing is timed here."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes in which contestants run, and what all benchmarks do before they start."""
 
 from __future__ import annotations

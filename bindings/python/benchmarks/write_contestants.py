@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways to write a frame, and the process in which one of them runs.
 
 usage: write_contestants.py NAME URL ROWS

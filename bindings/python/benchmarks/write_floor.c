@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The floor of writing: what it costs to send commands that lie ready, and to take the answers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded, it lets a host name stand for the addresses in REDCOL_TEST_ADDRESSES, in that order:
  * IPv4, separated by commas. No name server is asked.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The structs of the Arrow C Data Interface, to look into capsules without taking them."""
 
 from __future__ import annotations

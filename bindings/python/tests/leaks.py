@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every test ends with as many of the library's objects alive as it began with."""
 
 from __future__ import annotations

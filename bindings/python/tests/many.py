@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many streams, written and read back, for the tests of read_streams."""
 
 from __future__ import annotations

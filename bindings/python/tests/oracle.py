@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What redcol should make of a stream, said again: slowly, in Python, from redis-py's reply."""
 
 from __future__ import annotations

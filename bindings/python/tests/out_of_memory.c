@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded, it refuses memory to the library: after refuse(n, count), its next n requests for
  * memory that grows or is to be cleared are granted, the count after them are refused, and all

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building redcol's packages as pip does, but offline, and running Pythons that have only them."""
 
 from __future__ import annotations

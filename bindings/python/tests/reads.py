@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads as the library gives them, batch by batch, for tests that look below the frames."""
 
 from __future__ import annotations

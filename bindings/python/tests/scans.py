@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests of scan_stream share: quick streams, a view of requests, the server's counters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Private servers for tests, real and fake, and the bytes to talk to them without redcol."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `auto_ack` acknowledges when a read ends: no entry is lost, whatever becomes of it."""
 
 from __future__ import annotations

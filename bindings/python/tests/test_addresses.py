@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A name that stands for several addresses: the one that answers is found."""
 
 from __future__ import annotations

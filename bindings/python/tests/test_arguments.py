@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad arguments are refused before anything is sent; good ones mean what the docstrings say."""
 
 from __future__ import annotations

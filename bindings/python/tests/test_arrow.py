@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`read_arrow`: what it gives is taken by every consumer of Arrow streams, again and again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """stream_batches: waiting in the event loop, cancelling, and very many at once."""
 
 from __future__ import annotations

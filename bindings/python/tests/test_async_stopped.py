@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An event loop goes on while a server that is stopped keeps an iterator waiting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a read begins and ends: counts and ends over several streams, resets, vanished groups."""
 
 from __future__ import annotations

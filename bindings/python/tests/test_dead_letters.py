@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Entries that are put away: each once, none that nobody was given, and with all of its fields."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What columns become that are found without a schema: strings, bytes, or what their values say."""
 
 from __future__ import annotations

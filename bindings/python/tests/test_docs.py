@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is written down runs: docstrings' examples, and the README files' Python blocks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every dtype: values that fit, the limits, and values that do not fit, raised or null."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/dtypes.md says which texts each dtype reads: every row of its tables is read."""
 
 from __future__ import annotations

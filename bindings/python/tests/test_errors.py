@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every cause has its own class, a message that helps, and no credentials in it."""
 
 from __future__ import annotations

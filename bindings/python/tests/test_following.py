@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """iter_stream in ordinary weather: what it gives, and when that is acknowledged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing is lost: what comes back and when, and what is put away."""
 
 from __future__ import annotations

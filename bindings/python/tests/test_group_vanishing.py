@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Groups and streams that are destroyed, deleted, renamed, overwritten, flushed or restarted."""
 
 from __future__ import annotations

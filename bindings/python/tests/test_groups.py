@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One-shot reads as a member of a consumer group, and reads that wait."""
 
 from __future__ import annotations

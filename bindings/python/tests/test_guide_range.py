@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The range reads of the guide: its functions, parameters, defaults and column names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Columns reach Polars and other consumers without a copy, without pyarrow, without a leak."""
 
 from __future__ import annotations

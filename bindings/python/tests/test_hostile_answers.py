@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that answer what cannot be, without end, in drips, or with the password they got."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ends a wait: the server's word that there is nothing, and never its silence."""
 
 from __future__ import annotations

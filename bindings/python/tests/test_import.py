@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What importing redcol costs, and the kinds of Python that it refuses with a reason."""
 
 from __future__ import annotations

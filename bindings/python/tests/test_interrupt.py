@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C ends a read at once, wherever it waits; other signals do not end it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The layout of strings that is asked for is given: by schema, by string_layout, batch by batch."""
 
 from __future__ import annotations

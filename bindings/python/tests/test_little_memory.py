@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a caller or a server makes large never ends the process, however little memory there is.
 
 Run as a program, it makes one of the calls below again and again, each time in a child process that

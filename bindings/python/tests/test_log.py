@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The log: the logger "redcol" in Python."""
 
 from __future__ import annotations

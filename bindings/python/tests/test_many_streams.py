@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """read_streams: ranges of many streams in one frame, found by a pattern or named."""
 
 from __future__ import annotations

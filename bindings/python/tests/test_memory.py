@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading needs the memory of the columns and little more."""
 
 from __future__ import annotations

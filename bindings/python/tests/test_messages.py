@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages for callers who meant something else: each says what to pass instead."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fields that have the names of columns that redcol adds: nothing that an entry holds is lost."""
 
 from __future__ import annotations

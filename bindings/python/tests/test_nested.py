@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Struct and List columns from JSON text: what is read is what the text says, or an error."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tests that depend on Polars most, with the oldest version that redcol says it works with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What becomes of entries with a value that does not fit: left out, moved away, or read as null."""
 
 from __future__ import annotations

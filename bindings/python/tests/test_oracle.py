@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated streams, read by redcol and by a slow and independent reader, must give the same."""
 
 from __future__ import annotations

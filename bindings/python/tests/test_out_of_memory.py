@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever request for memory is refused: an error says so, and then nothing is missing.
 
 Run as a program, it makes one of the reads below again and again, each time with another request of

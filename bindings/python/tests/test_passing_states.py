@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """States of a server that pass by themselves: readers and writers wait for their end."""
 
 from __future__ import annotations

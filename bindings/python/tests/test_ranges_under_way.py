@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Large ranges are read in slices, several at once: rows stay exact, whatever the slices hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What counts as progress when connections are lost, and what is asked for after that."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scan_stream: lazy, with columns, filters and slices done by the server; snapshots; errors."""
 
 from __future__ import annotations

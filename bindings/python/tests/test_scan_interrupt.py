@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C ends a query that scans, whether entries come or the server says nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scan_streams: what a query needs of many streams, and the same rows as read_streams."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A scan needs memory for a few batches, however many entries there are and whatever is kept."""
 
 from __future__ import annotations

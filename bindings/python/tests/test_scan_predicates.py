@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filters of a scan against the same filters on a frame: bounds must never cost a row."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """iter_stream over a list of streams."""
 
 from __future__ import annotations

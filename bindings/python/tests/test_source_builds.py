@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building from source, as pip does it: from an sdist, from git, and without Swift."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text with and without an offset becomes what Polars' str.to_datetime makes of it."""
 
 from __future__ import annotations

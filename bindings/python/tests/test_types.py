@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What type checkers, editors and libraries like pydantic learn of the public functions."""
 
 from __future__ import annotations

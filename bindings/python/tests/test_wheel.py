@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wheel: what is in it, where it runs, and that it works there, without Swift."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was read can be written, and read again with its frame's schema: every reader and writer."""
 
 from __future__ import annotations

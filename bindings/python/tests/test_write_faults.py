@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes that go wrong: servers that refuse, vanish or cut the line, and what is told of rows."""
 
 from __future__ import annotations

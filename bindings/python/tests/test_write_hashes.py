@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames as hashes: keys, what exists already, times to live, and the guide's example."""
 
 from __future__ import annotations

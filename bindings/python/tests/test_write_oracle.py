@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated frames: what write_stream writes, read_stream reads back equal, whatever the dtype."""
 
 from __future__ import annotations

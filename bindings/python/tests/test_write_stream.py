@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What write_stream writes: the text of CSV, under the ids that come back; and its arguments."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Redis Streams as Polars frames: a server's bytes become Arrow columns as they arrive.
 
 Example:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks on what callers pass, made before anything is sent, and its form for the library."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The columns of `read_arrow`: types of any library that speaks Arrow, without needing Polars."""
 
 from __future__ import annotations

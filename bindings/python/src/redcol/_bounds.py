@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which entry ids can satisfy a Polars predicate: what a scan need not ask the server for.
 
 A predicate is looked at in the JSON form that Polars gives it. Only what is understood becomes a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A batch of columns as the library gives it, in the capsules of the Arrow PyCapsule interface."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dtypes that callers write otherwise than Polars does: those of pyarrow and numpy, and names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the iterators share: an unending read, batch by batch, with acknowledging and statistics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches of the library as DataFrames with the dtypes that were asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kinds of Python redcol runs in: looked at once, before anything else is imported."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C that must not cost what a function is about to return."""
 
 from __future__ import annotations

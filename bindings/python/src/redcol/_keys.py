@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which streams can satisfy a Polars predicate: what a scan of many need not ask the server for.
 
 As in _bounds.py, the predicate is looked at in its JSON form, and only what is understood counts:

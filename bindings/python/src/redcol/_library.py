@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libredcol itself: finding it, loading it, and its functions' signatures, for ctypes.
 
 redcol.h is the manual of what is declared here. The library is loaded when it is first needed, so

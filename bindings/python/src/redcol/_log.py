@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The library's log as Python's: lines go to the logger "redcol".
 
 The library calls `write` inside its own calls, where an exception cannot pass through it. What a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libredcol's functions for Python: one thin function for each, and the handles that they give.
 
 Functions raise the exceptions of errors.py. This file, _library.py and _schema_structs.py are the

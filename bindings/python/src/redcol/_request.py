@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is asked of the library: the arguments of the reading functions, checked, as its options."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Structs of the Arrow C Data Interface that describe columns: read from capsules, and made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which reads belong to one query, so that all of them see the same snapshot.
 
 Polars tells a source neither when a query begins nor whose reads are whose: two places of a query

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Polars source over what is read in batches: does what Polars pushes down to it.
 
 https://docs.pola.rs/user-guide/plugins/io_plugins/

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading one stream for any library that speaks Arrow, whether Polars is installed or not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Following streams in an async for loop. The event loop waits on the socket.
 
 No thread is used, but for acknowledging by hand and at the end of a block: each time one, for as

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A connection that is kept for many calls."""
 
 from __future__ import annotations

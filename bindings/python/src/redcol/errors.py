@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exceptions of redcol: one class per cause, each also the built-in that it resembles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Following streams in a for loop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many streams as a LazyFrame, which reads what a query needs when the query runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The columns that a caller asks for: Polars dtypes in, an Arrow schema for the library out.
 
 The library reads them all; Struct and List columns from JSON text.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading one stream into a DataFrame."""
 
 from __future__ import annotations

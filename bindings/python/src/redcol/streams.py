@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading many streams into one DataFrame: those that are named, or whose keys match a pattern."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing a frame's rows: as entries of streams, and as hashes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which cases run in `make test`, and which others in `make chaos` (REDCOL_CHAOS is set there)."""
 
 from __future__ import annotations

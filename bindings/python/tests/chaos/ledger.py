@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Producer, readers, proxies and a server under random faults, and the books that must balance."""
 
 from __future__ import annotations

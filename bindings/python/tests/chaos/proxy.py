@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A loopback proxy between a client and a server that disturbs the answers, by plan or by seed."""
 
 from __future__ import annotations

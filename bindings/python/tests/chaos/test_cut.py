@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reply of 100 entries is cut after every one of its bytes: no row is lost, and none doubled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dead connection that is still open takes entries from the one after it: they come back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connections, readers and the server fail at random: all that was added is delivered.
 
 A failure names its seed; with REDCOL_SEED=<seed> the same faults come again.

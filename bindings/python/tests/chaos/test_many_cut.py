@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads of many streams whose connection is cut: no row is lost, and none doubled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers as processes: killed between batches, sharing a stream, taking over from a dead one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs for processes of their own: a producer and readers, which record what they do.
 
 usage: worker.py produce|auto|manual|asyncio '{"…": …}', the fields of `Task`
