@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Looks for what formatters do not see: long files, long lines, files that do not name their license,
-# and words that can abort the host.
+# Looks for what formatters do not see: files and lines that are too long, files that do not name
+# their license, and words that can abort the host.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stream entries, parsed where they were received and committed to a batch row by row. This is the
-// hot path: nothing is allocated per entry or per value. Where an entry is not complete yet, the
-// parser goes back to its start and begins it again when more has come.
+// hot path: nothing is allocated per entry or value. An entry that is cut short is parsed again.
 
 import ArrowColumns
 import CPlatform
