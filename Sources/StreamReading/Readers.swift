@@ -19,6 +19,12 @@ public func makeReader(
             .invalidArgument,
             "\(option) is for reading ranges of many streams, and has no effect here")
     }
+    if streams.contains(options.deadLetter) {
+        throw RedisError(
+            .invalidArgument,
+            "dead_letter is a stream that is read: its entries would come again as dead letters, "
+                + "without end; name another one")
+    }
     if !options.group.isEmpty {
         return try GroupReader.make(pool: pool, streams: streams, schema: schema, options: options)
     }

@@ -102,7 +102,12 @@ final class TailReader: StreamReader {
     /// "After this id": an id, or "-" for the beginning. A "(" before it changes nothing.
     private static func position(_ text: String) throws(RedisError) -> EntryID {
         if text == "-" { return .smallest }
-        if text == "+" { return .largest }
+        if text == "+" {
+            throw RedisError(
+                .invalidArgument,
+                "start_id is \"+\", after which no entry can come: give \"$\" to begin after the "
+                    + "stream's last entry")
+        }
         let digits = text.utf8.first == 0x28 ? String(text.dropFirst()) : text
         return try RangeBound.lower(digits, name: "start_id") ?? .largest
     }

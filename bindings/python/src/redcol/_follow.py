@@ -219,8 +219,8 @@ class Follower:
 
     @property
     def is_connected(self) -> bool:
-        """Whether it has its connection, as far as it has looked."""
-        return _native.iter_statistic(self._handle, "connected") == 1
+        """Whether it has its connection, as far as it has looked; False once it is closed."""
+        return not self._is_closed and _native.iter_statistic(self._handle, "connected") == 1
 
     @property
     def last_error(self) -> RedcolError | None:

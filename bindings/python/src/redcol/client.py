@@ -74,7 +74,7 @@ def connect(
     """Connect to a server and log in, to use one connection for many calls.
 
     Args:
-        url: ``redis://[[user]:password@]host[:port][/db]``, ``rediss://…`` (TLS) or
+        url: ``redis://[[user]:password@]host[:port][/db]``, ``valkey://…`` or
             ``unix://[[user]:password@]/path[?db=n]``. Special characters in user and password are
             percent-encoded.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.

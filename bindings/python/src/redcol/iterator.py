@@ -141,12 +141,14 @@ def iter_stream(
         stream: the stream's key, or a list of keys; then there is a ``_stream`` column.
         batch_size: how many rows a frame has at the most.
         block_ms: how long to wait for entries before ``on_idle`` says what happens, in
-            milliseconds; 0 for ever. None does not wait: the server is asked once.
+            milliseconds; 0 for ever. None does not wait in the server: it is asked once
+            with ``on_idle="stop"`` or ``"empty"``, and about once a second with ``"wait"``.
         schema: as in :func:`read_stream`; every frame has exactly these columns. Without it a
             column that was seen once stays.
         start_id: without a group, read the entries after this one; ``"-"`` all, ``"$"`` those added
             from now on.
-        end_id: without a group, end after this one.
+        end_id: without a group, end after this one, or before the first entry behind it: until one
+            of them has come, the iterator waits as `on_idle` says.
         count: end after so many entries.
         group: the group to read in.
         consumer: this member's name in the group. Keep it over restarts: the member's pending

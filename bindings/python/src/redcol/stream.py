@@ -93,9 +93,10 @@ def read_stream(
         create_group: create the group (and the stream) if it is missing.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name, or of the name of another such
-            column, becomes the column ``_id_field`` (or ``_id_field2``, … if a field has that
-            name). A column of the schema with this name and dtype is the column of entry ids; to
-            read a field of this name there, choose another `id_column`, or ``include_id=False``.
+            column, becomes the column ``_id_field`` (or ``_id_field2``, … if a field of that
+            name came before it; one that comes after it is a SchemaError). A column of the schema
+            with this name and dtype is the column of entry ids; to read a field of this name
+            there, choose another `id_column`, or ``include_id=False``.
             The same applies to the other such columns.
         include_timestamp: whether there is a column of the ids' milliseconds: Int64, or
             ``Datetime("ms")`` with any time zone if the schema says so. An id may have more than
