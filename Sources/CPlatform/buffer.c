@@ -25,7 +25,8 @@ _Static_assert(sizeof(header) == 64, "buffers in mapped pages begin on a cache l
 static header *header_of(void *buffer) { return (header *)buffer - 1; }
 
 static void *made(void *block, size_t size, bool is_mapped) {
-  if (block == NULL || block == MAP_FAILED) return NULL;
+  if (block == NULL || block == MAP_FAILED)
+    return NULL;
   *(header *)block = (header){.size = size, .is_mapped = is_mapped};
   return (header *)block + 1;
 }
@@ -42,16 +43,19 @@ static void *new_mapping(header *old, size_t size) {
 
 void *platform_buffer_resize(void *buffer, size_t size) {
   header *old = buffer == NULL ? NULL : header_of(buffer);
-  if (size > SIZE_MAX / 2) return NULL;
+  if (size > SIZE_MAX / 2)
+    return NULL;
   size += sizeof *old;
   if (old != NULL && old->is_mapped)
     return made(mremap(old, old->size, size, MREMAP_MAYMOVE), size, true);
-  if (size < MAPPED_FROM) return made(realloc(old, size), size, false);
+  if (size < MAPPED_FROM)
+    return made(realloc(old, size), size, false);
   return new_mapping(old, size);
 }
 
 void platform_buffer_free(void *buffer) {
-  if (buffer == NULL) return;
+  if (buffer == NULL)
+    return;
   header *old = header_of(buffer);
   if (old->is_mapped)
     munmap(old, old->size);

@@ -21,18 +21,21 @@ struct platform_counters {
 
 platform_counters *platform_counters_new(int count) {
   platform_counters *counters = calloc(1, sizeof *counters + (size_t)count * sizeof(int64_t));
-  if (counters != NULL) counters->count = count;
+  if (counters != NULL)
+    counters->count = count;
   return counters;
 }
 
 void platform_counters_free(platform_counters *counters) { free(counters); }
 
 void platform_counters_add(platform_counters *counters, int index, int64_t change) {
-  if (index < 0 || index >= counters->count) return;
+  if (index < 0 || index >= counters->count)
+    return;
   atomic_fetch_add_explicit(&counters->values[index], change, memory_order_relaxed);
 }
 
 int64_t platform_counters_get(platform_counters *counters, int index) {
-  if (index < 0 || index >= counters->count) return 0;
+  if (index < 0 || index >= counters->count)
+    return 0;
   return atomic_load_explicit(&counters->values[index], memory_order_relaxed);
 }

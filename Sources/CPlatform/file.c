@@ -4,15 +4,19 @@
 
 long platform_read_file(const char *path, void *buffer, size_t size) {
   int descriptor;
-  do descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  do
+    descriptor = open(path, O_RDONLY | O_CLOEXEC);
   while (descriptor < 0 && errno == EINTR);
-  if (descriptor < 0) return -1;
+  if (descriptor < 0)
+    return -1;
   size_t length = 0;
   ssize_t count = 1;
   while (length < size && count != 0) {
     count = read(descriptor, (char *)buffer + length, size - length);
-    if (count > 0) length += (size_t)count;
-    if (count < 0 && errno != EINTR) break;
+    if (count > 0)
+      length += (size_t)count;
+    if (count < 0 && errno != EINTR)
+      break;
   }
   close(descriptor);
   return count < 0 ? -1 : (long)length;

@@ -30,7 +30,8 @@ bool platform_lock_try(platform_lock *lock) {
 }
 
 void platform_lock_acquire(platform_lock *lock) {
-  if (platform_lock_try(lock)) return;
+  if (platform_lock_try(lock))
+    return;
   /* Whoever has waited takes it as awaited: there may be others, whom its release must wake. */
   while (atomic_exchange_explicit(&lock->state, AWAITED, memory_order_acquire) != FREE)
     futex(lock, FUTEX_WAIT, AWAITED);

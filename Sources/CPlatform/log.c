@@ -40,7 +40,8 @@ static OF_THIS_THREAD bool wants_control;
 
 static void lock(void) {
   for (int spins = 0; spins < SPINS_MAX; spins++) {
-    if (!atomic_flag_test_and_set_explicit(&guard, memory_order_acquire)) return;
+    if (!atomic_flag_test_and_set_explicit(&guard, memory_order_acquire))
+      return;
     sched_yield();
   }
 }
@@ -62,8 +63,10 @@ void platform_log_set(int level, platform_log_callback *wanted, void *data) {
   callback_data = data;
   atomic_store(&callback_level, wanted ? level : 0);
   unlock();
-  if (atomic_load(&running_process) != getpid()) return;
-  while (atomic_load(&running) > running_here) sched_yield();
+  if (atomic_load(&running_process) != getpid())
+    return;
+  while (atomic_load(&running) > running_here)
+    sched_yield();
 }
 
 bool platform_log_wants(int level) { return level <= atomic_load(&callback_level); }
@@ -84,7 +87,8 @@ static bool is_due(uint64_t key, int64_t *left_out) {
       oldest = here;
       break;
     }
-    if (here->written_ms < oldest->written_ms) oldest = here;
+    if (here->written_ms < oldest->written_ms)
+      oldest = here;
   }
   *oldest = (place){.key = key, .written_ms = now > 0 ? now : 1};
   return true;
@@ -98,15 +102,18 @@ void platform_log_write(int level, const char *topic, uint64_t key, const char *
   void *data = callback_data;
   bool due = wanted && platform_log_wants(level) && is_due(key, &left_out);
   /* Counted before the lock is given back: whoever takes the callback away waits for this call. */
-  if (due) count_running(1);
+  if (due)
+    count_running(1);
   unlock();
-  if (!due) return;
+  if (!due)
+    return;
   if (left_out > 0)
     snprintf(line, sizeof line, "%s (%lld more such lines were left out)", text,
              (long long)left_out);
   else
     snprintf(line, sizeof line, "%s", text);
-  if (wanted(level, topic, line, data) != 0) wants_control = true;
+  if (wanted(level, topic, line, data) != 0)
+    wants_control = true;
   count_running(-1);
 }
 

@@ -26,18 +26,24 @@ static void *asked_for(size_t bytes) {
 }
 
 bool platform_memory_has_reserve(void) {
-  if (atomic_load_explicit(&reserve, memory_order_relaxed) != NULL) return true;
+  if (atomic_load_explicit(&reserve, memory_order_relaxed) != NULL)
+    return true;
   void *memory = asked_for(RESERVE_BYTES), *nothing = NULL;
-  if (memory == NULL) return false;
-  if (!atomic_compare_exchange_strong(&reserve, &nothing, memory)) free(memory);
+  if (memory == NULL)
+    return false;
+  if (!atomic_compare_exchange_strong(&reserve, &nothing, memory))
+    free(memory);
   return true;
 }
 
 bool platform_memory_is_there(size_t bytes) {
   /* Once it was given up, nothing goes on before there is a new one. */
-  if (!platform_memory_has_reserve()) return false;
-  if (bytes <= SMALL_BYTES) return true;
-  if (bytes > SIZE_MAX / 2) return false;
+  if (!platform_memory_has_reserve())
+    return false;
+  if (bytes <= SMALL_BYTES)
+    return true;
+  if (bytes > SIZE_MAX / 2)
+    return false;
   void *memory = asked_for(bytes);
   free(memory);
   return memory != NULL;
@@ -63,7 +69,8 @@ __attribute__((visibility("hidden"))) int posix_memalign(void **out, size_t alig
     errno = error;
     memory = aligned(alignment, size);
   }
-  if (memory == NULL) return ENOMEM;
+  if (memory == NULL)
+    return ENOMEM;
   *out = memory;
   return 0;
 }

@@ -17,24 +17,29 @@ int platform_poller_open(platform_poller *poller) {
   poller->alarm_fd = -1;
   poller->cancel_fd = -1;
   poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (poller->epoll_fd < 0) return errno;
+  if (poller->epoll_fd < 0)
+    return errno;
   poller->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   int error = poller->cancel_fd < 0 ? errno : add(poller, poller->cancel_fd, EPOLLIN);
-  if (error != 0) platform_poller_close(poller);
+  if (error != 0)
+    platform_poller_close(poller);
   return error;
 }
 
 void platform_poller_close(platform_poller *poller) {
-  if (poller->alarm_fd >= 0) close(poller->alarm_fd);
-  if (poller->cancel_fd >= 0) close(poller->cancel_fd);
-  if (poller->epoll_fd >= 0) close(poller->epoll_fd);
+  if (poller->alarm_fd >= 0)
+    close(poller->alarm_fd);
+  if (poller->cancel_fd >= 0)
+    close(poller->cancel_fd);
+  if (poller->epoll_fd >= 0)
+    close(poller->epoll_fd);
   poller->alarm_fd = poller->cancel_fd = poller->epoll_fd = -1;
 }
 
 int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable,
                           bool is_new) {
-  struct epoll_event event = {
-      .events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u), .data = {.fd = socket_fd}};
+  struct epoll_event event = {.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
+                              .data = {.fd = socket_fd}};
   int operation = is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
   return epoll_ctl(poller->epoll_fd, operation, socket_fd, &event) == 0 ? 0 : errno;
 }
@@ -45,13 +50,16 @@ void platform_poller_unwatch(platform_poller *poller, int socket_fd) {
 
 int platform_poller_wait(platform_poller *poller, int timeout_ms) {
   struct epoll_event events[4];
-  if (platform_log_take_control()) return PLATFORM_POLL_INTERRUPTED;
+  if (platform_log_take_control())
+    return PLATFORM_POLL_INTERRUPTED;
   int count = epoll_wait(poller->epoll_fd, events, 4, timeout_ms);
-  if (count < 0) return errno == EINTR ? PLATFORM_POLL_INTERRUPTED : PLATFORM_POLL_FAILED;
+  if (count < 0)
+    return errno == EINTR ? PLATFORM_POLL_INTERRUPTED : PLATFORM_POLL_FAILED;
   int outcome = PLATFORM_POLL_TIMEOUT;
   for (int i = 0; i < count; i++) {
     if (events[i].data.fd == poller->cancel_fd) {
-      if (platform_poller_take_cancel(poller)) return PLATFORM_POLL_CANCELLED;
+      if (platform_poller_take_cancel(poller))
+        return PLATFORM_POLL_CANCELLED;
     } else if (events[i].data.fd == poller->alarm_fd) {
       platform_poller_set_alarm(poller, -1);
     } else {
@@ -76,9 +84,11 @@ bool platform_poller_take_cancel(platform_poller *poller) {
 
 int platform_poller_set_alarm(platform_poller *poller, int64_t delay_ms) {
   if (poller->alarm_fd < 0) {
-    if (delay_ms < 0) return 0;
+    if (delay_ms < 0)
+      return 0;
     poller->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (poller->alarm_fd < 0) return errno;
+    if (poller->alarm_fd < 0)
+      return errno;
     int error = add(poller, poller->alarm_fd, EPOLLIN);
     if (error != 0) {
       close(poller->alarm_fd);

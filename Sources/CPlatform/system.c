@@ -38,13 +38,15 @@ int platform_socket(int family, int type) {
 
 int platform_connect(int fd, const struct sockaddr *address, socklen_t length) {
   /* connect(2): after EINTR the connection goes on being made, as after EINPROGRESS. */
-  if (connect(fd, address, length) == 0) return 0;
+  if (connect(fd, address, length) == 0)
+    return 0;
   return errno == EINTR ? EINPROGRESS : errno;
 }
 
 int platform_connect_unix(int fd, const char *path, size_t path_length) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (path_length >= sizeof address.sun_path) return ENAMETOOLONG;
+  if (path_length >= sizeof address.sun_path)
+    return ENAMETOOLONG;
   memcpy(address.sun_path, path, path_length);
   return platform_connect(fd, (const struct sockaddr *)&address, sizeof address);
 }
@@ -76,5 +78,6 @@ ssize_t platform_receive(int fd, void *bytes, size_t capacity) {
 void platform_error_text(int error, char *buffer, size_t capacity) {
   /* The GNU form of strerror_r may answer with a static text instead of the buffer. */
   const char *text = strerror_r(error, buffer, capacity);
-  if (text != buffer) snprintf(buffer, capacity, "%s", text);
+  if (text != buffer)
+    snprintf(buffer, capacity, "%s", text);
 }

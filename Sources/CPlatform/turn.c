@@ -35,9 +35,11 @@ void platform_turn_end(platform_turn *turn) {
 
 bool platform_turn_is_left(platform_turn *turn) {
   int32_t thread = atomic_load_explicit(&turn->thread, memory_order_acquire);
-  if (thread == 0) return false;
+  if (thread == 0)
+    return false;
   /* This thread is here and not there, unless the host was called from there and calls back. */
-  if (thread == this_thread()) return callbacks == 0 && !platform_log_is_running_here();
+  if (thread == this_thread())
+    return callbacks == 0 && !platform_log_is_running_here();
   int error = errno;
   bool is_gone = syscall(SYS_tgkill, getpid(), thread, 0) != 0 && errno == ESRCH;
   errno = error;

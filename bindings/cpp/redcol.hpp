@@ -167,9 +167,7 @@ public:
   }
 
   /* The same without a wait: the next calls of next() send it, and give its errors. */
-  bool ack_start(Error &error) noexcept {
-    return ack_these_later(nullptr, -1, nullptr, -1, error);
-  }
+  bool ack_start(Error &error) noexcept { return ack_these_later(nullptr, -1, nullptr, -1, error); }
   bool ack_start(std::string_view ids, Error &error) noexcept {
     return ack_these_later(nullptr, -1, detail::address(ids), detail::length(ids), error);
   }
@@ -217,7 +215,9 @@ public:
   Table collect() {
     return detail::thrown([&](Error &error) { return collect(error); });
   }
-  std::int64_t ack() { return detail::thrown([&](Error &error) { return ack(error); }); }
+  std::int64_t ack() {
+    return detail::thrown([&](Error &error) { return ack(error); });
+  }
   template <class Ids> std::int64_t ack(const Ids &ids) {
     return detail::thrown([&](Error &error) { return ack(ids, error); });
   }
@@ -273,8 +273,7 @@ private:
     while (status == REDCOL_TIMEOUT) { /* a signal: go on with what is left */
       std::int64_t count = 0;
       Error::Out out(error);
-      status = out.done(
-          redcol_iter_ack(get(), stream, stream_length, ids, length, &count, out));
+      status = out.done(redcol_iter_ack(get(), stream, stream_length, ids, length, &count, out));
       total += count;
     }
     return total;
@@ -501,10 +500,10 @@ private:
     return started(schema, options, error,
                    [&](const ArrowSchema *columns, const char *const *words, redcol_iter **iter,
                        redcol_error **out) {
-                     return redcol_read_ranges(
-                         get(), pattern ? detail::address(*pattern) : nullptr,
-                         pattern ? detail::length(*pattern) : 0, pattern ? nullptr : keys.names(),
-                         keys.lengths(), keys.size(), columns, words, iter, out);
+                     return redcol_read_ranges(get(), pattern ? detail::address(*pattern) : nullptr,
+                                               pattern ? detail::length(*pattern) : 0,
+                                               pattern ? nullptr : keys.names(), keys.lengths(),
+                                               keys.size(), columns, words, iter, out);
                    });
   }
   /* Whether the options can be said in C; if not, the frame is released, since it is moved. */

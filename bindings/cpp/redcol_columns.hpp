@@ -415,9 +415,7 @@ public:
   std::string_view name(std::size_t column) const noexcept {
     return schema_.children[column]->name;
   }
-  const char *format(std::size_t column) const noexcept {
-    return schema_.children[column]->format;
-  }
+  const char *format(std::size_t column) const noexcept { return schema_.children[column]->format; }
   std::optional<std::size_t> index(std::string_view column) const noexcept {
     for (std::size_t i = 0; i < column_count(); i++)
       if (name(i) == column)
@@ -518,8 +516,7 @@ private:
 
 #if defined(__cpp_lib_ranges)
 /* A column refers to its batch and owns nothing: iterators and views outlive it. */
-template <class T>
-inline constexpr bool std::ranges::enable_view<redcol::Column<T>> = true;
+template <class T> inline constexpr bool std::ranges::enable_view<redcol::Column<T>> = true;
 template <class T>
 inline constexpr bool std::ranges::enable_borrowed_range<redcol::Column<T>> = true;
 #endif

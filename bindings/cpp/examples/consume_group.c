@@ -40,9 +40,8 @@ int main(int argc, char **argv) {
   if (argc != 6)
     return fprintf(stderr, "usage: %s URL STREAM GROUP CONSUMER ENTRIES\n", argv[0]), 2;
   /* auto_ack: asking for the next batch acknowledges the one before. */
-  const char *options[] = {"group",    argv[3], "consumer", argv[4], "follow",     "true",
-                           "auto_ack", "true",  "count",    argv[5], "batch_rows", "100",
-                           NULL};
+  const char *options[] = {"group", argv[3], "consumer", argv[4],      "follow", "true", "auto_ack",
+                           "true",  "count", argv[5],    "batch_rows", "100",    NULL};
   redcol_status status = redcol_open(argv[1], NULL, &client, &error);
   if (status == REDCOL_OK)
     status = redcol_read_stream(client, argv[2], -1, &wanted, options, &iter, &error);

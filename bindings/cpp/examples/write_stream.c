@@ -19,7 +19,7 @@ static void release_frame(struct ArrowArrayStream *frame) { frame->release = NUL
 static int get_schema(struct ArrowArrayStream *frame, struct ArrowSchema *out) {
   static struct ArrowSchema user, value, *columns[] = {&user, &value};
   struct ArrowSchema text = {"u", "user", NULL, 0, 0, NULL, NULL, release_schema, NULL};
-  struct ArrowSchema number = {"l",  "value", NULL,           ARROW_FLAG_NULLABLE, 0, NULL,
+  struct ArrowSchema number = {"l",  "value",        NULL, ARROW_FLAG_NULLABLE, 0, NULL,
                                NULL, release_schema, NULL};
   struct ArrowSchema rows = {"+s", "", NULL, 0, 2, columns, NULL, release_schema, NULL};
   (void)frame;

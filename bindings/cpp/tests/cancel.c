@@ -51,8 +51,8 @@ int main(int argc, char **argv) {
   struct ArrowArray batch;
   if (argc != 4)
     return 2;
-  const char *options[] = {"group",  argv[3], "consumer", "c",    "follow",
-                           "true",   "auto_ack", "true",  "count", "2", NULL};
+  const char *options[] = {"group",    argv[3], "consumer", "c", "follow", "true",
+                           "auto_ack", "true",  "count",    "2", NULL};
   redcol_status status = redcol_open(argv[1], NULL, &client, &error);
   if (status == REDCOL_OK)
     status = redcol_read_stream(client, argv[2], -1, NULL, options, &iter, &error);

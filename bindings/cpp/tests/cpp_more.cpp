@@ -228,7 +228,7 @@ static void schemas(Client &client) {
   CHECK(string_view(table.schema(large.get())->children[2]->format) == "U");
   redcol::OwnedSchema moved = table.schema(nullptr, error);
   redcol::OwnedSchema to = std::move(moved);
-  CHECK(to && !moved); /* NOLINT */
+  CHECK(to && !moved); /* cppcheck-suppress accessMoved */
   to = redcol::OwnedSchema();
   CHECK(!to && !Table().schema(nullptr, error) && error);
 
@@ -251,8 +251,11 @@ static void schemas(Client &client) {
 }
 
 static void acknowledging_later(Client &client) {
-  Reader reader = client.read("numbers", {{"group", "later"}, {"consumer", "c"}, {"count", "10"},
-                                          {"follow", "true"}, {"batch_rows", "5"}});
+  Reader reader = client.read("numbers", {{"group", "later"},
+                                          {"consumer", "c"},
+                                          {"count", "10"},
+                                          {"follow", "true"},
+                                          {"batch_rows", "5"}});
   Batch batch;
   Error error;
   CHECK(reader.next(batch) == REDCOL_OK);

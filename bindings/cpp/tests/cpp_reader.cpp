@@ -154,7 +154,10 @@ static void errors(Client &client, const char *url) {
   for (const Batch &one : wrong.batches(error))
     count += static_cast<int>(one.size());
   CHECK(count == 0 && error.status() == REDCOL_ERROR_WRONG_TYPE);
-  CHECK(thrown([&] { for (const Batch &one : wrong) (void)one; }) == REDCOL_ERROR_WRONG_TYPE);
+  CHECK(thrown([&] {
+          for (const Batch &one : wrong)
+            (void)one;
+        }) == REDCOL_ERROR_WRONG_TYPE);
   CHECK(thrown([&] { wrong.collect(); }) == REDCOL_ERROR_WRONG_TYPE);
   CHECK(thrown([] { Client::open("nonsense"); }) == REDCOL_ERROR_INVALID_ARGUMENT);
   CHECK(thrown([&] { client.read("texts", {{"no", "such"}}); }) == REDCOL_ERROR_INVALID_ARGUMENT);
@@ -167,7 +170,7 @@ static void errors(Client &client, const char *url) {
   /* what was moved from, and what was never made */
   Client from = Client::open(url);
   const Client to = std::move(from);
-  CHECK(to && !from); /* NOLINT */
+  CHECK(to && !from); /* cppcheck-suppress accessMoved */
   CHECK(!from.read("texts", {}, error) && error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
   CHECK(from.ack("texts", "g", "1-1", error) == 0 && error);
   CHECK(from.cancel() == REDCOL_ERROR_INVALID_ARGUMENT && from.close() < 0);

@@ -50,8 +50,8 @@ int main(int argc, char **argv) {
   int64_t entries = 0, calls = 0;
   if (argc != 5)
     return 2;
-  const char *options[] = {"group", argv[3], "consumer", "loop",  "follow", "true",
-                           "count", argv[4], "batch_rows", "100", NULL};
+  const char *options[] = {"group", argv[3], "consumer",   "loop", "follow", "true",
+                           "count", argv[4], "batch_rows", "100",  NULL};
   if (redcol_open(argv[1], NULL, &client, &error) != REDCOL_OK)
     return failed(error);
   if (redcol_read_stream(client, argv[2], -1, NULL, options, &iter, &error) != REDCOL_OK)

@@ -58,14 +58,13 @@ int main(int argc, char **argv) {
   struct ArrowArray batch;
   uint64_t milliseconds, sequence;
   const char *member[] = {"group", "g", "consumer", "c", "follow", "true", NULL};
-  const char *newest[] = {"group", "n", "consumer", "c", "follow", "true", "group_start_id", "$",
-                          NULL};
+  const char *newest[] = {"group",          "n", "consumer", "c", "follow", "true",
+                          "group_start_id", "$", NULL};
   const char *after[] = {"start_id", "$", "follow", "true", NULL};
 
   UNTIL_DONE("open", redcol_open(argv[1], NULL, &client, &error));
   UNTIL_DONE("last_id", redcol_last_id(client, stream, -1, &milliseconds, &sequence, &error));
-  UNTIL_DONE("group_at_end",
-             redcol_read_stream(client, stream, -1, NULL, newest, &tail, &error));
+  UNTIL_DONE("group_at_end", redcol_read_stream(client, stream, -1, NULL, newest, &tail, &error));
   redcol_free(tail);
   UNTIL_DONE("follow_at_end",
              redcol_read_streams(client, &stream, NULL, 1, NULL, after, &tail, &error));

@@ -74,7 +74,7 @@ static void skip_text(struct cursor *cursor) {
 struct reader {
   int fd;
   struct bytes received;
-  size_t used; /* of what was received */
+  size_t used;      /* of what was received */
   struct bytes ids; /* of the batch, as they came: "$15\r\n1704067200000-0\r\n…" */
 };
 

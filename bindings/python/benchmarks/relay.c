@@ -140,8 +140,7 @@ int main(int argc, char **argv) {
     return fprintf(stderr, "usage: relay SOCKET DELAY_MS\n"), 2;
   delay_seconds = atof(argv[2]) / 1000;
   if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) != 0 ||
-      listen(listener, 16) != 0 ||
-      getsockname(listener, (struct sockaddr *)&address, &length) != 0)
+      listen(listener, 16) != 0 || getsockname(listener, (struct sockaddr *)&address, &length) != 0)
     fail("listen");
   printf("{\"port\": %d}\n", ntohs(address.sin_port));
   fflush(stdout);

@@ -50,8 +50,8 @@ static void write_entries(redisContext *context, const char *stream, long entrie
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != 0)
       continue;
     const char *command = "XADD %s * sent_ns %lld user_id user_%ld action view value %ld";
-    freeReplyObject(check(context, redisCommand(context, command, stream, (long long)clock_ns(), i,
-                                                i % 1000)));
+    freeReplyObject(
+        check(context, redisCommand(context, command, stream, (long long)clock_ns(), i, i % 1000)));
   }
 }
 

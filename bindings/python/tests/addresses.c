@@ -26,7 +26,8 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     found->ai_socktype = SOCK_STREAM;
     found->ai_addr = (struct sockaddr *)address;
     found->ai_addrlen = sizeof *address;
-    while (*result != NULL) result = &(*result)->ai_next;
+    while (*result != NULL)
+      result = &(*result)->ai_next;
     *result = found;
   }
   free(list);

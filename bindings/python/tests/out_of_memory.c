@@ -34,17 +34,21 @@ long requests(void) { return asked; }
 
 static bool is_refused(const void *caller) {
   Dl_info info;
-  if (!dladdr(caller, &info) || info.dli_fname == NULL) return false;
-  if (strstr(info.dli_fname, "libredcol") == NULL) return false;
+  if (!dladdr(caller, &info) || info.dli_fname == NULL)
+    return false;
+  if (strstr(info.dli_fname, "libredcol") == NULL)
+    return false;
   asked++;
-  if (granted_left-- > 0 || refusals_left <= 0) return false;
+  if (granted_left-- > 0 || refusals_left <= 0)
+    return false;
   refusals_left--;
   errno = ENOMEM;
   return true;
 }
 
 void *malloc(size_t size) {
-  if (!includes_malloc) return __libc_malloc(size);
+  if (!includes_malloc)
+    return __libc_malloc(size);
   return is_refused(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
@@ -57,13 +61,15 @@ void *realloc(void *memory, size_t size) {
 }
 
 void *mmap(void *address, size_t size, int protection, int flags, int file, off_t offset) {
-  if (is_refused(__builtin_return_address(0))) return MAP_FAILED;
+  if (is_refused(__builtin_return_address(0)))
+    return MAP_FAILED;
   void *(*next)(void *, size_t, int, int, int, off_t) = dlsym(RTLD_NEXT, "mmap");
   return next(address, size, protection, flags, file, offset);
 }
 
 void *mremap(void *memory, size_t before, size_t size, int flags, ...) {
-  if (is_refused(__builtin_return_address(0))) return MAP_FAILED;
+  if (is_refused(__builtin_return_address(0)))
+    return MAP_FAILED;
   void *(*next)(void *, size_t, size_t, int, ...) = dlsym(RTLD_NEXT, "mremap");
   return next(memory, before, size, flags); /* the library names no address */
 }
