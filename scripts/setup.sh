@@ -6,10 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-  libhiredis-dev libssl-dev libfast-float-dev # what the library is built from
+  libhiredis-dev libfast-float-dev # what the library is built from
   libc6-dev gcc g++ binutils pkg-config cmake
   redis-server valgrind # what the tests run
-  abigail-tools # compares the interface with the last release's
+  abigail-tools cppcheck # compare the interface with the last release's, and look at C and C++
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }
