@@ -70,6 +70,9 @@ public final class FrameWriter {
     public var unknown: Int { lostFrom == nil ? unanswered : lost }
     private var lost = 0
     private var lostFrom: Int?
+    /// The row after the last one that was sent on a connection that was lost before its answer
+    /// came: rows up to it may be written, although they are sent again.
+    private var mayBeWrittenEnd = 0
     /// Whether there was no memory for an id. Then none is told: each would be taken for that of
     /// another row.
     private var hasLostIDs = false
@@ -226,7 +229,7 @@ public final class FrameWriter {
             guard underWay[index].end <= sent else { break }
             if underWay[index].kind != .nothing { last = underWay[index].row }
         }
-        return last.map { $0 - known + 1 } ?? 0
+        return max(last.map { $0 - known + 1 } ?? 0, mayBeWrittenEnd - known, 0)
     }
 
     // MARK: Going on
@@ -542,6 +545,7 @@ public final class FrameWriter {
             refusedForNow = nil
             if rows.hasWritten { unknown = max(unknown, rows.outcomes.count) }
         }
+        mayBeWrittenEnd = firstUnknown + unknown
         connection.closeSocket()
         isConnected = false
         probesLeft = 0
@@ -566,6 +570,8 @@ public final class FrameWriter {
     /// A reset, or a failure to send, says nothing of the answers that have come already.
     private func takeLastAnswers(_ error: RedisError) {
         guard error.cause == .connection, isConnected, probesLeft == 0 else { return }
+        // Rows without values have no answer, and may have been added since the last look.
+        settleEmptyRows()
         do throws(RedisError) {
             while head < underWay.count, connection.receiveLast() { try takeAnswers() }
         } catch {}

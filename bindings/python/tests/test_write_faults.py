@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow
 import pytest
 import redis
 from chaos.proxy import Faults, Proxy
@@ -109,6 +110,47 @@ def test_hashes_are_written_over_cuts(no_leaks: None, own: Server, if_exists: An
                 b"n": str(row).encode(),
                 b"text": b"some text of a row",
             }
+
+
+def test_ids_of_rows_without_values(own: Server, key: str) -> None:
+    """Answers that are taken after the connection was lost belong to the rows that have values."""
+    schema = pyarrow.schema([("n", pyarrow.string())])
+
+    def batches(db: redis.Redis) -> Iterator[Any]:
+        # More than is encoded before it is sent.
+        yield pyarrow.record_batch([[None, "x" * 100_000, None, "y" * 100_000]], schema=schema)
+        while db.xlen(key) < 2:
+            time.sleep(0.01)
+        db.client_kill_filter(_type="normal", skipme=True)
+        while len(db.client_list()) > 1:
+            time.sleep(0.01)
+        yield pyarrow.record_batch([["z" * 100_000]], schema=schema)
+
+    with own.client() as db:
+        frame = pyarrow.RecordBatchReader.from_batches(schema, batches(db))
+        told = redcol.write_stream(own.url, frame, key).to_list()
+        written = [entry_id.decode() for entry_id, _ in db.xrange(key)]
+    assert told == [None, written[0], None, written[1], written[2]]
+
+
+def test_hashes_that_a_lost_connection_may_have_written(own: Server) -> None:
+    """Rows that were sent stay unknown when the connection cannot be made again."""
+
+    def plan(number: int) -> Faults:
+        return Faults(end_after=90, since=b"HSET") if number == 0 else Faults(end_after=0)
+
+    with Proxy(own.socket_path, plan) as proxy, own.client() as db:
+        with pytest.raises(redcol.ConnectionFailedError) as caught:
+            redcol.write_hashes(proxy.url, HASHES, if_exists="append", timeout_ms=300)
+        assert proxy.accepted > 1
+        time.sleep(0.1)  # what was sent before the end may still be on its way
+        found = {int(name[1:]) for name in db.keys("k*")}
+    written, unknown = caught.value.written, caught.value.unknown_rows
+    assert written is not None
+    assert unknown is not None
+    assert 0 < written < len(found)
+    assert found <= {*range(written), *unknown}
+    assert "it is unknown" in str(caught.value)
 
 
 def test_hashes_that_must_not_exist_are_not_sent_twice(own: Server) -> None:
