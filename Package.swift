@@ -35,17 +35,27 @@ let package = Package(
                 .unsafeFlags(["-fno-exceptions", "-fno-rtti", "-O2"]),
                 .unsafeFlags(hardened, release),
             ]),
+        .target(name: "RedcolBase", dependencies: ["CPlatform"], swiftSettings: strict),
         .target(
-            name: "ArrowColumns", dependencies: ["CPlatform", "CRedcol"], swiftSettings: strict),
+            name: "ArrowColumns", dependencies: ["RedcolBase", "CPlatform", "CRedcol"],
+            swiftSettings: strict),
         .target(
-            name: "RedisConnection", dependencies: ["CPlatform", "CHiredis"], swiftSettings: strict,
-            linkerSettings: hiredis),
+            name: "RedisConnection", dependencies: ["RedcolBase", "CPlatform", "CHiredis"],
+            swiftSettings: strict, linkerSettings: hiredis),
         .target(
-            name: "StreamReading", dependencies: ["ArrowColumns", "RedisConnection", "CPlatform"],
+            name: "RedisTopology", dependencies: ["RedisConnection", "RedcolBase", "CPlatform"],
+            swiftSettings: strict),
+        .target(
+            name: "StreamReading",
+            dependencies: [
+                "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase", "CPlatform",
+            ],
             swiftSettings: strict),
         .target(
             name: "FrameWriting",
-            dependencies: ["StreamReading", "ArrowColumns", "RedisConnection", "CPlatform"],
+            dependencies: [
+                "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase", "CPlatform",
+            ],
             swiftSettings: strict),
         .target(
             name: "RedcolABI", dependencies: ["StreamReading", "FrameWriting", "CRedcol"],

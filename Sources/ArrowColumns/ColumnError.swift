@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why a column cannot be made, and how names and formats from outside are shown in such a message.
 
+import RedcolBase
+
 /// A schema that cannot be read, or memory that was not given.
 public struct ColumnError: Error, Sendable {
     public enum Cause: Sendable { case schema, memory }

@@ -2,6 +2,7 @@
 // What a column holds, read from an Arrow format string, and the format in which it is handed over.
 // https://arrow.apache.org/docs/format/CDataInterface.html#data-type-description-format-strings
 import CPlatform
+import RedcolBase
 
 /// The type of a column: one of the types that text can carry.
 public struct ColumnType: Equatable, Sendable {

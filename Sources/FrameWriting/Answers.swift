@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers to what was written, found in the bytes that have come, without a copy of them.
 
+import RedcolBase
 import RedisConnection
 
 /// One answer, or the beginning of one that has parts.

@@ -2,6 +2,7 @@
 // Bytes on their way to the connection: one block of memory that grows at its end.
 
 import CPlatform
+import RedcolBase
 import RedisConnection
 
 /// What commands, keys and nested values are built in. Belongs to one thread.
@@ -10,7 +11,7 @@ struct CommandBytes: ~Copyable {
     private(set) var count = 0
     private var capacity: Int
 
-    init() throws(RedisError) {
+    init() throws(RedcolError) {
         capacity = 1024
         guard let memory = malloc(capacity) else { throw CommandBytes.noMemory(capacity) }
         start = memory.assumingMemoryBound(to: UInt8.self)
@@ -22,7 +23,7 @@ struct CommandBytes: ~Copyable {
 
     /// The end, with room for `room` bytes behind it; what is written there counts after `advance`.
     @inline(__always)
-    mutating func reserve(_ room: Int) throws(RedisError) -> UnsafeMutablePointer<UInt8> {
+    mutating func reserve(_ room: Int) throws(RedcolError) -> UnsafeMutablePointer<UInt8> {
         if capacity - count < room { try grow(room) }
         return start + count
     }
@@ -41,7 +42,7 @@ struct CommandBytes: ~Copyable {
         capacity = 1 << 20
     }
 
-    private mutating func grow(_ room: Int) throws(RedisError) {
+    private mutating func grow(_ room: Int) throws(RedcolError) {
         let (needed, isTooLarge) = count.addingReportingOverflow(room)
         let (doubled, isOverflow) = needed.multipliedReportingOverflow(by: 2)
         guard !isTooLarge, !isOverflow, let grown = realloc(start, doubled) else {
@@ -51,24 +52,24 @@ struct CommandBytes: ~Copyable {
         capacity = doubled
     }
 
-    private static func noMemory(_ room: Int) -> RedisError {
-        RedisError(.memory, "no memory for a command of \(room) more bytes")
+    private static func noMemory(_ room: Int) -> RedcolError {
+        RedcolError(.memory, "no memory for a command of \(room) more bytes")
     }
 
     @inline(__always)
-    mutating func append(_ byte: UInt8) throws(RedisError) {
+    mutating func append(_ byte: UInt8) throws(RedcolError) {
         try reserve(1).pointee = byte
         count &+= 1
     }
 
     @inline(__always)
-    mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) throws(RedisError) {
+    mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) throws(RedcolError) {
         let end = try reserve(bytes.count)
         if let source = bytes.baseAddress { memcpy(end, source, bytes.count) }
         count &+= bytes.count
     }
 
-    mutating func append(_ bytes: [UInt8]) throws(RedisError) {
+    mutating func append(_ bytes: [UInt8]) throws(RedcolError) {
         let end = try reserve(bytes.count)
         bytes.withUnsafeBufferPointer { source in
             if let source = source.baseAddress { memcpy(end, source, bytes.count) }
@@ -76,7 +77,7 @@ struct CommandBytes: ~Copyable {
         count &+= bytes.count
     }
 
-    mutating func append(_ text: StaticString) throws(RedisError) {
+    mutating func append(_ text: StaticString) throws(RedcolError) {
         try append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
@@ -85,7 +86,7 @@ struct CommandBytes: ~Copyable {
 
     /// `mark`, a number and the end of the line: "*3\r\n" or "$5\r\n".
     @inline(__always)
-    mutating func appendHeader(_ mark: UInt8, _ number: Int) throws(RedisError) {
+    mutating func appendHeader(_ mark: UInt8, _ number: Int) throws(RedcolError) {
         let end = try reserve(32)
         end.pointee = mark
         var length = 1
@@ -97,7 +98,7 @@ struct CommandBytes: ~Copyable {
 
     /// A string with its header.
     @inline(__always)
-    mutating func appendBulk(_ bytes: UnsafeBufferPointer<UInt8>) throws(RedisError) {
+    mutating func appendBulk(_ bytes: UnsafeBufferPointer<UInt8>) throws(RedcolError) {
         let length = bytes.count
         let (room, isTooLarge) = length.addingReportingOverflow(32)
         guard !isTooLarge else { throw CommandBytes.noMemory(length) }
@@ -110,11 +111,11 @@ struct CommandBytes: ~Copyable {
         count &+= length &+ 2
     }
 
-    mutating func appendBulk(_ text: StaticString) throws(RedisError) {
+    mutating func appendBulk(_ text: StaticString) throws(RedcolError) {
         try appendBulk(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    mutating func appendBulk(_ bytes: [UInt8]) throws(RedisError) {
+    mutating func appendBulk(_ bytes: [UInt8]) throws(RedcolError) {
         try appendHeader(0x24, bytes.count)
         try append(bytes)
         try append("\r\n")
@@ -123,8 +124,8 @@ struct CommandBytes: ~Copyable {
     /// A string of at most 64 bytes that `write` puts where it is told; it gives their number.
     @inline(__always)
     mutating func appendShortBulk(
-        _ write: (UnsafeMutablePointer<UInt8>) throws(RedisError) -> Int
-    ) throws(RedisError) {
+        _ write: (UnsafeMutablePointer<UInt8>) throws(RedcolError) -> Int
+    ) throws(RedcolError) {
         let end = try reserve(80)
         let text = end + 5
         let length = try write(text)

@@ -2,7 +2,7 @@
 // The memory of a write: what encodes its rows, and the ids that it collects.
 
 import ArrowColumns
-import RedisConnection
+import RedcolBase
 
 /// A row encoder and the ids that come back, behind pointers, where their fields are reached
 /// without the checks that a class's have.
@@ -10,7 +10,7 @@ final class EncoderOwner {
     let encoder: UnsafeMutablePointer<RowEncoder>
     let ids: UnsafeMutablePointer<BatchBuilder>?
 
-    static func make(_ encoder: consuming RowEncoder) throws(RedisError) -> EncoderOwner {
+    static func make(_ encoder: consuming RowEncoder) throws(RedcolError) -> EncoderOwner {
         var ids: UnsafeMutablePointer<BatchBuilder>?
         if encoder.writesEntries {
             do throws(ColumnError) {
@@ -19,7 +19,7 @@ final class EncoderOwner {
                 ids = .allocate(capacity: 1)
                 ids?.initialize(to: builder)
             } catch {
-                throw RedisError(.memory, error.message)
+                throw RedcolError(.memory, error.message)
             }
         }
         return EncoderOwner(encoder, ids)

@@ -3,6 +3,7 @@
 // https://www.rfc-editor.org/rfc/rfc8259
 
 import CPlatform
+import RedcolBase
 import RedisConnection
 
 extension CommandBytes {
@@ -10,7 +11,7 @@ extension CommandBytes {
     /// as strings; decimals too, since readers take numbers for floats.
     mutating func appendJSON(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         if try node.pointee.isNull(row, schema.nodes) { return try append("null") }
         let first = node.pointee.firstChild
         switch node.pointee.kind {
@@ -36,7 +37,7 @@ extension CommandBytes {
             if node.pointee.kind == .timestamp,
                 !UnsafeBufferPointer(start: text + 1, count: length).contains(UInt8(ascii: "T"))
             {
-                throw RedisError(.value, "a time whose year has more than six digits")
+                throw RedcolError(.value, "a time whose year has more than six digits")
             }
             text[0] = UInt8(ascii: "\"")
             text[length &+ 1] = UInt8(ascii: "\"")
@@ -49,12 +50,12 @@ extension CommandBytes {
 
     private mutating func appendJSONFloat(
         _ node: UnsafePointer<InputNode>, _ row: Int
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         let text = try reserve(64)
         let length = try node.pointee.writeShort(row, to: text)
         // "NaN", "inf" and "-inf" end with letters.
         guard text[length &- 1] <= UInt8(ascii: "9") else {
-            throw RedisError(
+            throw RedcolError(
                 .value,
                 "\(escaped(UnsafeBufferPointer(start: text, count: length), limit: 8)) in a list "
                     + "or struct, which is written as JSON, that has no such number")
@@ -64,13 +65,13 @@ extension CommandBytes {
 
     private mutating func appendStruct(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         try append(UInt8(ascii: "{"))
         for part in 0..<node.pointee.childCount {
             let index = node.pointee.firstChild &+ part
             if part > 0 { try append(UInt8(ascii: ",")) }
             let name = schema.names[index]
-            try name.withUnsafeBufferPointer { bytes throws(RedisError) in
+            try name.withUnsafeBufferPointer { bytes throws(RedcolError) in
                 try appendJSONString(bytes)
             }
             try append(UInt8(ascii: ":"))
@@ -81,7 +82,7 @@ extension CommandBytes {
 
     private mutating func appendList(
         _ child: Int, _ extent: Range<Int>, _ schema: InputSchema
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         guard extent.upperBound <= schema.nodes[child].length else {
             throw InputNode.malformed("a list beyond its values")
         }
@@ -95,9 +96,9 @@ extension CommandBytes {
 
     private mutating func appendJSONString(
         _ bytes: UnsafeBufferPointer<UInt8>
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         let (room, isTooLarge) = bytes.count.multipliedReportingOverflow(by: 6)
-        guard !isTooLarge else { throw RedisError(.memory, "no memory for a text as JSON") }
+        guard !isTooLarge else { throw RedcolError(.memory, "no memory for a text as JSON") }
         let text = try reserve(room + 2)
         let digits: StaticString = "0123456789abcdef"
         var at = 1

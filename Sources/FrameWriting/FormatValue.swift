@@ -2,12 +2,13 @@
 // Values as text, as Polars prints them in CSV. Nothing is allocated for a value.
 
 import CPlatform
+import RedcolBase
 import RedisConnection
 
 extension InputNode {
     /// Whether the value at `row` is null.
     @inline(__always)
-    func isNull(_ row: Int, _ nodes: UnsafePointer<InputNode>) throws(RedisError) -> Bool {
+    func isNull(_ row: Int, _ nodes: UnsafePointer<InputNode>) throws(RedcolError) -> Bool {
         if let validity {
             let at = offset &+ row
             if validity[at &>> 3] &>> UInt8(truncatingIfNeeded: at & 7) & 1 == 0 { return true }
@@ -26,7 +27,7 @@ extension InputNode {
     /// The place of the value in the dictionary.
     func dictionaryIndex(
         _ row: Int, _ nodes: UnsafePointer<InputNode>
-    ) throws(RedisError) -> Int {
+    ) throws(RedcolError) -> Int {
         let index: Int?
         switch indexKind {
         case .int8: index = load(row, as: Int8.self).map { Int($0) }
@@ -44,13 +45,13 @@ extension InputNode {
         return index
     }
 
-    static func malformed(_ what: String) -> RedisError {
-        RedisError(.schema, "a batch of the frame is malformed: \(what)")
+    static func malformed(_ what: String) -> RedcolError {
+        RedcolError(.schema, "a batch of the frame is malformed: \(what)")
     }
 
     /// The bytes of a text or binary value, where they lie; nil if the kind is another one.
     @inline(__always)
-    func bytes(_ row: Int) throws(RedisError) -> UnsafeBufferPointer<UInt8>? {
+    func bytes(_ row: Int) throws(RedcolError) -> UnsafeBufferPointer<UInt8>? {
         switch kind {
         case .textView, .binaryView: return try viewBytes(row)
         case .text64, .binary64: return try slice(extent(row, as: Int64.self))
@@ -64,7 +65,7 @@ extension InputNode {
     }
 
     @inline(__always)
-    private func slice(_ extent: Range<Int>) throws(RedisError) -> UnsafeBufferPointer<UInt8> {
+    private func slice(_ extent: Range<Int>) throws(RedcolError) -> UnsafeBufferPointer<UInt8> {
         guard let data else {
             guard extent.isEmpty else { throw InputNode.malformed("text without its data") }
             return UnsafeBufferPointer(start: nil, count: 0)
@@ -78,7 +79,7 @@ extension InputNode {
     @inline(__always)
     func extent<Offset: FixedWidthInteger & BitwiseCopyable>(
         _ row: Int, as type: Offset.Type
-    ) throws(RedisError) -> Range<Int> {
+    ) throws(RedcolError) -> Range<Int> {
         guard let begin = load(row, as: type), let end = load(row &+ 1, as: type), begin >= 0,
             begin <= end
         else { throw InputNode.malformed("an end before its beginning") }
@@ -87,7 +88,7 @@ extension InputNode {
 
     /// https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
     @inline(__always)
-    private func viewBytes(_ row: Int) throws(RedisError) -> UnsafeBufferPointer<UInt8> {
+    private func viewBytes(_ row: Int) throws(RedcolError) -> UnsafeBufferPointer<UInt8> {
         guard let values else { throw InputNode.malformed("text without its views") }
         let view = values + (offset &+ row) &* 16
         let length = Int(view.loadUnaligned(as: Int32.self))
@@ -111,7 +112,7 @@ extension InputNode {
     @inline(__always)
     func writeShort(
         _ row: Int, to text: UnsafeMutablePointer<UInt8>
-    ) throws(RedisError) -> Int {
+    ) throws(RedcolError) -> Int {
         switch kind {
         case .int64:
             if let value = load(row, as: Int64.self) { return writeDecimal(value, to: text) }
@@ -127,7 +128,7 @@ extension InputNode {
     @inline(never)
     private func writeOther(
         _ row: Int, to text: UnsafeMutablePointer<UInt8>
-    ) throws(RedisError) -> Int {
+    ) throws(RedcolError) -> Int {
         switch kind {
         case .boolean:
             let at = offset &+ row
@@ -174,16 +175,16 @@ extension InputNode {
 
     private func time(
         _ ticks: Int64, _ text: UnsafeMutablePointer<UInt8>
-    ) throws(RedisError) -> Int {
+    ) throws(RedcolError) -> Int {
         guard let count = writeTime(ticks, unit, to: text) else {
-            throw RedisError(.value, "\(ticks) ticks since midnight are no time of a day")
+            throw RedcolError(.value, "\(ticks) ticks since midnight are no time of a day")
         }
         return count
     }
 
-    private func written(_ count: Int?) throws(RedisError) -> Int {
+    private func written(_ count: Int?) throws(RedcolError) -> Int {
         guard let count else {
-            throw RedisError(.value, "a date whose year has more than six digits")
+            throw RedcolError(.value, "a date whose year has more than six digits")
         }
         return count
     }
@@ -196,21 +197,21 @@ extension CommandBytes {
     mutating func appendBulk(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema,
         scratch: inout CommandBytes
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         if let bytes = try node.pointee.bytes(row) { return try appendBulk(bytes) }
         if node.pointee.kind == .dictionary || node.pointee.kind.isNested {
             scratch.clear()
             try scratch.appendText(node, row, schema)
             return try appendBulk(scratch.bytes)
         }
-        try appendShortBulk { text throws(RedisError) in try node.pointee.writeShort(row, to: text)
+        try appendShortBulk { text throws(RedcolError) in try node.pointee.writeShort(row, to: text)
         }
     }
 
     /// Appends the text of the value at `row`, which is not null, and nothing around it.
     mutating func appendText(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         if let bytes = try node.pointee.bytes(row) { return try append(bytes) }
         if node.pointee.kind == .dictionary {
             let index = try node.pointee.dictionaryIndex(row, schema.nodes)

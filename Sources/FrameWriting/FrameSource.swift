@@ -4,7 +4,7 @@
 
 import CArrowData
 import CPlatform
-import RedisConnection
+import RedcolBase
 
 /// A frame's schema and its batches from the first row on that is not answered. Belongs to one
 /// thread.
@@ -20,11 +20,11 @@ final class FrameSource {
     /// Takes `moved` over in every case.
     static func make(
         moving moved: UnsafeMutablePointer<ArrowArrayStream>
-    ) throws(RedisError) -> FrameSource {
+    ) throws(RedcolError) -> FrameSource {
         let stream = UnsafeMutablePointer<ArrowArrayStream>.allocate(capacity: 1)
         stream.initialize(to: moved.pointee)
         moved.pointee.release = nil
-        do throws(RedisError) {
+        do throws(RedcolError) {
             return FrameSource(stream, try readSchema(stream))
         } catch {
             stream.pointee.release?(stream)
@@ -57,9 +57,9 @@ final class FrameSource {
 
     private static func readSchema(
         _ stream: UnsafeMutablePointer<ArrowArrayStream>
-    ) throws(RedisError) -> InputSchema {
+    ) throws(RedcolError) -> InputSchema {
         guard stream.pointee.release != nil, let getSchema = stream.pointee.get_schema else {
-            throw RedisError(.invalidArgument, "the frame's Arrow stream was released before")
+            throw RedcolError(.invalidArgument, "the frame's Arrow stream was released before")
         }
         var schema = ArrowSchema()
         let error = getSchema(stream, &schema)
@@ -70,19 +70,19 @@ final class FrameSource {
 
     private static func failed(
         _ stream: UnsafeMutablePointer<ArrowArrayStream>, _ error: Int32
-    ) -> RedisError {
+    ) -> RedcolError {
         var reason = "error \(error)"
         if let text = stream.pointee.get_last_error?(stream) {
             let bytes = UnsafeRawBufferPointer(start: text, count: strlen(text))
             reason = escaped(Array(bytes), limit: 300)
         }
-        return RedisError(
+        return RedcolError(
             error == ENOMEM ? .memory : .value, "the frame's Arrow stream failed: \(reason)")
     }
 
     /// The batch that holds `row`, with the schema bound to it; nil behind the last row. Batches
     /// are pulled as they are needed.
-    func batch(holding row: Int) throws(RedisError) -> InputBatch? {
+    func batch(holding row: Int) throws(RedcolError) -> InputBatch? {
         if let bound, row >= bound.firstRow, row - bound.firstRow < bound.rowCount { return bound }
         while true {
             for batch in batches where row >= batch.firstRow {
@@ -95,7 +95,7 @@ final class FrameSource {
         }
     }
 
-    private func pull() throws(RedisError) -> Bool {
+    private func pull() throws(RedcolError) -> Bool {
         guard !hasEnded, let getNext = stream.pointee.get_next else { return false }
         var array = ArrowArray()
         platform_callback_begins()

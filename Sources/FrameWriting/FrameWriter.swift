@@ -5,7 +5,9 @@
 import ArrowColumns
 import CArrowData
 import CPlatform
+import RedcolBase
 import RedisConnection
+import RedisTopology
 
 /// A write in progress. One thread at a time, but for `cancel()`.
 public final class FrameWriter {
@@ -22,7 +24,7 @@ public final class FrameWriter {
         let kind: EncodedRow
     }
 
-    private let pool: ConnectionPool
+    private let topology: Topology
     private let connection: Connection
     private let source: FrameSource
     private let owner: EncoderOwner
@@ -47,7 +49,7 @@ public final class FrameWriter {
     private var retryAt: Int64?
     /// Rows from one on that the server has refused for now, and will be sent again.
     private var refusedForNow: RefusedRows?
-    private var failure: RedisError?
+    private var failure: RedcolError?
     private var hasReadAll = false
     private var isStopping = false
     /// The caller has ended it, rather than an error.
@@ -79,47 +81,49 @@ public final class FrameWriter {
 
     /// Rows as entries of streams. `stream` is taken over in every case.
     public static func make(
-        pool: ConnectionPool, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
+        topology: Topology, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
         entries options: EntryOptions
-    ) throws(RedisError) -> FrameWriter {
+    ) throws(RedcolError) -> FrameWriter {
         let source = try FrameSource.make(moving: stream)
-        return try make(pool, source, try RowEncoder(source.schema, options))
+        return try make(
+            topology, source, try RowEncoder(source.schema, options), to: options.stream)
     }
 
     /// Rows as hashes. `stream` is taken over in every case.
     public static func make(
-        pool: ConnectionPool, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
+        topology: Topology, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
         hashes options: HashOptions
-    ) throws(RedisError) -> FrameWriter {
+    ) throws(RedcolError) -> FrameWriter {
         let source = try FrameSource.make(moving: stream)
-        return try make(pool, source, try RowEncoder(source.schema, options))
+        return try make(topology, source, try RowEncoder(source.schema, options), to: nil)
     }
 
     private static func make(
-        _ pool: ConnectionPool, _ source: FrameSource, _ encoder: consuming RowEncoder
-    ) throws(RedisError) -> FrameWriter {
+        _ topology: Topology, _ source: FrameSource, _ encoder: consuming RowEncoder,
+        to key: [UInt8]?
+    ) throws(RedcolError) -> FrameWriter {
         let owner = try EncoderOwner.make(encoder)
-        return FrameWriter(pool, try pool.take(), source, owner)
+        return FrameWriter(topology, try topology.take(for: key, to: .writing), source, owner)
     }
 
     private init(
-        _ pool: ConnectionPool, _ connection: Connection, _ source: FrameSource,
+        _ topology: Topology, _ connection: Connection, _ source: FrameSource,
         _ owner: EncoderOwner
     ) {
         self.owner = owner
         encoder = owner.encoder
         isRepeatable = owner.encoder.pointee.isRepeatable
         transactionCount = owner.encoder.pointee.transactionCount
-        self.pool = pool
+        self.topology = topology
         self.source = source
         self.connection = connection
-        retries = RetryWindow(limitMs: pool.timeouts.silenceMs)
+        retries = RetryWindow(limitMs: topology.timeouts.silenceMs)
     }
 
     deinit {
         if isClosed { return }
         let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
-        pool.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+        topology.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
     }
 
     // MARK: Any thread
@@ -133,27 +137,27 @@ public final class FrameWriter {
     // MARK: The caller's
 
     /// Writes on for up to `waitMs` (-1: as long as it takes); true when all rows are written.
-    public func run(waitMs: Int64) throws(RedisError) -> Bool {
-        if wasStopped { throw RedisError(.closed, "this write was stopped") }
+    public func run(waitMs: Int64) throws(RedcolError) -> Bool {
+        if wasStopped { throw RedcolError(.closed, "this write was stopped") }
         return try proceed(waitMs)
     }
 
     /// Sends no more rows, and waits up to `waitMs` for the answers to those that were sent; true
     /// when all have come.
-    public func stop(waitMs: Int64) throws(RedisError) -> Bool {
+    public func stop(waitMs: Int64) throws(RedcolError) -> Bool {
         isStopping = true
         wasStopped = wasStopped || !isDone
         return try proceed(waitMs)
     }
 
-    private func proceed(_ waitMs: Int64) throws(RedisError) -> Bool {
-        if isClosed { throw RedisError(.closed, "this write was closed") }
+    private func proceed(_ waitMs: Int64) throws(RedcolError) -> Bool {
+        if isClosed { throw RedcolError(.closed, "this write was closed") }
         let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
         let until = waitMs < 0 || overflow ? nil : sum
         connection.callerIsBack()
         defer { connection.callerIsAway() }
         while !isDone {
-            do throws(RedisError) {
+            do throws(RedcolError) {
                 let step = try goOn()
                 if step == .done { break }
                 if step == .wait {
@@ -188,18 +192,18 @@ public final class FrameWriter {
     /// Moves the ids of the rows that are known into `array`; null where there is none.
     public func takeIDs(
         array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         guard let ids = owner.ids else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument, "hashes are written under the keys they have: no ids")
         }
         guard !hasLostIDs, ids.pointee.finish(array: array, schema: schema) else {
             hasLostIDs = true
-            throw RedisError(.memory, "no memory for the ids" + progress)
+            throw RedcolError(.memory, "no memory for the ids" + progress)
         }
     }
 
-    /// Closes the connection. Later calls of `run` are errors. It is not given back to the pool: a
+    /// Closes the connection. Later calls of `run` are errors. It is not given back: a
     /// `cancel()` that comes late must not reach another writer or reader.
     public func close() {
         guard !isClosed else { return }
@@ -238,7 +242,7 @@ public final class FrameWriter {
         case done, again, wait
     }
 
-    private func goOn() throws(RedisError) -> Step {
+    private func goOn() throws(RedcolError) -> Step {
         if let retryAt {
             guard platform_monotonic_ms() >= retryAt else { return .wait }
             self.retryAt = nil
@@ -265,7 +269,7 @@ public final class FrameWriter {
         return mayEncodeMore ? .again : .wait
     }
 
-    private func begin() throws(RedisError) {
+    private func begin() throws(RedcolError) {
         isConnected = true
         bytesBefore = connection.bytesSent
         encodedBytes = 0
@@ -278,12 +282,12 @@ public final class FrameWriter {
         probesLeft = 2
     }
 
-    private func readProbes() throws(RedisError) -> Bool {
+    private func readProbes() throws(RedcolError) -> Bool {
         while probesLeft > 0 {
             guard let reply = try connection.nextReply() else { return false }
             probesLeft -= 1
             guard case .error(let text) = reply, failure == nil else { continue }
-            let error = RedisError.server(
+            let error = RedcolError.server(
                 text, endpoint: connection.endpoint, asked: "beginning a transaction")
             if error.isRefusalForNow { throw error }
             fail(error, row: nil)
@@ -293,7 +297,7 @@ public final class FrameWriter {
     }
 
     /// Encodes and sends rows while there is room; true if there is more to do without a wait.
-    private func sendMore() throws(RedisError) -> Bool {
+    private func sendMore() throws(RedcolError) -> Bool {
         while !isStopping, !hasReadAll, !connection.hasUnsent, refusedForNow == nil {
             guard encodedBytes - answeredBytes < FrameWriter.bytesUnderWayMost else { return false }
             let rowsBefore = nextRow
@@ -312,7 +316,7 @@ public final class FrameWriter {
     }
 
     private func encodeChunk() {
-        do throws(RedisError) {
+        do throws(RedcolError) {
             var rows = 0
             while encoder.pointee.commands.count < FrameWriter.chunkBytes, rows < 16_384 {
                 guard let batch = try source.batch(holding: nextRow) else {
@@ -338,14 +342,14 @@ public final class FrameWriter {
 
     // MARK: Answers
 
-    private func readAnswers() throws(RedisError) {
+    private func readAnswers() throws(RedcolError) {
         guard head < underWay.count else { return }
         settleEmptyRows()
         if try connection.receive() { try takeAnswers() }
     }
 
     /// Takes the answers that have come in full.
-    private func takeAnswers() throws(RedisError) {
+    private func takeAnswers() throws(RedcolError) {
         var cursor = AnswerCursor(connection.incoming.waiting)
         var used = 0
         let sent = connection.bytesSent - bytesBefore
@@ -426,7 +430,7 @@ public final class FrameWriter {
                 empty += 1
             } else if number == 0, !isRepeatable {
                 refused += 1
-                fail(RedisError(.keyExists, "the key exists already"), row: sent.row)
+                fail(RedcolError(.keyExists, "the key exists already"), row: sent.row)
             } else {
                 written += 1
             }
@@ -443,12 +447,12 @@ public final class FrameWriter {
         if case .committed = ids.pointee.commitRow() {} else { isStored = false }
         guard !isStored else { return }
         hasLostIDs = true
-        fail(RedisError(.memory, "no memory for the ids"), row: nil)
+        fail(RedcolError(.memory, "no memory for the ids"), row: nil)
     }
 
     private func refuse(_ text: UnsafeBufferPointer<UInt8>, _ row: Int) {
         let asked = owner.ids == nil ? "writing a hash" : "adding an entry"
-        let error = RedisError.server(Array(text), endpoint: connection.endpoint, asked: asked)
+        let error = RedcolError.server(Array(text), endpoint: connection.endpoint, asked: asked)
         if error.isRefusalForNow, failure == nil, !isStopping {
             if refusedForNow == nil { refusedForNow = RefusedRows(first: row, error: error) }
             refusedForNow?.outcomes.append(.refused)
@@ -493,7 +497,7 @@ public final class FrameWriter {
     // MARK: Failing
 
     /// Keeps the first error. Nothing more is sent; what is under way is still awaited.
-    private func fail(_ error: RedisError, row: Int?) {
+    private func fail(_ error: RedcolError, row: Int?) {
         isStopping = true
         guard failure == nil else { return }
         guard let row else {
@@ -502,7 +506,7 @@ public final class FrameWriter {
         }
         // Of one stream the name is known even if the row cannot be read.
         var key = encoder.pointee.stream
-        do throws(RedisError) {
+        do throws(RedcolError) {
             if key == nil, let batch = try source.batch(holding: row) {
                 key = encoder.pointee.keyText(row - batch.firstRow)
             }
@@ -536,7 +540,7 @@ public final class FrameWriter {
     }
 
     /// The connection is gone: what may be repeated is, and else it is said what is unknown.
-    private func connectionLost(_ error: RedisError) throws(RedisError) {
+    private func connectionLost(_ error: RedcolError) throws(RedcolError) {
         takeLastAnswers(error)
         if isStopping, let rows = refusedForNow { tellRefused(rows) }
         let firstUnknown = known
@@ -568,16 +572,16 @@ public final class FrameWriter {
     }
 
     /// A reset, or a failure to send, says nothing of the answers that have come already.
-    private func takeLastAnswers(_ error: RedisError) {
+    private func takeLastAnswers(_ error: RedcolError) {
         guard error.cause == .connection, isConnected, probesLeft == 0 else { return }
         // Rows without values have no answer, and may have been added since the last look.
         settleEmptyRows()
-        do throws(RedisError) {
+        do throws(RedcolError) {
             while head < underWay.count, connection.receiveLast() { try takeAnswers() }
         } catch {}
     }
 
-    private func scheduleRetry(_ error: RedisError) -> Bool {
+    private func scheduleRetry(_ error: RedcolError) -> Bool {
         guard let next = retries.failed(platform_monotonic_ms()) else { return false }
         retryAt = next
         Log.write(

@@ -4,7 +4,7 @@
 
 import CArrowData
 import CPlatform
-import RedisConnection
+import RedcolBase
 
 /// A batch of rows, owned. Released when this goes.
 final class InputBatch {
@@ -16,7 +16,7 @@ final class InputBatch {
     /// Takes `array` over; it is released also if it is refused.
     init(
         moving array: ArrowArray, firstRow: Int, _ schema: InputSchema
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         self.array = array
         self.firstRow = firstRow
         rowCount = Int(clamping: array.length)
@@ -30,7 +30,7 @@ final class InputBatch {
     }
 
     /// Points the schema's nodes at this batch.
-    func bind(_ schema: InputSchema) throws(RedisError) {
+    func bind(_ schema: InputSchema) throws(RedcolError) {
         let binding = Binding(schema: schema)
         try binding.bind(&array)
     }
@@ -39,11 +39,11 @@ final class InputBatch {
 private struct Binding {
     let schema: InputSchema
 
-    private func malformed(_ what: String) -> RedisError {
-        RedisError(.schema, "a batch of the frame is malformed: \(what)")
+    private func malformed(_ what: String) -> RedcolError {
+        RedcolError(.schema, "a batch of the frame is malformed: \(what)")
     }
 
-    func bind(_ array: UnsafeMutablePointer<ArrowArray>) throws(RedisError) {
+    func bind(_ array: UnsafeMutablePointer<ArrowArray>) throws(RedcolError) {
         let batch = array.pointee
         let (rows, skipped) = (batch.length, batch.offset)
         guard rows >= 0, rows <= 1 << 40, skipped >= 0, skipped <= 1 << 40 else {
@@ -77,7 +77,7 @@ private struct Binding {
     private func bind(
         _ node: UnsafeMutablePointer<InputNode>, _ array: UnsafeMutablePointer<ArrowArray>?,
         _ needed: Int, _ path: String
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         guard let array = array?.pointee, array.release != nil else {
             throw malformed("\(path) is NULL or released")
         }
@@ -134,7 +134,7 @@ private struct Binding {
 
     private func bindParts(
         _ node: UnsafeMutablePointer<InputNode>, _ array: ArrowArray, _ path: String
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         guard array.n_children == Int64(node.pointee.childCount) else {
             throw malformed("\(path) has \(array.n_children) parts")
         }

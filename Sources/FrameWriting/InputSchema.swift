@@ -5,7 +5,7 @@
 import ArrowColumns
 import CArrowData
 import CPlatform
-import RedisConnection
+import RedcolBase
 
 /// The layouts that values are read from.
 enum InputKind: UInt8 {
@@ -62,12 +62,12 @@ final class InputSchema {
     private static let bytesPerNode = 512
     private static let depthMax = 64
 
-    static func make(_ schema: UnsafePointer<ArrowSchema>) throws(RedisError) -> InputSchema {
+    static func make(_ schema: UnsafePointer<ArrowSchema>) throws(RedcolError) -> InputSchema {
         guard schema.pointee.release != nil, let format = schema.pointee.format else {
-            throw RedisError(.schema, "the frame's schema was released before, or has no format")
+            throw RedcolError(.schema, "the frame's schema was released before, or has no format")
         }
         guard strcmp(format, "+s") == 0 else {
-            throw RedisError(
+            throw RedcolError(
                 .schema,
                 "what is to be written must be a frame, a struct of columns (Arrow format \"+s\"), "
                     + "not one column of format \"\(InputSchema.shown(format))\"")
@@ -76,7 +76,7 @@ final class InputSchema {
         let columnCount = try reading.addChildren(of: schema, depth: 0, "")
         var names: Set<[UInt8]> = []
         for name in reading.names[..<columnCount] where !names.insert(name).inserted {
-            throw RedisError(
+            throw RedcolError(
                 .schema, "two columns of the frame are called \"\(escaped(name, limit: 200))\"")
         }
         return InputSchema(reading, columnCount)
@@ -115,14 +115,14 @@ final class InputSchema {
         /// Adds the children of `schema` next to each other, then theirs; gives their number.
         mutating func addChildren(
             of schema: UnsafePointer<ArrowSchema>, depth: Int, _ path: String
-        ) throws(RedisError) -> Int {
+        ) throws(RedcolError) -> Int {
             guard depth < InputSchema.depthMax else {
-                throw RedisError(
+                throw RedcolError(
                     .schema, "\(path)nested deeper than \(InputSchema.depthMax) levels")
             }
             let (count, first) = (schema.pointee.n_children, nodes.count)
             guard count >= 0, count <= Int64(InputSchema.nodesMax - nodes.count) else {
-                throw RedisError(
+                throw RedcolError(
                     .schema,
                     "\(path)the schema says that it has \(count) columns; a frame can have "
                         + "\(InputSchema.nodesMax), parts of nested ones included")
@@ -130,7 +130,7 @@ final class InputSchema {
             if count == 0 { return 0 }
             try Memory.require(Int(count) * InputSchema.bytesPerNode, for: "the frame's schema")
             guard let children = schema.pointee.children else {
-                throw RedisError(.schema, "\(path)the schema's list of children is NULL")
+                throw RedcolError(.schema, "\(path)the schema's list of children is NULL")
             }
             for index in 0..<Int(count) { try place(children[index], path) }
             for index in 0..<Int(count) {
@@ -142,9 +142,9 @@ final class InputSchema {
 
         private mutating func place(
             _ child: UnsafePointer<ArrowSchema>?, _ path: String
-        ) throws(RedisError) {
+        ) throws(RedcolError) {
             guard let child, child.pointee.release != nil, let format = child.pointee.format else {
-                throw RedisError(
+                throw RedcolError(
                     .schema, "\(path)a column of the schema is NULL, released or without a format")
             }
             nodes.append(InputNode(.null))
@@ -158,24 +158,24 @@ final class InputSchema {
 
         private mutating func fill(
             _ index: Int, _ child: UnsafePointer<ArrowSchema>, _ depth: Int, _ path: String
-        ) throws(RedisError) {
+        ) throws(RedcolError) {
             let here = path + "column \"\(escaped(names[index], limit: 200))\": "
             guard let format = child.pointee.format else { return }
             guard var node = InputNode(format: format) else {
-                throw RedisError(
+                throw RedcolError(
                     .schema,
                     "\(here)Arrow format \"\(InputSchema.shown(format))\" cannot be written; cast "
                         + "it to a number, text, binary, a time, or a list or struct of such")
             }
             if depth > 0, node.isBinary {
-                throw RedisError(
+                throw RedcolError(
                     .schema,
                     "\(here)nested values are written as JSON, which has no bytes; cast them to "
                         + "text")
             }
             if let dictionary = child.pointee.dictionary {
                 guard node.kind.isDictionaryIndex else {
-                    throw RedisError(.schema, "\(here)its dictionary's indices are no integers")
+                    throw RedcolError(.schema, "\(here)its dictionary's indices are no integers")
                 }
                 node.indexKind = node.kind
                 node.kind = .dictionary
@@ -185,13 +185,13 @@ final class InputSchema {
                 try fill(node.firstChild, dictionary, depth + 1, here)
                 let kind = nodes[node.firstChild].kind
                 if kind == .dictionary || kind.isNested {
-                    throw RedisError(.schema, "\(here)a dictionary of nested values")
+                    throw RedcolError(.schema, "\(here)a dictionary of nested values")
                 }
             } else if node.kind.isNested {
                 node.firstChild = nodes.count
                 node.childCount = try addChildren(of: child, depth: depth + 1, here)
                 guard node.kind == .structure || node.childCount == 1 else {
-                    throw RedisError(
+                    throw RedcolError(
                         .schema, "\(here)a list of \(node.childCount) types instead of one")
                 }
             }

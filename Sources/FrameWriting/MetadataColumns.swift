@@ -3,8 +3,8 @@
 // They are not fields, and are not written as such.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
-import StreamReading
 
 /// What becomes of columns that a reader may have added.
 enum MetadataRule {
@@ -32,7 +32,7 @@ struct MetadataColumns {
 
     init(
         _ schema: InputSchema, _ rule: MetadataRule, keyColumn: Int?, idColumn: Int?
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         if rule == .write { return }
         func column(_ name: StaticString, _ fits: (InputNode) -> Bool) -> Int? {
             let text = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
@@ -52,7 +52,7 @@ struct MetadataColumns {
         for case let found? in [ownID, stamp, number] + places { omitted.insert(found) }
         if rule == .omit { return }
         for case let found? in places {
-            throw RedisError(
+            throw RedcolError(
                 .schema,
                 "column \"\(schema.shownName(found))\" may have come from a read of several "
                     + "streams, which adds it: give stream_column, to write each row to its "
@@ -64,7 +64,7 @@ struct MetadataColumns {
         idIsOmitted = ownID != nil
         (timestamp, sequence) = (stamp, number)
         if id == nil, let found = stamp ?? number {
-            throw RedisError(
+            throw RedcolError(
                 .schema,
                 "column \"\(schema.shownName(found))\" may be a part of the entries' ids, as a "
                     + "read adds it, or a field: without a column of ids that is not known; "
@@ -79,7 +79,7 @@ struct MetadataColumns {
     /// Sees that what is left out of a row says the same as its id, so that nothing is lost.
     func check(
         _ row: Int, _ schema: InputSchema, _ scratch: inout CommandBytes
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         guard let id else { return }
         scratch.clear()
         let hasID = try !schema.nodes[id].isNull(row, schema.nodes)
@@ -103,14 +103,14 @@ struct MetadataColumns {
 
     private func disagrees(
         _ column: Int, _ row: Int, _ schema: InputSchema, _ id: UnsafeBufferPointer<UInt8>
-    ) -> RedisError {
+    ) -> RedcolError {
         let name = schema.shownName(column)
         let why =
             column == self.id
             ? "is \"\(escaped(id, limit: 80))\", which is not a whole entry id, as a read gives it"
             : "does not say the same as the entry's id, \"\(escaped(id, limit: 80))\", so that "
                 + "it is not a column that a read adds"
-        return RedisError(
+        return RedcolError(
             .value, "column \"\(name)\" \(why); \(MetadataColumns.remedy)",
             details: [(.field, name)])
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows that a server refused for now, in the middle of a write.
 
-import RedisConnection
+import RedcolBase
 
 /// Rows that the server refused, of which it executed nothing, and what became of those after them.
 struct RefusedRows {
     enum Outcome { case refused, empty, written }
 
     let first: Int
-    let error: RedisError
+    let error: RedcolError
     var outcomes: [Outcome] = []
 
-    init(first: Int, error: RedisError) {
+    init(first: Int, error: RedcolError) {
         self.first = first
         self.error = error
     }

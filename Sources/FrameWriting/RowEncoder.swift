@@ -2,6 +2,7 @@
 // Rows as commands: XADD for entries, HSET with what makes it atomic for hashes.
 
 import CPlatform
+import RedcolBase
 import RedisConnection
 
 /// What one row was encoded as, which says what the server answers to it.
@@ -48,11 +49,11 @@ struct RowEncoder: ~Copyable {
         let nameCount: Int
     }
 
-    init(_ schema: InputSchema, _ options: EntryOptions) throws(RedisError) {
+    init(_ schema: InputSchema, _ options: EntryOptions) throws(RedcolError) {
         try self.init(schema, .stream(options), script: [])
     }
 
-    init(_ schema: InputSchema, _ options: HashOptions) throws(RedisError) {
+    init(_ schema: InputSchema, _ options: HashOptions) throws(RedcolError) {
         // EVAL where a command depends on the one before it: a transaction goes on after an error.
         // A script does too, if a user may not do what comes later: that is asked before, by a
         // command that changes nothing, since it lacks a number.
@@ -78,7 +79,7 @@ struct RowEncoder: ~Copyable {
 
     private init(
         _ schema: InputSchema, _ target: Target, script: [UInt8]
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         // Nothing is stored before all is made: what is made cannot be unmade half.
         let commands = try CommandBytes()
         let scratch = try CommandBytes()
@@ -95,7 +96,7 @@ struct RowEncoder: ~Copyable {
             keyColumn = try RowEncoder.find(options.streamColumn, "stream_column", schema)
             idColumn = try RowEncoder.find(options.idColumn, "id_column", schema)
             if keyColumn != nil, keyColumn == idColumn {
-                throw RedisError(
+                throw RedcolError(
                     .invalidArgument, "stream_column and id_column name the same column")
             }
             metadata = try MetadataColumns(
@@ -118,7 +119,7 @@ struct RowEncoder: ~Copyable {
             fields.append(Field(column: column, nameStart: start, nameCount: names.count - start))
         }
         guard !fields.isEmpty else {
-            throw RedisError(
+            throw RedcolError(
                 .schema, "the frame has no column to write, beside those of keys and ids")
         }
         self.schema = schema
@@ -139,16 +140,16 @@ struct RowEncoder: ~Copyable {
 
     private static func find(
         _ name: [UInt8]?, _ option: String, _ schema: InputSchema
-    ) throws(RedisError) -> Int? {
+    ) throws(RedcolError) -> Int? {
         guard let name else { return nil }
         guard let column = schema.column(name) else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "the frame has no column \"\(escaped(name, limit: 200))\" (\(option))")
         }
         let kind = schema.nodes[column].kind
         guard !kind.isNested, kind != .null else {
-            throw RedisError(
+            throw RedcolError(
                 .schema,
                 "column \"\(escaped(name, limit: 200))\" (\(option)) must hold text or numbers, "
                     + "not Arrow format \"\(escaped(schema.formats[column], limit: 80))\"")
@@ -181,7 +182,7 @@ struct RowEncoder: ~Copyable {
 
     /// Appends the commands for a row of the batch that the schema is bound to. After an error
     /// nothing is appended.
-    mutating func encode(_ row: Int) throws(RedisError) -> EncodedRow {
+    mutating func encode(_ row: Int) throws(RedcolError) -> EncodedRow {
         let before = commands.count
         do {
             switch target {
@@ -202,7 +203,7 @@ struct RowEncoder: ~Copyable {
 
     /// The key of a row, for messages: a hash's or a stream's; nil if the row has none.
     mutating func keyText(_ row: Int) -> [UInt8]? {
-        do throws(RedisError) {
+        do throws(RedcolError) {
             try readKey(row)
             return Array(key.bytes)
         } catch {
@@ -210,7 +211,7 @@ struct RowEncoder: ~Copyable {
         }
     }
 
-    private mutating func readKey(_ row: Int) throws(RedisError) {
+    private mutating func readKey(_ row: Int) throws(RedcolError) {
         key.clear()
         switch target {
         case .stream(let options): if let stream = options.stream { try key.append(stream) }
@@ -218,13 +219,13 @@ struct RowEncoder: ~Copyable {
         }
         guard let keyColumn else { return }
         guard try !schema.nodes[keyColumn].isNull(row, schema.nodes) else {
-            throw RedisError(
+            throw RedcolError(
                 .value, "the key is null (column \"\(schema.shownName(keyColumn))\")")
         }
         try key.appendText(schema.nodes + keyColumn, row, schema)
     }
 
-    private func countValues(_ row: Int) throws(RedisError) -> Int {
+    private func countValues(_ row: Int) throws(RedcolError) -> Int {
         var count = 0
         for field in fields where try !schema.nodes[field.column].isNull(row, schema.nodes) {
             count &+= 1
@@ -232,13 +233,13 @@ struct RowEncoder: ~Copyable {
         return count
     }
 
-    private mutating func appendValues(_ row: Int) throws(RedisError) {
+    private mutating func appendValues(_ row: Int) throws(RedcolError) {
         for field in fields {
             let node = schema.nodes + field.column
             if try node.pointee.isNull(row, schema.nodes) { continue }
             try commands.append(
                 UnsafeBufferPointer(start: names.start + field.nameStart, count: field.nameCount))
-            do throws(RedisError) {
+            do throws(RedcolError) {
                 try commands.appendBulk(node, row, schema, scratch: &scratch)
             } catch {
                 throw error.adding(
@@ -250,7 +251,7 @@ struct RowEncoder: ~Copyable {
 
     private mutating func encodeEntry(
         _ row: Int, _ options: borrowing EntryOptions
-    ) throws(RedisError) -> EncodedRow {
+    ) throws(RedcolError) -> EncodedRow {
         let count = try countValues(row)
         if keyColumn != nil || key.count == 0 { try readKey(row) }
         if count == 0 { return .nothing }
@@ -264,14 +265,14 @@ struct RowEncoder: ~Copyable {
         return .command
     }
 
-    private mutating func appendID(_ row: Int) throws(RedisError) {
+    private mutating func appendID(_ row: Int) throws(RedcolError) {
         guard let idColumn, try !schema.nodes[idColumn].isNull(row, schema.nodes) else {
             return try commands.append("$1\r\n*\r\n")
         }
         scratch.clear()
         try scratch.appendText(schema.nodes + idColumn, row, schema)
         guard isEntryID(scratch.bytes) else {
-            throw RedisError(
+            throw RedcolError(
                 .value,
                 "\"\(escaped(scratch.bytes, limit: 80))\" in column "
                     + "\"\(schema.shownName(idColumn))\" is no entry id; ids look like "
@@ -283,7 +284,7 @@ struct RowEncoder: ~Copyable {
 
     private mutating func encodeHash(
         _ row: Int, _ options: borrowing HashOptions
-    ) throws(RedisError) -> EncodedRow {
+    ) throws(RedcolError) -> EncodedRow {
         try readKey(row)
         let count = try countValues(row)
         if count == 0 {
@@ -317,20 +318,20 @@ struct RowEncoder: ~Copyable {
         return .transaction
     }
 
-    private mutating func appendDeletion() throws(RedisError) {
+    private mutating func appendDeletion() throws(RedcolError) {
         try commands.append("*2\r\n$3\r\nDEL\r\n")
         try commands.appendBulk(key.bytes)
     }
 
-    private mutating func appendHash(_ row: Int, _ count: Int) throws(RedisError) {
+    private mutating func appendHash(_ row: Int, _ count: Int) throws(RedcolError) {
         try commands.appendHeader(0x2A, 2 &+ 2 &* count)
         try commands.append("$4\r\nHSET\r\n")
         try commands.appendBulk(key.bytes)
         try appendValues(row)
     }
 
-    private mutating func appendTTL(_ milliseconds: Int) throws(RedisError) {
-        try commands.appendShortBulk { text throws(RedisError) in
+    private mutating func appendTTL(_ milliseconds: Int) throws(RedcolError) {
+        try commands.appendShortBulk { text throws(RedcolError) in
             writeDecimal(Int64(milliseconds), to: text)
         }
     }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a frame is written, from string keys and values, each checked before anything is sent.
 
-import RedisConnection
-import StreamReading
+import RedcolBase
 
 /// What becomes of a hash that exists already.
 enum ExistingKey {
@@ -23,7 +22,7 @@ public struct HashOptions {
 
     static var names: [String] { ["key_column", "key_prefix", "ttl_ms", "if_exists"] }
 
-    public init(_ pairs: [(key: String, value: String)]) throws(RedisError) {
+    public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
         for (key, value) in pairs {
             switch key {
             case "key_column": keyColumn = Array(value.utf8)
@@ -61,7 +60,7 @@ public struct EntryOptions {
 
     public init(
         stream: [UInt8]?, _ pairs: [(key: String, value: String)]
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         self.stream = stream
         for (key, value) in pairs {
             switch key {
@@ -85,12 +84,12 @@ public struct EntryOptions {
             }
         }
         guard (stream == nil) != (streamColumn == nil) else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "give either a stream, or stream_column, whose values name each row's stream")
         }
         if lengthMost != nil, !idLeast.isEmpty {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "maxlen and min_id are two ways of trimming: give one of them")
         }

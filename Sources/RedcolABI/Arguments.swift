@@ -4,7 +4,8 @@
 import ArrowColumns
 import CPlatform
 import CRedcol
-import RedisConnection
+import RedcolBase
+import RedisTopology
 import StreamReading
 
 enum Arguments {
@@ -17,17 +18,17 @@ enum Arguments {
     private static let bytesPerName = 512
     private static let optionsMax = 100_000
 
-    private static func tooLong(_ name: String) -> RedisError {
-        RedisError(.invalidArgument, "\(name) has more than 512 MiB")
+    private static func tooLong(_ name: String) -> RedcolError {
+        RedcolError(.invalidArgument, "\(name) has more than 512 MiB")
     }
 
-    static func missing(_ name: String) -> RedisError {
-        RedisError(.invalidArgument, "\(name) is NULL, but is needed")
+    static func missing(_ name: String) -> RedcolError {
+        RedcolError(.invalidArgument, "\(name) is NULL, but is needed")
     }
 
     static func text(
         _ pointer: UnsafePointer<CChar>?, _ name: String
-    ) throws(RedisError) -> String {
+    ) throws(RedcolError) -> String {
         guard let pointer else { throw missing(name) }
         let bytes = UnsafeBufferPointer(
             start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self),
@@ -36,7 +37,7 @@ enum Arguments {
         // It is taken apart, and its parts are kept.
         try Memory.require(textCopies * bytes.count, for: name)
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw RedisError(.invalidArgument, "\(name) is not valid UTF-8")
+            throw RedcolError(.invalidArgument, "\(name) is not valid UTF-8")
         }
         return text
     }
@@ -44,10 +45,10 @@ enum Arguments {
     /// Bytes with a length, where -1 means that they end with a NUL byte.
     static func bytes(
         _ pointer: UnsafePointer<CChar>?, _ length: Int64, _ name: String
-    ) throws(RedisError) -> UnsafeBufferPointer<UInt8> {
+    ) throws(RedcolError) -> UnsafeBufferPointer<UInt8> {
         guard let pointer else { throw missing(name) }
         guard length >= -1, let count = Int(exactly: length) else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument, "the length of \(name) is \(length); give -1 or the bytes it has")
         }
         let bytes = count == -1 ? strlen(pointer) : count
@@ -59,7 +60,7 @@ enum Arguments {
     /// As `bytes`, copied.
     static func name(
         _ pointer: UnsafePointer<CChar>?, _ length: Int64, _ name: String
-    ) throws(RedisError) -> [UInt8] {
+    ) throws(RedcolError) -> [UInt8] {
         let bytes = try bytes(pointer, length, name)
         try Memory.require(textCopies * bytes.count, for: name)
         return Array(bytes)
@@ -69,12 +70,12 @@ enum Arguments {
     static func names(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?, _ lengths: UnsafePointer<Int64>?,
         _ count: Int64, allowed: ClosedRange<Int64> = 1...100_000
-    ) throws(RedisError) -> [[UInt8]] {
+    ) throws(RedcolError) -> [[UInt8]] {
         var names: [[UInt8]] = []
         if count == 0, allowed.contains(0) { return names }
         guard let list else { throw missing("streams") }
         guard allowed.contains(count) else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "stream_count is \(count); give \(allowed.lowerBound) to \(allowed.upperBound)")
         }
@@ -94,21 +95,21 @@ enum Arguments {
     /// "key", "value", …, NULL.
     static func options(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?
-    ) throws(RedisError) -> [(key: String, value: String)] {
+    ) throws(RedcolError) -> [(key: String, value: String)] {
         var pairs: [(key: String, value: String)] = []
         guard let list else { return pairs }
         var index = 0
         while let keyPointer = list[index] {
             let key = try text(keyPointer, "an option's name")
             guard let valuePointer = list[index + 1] else {
-                throw RedisError(
+                throw RedcolError(
                     .invalidArgument,
                     "the option \"\(escaped(Array(key.utf8), limit: 80))\" has no value")
             }
             pairs.append((key, try text(valuePointer, key)))
             index += 2
             guard pairs.count <= optionsMax else {
-                throw RedisError(.invalidArgument, "more than \(optionsMax) options")
+                throw RedcolError(.invalidArgument, "more than \(optionsMax) options")
             }
         }
         return pairs
@@ -116,43 +117,43 @@ enum Arguments {
 
     static func handle(
         _ pointer: OpaquePointer?, _ name: StaticString
-    ) throws(RedisError) -> Handle {
+    ) throws(RedcolError) -> Handle {
         guard let pointer else { throw missing("\(name)") }
         guard let handle = Handle.borrowed(UnsafeRawPointer(pointer)) else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument, "\(name) was freed before, or was never a handle of redcol's")
         }
         return handle
     }
 
-    static func client(_ pointer: OpaquePointer?) throws(RedisError) -> ClientHandle {
+    static func client(_ pointer: OpaquePointer?) throws(RedcolError) -> ClientHandle {
         let handle = try handle(pointer, "client")
         guard handle.kind == .client else {
-            throw RedisError(.invalidArgument, "client is a handle of another kind")
+            throw RedcolError(.invalidArgument, "client is a handle of another kind")
         }
         let client = unsafeDowncast(handle, to: ClientHandle.self)
-        if client.pool.isForked { throw forked() }
-        if client.isClosed { throw RedisError(.closed, "this client was closed") }
+        if client.topology.isForked { throw forked() }
+        if client.isClosed { throw RedcolError(.closed, "this client was closed") }
         return client
     }
 
-    static func iter(_ pointer: OpaquePointer?) throws(RedisError) -> IterHandle {
+    static func iter(_ pointer: OpaquePointer?) throws(RedcolError) -> IterHandle {
         let handle = try handle(pointer, "iter")
         guard handle.kind == .iter else {
-            throw RedisError(.invalidArgument, "iter is a handle of another kind")
+            throw RedcolError(.invalidArgument, "iter is a handle of another kind")
         }
         let iter = unsafeDowncast(handle, to: IterHandle.self)
-        if iter.pool.isForked { throw forked() }
+        if iter.topology.isForked { throw forked() }
         return iter
     }
 
-    static func writer(_ pointer: OpaquePointer?) throws(RedisError) -> WriterHandle {
+    static func writer(_ pointer: OpaquePointer?) throws(RedcolError) -> WriterHandle {
         let handle = try handle(pointer, "writer")
         guard handle.kind == .writer else {
-            throw RedisError(.invalidArgument, "writer is a handle of another kind")
+            throw RedcolError(.invalidArgument, "writer is a handle of another kind")
         }
         let writer = unsafeDowncast(handle, to: WriterHandle.self)
-        if writer.pool.isForked { throw forked() }
+        if writer.topology.isForked { throw forked() }
         return writer
     }
 
@@ -163,45 +164,45 @@ enum Arguments {
     }
 
     /// A client, an iterator or a writer, whichever it is, closed or not.
-    static func connected(_ pointer: UnsafeMutableRawPointer?) throws(RedisError) -> Connected {
+    static func connected(_ pointer: UnsafeMutableRawPointer?) throws(RedcolError) -> Connected {
         let handle = try handle(pointer.map { OpaquePointer($0) }, "handle")
         switch handle.kind {
         case .client:
             let client = unsafeDowncast(handle, to: ClientHandle.self)
-            if client.pool.isForked { throw forked() }
+            if client.topology.isForked { throw forked() }
             return .client(client)
         case .iter:
             let iter = unsafeDowncast(handle, to: IterHandle.self)
-            if iter.pool.isForked { throw forked() }
+            if iter.topology.isForked { throw forked() }
             return .iter(iter)
         case .writer:
             let writer = unsafeDowncast(handle, to: WriterHandle.self)
-            if writer.pool.isForked { throw forked() }
+            if writer.topology.isForked { throw forked() }
             return .writer(writer)
         case .table, .error:
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument, "handle is neither a client nor an iterator nor a writer")
         }
     }
 
-    static func table(_ pointer: OpaquePointer?) throws(RedisError) -> ArrowTable {
+    static func table(_ pointer: OpaquePointer?) throws(RedcolError) -> ArrowTable {
         let handle = try handle(pointer, "table")
         guard handle.kind == .table else {
-            throw RedisError(.invalidArgument, "table is a handle of another kind")
+            throw RedcolError(.invalidArgument, "table is a handle of another kind")
         }
         return unsafeDowncast(handle, to: TableHandle.self).table
     }
 
-    static func waitMs(_ value: Int64) throws(RedisError) -> Int64 {
+    static func waitMs(_ value: Int64) throws(RedcolError) -> Int64 {
         guard value >= -1 else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument, "wait_ms is \(value); give -1, 0 or a number of milliseconds")
         }
         return value
     }
 
-    static func forked() -> RedisError {
-        RedisError(
+    static func forked() -> RedcolError {
+        RedcolError(
             .forked,
             "this handle was made before fork, by the parent process; open a new one in the child")
     }
@@ -217,23 +218,23 @@ enum Arguments {
 /// Runs what columns are made of, whose errors are about schemas or memory.
 func withColumnErrors<Result>(
     _ body: () throws(ColumnError) -> Result
-) throws(RedisError) -> Result {
+) throws(RedcolError) -> Result {
     do throws(ColumnError) {
         return try body()
     } catch {
-        throw RedisError(error.cause == .memory ? .memory : .schema, error.message)
+        throw RedcolError(error.cause == .memory ? .memory : .schema, error.message)
     }
 }
 
 /// Runs the body of an export: what it throws becomes a status and an error object.
 func reporting(
     _ errorOut: UnsafeMutablePointer<OpaquePointer?>?,
-    _ body: () throws(RedisError) -> redcol_status
+    _ body: () throws(RedcolError) -> redcol_status
 ) -> redcol_status {
     errorOut?.pointee = nil
-    do throws(RedisError) {
+    do throws(RedcolError) {
         guard platform_memory_has_reserve() else {
-            throw RedisError(.memory, "there is no memory left")
+            throw RedcolError(.memory, "there is no memory left")
         }
         return try body()
     } catch {

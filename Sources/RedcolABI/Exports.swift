@@ -6,7 +6,8 @@ import ArrowColumns
 import CPlatform
 import CRedcol
 import FrameWriting
-import RedisConnection
+import RedcolBase
+import RedisTopology
 import StreamReading
 
 @c @implementation
@@ -22,11 +23,11 @@ public func redcol_open(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     client_out?.pointee = nil
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let client_out else { throw Arguments.missing("client_out") }
-        let pool = try openPool(
+        let topology = try openTopology(
             url: try Arguments.text(url, "url"), options: try Arguments.options(options))
-        client_out.pointee = try ClientHandle.make(pool).retainedPointer()
+        client_out.pointee = try ClientHandle.make(topology).retainedPointer()
         return Status.ok
     }
 }
@@ -39,7 +40,7 @@ public func redcol_read_stream(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     iter_out?.pointee = nil
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let iter_out else { throw Arguments.missing("iter_out") }
         let client = try Arguments.client(client)
         let stream = try Arguments.name(stream, stream_length, "stream")
@@ -57,7 +58,7 @@ public func redcol_read_streams(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     iter_out?.pointee = nil
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let iter_out else { throw Arguments.missing("iter_out") }
         let client = try Arguments.client(client)
         let names = try Arguments.names(streams, stream_lengths, stream_count)
@@ -76,13 +77,13 @@ public func redcol_read_ranges(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     iter_out?.pointee = nil
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let iter_out else { throw Arguments.missing("iter_out") }
         let client = try Arguments.client(client)
         let chosen: ChosenStreams
         if pattern != nil {
             guard streams == nil, stream_count == 0 else {
-                throw RedisError(
+                throw RedcolError(
                     .invalidArgument, "a pattern and a list of streams; give one of the two")
             }
             chosen = .matching(try Arguments.name(pattern, pattern_length, "pattern"))
@@ -92,7 +93,7 @@ public func redcol_read_ranges(
                     streams, stream_lengths, stream_count, allowed: 0...10_000_000))
         }
         let reader = try makeReader(
-            pool: client.pool, rangesOf: chosen, schema: try requestedColumns(schema),
+            topology: client.topology, rangesOf: chosen, schema: try requestedColumns(schema),
             options: try ReadOptions(try Arguments.options(options)))
         iter_out.pointee = try IterHandle.make(reader, client).retainedPointer()
         return Status.ok
@@ -102,7 +103,7 @@ public func redcol_read_ranges(
 private func newIter(
     _ client: ClientHandle, _ streams: [[UInt8]], _ schema: UnsafePointer<ArrowSchema>?,
     _ options: UnsafePointer<UnsafePointer<CChar>?>?
-) throws(RedisError) -> OpaquePointer {
+) throws(RedcolError) -> OpaquePointer {
     let reader = try client.beginRead(
         ReadArguments(
             streams: streams, columns: try requestedColumns(schema),
@@ -112,7 +113,7 @@ private func newIter(
 
 private func requestedColumns(
     _ schema: UnsafePointer<ArrowSchema>?
-) throws(RedisError) -> [RequestedColumn]? {
+) throws(RedcolError) -> [RequestedColumn]? {
     guard let schema else { return nil }
     return try withColumnErrors { () throws(ColumnError) in try importSchema(schema) }
 }
@@ -121,9 +122,9 @@ private func requestedColumns(
 public func redcol_iter_connect(
     _ iter: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
-    reporting(error_out) { () throws(RedisError) in
+    reporting(error_out) { () throws(RedcolError) in
         let wait_ms = try Arguments.waitMs(wait_ms)
-        return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
+        return try Arguments.iter(iter).exclusively { reader throws(RedcolError) in
             try reader.connect(waitMs: wait_ms) ? Status.ok : Status.timeout
         }
     }
@@ -137,10 +138,10 @@ public func redcol_iter_next(
 ) -> redcol_status {
     schema_out?.pointee = ArrowSchema()
     batch_out?.pointee = ArrowArray()
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let batch_out else { throw Arguments.missing("batch_out") }
         let wait_ms = try Arguments.waitMs(wait_ms)
-        return try Arguments.iter(iter).exclusively { reader throws(RedisError) in
+        return try Arguments.iter(iter).exclusively { reader throws(RedcolError) in
             switch try reader.next(waitMs: wait_ms, array: batch_out, schema: schema_out) {
             case .batch: return Status.ok
             case .end: return Status.end
@@ -158,7 +159,7 @@ public func redcol_iter_ack(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     acknowledged_out?.pointee = 0
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         let iter = try Arguments.iter(iter)
         let (group, streams) = try iter.membership()
         var total: Int64 = 0
@@ -184,7 +185,7 @@ public func redcol_iter_ack_start(
     _ entry_ids: UnsafePointer<CChar>?, _ entry_ids_length: Int64,
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
-    reporting(error_out) { () throws(RedisError) in
+    reporting(error_out) { () throws(RedcolError) in
         let iter = try Arguments.iter(iter)
         let (group, streams) = try iter.membership()
         guard entry_ids != nil else {
@@ -205,15 +206,15 @@ public func redcol_iter_ack_start(
 public func redcol_iter_unread(
     _ iter: OpaquePointer?, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
-    reporting(error_out) { () throws(RedisError) in
-        try Arguments.iter(iter).exclusively { reader throws(RedisError) in try reader.unread() }
+    reporting(error_out) { () throws(RedcolError) in
+        try Arguments.iter(iter).exclusively { reader throws(RedcolError) in try reader.unread() }
         return Status.ok
     }
 }
 
 @c @implementation
 public func redcol_iter_descriptor(_ iter: OpaquePointer?) -> Int32 {
-    do throws(RedisError) {
+    do throws(RedcolError) {
         return try Arguments.iter(iter).reader.pollDescriptor
     } catch {
         return -1
@@ -224,7 +225,7 @@ public func redcol_iter_descriptor(_ iter: OpaquePointer?) -> Int32 {
 public func redcol_iter_statistic(
     _ iter: OpaquePointer?, _ name: UnsafePointer<CChar>?
 ) -> Int64 {
-    do throws(RedisError) {
+    do throws(RedcolError) {
         guard let name else { return -1 }
         let reader = try Arguments.iter(iter).reader
         if strcmp(name, cString("acknowledging")) == 0 { return Int64(reader.acknowledging) }
@@ -242,7 +243,7 @@ public func redcol_iter_statistic(
 
 @c @implementation
 public func redcol_iter_last_error(_ iter: OpaquePointer?) -> OpaquePointer? {
-    do throws(RedisError) {
+    do throws(RedcolError) {
         guard let error = try Arguments.iter(iter).reader.state.lastError else { return nil }
         return ErrorHandle(error).retainedPointer()
     } catch {
@@ -258,7 +259,7 @@ public func redcol_ack(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     acknowledged_out?.pointee = 0
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         let client = try Arguments.client(client)
         let acknowledgement = try Acknowledgement(
             stream: try Arguments.name(stream, stream_length, "stream"),
@@ -280,7 +281,7 @@ public func redcol_last_id(
 ) -> redcol_status {
     milliseconds_out?.pointee = 0
     sequence_out?.pointee = 0
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         let client = try Arguments.client(client)
         let stream = try Arguments.name(stream, stream_length, "stream")
         var question = Question.lastEntry(LastEntryQuestion(stream: stream))
@@ -297,7 +298,7 @@ public func redcol_last_id(
 
 @c @implementation
 public func redcol_cancel(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
-    reporting(nil) { () throws(RedisError) in
+    reporting(nil) { () throws(RedcolError) in
         switch try Arguments.connected(handle) {
         case .client(let client): client.cancel()
         case .iter(let iter): iter.reader.cancel()
@@ -309,7 +310,7 @@ public func redcol_cancel(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
 
 @c @implementation
 public func redcol_close(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
-    reporting(nil) { () throws(RedisError) in
+    reporting(nil) { () throws(RedcolError) in
         switch try Arguments.connected(handle) {
         case .client(let client): client.close()
         case .iter(let iter): try iter.close()

@@ -6,7 +6,9 @@ import ArrowColumns
 import CPlatform
 import CRedcol
 import FrameWriting
+import RedcolBase
 import RedisConnection
+import RedisTopology
 import StreamReading
 
 /// Anything that redcol_free takes.
@@ -56,7 +58,7 @@ class Handle {
 
 /// redcol_client
 final class ClientHandle: Handle {
-    let pool: ConnectionPool
+    let topology: Topology
     private let lock: OpaquePointer
     /// Connections on which a call of this client waits, for cancelling.
     private var waiting: [Connection] = []
@@ -66,21 +68,21 @@ final class ClientHandle: Handle {
     private var unfinishedReads = UnfinishedCalls<UnfinishedRead>()
     private var numbersGiven = 0
 
-    static func make(_ pool: ConnectionPool) throws(RedisError) -> ClientHandle {
+    static func make(_ topology: Topology) throws(RedcolError) -> ClientHandle {
         guard let lock = platform_lock_new() else {
-            throw RedisError(.memory, "no memory for a client")
+            throw RedcolError(.memory, "no memory for a client")
         }
-        return ClientHandle(pool, lock)
+        return ClientHandle(topology, lock)
     }
 
-    private init(_ pool: ConnectionPool, _ lock: OpaquePointer) {
-        self.pool = pool
+    private init(_ topology: Topology, _ lock: OpaquePointer) {
+        self.topology = topology
         self.lock = lock
         super.init(.client)
     }
 
     deinit {
-        pool.close()
+        topology.close()
         platform_lock_free(lock)
     }
 
@@ -92,20 +94,21 @@ final class ClientHandle: Handle {
 
     /// Asks on a connection that `cancel` reaches. After a signal, the same question goes on where
     /// it was. `total`: how many entries were acknowledged is added, also with an error.
-    func ask(_ question: inout Question, _ total: inout Int64) throws(RedisError) {
+    func ask(_ question: inout Question, _ total: inout Int64) throws(RedcolError) {
         let wanted = question
         let kept = locked { unfinishedQuestions.take { $0.question.isSame(as: wanted) } }
         if let kept {
             question = kept.question
             try ask(&question, on: kept.connection, &total)
         } else {
-            try ask(&question, on: try pool.take(), &total)
+            let (key, use) = question.subject
+            try ask(&question, on: try topology.take(for: key, to: use), &total)
         }
     }
 
     private func ask(
         _ question: inout Question, on connection: Connection, _ total: inout Int64
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         locked {
             waiting.append(connection)
             if isCancelled {
@@ -113,11 +116,11 @@ final class ClientHandle: Handle {
                 connection.cancel()
             }
         }
-        do throws(RedisError) {
+        do throws(RedcolError) {
             try question.run(connection)
             question.tellAcknowledged(&total)
             locked { waiting.removeAll { $0 === connection } }
-            pool.giveBack(connection, isIdle: true)
+            topology.giveBack(connection, isIdle: true)
         } catch {
             question.tellAcknowledged(&total)
             let unfinished = AskedQuestion(question: question, connection: connection)
@@ -127,7 +130,7 @@ final class ClientHandle: Handle {
                 unfinishedQuestions.keep(unfinished)
                 return true
             }
-            if !isKept { pool.giveBack(connection, isIdle: false) }
+            if !isKept { topology.giveBack(connection, isIdle: false) }
             throw error
         }
     }
@@ -136,7 +139,7 @@ final class ClientHandle: Handle {
     /// many of them were pending, over all calls.
     func acknowledge(
         _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
-    ) throws(RedisError) -> Acknowledgement {
+    ) throws(RedcolError) -> Acknowledgement {
         var question = Question.acknowledgement(acknowledgement, everythingOf: iter)
         try ask(&question, &total)
         guard case .acknowledgement(let done, _) = question else { return acknowledgement }
@@ -164,17 +167,17 @@ final class ClientHandle: Handle {
     }
 
     /// A reader that has begun. After a signal, the same read goes on where it was.
-    func beginRead(_ arguments: ReadArguments) throws(RedisError) -> StreamReader {
+    func beginRead(_ arguments: ReadArguments) throws(RedcolError) -> StreamReader {
         let kept = locked { unfinishedReads.take { $0.arguments.isSame(as: arguments) } }
         let reader: StreamReader
         if let kept {
             reader = kept.reader
         } else {
             reader = try makeReader(
-                pool: pool, streams: arguments.streams, schema: arguments.columns,
+                topology: topology, streams: arguments.streams, schema: arguments.columns,
                 options: try ReadOptions(arguments.options))
         }
-        do throws(RedisError) {
+        do throws(RedcolError) {
             try reader.connectNow()
         } catch {
             if error.cause == .interrupted {
@@ -202,7 +205,7 @@ final class ClientHandle: Handle {
         unfinishedQuestions.removeAll()
         unfinishedReads.removeAll()
         platform_lock_release(lock)
-        pool.close()
+        topology.close()
     }
 }
 
@@ -212,9 +215,9 @@ final class Turn {
     private let name: StaticString
 
     /// `name`: what a caller is told that it is.
-    static func make(_ name: StaticString) throws(RedisError) -> Turn {
+    static func make(_ name: StaticString) throws(RedcolError) -> Turn {
         guard let turn = platform_turn_new() else {
-            throw RedisError(.memory, "no memory for one more \(name)")
+            throw RedcolError(.memory, "no memory for one more \(name)")
         }
         return Turn(name, turn)
     }
@@ -239,10 +242,10 @@ final class Turn {
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
-        _ body: () throws(RedisError) -> Result
-    ) throws(RedisError) -> Result {
+        _ body: () throws(RedcolError) -> Result
+    ) throws(RedcolError) -> Result {
         guard platform_turn_begin(turn) else {
-            throw RedisError(
+            throw RedcolError(
                 .busy, "another thread is inside a call on this \(name); one at a time")
         }
         defer { platform_turn_end(turn) }
@@ -256,7 +259,7 @@ final class IterHandle: Handle {
     /// Kept for acknowledging, which needs a connection of its own; freed with the last of its
     /// holders.
     let client: ClientHandle
-    var pool: ConnectionPool { client.pool }
+    var topology: Topology { client.topology }
     private let turn: Turn
     /// Tells it apart from the client's other iterators, also from those that are gone.
     private let number: Int
@@ -265,7 +268,7 @@ final class IterHandle: Handle {
 
     static func make(
         _ reader: StreamReader, _ client: ClientHandle
-    ) throws(RedisError) -> IterHandle {
+    ) throws(RedcolError) -> IterHandle {
         IterHandle(reader, client, try Turn.make("iterator"))
     }
 
@@ -279,15 +282,15 @@ final class IterHandle: Handle {
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
-        _ body: (StreamReader) throws(RedisError) -> Result
-    ) throws(RedisError) -> Result {
-        try turn.exclusively { () throws(RedisError) in try body(reader) }
+        _ body: (StreamReader) throws(RedcolError) -> Result
+    ) throws(RedcolError) -> Result {
+        try turn.exclusively { () throws(RedcolError) in try body(reader) }
     }
 
     /// The group that this iterator reads as a member of, and its streams.
-    func membership() throws(RedisError) -> (group: [UInt8], streams: [[UInt8]]) {
+    func membership() throws(RedcolError) -> (group: [UInt8], streams: [[UInt8]]) {
         guard let membership = reader.membership else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument, "this iterator reads without a group: nothing is pending")
         }
         return membership
@@ -296,7 +299,7 @@ final class IterHandle: Handle {
     /// Acknowledges; what that has brought is added to `total` in any case.
     func acknowledge(
         _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         try reader.requireMemory(acknowledging: acknowledgement.ids.count)
         let done = try client.acknowledge(acknowledgement, everythingOf: iter, &total)
         reader.released(stream: done.stream, ids: done.ids, acknowledged: done.acknowledged)
@@ -304,7 +307,7 @@ final class IterHandle: Handle {
 
     /// Acknowledges all that was handed over; first what a signal has interrupted, since more may
     /// have been handed over meanwhile.
-    func acknowledgeEverything(_ group: [UInt8], _ total: inout Int64) throws(RedisError) {
+    func acknowledgeEverything(_ group: [UInt8], _ total: inout Int64) throws(RedcolError) {
         while let unfinished = client.unfinishedAcknowledgement(ofEverythingOf: number) {
             try acknowledge(unfinished, everythingOf: number, &total)
         }
@@ -318,8 +321,8 @@ final class IterHandle: Handle {
 
     /// Closes the reader; cancels the call that another thread is inside, and is then to be called
     /// again.
-    func close() throws(RedisError) {
-        do throws(RedisError) {
+    func close() throws(RedcolError) {
+        do throws(RedcolError) {
             try exclusively { reader in reader.close() }
         } catch {
             if closeAbandoned() { return }
@@ -349,12 +352,12 @@ final class WriterHandle: Handle {
     let writer: FrameWriter
     /// Whose connection it uses; freed with the last of its holders.
     private let client: ClientHandle
-    var pool: ConnectionPool { client.pool }
+    var topology: Topology { client.topology }
     private let turn: Turn
 
     static func make(
         _ writer: FrameWriter, _ client: ClientHandle
-    ) throws(RedisError) -> WriterHandle {
+    ) throws(RedcolError) -> WriterHandle {
         WriterHandle(writer, client, try Turn.make("writer"))
     }
 
@@ -367,14 +370,14 @@ final class WriterHandle: Handle {
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
-        _ body: (FrameWriter) throws(RedisError) -> Result
-    ) throws(RedisError) -> Result {
-        try turn.exclusively { () throws(RedisError) in try body(writer) }
+        _ body: (FrameWriter) throws(RedcolError) -> Result
+    ) throws(RedcolError) -> Result {
+        try turn.exclusively { () throws(RedcolError) in try body(writer) }
     }
 
     /// As an iterator's.
-    func close() throws(RedisError) {
-        do throws(RedisError) {
+    func close() throws(RedcolError) {
+        do throws(RedcolError) {
             try exclusively { writer in writer.close() }
         } catch {
             if closeAbandoned() { return }
@@ -414,7 +417,7 @@ final class ErrorHandle: Handle {
     let message: UnsafeMutablePointer<CChar>?
     private var details: [(name: StaticString, text: UnsafeMutablePointer<CChar>?)] = []
 
-    init(_ error: RedisError) {
+    init(_ error: RedcolError) {
         status = error.cause.status
         message = ErrorHandle.copy(error.message)
         for (detail, text) in error.details {

@@ -4,7 +4,7 @@
 import ArrowColumns
 import CPlatform
 import CRedcol
-import RedisConnection
+import RedcolBase
 
 @c @implementation
 public func redcol_schema_new(
@@ -12,7 +12,7 @@ public func redcol_schema_new(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     schema_out?.pointee = ArrowSchema()
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let schema_out else { throw Arguments.missing("schema_out") }
         let text = Array(try Arguments.text(text, "text").utf8)
         try withColumnErrors { () throws(ColumnError) in

@@ -2,6 +2,7 @@
 // Causes as the statuses of the C interface, and their details as its names.
 
 import CRedcol
+import RedcolBase
 import RedisConnection
 
 /// The outcomes that are no errors, in the type that the exports return.
@@ -11,7 +12,7 @@ enum Status {
     static let timeout = redcol_status(REDCOL_TIMEOUT)
 }
 
-extension RedisError.Cause {
+extension RedcolError.Cause {
     /// The status of the C interface that says the same.
     var status: redcol_status {
         let constant =
@@ -43,7 +44,7 @@ extension RedisError.Cause {
     }
 }
 
-extension RedisError.Detail {
+extension RedcolError.Detail {
     var name: StaticString {
         switch self {
         case .serverCode: return "server_code"

@@ -5,7 +5,8 @@
 import ArrowColumns
 import CPlatform
 import CRedcol
-import RedisConnection
+import RedcolBase
+import RedisTopology
 import StreamReading
 
 @c @implementation
@@ -14,18 +15,18 @@ public func redcol_iter_stream(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     stream_out?.pointee = ArrowArrayStream()
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let stream_out else { throw Arguments.missing("stream_out") }
         let iter = try Arguments.iter(iter)
         guard iter.reader.hasEnd else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "this read follows without end, so a consumer of the Arrow stream would never be "
                     + "done; give count, end_id or on_idle \"stop\", or take its batches with "
                     + "redcol_iter_next")
         }
         guard !iter.reader.acknowledgesByItself else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "auto_ack acknowledges a batch when the next one is asked for, and a consumer of "
                     + "an Arrow stream may ask before it is done with the batch; leave auto_ack "
@@ -48,7 +49,7 @@ private final class IterStream {
     /// The end has come.
     private var isOver = false
     /// Why the batches do not fit the schema that was given.
-    private var misfit: RedisError?
+    private var misfit: RedcolError?
     private(set) var error: ErrorHandle?
 
     init(_ iter: IterHandle) {
@@ -64,17 +65,17 @@ private final class IterStream {
 
     func schema(into out: UnsafeMutablePointer<ArrowSchema>) -> Int32 {
         out.pointee = ArrowSchema()
-        return run { () throws(RedisError) in
+        return run { () throws(RedcolError) in
             try learnColumns()
             guard exportSchema(columns ?? [], into: out) else {
-                throw RedisError(.memory, "no memory for a schema")
+                throw RedcolError(.memory, "no memory for a schema")
             }
         }
     }
 
     func next(into out: UnsafeMutablePointer<ArrowArray>) -> Int32 {
         out.pointee = ArrowArray()
-        return run { () throws(RedisError) in
+        return run { () throws(RedcolError) in
             try learnColumns()
             if first.release != nil {
                 out.pointee = first
@@ -86,10 +87,10 @@ private final class IterStream {
     }
 
     /// Runs the body of a callback; what it throws becomes an errno value and the last error.
-    private func run(_ body: () throws(RedisError) -> Void) -> Int32 {
+    private func run(_ body: () throws(RedcolError) -> Void) -> Int32 {
         error = nil
-        do throws(RedisError) {
-            if iter.pool.isForked { throw Arguments.forked() }
+        do throws(RedcolError) {
+            if iter.topology.isForked { throw Arguments.forked() }
             try body()
             return 0
         } catch {
@@ -99,17 +100,17 @@ private final class IterStream {
     }
 
     /// Without a schema, the columns are those of the first batch, which is kept for `next`.
-    private func learnColumns() throws(RedisError) {
+    private func learnColumns() throws(RedcolError) {
         if columns == nil { try read(into: &first) }
     }
 
     /// Takes the next batch that has rows; a released array at the end.
-    private func read(into out: UnsafeMutablePointer<ArrowArray>) throws(RedisError) {
+    private func read(into out: UnsafeMutablePointer<ArrowArray>) throws(RedcolError) {
         if let misfit { throw misfit }
         var schema = ArrowSchema()
         while !isOver, try take(out, &schema) {
             defer { schema.release?(&schema) }
-            do throws(RedisError) {
+            do throws(RedcolError) {
                 try noteColumns(&schema)
             } catch {
                 out.pointee.release?(out)
@@ -127,10 +128,10 @@ private final class IterStream {
     /// Waits for the next batch; a signal does not end that.
     private func take(
         _ array: UnsafeMutablePointer<ArrowArray>, _ schema: inout ArrowSchema
-    ) throws(RedisError) -> Bool {
+    ) throws(RedcolError) -> Bool {
         while true {
-            do throws(RedisError) {
-                let outcome = try iter.exclusively { reader throws(RedisError) in
+            do throws(RedcolError) {
+                let outcome = try iter.exclusively { reader throws(RedcolError) in
                     try reader.next(waitMs: -1, array: array, schema: &schema)
                 }
                 switch outcome {
@@ -146,7 +147,7 @@ private final class IterStream {
         }
     }
 
-    private func noteColumns(_ schema: inout ArrowSchema) throws(RedisError) {
+    private func noteColumns(_ schema: inout ArrowSchema) throws(RedcolError) {
         if let columns, Int(clamping: schema.n_children) <= columns.count {
             return try checkTypes(columns, schema)
         }
@@ -156,7 +157,7 @@ private final class IterStream {
             return
         }
         let name = escaped(found[columns.count].name, limit: 80)
-        throw RedisError(
+        throw RedcolError(
             .schema,
             "the column \"\(name)\" was found after the stream's schema had been given; give the "
                 + "read a schema, or collect it first with redcol_iter_collect",
@@ -166,7 +167,7 @@ private final class IterStream {
     /// A column that was found may become another: see "discover" in redcol.h.
     private func checkTypes(
         _ columns: [RequestedColumn], _ schema: ArrowSchema
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         let changed = columns.indices.first { index in
             guard columns[index].type.kind == .string,
                 let format = schema.children?[index]?.pointee.format
@@ -175,7 +176,7 @@ private final class IterStream {
         }
         guard let index = changed else { return }
         let name = escaped(columns[index].name, limit: 80)
-        throw RedisError(
+        throw RedcolError(
             .schema,
             "the column \"\(name)\" was one of strings when the stream's schema was given, and "
                 + "then had bytes that are not UTF-8; give the read a schema or \"discover\" as "
@@ -184,7 +185,7 @@ private final class IterStream {
     }
 }
 
-extension RedisError.Cause {
+extension RedcolError.Cause {
     /// What a callback of an Arrow stream returns.
     fileprivate var errorNumber: Int32 {
         switch self {

@@ -5,7 +5,7 @@
 import ArrowColumns
 import CPlatform
 import CRedcol
-import RedisConnection
+import RedcolBase
 import StreamReading
 
 @c @implementation
@@ -14,17 +14,17 @@ public func redcol_iter_collect(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     table_out?.pointee = nil
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let table_out else { throw Arguments.missing("table_out") }
         let waitMs = try Arguments.waitMs(wait_ms)
         let iter = try Arguments.iter(iter)
         guard iter.reader.isRepeatable else {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "this read follows its streams or is a group's member, so it cannot be kept as a "
                     + "table; take its batches one by one")
         }
-        let outcome = try iter.exclusively { reader throws(RedisError) in
+        let outcome = try iter.exclusively { reader throws(RedcolError) in
             try collect(iter, reader, waitMs)
         }
         guard case .end = outcome.status else { return Status.timeout }
@@ -36,10 +36,10 @@ public func redcol_iter_collect(
 
 private func collect(
     _ iter: IterHandle, _ reader: StreamReader, _ waitMs: Int64
-) throws(RedisError) -> (status: ReadOutcome, table: ArrowTable?) {
+) throws(RedcolError) -> (status: ReadOutcome, table: ArrowTable?) {
     let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
     let until = waitMs <= 0 || overflow ? nil : sum
-    do throws(RedisError) {
+    do throws(RedcolError) {
         while true {
             let left = until.map { max(0, $0 - platform_monotonic_ms()) } ?? min(waitMs, 0)
             var array = ArrowArray()
@@ -67,7 +67,7 @@ public func redcol_table_stream(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     stream_out?.pointee = ArrowArrayStream()
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let stream_out else { throw Arguments.missing("stream_out") }
         let table = try Arguments.table(table)
         try withColumnErrors { () throws(ColumnError) in
@@ -84,7 +84,7 @@ public func redcol_table_schema(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     schema_out?.pointee = ArrowSchema()
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let schema_out else { throw Arguments.missing("schema_out") }
         let table = try Arguments.table(table)
         try withColumnErrors { () throws(ColumnError) in
@@ -96,7 +96,7 @@ public func redcol_table_schema(
 
 @c @implementation
 public func redcol_table_rows(_ table: OpaquePointer?) -> Int64 {
-    do throws(RedisError) {
+    do throws(RedcolError) {
         return Int64(try Arguments.table(table).rowCount)
     } catch {
         return -1

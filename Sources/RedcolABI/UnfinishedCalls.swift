@@ -4,7 +4,9 @@
 
 import ArrowColumns
 import CPlatform
+import RedcolBase
 import RedisConnection
+import RedisTopology
 import StreamReading
 
 /// Kept calls, oldest first. Whoever shares it holds a lock.
@@ -49,6 +51,14 @@ enum Question {
     case acknowledgement(Acknowledgement, everythingOf: Int?)
     case lastEntry(LastEntryQuestion)
 
+    /// The key it is about, and what it does there.
+    var subject: (key: [UInt8], use: Topology.Use) {
+        switch self {
+        case .acknowledgement(let acknowledgement, _): return (acknowledgement.stream, .writing)
+        case .lastEntry(let question): return (question.stream, .reading)
+        }
+    }
+
     /// Whether the answer to `other` is the answer to this.
     func isSame(as other: Question) -> Bool {
         switch (self, other) {
@@ -67,7 +77,7 @@ enum Question {
     }
 
     /// Asks, or goes on after a signal.
-    mutating func run(_ connection: Connection) throws(RedisError) {
+    mutating func run(_ connection: Connection) throws(RedcolError) {
         switch self {
         case .acknowledgement(var acknowledgement, let iter):
             defer { self = .acknowledgement(acknowledgement, everythingOf: iter) }
@@ -106,7 +116,7 @@ struct UnfinishedRead {
 struct UnfinishedOpen {
     let url: String
     let options: [(key: String, value: String)]
-    let pool: ConnectionPool
+    let topology: Topology
     let connection: Connection
 }
 
@@ -140,11 +150,11 @@ private func withUnfinishedOpens<Result>(
     return body(&opens.calls)
 }
 
-/// A pool with a connection in it, unless that is to come later: a new one, or the one whose making
-/// a signal has interrupted.
-func openPool(
+/// The servers behind a URL, to one of which there is a connection, unless that is to come later: new
+/// ones, or those where a signal has interrupted the making of it.
+func openTopology(
     url: String, options: [(key: String, value: String)]
-) throws(RedisError) -> ConnectionPool {
+) throws(RedcolError) -> Topology {
     let kept = withUnfinishedOpens { calls in
         calls.take { $0.url == url && areSame($0.options, options) }
     }
@@ -156,13 +166,14 @@ func openPool(
         for (key, value) in options where key == "connect" {
             connectsLater = try OptionValue.later(key, value)
         }
-        let pool = try ConnectionPool.make(
+        let topology = try Topology.singleServer(
             try Endpoint(url: url), try Timeouts(options: options))
-        if connectsLater { return pool }
+        if connectsLater { return topology }
         open = UnfinishedOpen(
-            url: url, options: options, pool: pool, connection: try pool.take())
+            url: url, options: options, topology: topology,
+            connection: try topology.take(for: nil, to: .reading))
     }
-    do throws(RedisError) {
+    do throws(RedcolError) {
         try open.connection.connectNow()
     } catch {
         if error.cause == .interrupted {
@@ -170,6 +181,6 @@ func openPool(
         }
         throw error
     }
-    open.pool.giveBack(open.connection, isIdle: true)
-    return open.pool
+    open.topology.giveBack(open.connection, isIdle: true)
+    return open.topology
 }

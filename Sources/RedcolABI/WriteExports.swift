@@ -4,7 +4,8 @@
 import CPlatform
 import CRedcol
 import FrameWriting
-import RedisConnection
+import RedcolBase
+import RedisTopology
 
 @c @implementation
 public func redcol_write_stream(
@@ -15,12 +16,12 @@ public func redcol_write_stream(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     newWriter(client, frame, options, writer_out, error_out) {
-        (pool, frame, options) throws(RedisError) in
-        let name = try stream.map { stream throws(RedisError) in
+        (topology, frame, options) throws(RedcolError) in
+        let name = try stream.map { stream throws(RedcolError) in
             try Arguments.name(stream, stream_length, "stream")
         }
         return try FrameWriter.make(
-            pool: pool, moving: frame, entries: try EntryOptions(stream: name, options))
+            topology: topology, moving: frame, entries: try EntryOptions(stream: name, options))
     }
 }
 
@@ -32,8 +33,8 @@ public func redcol_write_hashes(
     _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
     newWriter(client, frame, options, writer_out, error_out) {
-        (pool, frame, options) throws(RedisError) in
-        try FrameWriter.make(pool: pool, moving: frame, hashes: try HashOptions(options))
+        (topology, frame, options) throws(RedcolError) in
+        try FrameWriter.make(topology: topology, moving: frame, hashes: try HashOptions(options))
     }
 }
 
@@ -44,8 +45,8 @@ private func newWriter(
     _ writerOut: UnsafeMutablePointer<OpaquePointer?>?,
     _ errorOut: UnsafeMutablePointer<OpaquePointer?>?,
     _ make: (
-        ConnectionPool, UnsafeMutablePointer<ArrowArrayStream>, [(key: String, value: String)]
-    ) throws(RedisError) -> FrameWriter
+        Topology, UnsafeMutablePointer<ArrowArrayStream>, [(key: String, value: String)]
+    ) throws(RedcolError) -> FrameWriter
 ) -> redcol_status {
     writerOut?.pointee = nil
     defer {
@@ -54,11 +55,11 @@ private func newWriter(
             frame.pointee.release = nil
         }
     }
-    return reporting(errorOut) { () throws(RedisError) in
+    return reporting(errorOut) { () throws(RedcolError) in
         guard let writerOut else { throw Arguments.missing("writer_out") }
         guard let frame else { throw Arguments.missing("frame") }
         let client = try Arguments.client(client)
-        let writer = try make(client.pool, frame, try Arguments.options(options))
+        let writer = try make(client.topology, frame, try Arguments.options(options))
         writerOut.pointee = try WriterHandle.make(writer, client).retainedPointer()
         return Status.ok
     }
@@ -68,9 +69,9 @@ private func newWriter(
 public func redcol_writer_run(
     _ writer: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
-    reporting(error_out) { () throws(RedisError) in
+    reporting(error_out) { () throws(RedcolError) in
         let wait_ms = try Arguments.waitMs(wait_ms)
-        return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+        return try Arguments.writer(writer).exclusively { writer throws(RedcolError) in
             try writer.run(waitMs: wait_ms) ? Status.ok : Status.timeout
         }
     }
@@ -80,9 +81,9 @@ public func redcol_writer_run(
 public func redcol_writer_stop(
     _ writer: OpaquePointer?, _ wait_ms: Int64, _ error_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> redcol_status {
-    reporting(error_out) { () throws(RedisError) in
+    reporting(error_out) { () throws(RedcolError) in
         let wait_ms = try Arguments.waitMs(wait_ms)
-        return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+        return try Arguments.writer(writer).exclusively { writer throws(RedcolError) in
             try writer.stop(waitMs: wait_ms) ? Status.ok : Status.timeout
         }
     }
@@ -96,9 +97,9 @@ public func redcol_writer_ids(
 ) -> redcol_status {
     schema_out?.pointee = ArrowSchema()
     batch_out?.pointee = ArrowArray()
-    return reporting(error_out) { () throws(RedisError) in
+    return reporting(error_out) { () throws(RedcolError) in
         guard let batch_out else { throw Arguments.missing("batch_out") }
-        try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+        try Arguments.writer(writer).exclusively { writer throws(RedcolError) in
             try writer.takeIDs(array: batch_out, schema: schema_out)
         }
         return Status.ok
@@ -107,7 +108,7 @@ public func redcol_writer_ids(
 
 @c @implementation
 public func redcol_writer_descriptor(_ writer: OpaquePointer?) -> Int32 {
-    do throws(RedisError) {
+    do throws(RedcolError) {
         return try Arguments.writer(writer).writer.pollDescriptor
     } catch {
         return -1
@@ -118,9 +119,9 @@ public func redcol_writer_descriptor(_ writer: OpaquePointer?) -> Int32 {
 public func redcol_writer_statistic(
     _ writer: OpaquePointer?, _ name: UnsafePointer<CChar>?
 ) -> Int64 {
-    do throws(RedisError) {
+    do throws(RedcolError) {
         guard let name else { return -1 }
-        return try Arguments.writer(writer).exclusively { writer throws(RedisError) in
+        return try Arguments.writer(writer).exclusively { writer throws(RedcolError) in
             let counters: [(StaticString, Int)] = [
                 ("written", writer.written), ("refused", writer.refused), ("empty", writer.empty),
                 ("known", writer.known), ("unknown", writer.unknown),

@@ -2,6 +2,7 @@
 // The addresses that a host name stands for, to be tried one after the other.
 
 import CPlatform
+import RedcolBase
 
 /// The result of a name look-up. Asking the system may block for as long as it takes to resolve a
 /// name.
@@ -9,7 +10,7 @@ struct AddressList: ~Copyable {
     private let first: UnsafeMutablePointer<addrinfo>?
     private var next: UnsafeMutablePointer<addrinfo>?
 
-    init(host: String, port: UInt16, shown: String) throws(RedisError) {
+    init(host: String, port: UInt16, shown: String) throws(RedcolError) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG
@@ -19,7 +20,7 @@ struct AddressList: ~Copyable {
         next = result
         guard status == 0, result != nil else {
             let reason = gai_strerror(status).map { String(cString: $0) } ?? "no address"
-            throw RedisError(
+            throw RedcolError(
                 .name,
                 "connecting to \(shown): the host name could not be resolved (\(reason)); "
                     + "check its spelling and the name server")

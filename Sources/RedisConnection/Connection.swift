@@ -4,6 +4,7 @@
 // own.
 
 import CPlatform
+import RedcolBase
 
 /// How long a server may take.
 public struct Timeouts: Sendable {
@@ -52,14 +53,14 @@ public final class Connection {
     private var receivesLeft = Connection.receivesPerTurn
     private static let receivesPerTurn = 16
 
-    public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedisError) {
+    public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedcolError) {
         self.endpoint = endpoint
         self.timeouts = timeouts
         clock = AnswerClock(timeouts)
         poller.initialize(to: platform_poller(epoll_fd: -1, cancel_fd: -1, alarm_fd: -1))
         let error = platform_poller_open(poller)
         if error != 0 {
-            throw RedisError(.memory, "no file descriptor for a connection: \(errorText(error))")
+            throw RedcolError(.memory, "no file descriptor for a connection: \(errorText(error))")
         }
     }
 
@@ -93,7 +94,7 @@ public final class Connection {
     // MARK: Connecting
 
     /// Goes on connecting and logging in; true when that is done. Begins it when there is none.
-    public func advance() throws(RedisError) -> Bool {
+    public func advance() throws(RedcolError) -> Bool {
         do {
             switch phase {
             case .ready: return true
@@ -109,7 +110,7 @@ public final class Connection {
         }
     }
 
-    private func begin() throws(RedisError) {
+    private func begin() throws(RedcolError) {
         let now = platform_monotonic_ms()
         connectDeadline = now + timeouts.connectMs
         phase = .connecting
@@ -129,7 +130,7 @@ public final class Connection {
     }
 
     /// Looks whether one of the addresses has answered, and tries the next one when it is time.
-    private func finishConnecting() throws(RedisError) {
+    private func finishConnecting() throws(RedcolError) {
         switch attempts.advance(platform_monotonic_ms(), poller) {
         case .pending: break
         case .failed(let error): throw refused(error)
@@ -140,14 +141,14 @@ public final class Connection {
         }
     }
 
-    private func refused(_ error: Int32) -> RedisError {
-        RedisError(
+    private func refused(_ error: Int32) -> RedcolError {
+        RedcolError(
             .connection,
             "connecting to \(endpoint.shown): \(errorText(error)); "
                 + "check that the server runs there and that its address is right")
     }
 
-    private func beginLogin() throws(RedisError) {
+    private func beginLogin() throws(RedcolError) {
         phase = .loggingIn
         isClusterNode = false
         login = []
@@ -167,7 +168,7 @@ public final class Connection {
         try flush()
     }
 
-    private func readLogin() throws(RedisError) {
+    private func readLogin() throws(RedcolError) {
         while let command = login.first {
             guard let reply = try nextReply() else { return }
             login.removeFirst()
@@ -185,12 +186,12 @@ public final class Connection {
             // needed.
             if command.name == "HELLO", isUnknown { continue }
             if command.name == "AUTH", isUnknown {
-                throw RedisError(
+                throw RedcolError(
                     .authentication,
                     "logging in to \(endpoint.shown): the server knows no password for this user; "
                         + "remove it from the URL, or set one on the server")
             }
-            throw RedisError.server(
+            throw RedcolError.server(
                 text, endpoint: endpoint,
                 asked: command.name == "SELECT"
                     ? "choosing database \(endpoint.database)" : "logging in")
@@ -218,7 +219,7 @@ public final class Connection {
 
     /// Sends what can be sent without waiting, and expects an answer from now on. `extraMs`: how
     /// long the server was asked to wait before it answers.
-    public func flush(extraMs: Int64 = 0) throws(RedisError) {
+    public func flush(extraMs: Int64 = 0) throws(RedcolError) {
         if phase == .ready {
             if !clock.isAwaiting, incoming.count > 0 { throw unasked() }
             clock.asked(extraMs: extraMs, platform_monotonic_ms())
@@ -226,9 +227,9 @@ public final class Connection {
         try sendMore()
     }
 
-    private func sendMore() throws(RedisError) {
+    private func sendMore() throws(RedcolError) {
         if outgoing.isIncomplete {
-            throw RedisError(.memory, "no memory for a command to \(endpoint.shown)")
+            throw RedcolError(.memory, "no memory for a command to \(endpoint.shown)")
         }
         var wantsWrites = false
         let sentBefore = outgoing.sentInAll
@@ -252,7 +253,7 @@ public final class Connection {
 
     /// A whole answer was taken. One that comes before its request was sent is an error, as is one
     /// to no request; but a server may refuse a request that it has not read to the end.
-    public func answered(isError: Bool = false) throws(RedisError) {
+    public func answered(isError: Bool = false) throws(RedcolError) {
         answersTaken &+= 1
         let most = isError ? outgoing.commandsQueued : outgoing.commandsSent
         if answersTaken > most { throw unasked() }
@@ -269,7 +270,7 @@ public final class Connection {
     /// Receives what has come; false when nothing has, or when it was received so often that it is
     /// the caller's turn: to wait, which returns at once, and to look at the time and at signals.
     /// Bytes are in `incoming`.
-    public func receive() throws(RedisError) -> Bool {
+    public func receive() throws(RedcolError) -> Bool {
         guard fd >= 0 else { throw lost("the connection is closed") }
         if watchesWrites || !outgoing.isEmpty { try sendMore() }
         guard !isDrained, receivesLeft > 0 else { return false }
@@ -281,16 +282,16 @@ public final class Connection {
     /// server said before it went is still there when nothing can be sent any more.
     public func receiveLast() -> Bool {
         guard fd >= 0, phase == .ready else { return false }
-        do throws(RedisError) {
+        do throws(RedcolError) {
             return try receiveOnly()
         } catch {
             return false
         }
     }
 
-    private func receiveOnly() throws(RedisError) -> Bool {
+    private func receiveOnly() throws(RedcolError) -> Bool {
         guard let room = incoming.room() else {
-            throw RedisError(.memory, "no memory to receive from \(endpoint.shown)")
+            throw RedcolError(.memory, "no memory to receive from \(endpoint.shown)")
         }
         while true {
             let count = platform_receive(fd, room.baseAddress, room.count)
@@ -321,9 +322,9 @@ public final class Connection {
     public func callerIsAway() { clock.callerIsAway(platform_monotonic_ms()) }
     public func callerIsBack() { clock.callerIsBack(platform_monotonic_ms()) }
 
-    private func lost(_ reason: String) -> RedisError {
+    private func lost(_ reason: String) -> RedcolError {
         let when = phase == .ready ? "reading from" : "logging in to"
-        return RedisError(.connection, "\(when) \(endpoint.shown): \(reason)")
+        return RedcolError(.connection, "\(when) \(endpoint.shown): \(reason)")
     }
 
     /// Whole replies that `nextReply` gave, over all times that this was connected.
@@ -336,7 +337,7 @@ public final class Connection {
     /// entries.
     public func nextReply(
         bytesMax: Int = ProtocolLimits.replyBytes
-    ) throws(RedisError) -> Reply? {
+    ) throws(RedcolError) -> Reply? {
         while true {
             let errorBytesMax = ProtocolLimits.lineBytes + outgoing.largestCommand
             switch scanReply(
@@ -349,7 +350,7 @@ public final class Connection {
                 do throws(ReplyFault) {
                     reply = try parseReply(bytes)
                 } catch .noMemory {
-                    throw RedisError(.memory, "no memory for a reply from \(endpoint.shown)")
+                    throw RedcolError(.memory, "no memory for a reply from \(endpoint.shown)")
                 } catch {
                     throw violation("an unreadable reply")
                 }
@@ -367,14 +368,14 @@ public final class Connection {
         }
     }
 
-    private func unasked() -> RedisError {
+    private func unasked() -> RedcolError {
         let shown = endpoint.secrets.shown(incoming.waiting, limit: 40, mayGoOn: true)
         return violation("an answer that nobody asked for (\"\(shown)\")")
     }
 
     /// The error for bytes that no server should send.
-    public func violation(_ what: String) -> RedisError {
-        RedisError(
+    public func violation(_ what: String) -> RedcolError {
+        RedcolError(
             .protocolViolation,
             "\(endpoint.shown) sent \(what); is it a Redis server? The connection was closed")
     }
@@ -402,7 +403,7 @@ public final class Connection {
 
     /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic
     /// clock; nil for ever). A server that is silent for too long is an error, and so is a cancel.
-    public func wait(until: Int64?) throws(RedisError) -> Wake {
+    public func wait(until: Int64?) throws(RedcolError) -> Wake {
         let now = platform_monotonic_ms()
         // The caller may have been away for long: an answer that has come meanwhile is no silence.
         if phase != .ready || clock.isLate(now) { try checkDeadline(now) }
@@ -417,10 +418,10 @@ public final class Connection {
             if phase == .ready { clock.somethingHasCome(platform_monotonic_ms()) }
             return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
-            throw RedisError(.cancelled, "cancelled while it waited")
+            throw RedcolError(.cancelled, "cancelled while it waited")
         case Int32(PLATFORM_POLL_INTERRUPTED): return .interrupted
         case Int32(PLATFORM_POLL_FAILED):
-            throw RedisError(.connection, "waiting for \(endpoint.shown) failed")
+            throw RedcolError(.connection, "waiting for \(endpoint.shown) failed")
         default:
             let later = platform_monotonic_ms()
             try checkDeadline(later)
@@ -429,20 +430,20 @@ public final class Connection {
         }
     }
 
-    private func checkDeadline(_ now: Int64) throws(RedisError) {
+    private func checkDeadline(_ now: Int64) throws(RedcolError) {
         switch phase {
         case .closed: return
         case .connecting, .loggingIn:
             guard now >= connectDeadline else { return }
             closeSocket()
-            throw RedisError(
+            throw RedcolError(
                 .timedOut,
                 "connecting to \(endpoint.shown): no answer within \(timeouts.connectMs) ms "
                     + "(connect_timeout_ms)")
         case .ready:
             guard let exceeded = clock.exceeded(now) else { return }
             closeSocket()
-            throw RedisError(
+            throw RedcolError(
                 .timedOut,
                 exceeded == .silence
                     ? "reading from \(endpoint.shown): the server was silent for "
@@ -519,12 +520,12 @@ func errorText(_ error: Int32) -> String {
 
 extension Connection {
     /// Connects and logs in, waiting as long as that may take.
-    public func connectNow() throws(RedisError) {
+    public func connectNow() throws(RedcolError) {
         while try !advance() { try waitOrStop() }
     }
 
     /// Waits for something to do; a signal ends it as an error of the cause `interrupted`.
-    public func waitOrStop(until: Int64? = nil) throws(RedisError) {
-        if case .interrupted = try wait(until: until) { throw RedisError.interrupted }
+    public func waitOrStop(until: Int64? = nil) throws(RedcolError) {
+        if case .interrupted = try wait(until: until) { throw RedcolError.interrupted }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a server is and who asks: a URL, taken apart and checked.
 
+import RedcolBase
+
 /// A server's address, with credentials and database. Spelled as redis-py spells its URLs.
 public struct Endpoint: Sendable {
     public enum Address: Sendable {
@@ -36,7 +38,7 @@ extension Endpoint {
     /// Takes a URL apart: `redis://[[user]:password@]host[:port][/db]` or
     /// `unix://[[user]:password@]/path[?db=n]`, with `?db=`, `?username=` and `?password=` in place
     /// of the parts. The messages of its errors show no part that could be a password.
-    public init(url: String) throws(RedisError) {
+    public init(url: String) throws(RedcolError) {
         var rest = Array(url.utf8)
         guard !rest.contains(0) else { throw Endpoint.wrong("it contains a NUL byte") }
         guard let colon = rest.firstIndex(of: 0x3A), rest.count >= colon + 3,
@@ -48,7 +50,7 @@ extension Endpoint {
         rest.removeFirst(colon + 3)
         let isUnix = scheme == "unix"
         if scheme == "rediss" || scheme == "valkeys" {
-            throw RedisError(
+            throw RedcolError(
                 .unsupported, "\(scheme):// needs TLS, which this build of redcol does not have")
         }
         guard isUnix || scheme == "redis" || scheme == "valkey" else {
@@ -115,19 +117,19 @@ extension Endpoint {
         self.database = try Endpoint.number(database, most: Int(Int32.max), of: "database")
     }
 
-    private static func wrong(_ reason: String) -> RedisError {
-        RedisError(
+    private static func wrong(_ reason: String) -> RedcolError {
+        RedcolError(
             .invalidArgument,
             "the URL cannot be used: \(reason). "
                 + "Examples: redis://localhost:6379/0, redis://user:password@host, unix:///path"
         )
     }
 
-    private static var unencoded: RedisError {
+    private static var unencoded: RedcolError {
         wrong("a / or # in a user or password must be percent-encoded: / is %2F, and # is %23")
     }
 
-    private static func number(_ digits: [UInt8]?, most: Int, of what: String) throws(RedisError)
+    private static func number(_ digits: [UInt8]?, most: Int, of what: String) throws(RedcolError)
         -> Int
     {
         guard let digits else { return 0 }
@@ -137,7 +139,7 @@ extension Endpoint {
         return value
     }
 
-    private static func hostAndPort(_ text: [UInt8]) throws(RedisError) -> Address {
+    private static func hostAndPort(_ text: [UInt8]) throws(RedcolError) -> Address {
         var host = text
         var portDigits: [UInt8]?
         if text.first == 0x5B {  // [IPv6]
@@ -194,7 +196,7 @@ extension Endpoint {
         }
     }
 
-    private static func takeQuery(_ rest: inout [UInt8]) throws(RedisError) -> Query {
+    private static func takeQuery(_ rest: inout [UInt8]) throws(RedcolError) -> Query {
         var query = Query()
         // A password may hold a question mark: the query begins after the last @.
         let from = rest.lastIndex(of: 0x40) ?? rest.startIndex
@@ -211,7 +213,7 @@ extension Endpoint {
         return query
     }
 
-    private static func decoded(_ text: ArraySlice<UInt8>) throws(RedisError) -> [UInt8] {
+    private static func decoded(_ text: ArraySlice<UInt8>) throws(RedcolError) -> [UInt8] {
         var bytes: [UInt8] = []
         var index = text.startIndex
         while index < text.endIndex {

@@ -2,6 +2,8 @@
 // The one place where what a server sent becomes text for people: a server may repeat what it was
 // sent, in an error, a value or anything else, and the credentials are never shown.
 
+import RedcolBase
+
 /// What must not be shown of an endpoint, in every form in which a server may repeat it.
 public struct Secrets: Sendable {
     /// Passwords, the longest first.

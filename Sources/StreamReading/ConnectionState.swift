@@ -3,17 +3,17 @@
 // thread.
 
 import CPlatform
-import RedisConnection
+import RedcolBase
 
 /// The state of a read's connection.
 public final class ConnectionState: @unchecked Sendable {
     private let lock: OpaquePointer
-    private var loss: RedisError?
+    private var loss: RedcolError?
     private var isUp = false
 
-    static func make() throws(RedisError) -> ConnectionState {
+    static func make() throws(RedcolError) -> ConnectionState {
         guard let lock = platform_lock_new() else {
-            throw RedisError(.memory, "no memory for a read")
+            throw RedcolError(.memory, "no memory for a read")
         }
         return ConnectionState(lock)
     }
@@ -32,7 +32,7 @@ public final class ConnectionState: @unchecked Sendable {
     public var isConnected: Bool { locked { isUp } }
 
     /// Why the connection was lost, or the server refused; nil if it was not, or is there again.
-    public var lastError: RedisError? { locked { loss } }
+    public var lastError: RedcolError? { locked { loss } }
 
     func connected() {
         locked {
@@ -42,7 +42,7 @@ public final class ConnectionState: @unchecked Sendable {
     }
 
     /// Nil: it was closed on purpose.
-    func disconnected(_ error: RedisError?) {
+    func disconnected(_ error: RedcolError?) {
         locked {
             isUp = false
             if let error { loss = error }

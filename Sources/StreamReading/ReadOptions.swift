@@ -2,6 +2,7 @@
 // The options of a read, from string keys and values, each checked before anything is sent.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
 
 /// How a stream is read; the defaults are those of the C header.
@@ -62,7 +63,7 @@ public struct ReadOptions {
     public var deliveriesMax: Int64?
     public var deadLetter: [UInt8] = []
 
-    public init(_ pairs: [(key: String, value: String)]) throws(RedisError) {
+    public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
         for (key, value) in pairs {
             try set(key, value)
             if OptionValue.needsGroup(key) { groupOption = key }
@@ -71,7 +72,7 @@ public struct ReadOptions {
         }
         try checkGroup()
         if !follows, let followOption {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "\(followOption) is about reads that follow a stream: give follow too")
         }
@@ -92,9 +93,9 @@ public struct ReadOptions {
     /// Whether entries are read by waiting for them, rather than a range of those that are there.
     public var waits: Bool { follows || blockMs != nil }
 
-    private func checkGroup() throws(RedisError) {
+    private func checkGroup() throws(RedcolError) {
         if group.isEmpty != consumer.isEmpty {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 group.isEmpty
                     ? "a consumer without a group: give group too"
@@ -102,7 +103,7 @@ public struct ReadOptions {
                         + "over restarts, so that it finds its pending entries again")
         }
         if group.isEmpty, let groupOption {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "\(groupOption) is about a consumer group: give group and consumer too")
         }
@@ -112,35 +113,35 @@ public struct ReadOptions {
         }
         try checkDeadLetters()
         if !group.isEmpty, startID != "-" || endID != "+" {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "a group remembers where it reads: start_id and end_id have no meaning there; "
                     + "group_start_id says where a new group begins")
         }
     }
 
-    private func checkDeadLetters() throws(RedisError) {
+    private func checkDeadLetters() throws(RedcolError) {
         if onError == .deadLetter, group.isEmpty || deadLetter.isEmpty {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "on_error \"dead_letter\" moves entries of a consumer group to another stream: "
                     + "give group, consumer and dead_letter, the key of that stream")
         }
         if deliveriesMax != nil, deadLetter.isEmpty {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "max_deliveries needs dead_letter: an entry that was delivered too often is kept "
                     + "in that stream")
         }
         if !deadLetter.isEmpty, deliveriesMax == nil, onError != .deadLetter {
-            throw RedisError(
+            throw RedcolError(
                 .invalidArgument,
                 "dead_letter keeps entries that were delivered too often, or that cannot be read: "
                     + "give max_deliveries or on_error \"dead_letter\"")
         }
     }
 
-    private mutating func set(_ key: String, _ value: String) throws(RedisError) {
+    private mutating func set(_ key: String, _ value: String) throws(RedcolError) {
         switch key {
         case "start_id": startID = value
         case "end_id": endID = value
@@ -228,101 +229,4 @@ public enum DiscoveredType: Sendable {
     case string, binary
     /// A string, and binary from the first value on that is not UTF-8.
     case auto
-}
-
-/// Option values as what they mean.
-public enum OptionValue {
-    public static func wrong(_ key: String, _ value: String, _ wanted: String) -> RedisError {
-        RedisError(
-            .invalidArgument,
-            "\(key) is \"\(escaped(Array(value.utf8), limit: 80))\", but must be \(wanted)")
-    }
-
-    public static func integer(
-        _ key: String, _ value: String, _ range: ClosedRange<Int>
-    ) throws(RedisError) -> Int {
-        guard let number = Int(value), range.contains(number) else {
-            let most = range.upperBound == .max ? "" : " to \(range.upperBound)"
-            throw wrong(key, value, "a whole number from \(range.lowerBound)\(most)")
-        }
-        return number
-    }
-
-    /// Whole numbers with points between them.
-    static func place(_ text: Substring.UTF8View) -> [Int]? {
-        var place: [Int] = []
-        for part in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
-            guard let number = Int(Substring(part)), number >= 0 else { return nil }
-            place.append(number)
-        }
-        return place
-    }
-
-    static func milliseconds(_ key: String, _ value: String) throws(RedisError) -> Int64 {
-        Int64(try integer(key, value, 0...Int(Int32.max)))
-    }
-
-    /// "now" or "later".
-    public static func later(_ key: String, _ value: String) throws(RedisError) -> Bool {
-        switch value {
-        case "now": return false
-        case "later": return true
-        default: throw wrong(key, value, "\"now\" or \"later\"")
-        }
-    }
-
-    public static func name(_ key: String, _ value: String) throws(RedisError) -> [UInt8] {
-        guard !value.isEmpty else { throw wrong(key, value, "a name that is not empty") }
-        return Array(value.utf8)
-    }
-
-    public static func boolean(_ key: String, _ value: String) throws(RedisError) -> Bool {
-        switch value {
-        case "true": return true
-        case "false": return false
-        default: throw wrong(key, value, "\"true\" or \"false\"")
-        }
-    }
-
-    /// `1:a,4:blue,` as its strings. https://cr.yp.to/proto/netstrings.txt
-    static func netstrings(_ key: String, _ value: String) throws(RedisError) -> [[UInt8]] {
-        let text = Array(value.utf8)
-        var strings: [[UInt8]] = []
-        var index = 0
-        while index < text.count {
-            var length = 0
-            let digitsBegin = index
-            while index < text.count, text[index] >= 0x30, text[index] <= 0x39 {
-                length = min(length * 10 + Int(text[index] - 0x30), text.count + 1)
-                index += 1
-            }
-            let begin = index + 1
-            guard index > digitsBegin, index < text.count, text[index] == 0x3A,
-                begin + length < text.count, text[begin + length] == 0x2C
-            else { throw wrong(key, value, "netstrings, as in \"1:a,4:blue,\"") }
-            strings.append(Array(text[begin..<(begin + length)]))
-            index = begin + length + 1
-        }
-        return strings
-    }
-}
-
-extension Timeouts {
-    /// The options of a client.
-    public init(options: [(key: String, value: String)]) throws(RedisError) {
-        self.init()
-        let range = 1...Int(Int32.max)
-        for (key, value) in options {
-            switch key {
-            case "connect_timeout_ms":
-                connectMs = Int64(try OptionValue.integer(key, value, range))
-            case "timeout_ms": silenceMs = Int64(try OptionValue.integer(key, value, range))
-            case "answer_timeout_ms":
-                answerMsGiven = Int64(try OptionValue.integer(key, value, range))
-            case "connect": _ = try OptionValue.later(key, value)  // says nothing about times
-            default:
-                throw OptionValue.unknown(key, "a client", known: Timeouts.names)
-            }
-        }
-    }
 }

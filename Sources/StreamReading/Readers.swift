@@ -2,64 +2,69 @@
 // Which reader serves a read.
 
 import ArrowColumns
-import RedisConnection
+import RedcolBase
+import RedisTopology
 
 /// Makes the reader that `options` ask for. In `begin`, one that waits or is a member of a group
 /// connects, creates the group and resolves "$", so that nothing that is added afterwards can be
 /// missed.
 public func makeReader(
-    pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-) throws(RedisError) -> StreamReader {
-    if streams.isEmpty { throw RedisError(.invalidArgument, "no stream was named") }
+    topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+) throws(RedcolError) -> StreamReader {
+    if streams.isEmpty { throw RedcolError(.invalidArgument, "no stream was named") }
     if Set(streams).count != streams.count {
-        throw RedisError(.invalidArgument, "a stream was named twice")
+        throw RedcolError(.invalidArgument, "a stream was named twice")
     }
     if let option = options.manyStreamsOption {
-        throw RedisError(
+        throw RedcolError(
             .invalidArgument,
             "\(option) is for reading ranges of many streams, and has no effect here")
     }
     if streams.contains(options.deadLetter) {
-        throw RedisError(
+        throw RedcolError(
             .invalidArgument,
             "dead_letter is a stream that is read: its entries would come again as dead letters, "
                 + "without end; name another one")
     }
     if !options.group.isEmpty {
-        return try GroupReader.make(pool: pool, streams: streams, schema: schema, options: options)
+        return try GroupReader.make(
+            topology: topology, streams: streams, schema: schema, options: options)
     }
     if options.waits {
-        return try TailReader.make(pool: pool, streams: streams, schema: schema, options: options)
+        return try TailReader.make(
+            topology: topology, streams: streams, schema: schema, options: options)
     }
     guard streams.count == 1 else {
-        throw RedisError(
+        throw RedcolError(
             .invalidArgument,
             "several streams are read by following them, or as a group's member; ranges of several "
                 + "streams have a function of their own")
     }
-    return try RangeReader.make(pool: pool, stream: streams[0], schema: schema, options: options)
+    return try RangeReader.make(
+        topology: topology, stream: streams[0], schema: schema, options: options)
 }
 
 /// Makes a reader of the same range of many streams.
 public func makeReader(
-    pool: ConnectionPool, rangesOf streams: ChosenStreams, schema: [RequestedColumn]?,
+    topology: Topology, rangesOf streams: ChosenStreams, schema: [RequestedColumn]?,
     options: ReadOptions
-) throws(RedisError) -> StreamReader {
+) throws(RedcolError) -> StreamReader {
     if options.waits || !options.group.isEmpty {
-        throw RedisError(
+        throw RedcolError(
             .invalidArgument,
             "ranges of many streams are read without waiting and without a group; to follow "
                 + "several streams, or to read them as a group's member, name them")
     }
     if case .named(let names) = streams, Set(names).count != names.count {
-        throw RedisError(.invalidArgument, "a stream was named twice")
+        throw RedcolError(.invalidArgument, "a stream was named twice")
     }
-    return try ManyRangesReader.make(pool: pool, streams: streams, schema: schema, options: options)
+    return try ManyRangesReader.make(
+        topology: topology, streams: streams, schema: schema, options: options)
 }
 
 extension StreamReader {
     /// Throws if there is no memory to acknowledge so many entries, or all that are in hand.
-    public func requireMemory(acknowledging ids: Int) throws(RedisError) {
+    public func requireMemory(acknowledging ids: Int) throws(RedcolError) {
         try Memory.require(inHand?.memory(for: ids) ?? 0, for: "acknowledging entries")
     }
 
@@ -83,20 +88,20 @@ extension StreamReader {
     /// were handed over. Any thread.
     public func acknowledgeLater(
         _ entries: (stream: [UInt8], ids: [EntryID])?
-    ) throws(RedisError) {
+    ) throws(RedcolError) {
         guard let inHand else { return }
         try requireMemory(acknowledging: entries?.ids.count ?? 0)
         var rows: [RowID]?
         if let (stream, ids) = entries {
             guard let index = streams.firstIndex(of: stream) else {
-                throw RedisError(
+                throw RedcolError(
                     .invalidArgument,
                     "stream \"\(escaped(stream, limit: 200))\" is none of this iterator's streams")
             }
             rows = ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
         }
         guard inHand.queue(rows) else {
-            throw RedisError(
+            throw RedcolError(
                 .closed,
                 "this read was closed and sends nothing any more: acknowledge without it")
         }

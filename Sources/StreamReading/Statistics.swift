@@ -2,7 +2,7 @@
 // What a read has done so far, to be asked for from any thread.
 
 import CPlatform
-import RedisConnection
+import RedcolBase
 
 /// Counters that only grow, but for `idleAnswers`.
 public final class Statistics: @unchecked Sendable {
@@ -37,9 +37,9 @@ public final class Statistics: @unchecked Sendable {
 
     private let counters: OpaquePointer
 
-    static func make() throws(RedisError) -> Statistics {
+    static func make() throws(RedcolError) -> Statistics {
         guard let counters = platform_counters_new(Int32(Counter.allCases.count)) else {
-            throw RedisError(.memory, "no memory for a read's statistics")
+            throw RedcolError(.memory, "no memory for a read's statistics")
         }
         return Statistics(counters)
     }

@@ -5,7 +5,9 @@
 import ArrowColumns
 import CArrowData
 import CPlatform
+import RedcolBase
 import RedisConnection
+import RedisTopology
 
 /// What a call for the next batch has brought.
 public enum ReadOutcome: Sendable {
@@ -38,7 +40,7 @@ final class ParserOwner {
 
 /// What a reader is made from: all that may fail comes before there is one.
 struct ReaderParts {
-    let pool: ConnectionPool
+    let topology: Topology
     let streams: [[UInt8]]
     let options: ReadOptions
     let parserOwner: ParserOwner
@@ -47,23 +49,24 @@ struct ReaderParts {
     let connection: Connection
 
     init(
-        pool: ConnectionPool, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-    ) throws(RedisError) {
-        self.pool = pool
+        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedcolError) {
+        self.topology = topology
         self.streams = streams
         self.options = options
         let columns = try ReadColumns(options, schema: schema)
         parserOwner = ParserOwner(
-            try columns.makeParser(options, streams: streams, secrets: pool.endpoint.secrets))
+            try columns.makeParser(options, streams: streams, secrets: topology.secrets))
         statistics = try Statistics.make()
         state = try ConnectionState.make()
-        connection = try pool.take()
+        connection = try topology.take(
+            for: streams.first, to: options.group.isEmpty ? .reading : .writing)
     }
 }
 
 /// A read in progress. One thread at a time, but for `cancel()`.
 public class StreamReader {
-    let pool: ConnectionPool
+    let topology: Topology
     let connection: Connection
     let streams: [[UInt8]]
     let options: ReadOptions
@@ -75,14 +78,14 @@ public class StreamReader {
     private var retries: RetryWindow
     private var retryAt: Int64?
     /// The last error after which it is tried again.
-    private var lastLoss: RedisError?
+    private var lastLoss: RedcolError?
     private var isConnected = false
     /// What is asked for at once is held to what gets through.
     var answerSize = AnswerSize()
     var idleness: Idleness
-    private var failure: RedisError?
+    private var failure: RedcolError?
     /// An error that belongs to the place in the stream after the rows of the batch.
-    var heldError: RedisError?
+    var heldError: RedcolError?
     /// Nothing more will come.
     var isDone = false
     /// Bytes parsed of the answer that `parser` expects.
@@ -101,7 +104,7 @@ public class StreamReader {
     private var beginUntil: Int64?
 
     init(_ parts: ReaderParts) {
-        pool = parts.pool
+        topology = parts.topology
         connection = parts.connection
         streams = parts.streams
         options = parts.options
@@ -110,27 +113,27 @@ public class StreamReader {
         statistics = parts.statistics
         state = parts.state
         retries = RetryWindow(
-            limitMs: options.follows ? options.reconnectLimitMs : pool.timeouts.silenceMs)
+            limitMs: options.follows ? options.reconnectLimitMs : topology.timeouts.silenceMs)
         idleness = Idleness(options.onIdle, blockMs: options.blockMs)
     }
 
     deinit {
         if isClosed { return }
-        pool.giveBack(connection, isIdle: !awaitsReply && failure == nil && opening == nil)
+        topology.giveBack(connection, isIdle: !awaitsReply && failure == nil && opening == nil)
     }
 
     // MARK: For subclasses
 
     /// Does what a read must have done before it begins. A signal, or the end of the time to wait,
     /// ends it as an error of the cause `interrupted`; calling it again goes on.
-    func begin() throws(RedisError) {}
+    func begin() throws(RedcolError) {}
 
     /// Whether an answer is awaited.
     var awaitsReply: Bool { false }
 
     /// Talks to the server as far as that needs no wait; true when a batch (or the end) is ready.
     /// The connection is ready.
-    func exchange() throws(RedisError) -> Bool { true }
+    func exchange() throws(RedcolError) -> Bool { true }
 
     /// The connection is gone, and with it all that was awaited.
     func connectionLost() {}
@@ -157,13 +160,13 @@ public class StreamReader {
 
     /// Acknowledges what waits for it, although nothing is to be asked now: rows or an error are
     /// there.
-    func acknowledgeAlone() throws(RedisError) -> Bool { true }
+    func acknowledgeAlone() throws(RedcolError) -> Bool { true }
 
     /// Whether something is to be sent, or an answer awaited, although no more rows will come.
     var hasMoreToSay: Bool { false }
 
     /// Whether the read has come to its end, although this error kept it from tidying up.
-    func ends(despite error: RedisError) -> Bool { false }
+    func ends(despite error: RedcolError) -> Bool { false }
 
     /// The connection is about to be closed for good.
     func willClose() {}
@@ -193,7 +196,7 @@ public class StreamReader {
 
     // MARK: Batches
 
-    /// Closes the connection. Later calls of `next` are errors. It is not given back to the pool:
+    /// Closes the connection. Later calls of `next` are errors. It is not given back:
     /// a `cancel()` that comes late must not reach another reader.
     public func close() {
         guard !isClosed else { return }
@@ -216,7 +219,7 @@ public class StreamReader {
 
     /// Connects and does all that comes before the first batch, as far as that takes up to `waitMs`
     /// (-1: as long as it takes); true when it is done, now or before.
-    public func connect(waitMs: Int64) throws(RedisError) -> Bool {
+    public func connect(waitMs: Int64) throws(RedcolError) -> Bool {
         connection.callerIsBack()
         var isAway = true
         defer { if isAway { connection.callerIsAway() } }
@@ -227,12 +230,12 @@ public class StreamReader {
     }
 
     /// `isElsewhere`: whether the caller waits for `pollDescriptor`, and not here.
-    private func connect(until: Int64?, isElsewhere: Bool) throws(RedisError) -> Bool {
-        if isClosed { throw RedisError(.closed, "this read was closed") }
+    private func connect(until: Int64?, isElsewhere: Bool) throws(RedcolError) -> Bool {
+        if isClosed { throw RedcolError(.closed, "this read was closed") }
         if let failure { throw failure }
         if hasBegun { return true }
         beginUntil = until
-        do throws(RedisError) {
+        do throws(RedcolError) {
             try begin()
             hasBegun = true
             return true
@@ -245,7 +248,7 @@ public class StreamReader {
 
     /// Connects now, for as long as it takes, unless that was to come later. A signal ends it as an
     /// error of the cause `interrupted`.
-    public func connectNow() throws(RedisError) {
+    public func connectNow() throws(RedcolError) {
         if options.connectsLater || hasBegun { return }
         beginUntil = nil
         try begin()
@@ -265,7 +268,7 @@ public class StreamReader {
     public func next(
         waitMs: Int64, array: UnsafeMutablePointer<ArrowArray>,
         schema: UnsafeMutablePointer<ArrowSchema>?, asViews: Bool = false
-    ) throws(RedisError) -> ReadOutcome {
+    ) throws(RedcolError) -> ReadOutcome {
         let until = end(of: waitMs)
         connection.callerIsBack()
         // Who waits elsewhere for the server's answer is not away.
@@ -315,7 +318,7 @@ public class StreamReader {
     }
 
     /// What a caller gets to see of an error, and what becomes of the read.
-    func failed(_ error: RedisError) -> RedisError {
+    func failed(_ error: RedcolError) -> RedcolError {
         // A cancel or a signal says nothing about the read.
         if error.cause == .cancelled || error.cause == .interrupted { return error }
         idleness.handedOver()
@@ -335,10 +338,10 @@ public class StreamReader {
 
     /// Takes the last batch back, of which the caller could make nothing: it comes again. Only
     /// before the next batch is asked for.
-    public func unread() throws(RedisError) {
-        if isClosed { throw RedisError(.closed, "this read was closed") }
+    public func unread() throws(RedcolError) {
+        if isClosed { throw RedcolError(.closed, "this read was closed") }
         guard options.follows else {
-            throw RedisError(.invalidArgument, "only a read that follows can take a batch back")
+            throw RedcolError(.invalidArgument, "only a read that follows can take a batch back")
         }
         guard takeBack() else { return }
         statistics.add(.nulled, -counted.nulled)
@@ -354,7 +357,7 @@ public class StreamReader {
     private func handOver(
         _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>?,
         asViews: Bool
-    ) throws(RedisError) -> ReadOutcome {
+    ) throws(RedcolError) -> ReadOutcome {
         let rows = parser.pointee.batch.rowCount
         if rows == 0 {
             if let error = heldError {
@@ -368,7 +371,7 @@ public class StreamReader {
             parser.pointee.withBatch { $0.removeRows() }
             throw notHandedOver(
                 rows: rows,
-                RedisError(
+                RedcolError(
                     .schema,
                     "column \"\(name)\" has more than 2 GiB of text, or of values, in a batch of "
                         + "\(rows) rows, which Arrow's u, z and +l cannot number; ask for U, Z and "
@@ -382,7 +385,7 @@ public class StreamReader {
         guard isFinished else {
             throw notHandedOver(
                 rows: rows,
-                RedisError(.memory, "no memory to hand over a batch of \(rows) rows"))
+                RedcolError(.memory, "no memory to hand over a batch of \(rows) rows"))
         }
         hasGivenBatch = true
         idleness.handedOver()
@@ -394,7 +397,7 @@ public class StreamReader {
         return .batch
     }
 
-    private func notHandedOver(rows: Int, _ error: RedisError) -> RedisError {
+    private func notHandedOver(rows: Int, _ error: RedcolError) -> RedcolError {
         couldNotHandOver(rows: rows)
         _ = parser.pointee.withBatch { $0.takeNulled() }
         statistics.add(.skipped, -leftOut)
@@ -411,7 +414,7 @@ public class StreamReader {
         return min(retryAt ?? deadline, deadline)
     }
 
-    private func wait(_ until: Int64?) throws(RedisError) -> Connection.Wake {
+    private func wait(_ until: Int64?) throws(RedcolError) -> Connection.Wake {
         guard let wake = nextWake else { return try connection.wait(until: until) }
         let outcome = try connection.wait(until: until.map { min($0, wake) } ?? wake)
         if case .timeout = outcome, until.map({ $0 > platform_monotonic_ms() }) ?? true {
@@ -424,7 +427,7 @@ public class StreamReader {
 
     /// Does all that can be done without waiting; true when a batch (or the end) can be handed
     /// over.
-    func goOn() throws(RedisError) -> Bool {
+    func goOn() throws(RedcolError) -> Bool {
         if isDone {
             guard parser.pointee.batch.rowCount == 0, hasMoreToSay else { return true }
             isDone = false  // until that is answered
@@ -453,7 +456,7 @@ public class StreamReader {
     }
 
     /// What to do about an error: wait and try again, or give up by throwing it.
-    private func scheduleRetry(after error: RedisError) throws(RedisError) {
+    private func scheduleRetry(after error: RedcolError) throws(RedcolError) {
         let isLoss = error.isConnectionLoss
         guard error.isWorthAnotherTry || options.follows && isLoss else { throw error }
         var isLess = false
@@ -465,7 +468,7 @@ public class StreamReader {
         }
         let silentMs =
             error.cause != .timedOut
-            ? 0 : isConnected ? pool.timeouts.silenceMs : pool.timeouts.connectMs
+            ? 0 : isConnected ? topology.timeouts.silenceMs : topology.timeouts.connectMs
         logLoss(error, isLess: isLess)
         let now = platform_monotonic_ms()
         guard let next = retries.failed(now, silentMs: silentMs, isOther: isLess) else {
@@ -477,7 +480,7 @@ public class StreamReader {
     }
 
     /// The error of a read that has tried for long enough.
-    private func tooLate(_ error: RedisError) -> RedisError {
+    private func tooLate(_ error: RedcolError) -> RedcolError {
         var shown = error
         if let limit = retries.limitMs, options.follows {
             shown = error.adding("no answer for \(limit) ms (reconnect_timeout_ms): ")
@@ -489,7 +492,7 @@ public class StreamReader {
         return shown
     }
 
-    private func dropConnection(_ error: RedisError?) {
+    private func dropConnection(_ error: RedcolError?) {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()
@@ -508,7 +511,7 @@ public class StreamReader {
         }
     }
 
-    private func logLoss(_ error: RedisError, isLess: Bool) {
+    private func logLoss(_ error: RedcolError, isLess: Bool) {
         let attempts = retries.attempts
         // One loss is nobody's business; a second without anything between them is.
         Log.write(
@@ -529,8 +532,8 @@ public class StreamReader {
     /// read itself then awaits. A signal, or the end of the time to wait, ends it; calling it again
     /// goes on with what was asked.
     func askNow(
-        _ commands: [Command], askMore: () throws(RedisError) -> Void = {}
-    ) throws(RedisError) -> [Reply] {
+        _ commands: [Command], askMore: () throws(RedcolError) -> Void = {}
+    ) throws(RedcolError) -> [Reply] {
         do {
             if opening == nil {
                 // It may have been taken long ago, and be closed by now.
@@ -560,9 +563,9 @@ public class StreamReader {
         }
     }
 
-    private func waitToBegin() throws(RedisError) {
+    private func waitToBegin() throws(RedcolError) {
         guard case .ready = try connection.wait(until: beginUntil) else {
-            throw RedisError.interrupted
+            throw RedcolError.interrupted
         }
     }
 }

@@ -3,13 +3,14 @@
 // out.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
 
 extension StreamReader {
     /// Parses what has come of the reply that `parser` expects. Bytes are taken.
     func parse(rowsMax: Int) -> ParseOutcome {
         guard parser.pointee.makeRoom(forEntriesIn: connection.incoming.count) else {
-            return .failed(RedisError(.memory, "no memory for the ids of the entries"))
+            return .failed(RedcolError(.memory, "no memory for the ids of the entries"))
         }
         let rows = parser.pointee.batch.rowCount
         let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
@@ -49,7 +50,7 @@ extension StreamReader {
     /// Tells the connection when an answer has come to its end.
     func noted(_ outcome: ParseOutcome) -> ParseOutcome {
         guard case .replyEnd = outcome else { return outcome }
-        do throws(RedisError) {
+        do throws(RedcolError) {
             try connection.answered()
             return outcome
         } catch {
@@ -58,7 +59,7 @@ extension StreamReader {
     }
 
     /// The error answer that stands where entries were expected; nil when it has not come in full.
-    func serverError(_ asked: String) throws(RedisError) -> RedisError? {
+    func serverError(_ asked: String) throws(RedcolError) -> RedcolError? {
         guard let reply = try connection.nextReply() else { return nil }
         guard case .error(let text) = reply else {
             return connection.violation("an answer that is no error")

@@ -2,6 +2,7 @@
 // Arrow formats, hostile and proper schemas in, and the release protocol of schemas out.
 import CArrowData
 import CPlatform
+import RedcolBase
 import Testing
 
 @testable import ArrowColumns

@@ -2,6 +2,7 @@
 // Frames as commands, and frames that are not what they claim to be.
 
 import CArrowData
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing
@@ -11,7 +12,7 @@ import Testing
 /// The commands of all rows, or what was wrong.
 private func commands(
     _ frame: FrameFixture, stream: String? = "s", _ options: [(key: String, value: String)] = []
-) throws(RedisError) -> String {
+) throws(RedcolError) -> String {
     var handed = frame.stream()
     let source = try FrameSource.make(moving: &handed)
     #expect(handed.release == nil)
@@ -31,7 +32,7 @@ private func commands(
 private func refusal(_ columns: ColumnFixture..., rows: Int64? = nil) -> String {
     let frame = FrameFixture(columns, rows: rows.map { [$0] })
     defer { #expect(frame.unreleased == 0) }
-    do throws(RedisError) {
+    do throws(RedcolError) {
         return "no error, but " + (try commands(frame))
     } catch {
         return error.message
@@ -157,7 +158,7 @@ private func text(_ name: String, _ format: String, _ buffers: [[UInt8]?]) -> Co
         #expect {
             try commands(frame)
         } throws: { error in
-            (error as? RedisError)?.message == "the frame's Arrow stream failed: error 5"
+            (error as? RedcolError)?.message == "the frame's Arrow stream failed: error 5"
         }
         #expect(frame.unreleased == 0)
     }

@@ -2,6 +2,7 @@
 // Values as text, compared with what the text must be.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
 import Testing
 

@@ -3,6 +3,7 @@
 // XINFO, SCAN, XREVRANGE, EXEC or HELLO, and go to what takes it, whole and in pieces. Nothing may
 // trap, and no number may pass that the server cannot mean. scripts/fuzz.sh builds and runs it.
 
+import RedcolBase
 import RedisConnection
 import TestSupport
 
@@ -153,7 +154,7 @@ private func hello(_ bytes: UnsafeBufferPointer<UInt8>, _ replies: [Reply]) {
         require(!shown.contains("s3cr3t-w0rd"), "the password is shown")
     }
     for case .error(let text) in replies {
-        let error = RedisError.server(text, endpoint: endpoint, asked: "logging in")
+        let error = RedcolError.server(text, endpoint: endpoint, asked: "logging in")
         require(!error.message.contains("s3cr3t-w0rd"), "the password is shown")
     }
 }

@@ -5,6 +5,7 @@
 import ArrowColumns
 import CArrowData
 import Foundation
+import RedcolBase
 import RedisConnection
 import TestSupport
 
@@ -83,7 +84,7 @@ private struct Result {
     var committed = 0
     var refused = 0
     var hasEnded = false
-    var failure: RedisError?
+    var failure: RedcolError?
 }
 
 /// Takes the batch out and reads every value of it.

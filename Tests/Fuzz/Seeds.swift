@@ -4,6 +4,7 @@
 
 import CPlatform
 import Foundation
+import RedisConnection
 import TestSupport
 
 @testable import StreamReading

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long an answer may take: silence, drips, and what flows. Time is given: no test waits.
 
+import RedisConnection
 import Testing
 
 @testable import RedisConnection

@@ -2,6 +2,8 @@
 // What is sent, when it is sent again, and the memory that replies are received into.
 
 import CPlatform
+import RedcolBase
+import RedisConnection
 import TestSupport
 import Testing
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // URLs taken apart: what each part becomes, what is refused and why, and that no password is shown.
 
+import RedcolBase
+import RedisConnection
 import TestSupport
 import Testing
 
@@ -117,7 +119,7 @@ private func partsOfAURL(_ good: Good) throws {
     ("unix://", "absolute path"),
 ])
 func urlsThatCannotBeRight(_ url: String, _ reason: String) {
-    let error = #expect(throws: RedisError.self) { try Endpoint(url: url) }
+    let error = #expect(throws: RedcolError.self) { try Endpoint(url: url) }
     #expect(error?.cause == .invalidArgument)
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
     #expect(error?.message.contains("Examples: redis://") == true)
@@ -125,7 +127,7 @@ func urlsThatCannotBeRight(_ url: String, _ reason: String) {
 
 @Test(arguments: ["rediss://host", "valkeys://user:hunter2@host", "REDISS://host"])
 func encryptedConnectionsAreKnownButNotOffered(_ url: String) {
-    let error = #expect(throws: RedisError.self) { try Endpoint(url: url) }
+    let error = #expect(throws: RedcolError.self) { try Endpoint(url: url) }
     #expect(error?.cause == .unsupported || error == nil)
     #expect(error?.message.contains("hunter2") != true)
 }
@@ -142,6 +144,6 @@ func encryptedConnectionsAreKnownButNotOffered(_ url: String) {
     ":hunter2@host", "redis:/:hunter2@host",
 ])
 func passwordsAreInNoMessage(_ url: String) {
-    let error = #expect(throws: RedisError.self) { try Endpoint(url: url) }
+    let error = #expect(throws: RedcolError.self) { try Endpoint(url: url) }
     #expect(error?.message.contains("hunter2") == false, "\(error?.message ?? "")")
 }

@@ -2,6 +2,7 @@
 // Replies that are read whole: the scan for their end stands firm against hostile bytes, and
 // agrees with hiredis' own reader on good ones.
 
+import RedisConnection
 import TestSupport
 import Testing
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // When a server is tried again, and when that is enough; what to do about each error.
 
+import RedcolBase
+import RedisConnection
 import TestSupport
 import Testing
 
@@ -18,19 +20,19 @@ import Testing
 ])
 func whatToDoAboutAnAnswer(_ text: String, _ remedy: Remedy) throws {
     let endpoint = try Endpoint(url: "redis://host")
-    let error = RedisError.server(utf8(text), endpoint: endpoint, asked: "XRANGE")
+    let error = RedcolError.server(utf8(text), endpoint: endpoint, asked: "XRANGE")
     #expect(error.remedy == remedy)
     #expect(error.isRefusalForNow == (remedy != .raise))
     #expect(!error.isConnectionLoss)
 }
 
 @Test(arguments: [
-    (RedisError.Cause.connection, true, true), (.timedOut, true, false), (.name, true, false),
+    (RedcolError.Cause.connection, true, true), (.timedOut, true, false), (.name, true, false),
     (.protocolViolation, true, false), (.value, false, false), (.tooLarge, false, false),
     (.memory, false, false), (.cancelled, false, false),
 ])
-func whatToDoAboutALoss(_ cause: RedisError.Cause, _ isLoss: Bool, _ isTriedAgain: Bool) {
-    let error = RedisError(cause, "what happened")
+func whatToDoAboutALoss(_ cause: RedcolError.Cause, _ isLoss: Bool, _ isTriedAgain: Bool) {
+    let error = RedcolError(cause, "what happened")
     #expect(error.isConnectionLoss == isLoss)
     #expect(error.isWorthAnotherTry == isTriedAgain)
     #expect(!error.isRefusalForNow)

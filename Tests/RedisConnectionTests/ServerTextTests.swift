@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a server sent, as text for people: no form of the credentials is in it.
 
+import RedcolBase
+import RedisConnection
 import TestSupport
 import Testing
 
@@ -48,7 +50,7 @@ func credentialsAreReplaced(_ url: String, _ text: String, _ expected: String) t
 
 @Test func aPasswordInPlaceOfAnErrorCode() throws {
     let endpoint = try Endpoint(url: "redis://:SECRET@host")
-    let error = RedisError.server(utf8("SECRET is yours"), endpoint: endpoint, asked: "XACK")
+    let error = RedcolError.server(utf8("SECRET is yours"), endpoint: endpoint, asked: "XACK")
     #expect(!error.message.contains("SECRET"))
     #expect(error.details.isEmpty)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each transition of putting an entry away, without a server: the tests answer.
 
+import RedcolBase
 import RedisConnection
 import Testing
 

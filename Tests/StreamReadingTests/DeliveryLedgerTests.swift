@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which deliveries count, without a server.
 
+import RedcolBase
 import Testing
 
 @testable import StreamReading

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry ids and the ends of ranges, up to the largest that Redis has.
 
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing
@@ -98,7 +99,7 @@ func boundsOfARange(_ text: String, _ lower: EntryID?, _ upper: EntryID?) throws
 ])
 func boundsThatAreNone(_ text: String) {
     for (name, bound) in [("start_id", RangeBound.lower), ("end_id", RangeBound.upper)] {
-        let error = #expect(throws: RedisError.self) { try bound(text, name) }
+        let error = #expect(throws: RedcolError.self) { try bound(text, name) }
         #expect(error?.cause == .invalidArgument)
         #expect(error?.message.hasPrefix("\(name) is \"") == true)
         #expect(error?.message.contains("milliseconds-sequence") == true)
@@ -106,12 +107,12 @@ func boundsThatAreNone(_ text: String) {
 }
 
 @Test func aRangeHasNoNewEntries() {
-    let error = #expect(throws: RedisError.self) { try RangeBound.lower("$", name: "start_id") }
+    let error = #expect(throws: RedcolError.self) { try RangeBound.lower("$", name: "start_id") }
     #expect(error?.message.contains("block_ms") == true)
 }
 
 @Test func longTextIsCutInTheMessage() {
     let text = String(repeating: "1", count: 10_000)
-    let error = #expect(throws: RedisError.self) { try RangeBound.lower(text, name: "start_id") }
+    let error = #expect(throws: RedcolError.self) { try RangeBound.lower(text, name: "start_id") }
     #expect((error?.message.utf8.count ?? 0) < 300)
 }

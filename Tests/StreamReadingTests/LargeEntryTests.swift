@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries that come in many pieces: they are counted through once, not parsed again for each piece.
 
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing

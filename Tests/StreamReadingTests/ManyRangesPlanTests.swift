@@ -2,6 +2,7 @@
 // What is asked of the server to read ranges of many streams, driven without one: made-up streams
 // answer the pages, many of which are under way at once.
 
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing

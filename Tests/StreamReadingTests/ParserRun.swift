@@ -4,6 +4,7 @@
 
 import ArrowColumns
 import CArrowData
+import RedcolBase
 import RedisConnection
 import TestSupport
 
@@ -46,8 +47,8 @@ final class ParserRun {
     private var received = ReceiveBuffer()
 
     private(set) var batches: [Table] = []
-    private(set) var refused: [RedisError] = []
-    private(set) var failure: RedisError?
+    private(set) var refused: [RedcolError] = []
+    private(set) var failure: RedcolError?
     private(set) var sawServerError = false
     /// Replies that came to their end.
     private(set) var repliesEnded = 0

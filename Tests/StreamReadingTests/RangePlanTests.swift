@@ -2,6 +2,7 @@
 // What is asked of the server to read a range, driven without one: a made-up stream answers the
 // pages, several of which are under way at once.
 
+import RedcolBase
 import TestSupport
 import Testing
 

@@ -2,13 +2,14 @@
 // Options as text: what each becomes, what is refused, and the columns that follow from them.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing
 
 @testable import StreamReading
 
-private func options(_ words: String...) throws(RedisError) -> ReadOptions {
+private func options(_ words: String...) throws(RedcolError) -> ReadOptions {
     try ReadOptions(
         stride(from: 0, to: words.count, by: 2).map { (key: words[$0], value: words[$0 + 1]) })
 }
@@ -73,7 +74,7 @@ private func options(_ words: String...) throws(RedisError) -> ReadOptions {
     ("no\nsuch", "", "there is no option \"no\\x0asuch\""),
 ])
 func optionsThatCannotBeRight(_ key: String, _ value: String, _ reason: String) {
-    let error = #expect(throws: RedisError.self) { try options(key, value) }
+    let error = #expect(throws: RedcolError.self) { try options(key, value) }
     #expect(error?.cause == .invalidArgument)
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
 }
@@ -84,7 +85,7 @@ func optionsThatCannotBeRight(_ key: String, _ value: String, _ reason: String) 
 ])
 func whatSaysNothingWithoutAGroup(_ key: String, _ value: String) {
     for follow in ["true", "false"] {
-        let error = #expect(throws: RedisError.self) { try options(key, value, "follow", follow) }
+        let error = #expect(throws: RedcolError.self) { try options(key, value, "follow", follow) }
         #expect(error?.cause == .invalidArgument)
         #expect(error?.message.contains("\(key) is about a consumer group") == true)
     }
@@ -93,7 +94,7 @@ func whatSaysNothingWithoutAGroup(_ key: String, _ value: String) {
 @Test(arguments: ["junk", "(1-1", "-", "+", "", "1-", "1-2-3", "18446744073709551616"])
 func whereNoGroupCanBegin(_ start: String) throws {
     for create in ["true", "false"] {
-        let error = #expect(throws: RedisError.self) {
+        let error = #expect(throws: RedcolError.self) {
             try options(
                 "group", "g", "consumer", "c", "create_group", create, "group_start_id", start)
         }
@@ -107,7 +108,7 @@ func whereNoGroupCanBegin(_ start: String) throws {
     ("BLOCK_MS", "block_ms"), ("category:0", "categories:N"),
 ])
 func theMostAlikeOptionIsNamedFirst(_ key: String, _ alike: String) {
-    let error = #expect(throws: RedisError.self) { try options(key, "1") }
+    let error = #expect(throws: RedcolError.self) { try options(key, "1") }
     let message = error?.message ?? ""
     if key != "BLOCK_MS" { #expect(message.contains("; there are \(alike), "), "\(message)") }
     for name in ReadOptions.names { #expect(message.contains(name)) }
@@ -117,7 +118,7 @@ func theMostAlikeOptionIsNamedFirst(_ key: String, _ alike: String) {
 @Test func theNamesOfOptionsAreThose() {
     for name in ReadOptions.names {
         let key = name.hasSuffix(":N") ? name.dropLast() + "0" : name
-        do throws(RedisError) {
+        do throws(RedcolError) {
             _ = try options(key, "\n")
         } catch {
             #expect(!error.message.contains("there is no option"), "\(name)")
@@ -161,7 +162,7 @@ func netstrings(_ text: String, _ expected: [String]) throws {
     ("connect_timeout_ms", "soon"), ("count", "1"), ("", ""),
 ])
 func timeoutsThatCannotBeRight(_ key: String, _ value: String) {
-    let error = #expect(throws: RedisError.self) { try Timeouts(options: [(key, value)]) }
+    let error = #expect(throws: RedcolError.self) { try Timeouts(options: [(key, value)]) }
     #expect(error?.cause == .invalidArgument)
 }
 
@@ -208,12 +209,12 @@ private func requested(_ name: String, _ type: ColumnType = .string) -> Requeste
     #expect(read.fields.map { $0.name } == [utf8("_ts"), utf8("_id")])
     #expect(read.fields.map { $0.column } == [FieldTable.ignored, 1])
     for (key, value) in [("field:1", "a"), ("field:2", "a")] {
-        let error = #expect(throws: RedisError.self) {
+        let error = #expect(throws: RedcolError.self) {
             try ReadColumns(try options(key, value), schema: schema)
         }
         #expect(error?.cause == .invalidArgument)
     }
-    let twice = #expect(throws: RedisError.self) {
+    let twice = #expect(throws: RedcolError.self) {
         try ReadColumns(try options("field:0", "y"), schema: [requested("x"), requested("y")])
     }
     #expect(twice?.message.contains("two columns of the schema are the field \"y\"") == true)
@@ -239,7 +240,7 @@ private func requested(_ name: String, _ type: ColumnType = .string) -> Requeste
 
 @Test(arguments: ["_id", "_ts"])
 func aSchemaCannotTakeTheNameOfAnIDColumn(_ name: String) throws {
-    let error = #expect(throws: RedisError.self) {
+    let error = #expect(throws: RedcolError.self) {
         try ReadColumns(try options(), schema: [requested(name, .uint64)])
     }
     #expect(error?.cause == .schema)
@@ -252,7 +253,7 @@ func aSchemaCannotTakeTheNameOfAnIDColumn(_ name: String) throws {
 }
 
 @Test func idColumnsMustDiffer() throws {
-    let error = #expect(throws: RedisError.self) {
+    let error = #expect(throws: RedcolError.self) {
         try ReadColumns(try options("timestamp_column", "_id"), schema: nil)
     }
     #expect(error?.cause == .invalidArgument)
@@ -265,7 +266,7 @@ func aSchemaCannotTakeTheNameOfAnIDColumn(_ name: String) throws {
     let read = try ReadColumns(try options("categories:1", "1:x,"), schema: schema)
     #expect(read.columns.last?.categories == [utf8("x")])
     for place in ["0", "2", "9223372036854775807"] {
-        let error = #expect(throws: RedisError.self) {
+        let error = #expect(throws: RedcolError.self) {
             try ReadColumns(try options("categories:\(place)", "1:x,"), schema: schema)
         }
         #expect(error?.cause == .invalidArgument)
@@ -297,7 +298,7 @@ func deadLettersThatCannotBe(_ words: [String], _ reason: String) {
     let pairs = stride(from: 0, to: words.count, by: 2).map {
         (key: words[$0], value: words[$0 + 1])
     }
-    let error = #expect(throws: RedisError.self) { try ReadOptions(pairs) }
+    let error = #expect(throws: RedcolError.self) { try ReadOptions(pairs) }
     #expect(error?.cause == .invalidArgument)
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
 }

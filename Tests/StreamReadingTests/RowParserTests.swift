@@ -2,6 +2,7 @@
 // Entries become rows: recorded replies, schemas, late columns, values that do not fit.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts and lines that a server says: what cannot be is refused, and nothing is added up unseen.
 
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing

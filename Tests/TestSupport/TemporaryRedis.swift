@@ -3,6 +3,7 @@
 
 import CHiredis
 import Foundation
+import RedisConnection
 
 /// Started by `init`, which fails when there is no server. `stop`, or the deinitializer, stops it
 /// by its own process id.

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry ids: two 64-bit numbers, compared in that order.
+// https://redis.io/docs/latest/develop/data-types/streams/#entry-ids
+
+/// The id of a stream entry: milliseconds and a sequence number.
+public struct EntryID: Comparable, Hashable, Sendable {
+    public var milliseconds: UInt64
+    public var sequence: UInt64
+
+    public init(_ milliseconds: UInt64, _ sequence: UInt64) {
+        self.milliseconds = milliseconds
+        self.sequence = sequence
+    }
+
+    public static let smallest = EntryID(0, 0)
+    public static let largest = EntryID(.max, .max)
+
+    public static func < (one: EntryID, other: EntryID) -> Bool {
+        one.milliseconds != other.milliseconds
+            ? one.milliseconds < other.milliseconds : one.sequence < other.sequence
+    }
+
+    /// The id after this one; nil after the largest.
+    public var next: EntryID? {
+        if sequence < .max { return EntryID(milliseconds, sequence + 1) }
+        return milliseconds < .max ? EntryID(milliseconds + 1, 0) : nil
+    }
+
+    /// The id before this one; nil before the smallest.
+    public var previous: EntryID? {
+        if sequence > 0 { return EntryID(milliseconds, sequence - 1) }
+        return milliseconds > 0 ? EntryID(milliseconds - 1, .max) : nil
+    }
+
+    /// As Redis writes it: `1704067200000-0`.
+    public var text: String { "\(milliseconds)-\(sequence)" }
+
+    /// Reads `milliseconds-sequence`, or `milliseconds` alone with the sequence number given.
+    public init?(_ text: some Sequence<UInt8>, sequenceIfMissing: UInt64?) {
+        var parts: [UInt64] = [0]
+        var digits = 0
+        for byte in text {
+            if byte == 0x2D {
+                guard digits > 0, parts.count == 1 else { return nil }
+                parts.append(0)
+                digits = 0
+                continue
+            }
+            guard byte >= 0x30, byte <= 0x39, let last = parts.last else { return nil }
+            let (product, tooLarge) = last.multipliedReportingOverflow(by: 10)
+            let (sum, overflow) = product.addingReportingOverflow(UInt64(byte - 0x30))
+            if tooLarge || overflow { return nil }
+            parts[parts.count - 1] = sum
+            digits += 1
+        }
+        guard digits > 0 else { return nil }
+        if parts.count == 2 {
+            self.init(parts[0], parts[1])
+        } else if let sequenceIfMissing {
+            self.init(parts[0], sequenceIfMissing)
+        } else {
+            return nil
+        }
+    }
+}
+
+/// One end of a range, as XRANGE writes it.
+/// https://redis.io/docs/latest/commands/xrange/
+public enum RangeBound {
+    /// The first id that a `start_id` lets in; nil when there can be none.
+    public static func lower(_ text: String, name: String) throws(RedcolError) -> EntryID? {
+        if text == "-" { return .smallest }
+        if text == "+" { return .largest }
+        let (id, isExclusive) = try parse(text, sequenceIfMissing: 0, name: name)
+        return isExclusive ? id.next : id
+    }
+
+    /// The last id that an `end_id` lets in; nil when there can be none.
+    public static func upper(_ text: String, name: String) throws(RedcolError) -> EntryID? {
+        if text == "+" { return .largest }
+        if text == "-" { return .smallest }
+        let (id, isExclusive) = try parse(text, sequenceIfMissing: .max, name: name)
+        return isExclusive ? id.previous : id
+    }
+
+    private static func parse(
+        _ text: String, sequenceIfMissing: UInt64, name: String
+    ) throws(RedcolError) -> (EntryID, Bool) {
+        let isExclusive = text.utf8.first == 0x28
+        let digits = text.utf8.dropFirst(isExclusive ? 1 : 0)
+        // Redis completes the milliseconds of an excluded bound in the same way as of an included
+        // one.
+        guard let id = EntryID(digits, sequenceIfMissing: sequenceIfMissing) else {
+            let shown = escaped(Array(text.utf8), limit: 80)
+            let hint =
+                text == "$"
+                ? "\"$\" means new entries only, which a range does not have; give block_ms to "
+                    + "wait for them"
+                : "give \"-\", \"+\", milliseconds, milliseconds-sequence, or one after \"(\""
+            throw RedcolError(
+                .invalidArgument, "\(name) is \"\(shown)\", which is no entry id: \(hint)")
+        }
+        return (id, isExclusive)
+    }
+}

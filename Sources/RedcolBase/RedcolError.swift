@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can go wrong between a caller and a server, made where it happens with what is known there.
+
+/// An error with its cause, the words for a person and the details for a program.
+public struct RedcolError: Error, Sendable {
+    /// Causes are the C interface's error statuses, one to one, but for `interrupted`: a signal
+    /// came while a call waited that has nothing to go on with, and is to be made again.
+    public enum Cause: Sendable {
+        case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
+        case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
+        case closed, busy, forked, noGroup, keyExists, tooLarge
+        case interrupted
+    }
+
+    public static let interrupted = RedcolError(.interrupted, "a signal came; call again")
+
+    public enum Detail: Sendable {
+        case serverCode, stream, entryID, field, dtype, value, path, row, key
+    }
+
+    public let cause: Cause
+    public private(set) var message: String
+    public private(set) var details: [(Detail, String)]
+    public let remedy: Remedy
+    /// Whether a server answered it.
+    public let isAnswer: Bool
+
+    public init(_ cause: Cause, _ message: String, details: [(Detail, String)] = []) {
+        self.cause = cause
+        self.message = message
+        self.details = details
+        remedy = Remedy(for: cause)
+        isAnswer = false
+    }
+
+    /// An error that a server answered; what to do about it is for its words to say.
+    public init(
+        answered cause: Cause, _ message: String, details: [(Detail, String)], remedy: Remedy
+    ) {
+        self.cause = cause
+        self.message = message
+        self.details = details
+        self.remedy = remedy
+        isAnswer = true
+    }
+
+    /// The same error with what a caller further up knows, put before the message.
+    public func adding(_ context: String, _ detail: Detail? = nil, _ value: String = "")
+        -> RedcolError
+    {
+        var error = self
+        error.message = context + message
+        if let detail { error.details.append((detail, value)) }
+        return error
+    }
+
+    /// The same error with more to its message.
+    public func saying(_ more: String) -> RedcolError {
+        var error = self
+        error.message += more
+        return error
+    }
+
+    /// Whether the message has `words` in it, byte by byte.
+    public func mentions(_ words: String) -> Bool {
+        let text = Array(message.utf8)
+        return text.indices.contains { text[$0...].starts(with: words.utf8) }
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done about an error before anybody is told of it.
+
+/// What to do about an error.
+public enum Remedy: Equatable, Sendable {
+    /// The server executed nothing, and will answer the same request later.
+    case tryAgain
+    /// This connection is of no use: connect again, to another server where there is one.
+    case relocate
+    /// The answer is too large to reach us: connect again, and ask for fewer entries.
+    case askForLess
+    /// The same request gives the same error. Somebody has to look at it.
+    case raise
+
+    /// What to do about an error that was found on this side.
+    init(for cause: RedcolError.Cause) {
+        switch cause {
+        case .connection, .timedOut, .name: self = .relocate
+        // Another connection may bring the bytes as they were sent.
+        case .protocolViolation: self = .relocate
+        default: self = .raise
+        }
+    }
+}
+
+extension RedcolError {
+    /// Whether the server refused a request, of which it executed nothing, and may take it later.
+    public var isRefusalForNow: Bool { isAnswer && remedy != .raise }
+
+    /// Whether the connection is at fault, so that another one may succeed.
+    public var isConnectionLoss: Bool { !isAnswer && remedy != .raise }
+
+    /// Whether a request that has one answer is made again: a connection that was lost, and a
+    /// server that will answer later. An address that is wrong, or a server that says nothing, is
+    /// told to the caller at once.
+    public var isWorthAnotherTry: Bool { cause == .connection || isRefusalForNow }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands on their way to the server. They are encoded here and not by hiredis, whose sprintf for
+// each argument takes more of a small batch's time than parsing it: an XACK has one for each entry.
+
+import CPlatform
+import RedcolBase
+
+/// One command: its name and arguments, any bytes.
+/// https://redis.io/docs/latest/develop/reference/protocol-spec/#sending-commands-to-a-redis-server
+public struct Command: Sendable {
+    /// The arguments as the protocol writes strings, one after the other.
+    private(set) var encoded: [UInt8] = []
+    private(set) var argumentCount = 0
+    /// There was no memory for an argument: it must not be sent.
+    private(set) var isIncomplete = false
+
+    public init(_ words: String...) {
+        // Most commands need no more, and many thousands of them may be made at once.
+        encoded.reserveCapacity(128)
+        for word in words { add(word) }
+    }
+
+    /// The arguments one by one, the command's name first.
+    public var arguments: [[UInt8]] {
+        var found: [[UInt8]] = []
+        var rest = encoded[...]
+        while let lineEnd = rest.firstIndex(of: 0x0D) {
+            var length = 0
+            for digit in rest[(rest.startIndex + 1)..<lineEnd] {
+                length = length * 10 + Int(digit) - 0x30
+            }
+            let start = lineEnd + 2
+            found.append(Array(encoded[start..<(start + length)]))
+            rest = encoded[(start + length + 2)...]
+        }
+        return found
+    }
+
+    public mutating func add(_ argument: [UInt8]) {
+        guard hasRoom(argument.count) else { return }
+        addHeader(argument.count)
+        encoded.append(contentsOf: argument)
+        addLineEnd()
+    }
+
+    public mutating func add(_ argument: ArraySlice<UInt8>) {
+        guard hasRoom(argument.count) else { return }
+        addHeader(argument.count)
+        encoded.append(contentsOf: argument)
+        addLineEnd()
+    }
+
+    public mutating func add(_ text: String) {
+        guard hasRoom(text.utf8.count) else { return }
+        addHeader(text.utf8.count)
+        encoded.append(contentsOf: text.utf8)
+        addLineEnd()
+    }
+
+    /// Adds two numbers with a hyphen between them, as entry ids are written.
+    public mutating func add(_ first: UInt64, hyphen second: UInt64) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: hyphenatedBytes + 8) { room in
+            guard let start = room.baseAddress else { return }
+            let count = writeHyphenated(first, second, to: start)
+            encoded.append(contentsOf: UnsafeBufferPointer(start: start, count: count))
+        }
+        argumentCount += 1
+    }
+
+    /// Adds `count` pairs of numbers, each with a hyphen between them, as entry ids are written.
+    /// Acknowledging adds one for each entry.
+    public mutating func add(hyphenated count: Int, _ pair: (Int) -> (UInt64, UInt64)) {
+        guard hasRoom(count * hyphenatedBytes) else { return }
+        var next = 0
+        // In pieces that malloc has at hand.
+        while next < count {
+            let end = min(count, next &+ 512)
+            let capacity = (end &- next) &* hyphenatedBytes &+ 8
+            encoded += [UInt8](unsafeUninitializedCapacity: capacity) { room, used in
+                guard let start = room.baseAddress else { return }
+                while next < end {
+                    let (first, second) = pair(next)
+                    used &+= writeHyphenated(first, second, to: start + used)
+                    next &+= 1
+                }
+            }
+        }
+        argumentCount += count
+    }
+
+    private mutating func hasRoom(_ count: Int) -> Bool {
+        if !encoded.hasRoom(for: count + 64) { isIncomplete = true }
+        return !isIncomplete
+    }
+
+    private mutating func addHeader(_ length: Int) {
+        appendHeader(0x24, length, to: &encoded)
+        argumentCount += 1
+    }
+
+    private mutating func addLineEnd() {
+        encoded.append(0x0D)
+        encoded.append(0x0A)
+    }
+
+    /// The command's name, for messages.
+    public var name: String { arguments.first.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+}
+
+/// "$41\r\n", twice twenty digits, a hyphen and "\r\n". Eight more may be written behind a number.
+private let hyphenatedBytes = 48
+
+/// Writes two numbers with a hyphen between them, as an argument; gives how many bytes it has.
+@inline(__always)
+private func writeHyphenated(
+    _ first: UInt64, _ second: UInt64, to start: UnsafeMutablePointer<UInt8>
+) -> Int {
+    // Ids have 3 to 41 bytes: their own length has one digit or two, and nearly always two.
+    let text = start + 5
+    var length = writeDecimal(first, to: text)
+    text[length] = 0x2D
+    length &+= 1
+    length &+= writeDecimal(second, to: text + length)
+    var header = 5
+    if length >= 10 {
+        start[1] = UInt8(truncatingIfNeeded: length / 10) &+ 0x30
+        start[2] = UInt8(truncatingIfNeeded: length % 10) &+ 0x30
+    } else {
+        header = 4
+        start[1] = UInt8(truncatingIfNeeded: length) &+ 0x30
+        memmove(start + header, text, length)
+    }
+    start[0] = 0x24
+    start[header &- 2] = 0x0D
+    start[header &- 1] = 0x0A
+    start[header &+ length] = 0x0D
+    start[header &+ length &+ 1] = 0x0A
+    return header &+ length &+ 2
+}
+
+/// `mark`, a number and the end of the line: "*3\r\n" or "$5\r\n".
+private func appendHeader(_ mark: UInt8, _ number: Int, to bytes: inout [UInt8]) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { room in
+        guard let start = room.baseAddress else { return }
+        start.pointee = mark
+        let end = start + 1 + writeDecimal(UInt64(number.magnitude), to: start + 1)
+        end[0] = 0x0D
+        end[1] = 0x0A
+        bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end + 2 - start))
+    }
+}
+
+/// Encoded commands that were not sent yet, or not in full.
+struct SendBuffer: ~Copyable {
+    private var bytes: [UInt8] = []
+    private var sent = 0
+    /// Bytes that the system has taken, over all connections.
+    private(set) var sentInAll = 0
+    /// Bytes of the largest command: an error may repeat what stands in it.
+    private(set) var largestCommand = 0
+    /// Commands that were appended one by one since `reset`, and where those that were not sent in
+    /// full end in `bytes`.
+    private(set) var commandsQueued = 0
+    private var ends: [Int] = []
+
+    /// How many of them were sent in full.
+    var commandsSent: Int {
+        commandsQueued - ends.reduce(0) { $0 + ($1 > sent ? 1 : 0) }
+    }
+    /// There was no memory for a command: nothing more can be sent.
+    private(set) var isIncomplete = false
+
+    var isEmpty: Bool { sent == bytes.count }
+
+    /// Appends the command as an array of strings.
+    mutating func append(_ command: Command) {
+        guard !command.isIncomplete else {
+            isIncomplete = true
+            return
+        }
+        guard hasRoom(command.encoded.count) else { return }
+        appendHeader(0x2A, command.argumentCount, to: &bytes)
+        bytes.append(contentsOf: command.encoded)
+        largestCommand = max(largestCommand, command.encoded.count)
+        commandsQueued += 1
+        ends.append(bytes.count)
+    }
+
+    /// Appends commands that are encoded already.
+    mutating func append(encoded: UnsafeBufferPointer<UInt8>) {
+        guard hasRoom(encoded.count) else { return }
+        bytes.append(contentsOf: encoded)
+    }
+
+    private mutating func hasRoom(_ count: Int) -> Bool {
+        if !bytes.hasRoom(for: count + 64) { isIncomplete = true }
+        return !isIncomplete
+    }
+
+    /// Everything was sent.
+    mutating func clear() {
+        isIncomplete = false
+        bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
+        ends.removeAll(keepingCapacity: true)
+        sent = 0
+    }
+
+    /// Forgets everything: the connection is another one from now on.
+    mutating func reset() {
+        clear()
+        commandsQueued = 0
+    }
+
+    enum Outcome {
+        case sent, wouldBlock
+        case failed(errno: Int32)
+    }
+
+    mutating func flush(to fd: Int32) -> Outcome {
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { raw in
+                platform_send(fd, raw.baseAddress.map { $0 + sent }, raw.count - sent)
+            }
+            if count > 0 {
+                sent += count
+                sentInAll &+= count
+                continue
+            }
+            let error = platform_errno()
+            if error == EINTR { continue }
+            if error == EAGAIN || error == EWOULDBLOCK { return .wouldBlock }
+            return .failed(errno: error)
+        }
+        clear()
+        return .sent
+    }
+}
+
+extension Command {
+    public mutating func add(_ id: EntryID) { add(id.milliseconds, hyphen: id.sequence) }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replies that are read whole: everything but stream entries. hiredis parses them, after a scan of
+// ours has found that the reply is complete and within the limits, since hiredis reserves what a
+// peer only claims.
+
+import CHiredis
+import CPlatform
+import RedcolBase
+
+/// A reply of the second version of the Redis protocol.
+public indirect enum Reply: Sendable {
+    case status([UInt8])
+    case error([UInt8])
+    case integer(WireInteger)
+    case bulk([UInt8])
+    case null
+    case array([Reply])
+
+    /// The string that stands behind `name` in an array of names and values.
+    func value(of name: StaticString) -> [UInt8]? {
+        guard case .array(let parts) = self else { return nil }
+        let wanted = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        for index in stride(from: 0, to: parts.count - 1, by: 2) {
+            guard case .bulk(let found) = parts[index], found.elementsEqual(wanted) else {
+                continue
+            }
+            if case .bulk(let value) = parts[index + 1] { return value }
+        }
+        return nil
+    }
+}
+
+/// What a look at the start of some bytes has found.
+public enum ReplyExtent: Equatable, Sendable {
+    /// A reply of this many bytes.
+    case complete(Int)
+    case incomplete
+    /// No server should send this; the text says why.
+    case hostile(String)
+}
+
+/// Finds where the reply at the start of `bytes` ends, without reserving anything. `bytesMax`: how
+/// long it may be; `errorBytesMax`: how long the line of an error may be, which can repeat a key.
+public func scanReply(
+    _ bytes: UnsafeBufferPointer<UInt8>, bytesMax: Int = ProtocolLimits.replyBytes,
+    errorBytesMax: Int = ProtocolLimits.lineBytes
+) -> ReplyExtent {
+    let bytesMax = max(bytesMax, errorBytesMax)
+    var offset = 0
+    var elements = 0
+    // How many elements each open array still lacks; the outermost "array" is the reply itself.
+    var open = [1]
+    while let missing = open.last {
+        if missing == 0 {
+            open.removeLast()
+            continue
+        }
+        open[open.count - 1] = missing - 1
+        elements += 1
+        if elements > ProtocolLimits.replyElements {
+            return .hostile("a reply of more than \(ProtocolLimits.replyElements) elements")
+        }
+        guard offset < bytes.count else {
+            return offset > bytesMax ? tooLong(bytesMax) : .incomplete
+        }
+        let type = bytes[offset]
+        let lineMax = type == 0x2D ? errorBytesMax : ProtocolLimits.lineBytes
+        switch lineEnd(bytes, from: offset + 1, lineMax) {
+        case .found(let end):
+            let line = UnsafeBufferPointer(rebasing: bytes[(offset + 1)..<end])
+            offset = end + 2
+            switch type {
+            case 0x2B, 0x2D: break  // + -
+            case 0x3A:  // :
+                guard decimal(line) != nil else { return .hostile("an integer that is none") }
+            case 0x24:  // $
+                guard let length = decimal(line), length >= -1 else {
+                    return .hostile("a string length that is none")
+                }
+                guard length <= Int64(bytesMax) else { return tooLong(bytesMax) }
+                if length >= 0 {
+                    offset += Int(length) + 2
+                    if offset <= bytes.count,
+                        bytes[offset - 2] != 0x0D || bytes[offset - 1] != 0x0A
+                    {
+                        return .hostile("a string without an end of line")
+                    }
+                }
+            case 0x2A:  // *
+                guard let count = decimal(line), count >= -1 else {
+                    return .hostile("an array length that is none")
+                }
+                guard count <= Int64(ProtocolLimits.replyElements) else {
+                    return .hostile("an array of \(count) elements")
+                }
+                if count > 0 {
+                    guard open.count < ProtocolLimits.replyDepth else {
+                        return .hostile("arrays nested deeper than \(ProtocolLimits.replyDepth)")
+                    }
+                    open.append(Int(count))
+                }
+            default:
+                return .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
+            }
+        case .incomplete: return .incomplete
+        case .tooLong: return .hostile("a line longer than \(lineMax) bytes")
+        }
+    }
+    if offset > bytesMax { return tooLong(bytesMax) }
+    return offset <= bytes.count ? .complete(offset) : .incomplete
+}
+
+private func tooLong(_ bytesMax: Int) -> ReplyExtent {
+    .hostile("a reply of more than \(bytesMax) bytes")
+}
+
+private enum LineEnd {
+    case found(Int)
+    case incomplete, tooLong
+}
+
+private func lineEnd(
+    _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ lineMax: Int
+) -> LineEnd {
+    var index = start
+    let limit = min(bytes.count, start + lineMax)
+    while index + 1 < limit, let base = bytes.baseAddress,
+        let found = memchr(base + index, 0x0D, limit - 1 - index)
+    {
+        index = UnsafeRawPointer(base).distance(to: found)
+        if bytes[index + 1] == 0x0A { return .found(index) }
+        index += 1
+    }
+    return limit - start >= lineMax ? .tooLong : .incomplete
+}
+
+/// The whole of `text` as a decimal integer, or nil.
+private func decimal(_ text: UnsafeBufferPointer<UInt8>) -> Int64? {
+    guard text.count <= ProtocolLimits.lengthDigits else { return nil }
+    return Int64(String(decoding: text, as: UTF8.self))
+}
+
+/// What a reply takes, at most, when it has been parsed: its parts twice, and objects for them. The
+/// shortest part is an empty array.
+func replyMemory(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    bytes.count * 2 + min(bytes.count / 4, ProtocolLimits.replyElements) * 192
+}
+
+/// Why bytes were not made a reply.
+public enum ReplyFault: Error {
+    case noMemory
+    case malformed
+}
+
+/// Parses one whole reply with hiredis.
+public func parseReply(_ bytes: UnsafeBufferPointer<UInt8>) throws(ReplyFault) -> Reply {
+    guard let reader = redisReaderCreate() else { throw .noMemory }
+    defer { redisReaderFree(reader) }
+    let text = bytes.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }
+    var object: UnsafeMutableRawPointer?
+    guard redisReaderFeed(reader, text, bytes.count) == REDIS_OK,
+        redisReaderGetReply(reader, &object) == REDIS_OK
+    else { throw reader.pointee.err == REDIS_ERR_OOM ? .noMemory : .malformed }
+    guard let object else { throw .malformed }
+    defer { freeReplyObject(object) }
+    return reply(object.assumingMemoryBound(to: redisReply.self).pointee)
+}
+
+private func reply(_ parsed: redisReply) -> Reply {
+    switch parsed.type {
+    case REDIS_REPLY_STRING: return .bulk(text(parsed))
+    case REDIS_REPLY_STATUS: return .status(text(parsed))
+    case REDIS_REPLY_ERROR: return .error(text(parsed))
+    case REDIS_REPLY_INTEGER: return .integer(WireInteger(parsed.integer))
+    case REDIS_REPLY_ARRAY:
+        var elements: [Reply] = []
+        for index in 0..<parsed.elements {
+            guard let element = parsed.element[index] else { continue }
+            elements.append(reply(element.pointee))
+        }
+        return .array(elements)
+    default: return .null
+    }
+}
+
+private func text(_ parsed: redisReply) -> [UInt8] {
+    guard let start = parsed.str else { return [] }
+    let raw = UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self)
+    return Array(UnsafeBufferPointer(start: raw, count: Int(parsed.len)))
+}

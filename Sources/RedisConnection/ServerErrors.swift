@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The errors that a server answers, with what a person can do about them.
+
+import RedcolBase
+
+extension RedcolError {
+    /// The error that a server answered: `text` is its line without the leading "-".
+    /// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+    public static func server(_ text: [UInt8], endpoint: Endpoint, asked: String) -> RedcolError {
+        let text = endpoint.secrets.removed(from: text)
+        let shown = escaped(text, limit: 512)
+        var word = ""
+        for byte in text {
+            guard byte >= 0x41, byte <= 0x5A else { break }
+            word.unicodeScalars.append(Unicode.Scalar(byte))
+        }
+        let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
+        let (cause, advice) = meaning(word, shown)
+        return RedcolError(
+            answered: cause, "\(asked): \(endpoint.shown) answered \"\(shown)\"\(advice)",
+            details: details, remedy: ServerErrorPolicy.remedy(word: word, line: text))
+    }
+
+    private static func meaning(_ word: String, _ text: String) -> (Cause, String) {
+        switch word {
+        case "NOAUTH":
+            return (.authentication, "; give a user and password in the URL")
+        case "WRONGPASS":
+            return (.authentication, "; check the user and password in the URL")
+        case "NOPERM":
+            return (.permission, "; ask for an ACL rule that allows it")
+        case "WRONGTYPE":
+            return (.wrongType, "; this key holds a value of another type")
+        case "LOADING":
+            return (.loading, "; the server is starting, try again when it has loaded its data")
+        case "NOGROUP":
+            return (.noGroup, "; create the group with XGROUP CREATE, or check its name")
+        case "MOVED", "ASK":
+            return (
+                .unsupported,
+                "; clusters are not supported: connect to the node that holds the key"
+            )
+        default:
+            if text.hasPrefix("ERR AUTH") || text.hasPrefix("ERR invalid password") {
+                return (.authentication, "; check the user and password in the URL")
+            }
+            return (.server, "")
+        }
+    }
+}

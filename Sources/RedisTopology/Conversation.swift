@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// One question and its answer on a connection, asked again when the connection is lost: for what
+// does no harm when it is done twice.
+
+import CPlatform
+import RedcolBase
+import RedisConnection
+
+/// How far a question has come. Whoever keeps it beside its connection can go on after a signal,
+/// and no time limit begins again.
+public struct Conversation: Sendable {
+    fileprivate var retries: RetryWindow?
+    fileprivate var retryAt: Int64?
+    /// Replies before the first of these on this connection; nil while there is none.
+    fileprivate var repliesBefore: Int?
+
+    public init() {}
+}
+
+extension Connection {
+    /// Connects, and calls `exchange` whenever something has come until it says that everything was
+    /// answered. When the connection is lost, or the server refuses for now, `lost` is called and
+    /// it begins again, until nothing was answered for as long as the server may be silent. A
+    /// signal ends it as an error of the cause `interrupted`; calling it again with the same
+    /// conversation goes on.
+    public func converse(
+        _ conversation: inout Conversation, lost: () -> Void,
+        _ exchange: () throws(RedcolError) -> Bool
+    ) throws(RedcolError) {
+        var retries = conversation.retries ?? RetryWindow(limitMs: timeouts.silenceMs)
+        defer { conversation.retries = retries }
+        while true {
+            do throws(RedcolError) {
+                if let until = conversation.retryAt, platform_monotonic_ms() < until {
+                    try waitOrStop(until: until)
+                    continue
+                }
+                if try advance() {
+                    if conversation.repliesBefore == nil {
+                        conversation.repliesBefore = repliesTaken
+                    }
+                    if try exchange() { return }
+                }
+                try waitOrStop()
+            } catch {
+                guard error.isWorthAnotherTry else { throw error }
+                // What was answered is not asked again, unless the answer was this refusal.
+                let replies = conversation.repliesBefore.map { repliesTaken &- $0 } ?? 0
+                if replies > (error.isAnswer ? 1 : 0) { retries.succeeded() }
+                conversation.repliesBefore = nil
+                guard let next = retries.failed(platform_monotonic_ms()) else { throw error }
+                conversation.retryAt = next
+                closeSocket()
+                lost()
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of
+// them under way at once.
+
+import RedcolBase
+import RedisConnection
+import RedisTopology
+
+/// One acknowledgement in progress. Pure in what it asks; `run` does the talking.
+public struct Acknowledgement {
+    /// Ids a command: more make no difference to the server's time per id.
+    static let idsPerCommand = 1_000
+    /// Commands under way at once.
+    static let commandsInFlight = 64
+
+    public let stream: [UInt8]
+    private let group: [UInt8]
+    public private(set) var ids: [EntryID] = []
+    private var sent = 0
+    private var answered = 0
+    public private(set) var acknowledged: Int64 = 0
+    private var acknowledgedTold: Int64 = 0
+    private var conversation = Conversation()
+
+    /// `text`: ids separated by white space. Refused if one of them is none.
+    public init(
+        stream: [UInt8], group: [UInt8], ids text: UnsafeBufferPointer<UInt8>
+    ) throws(RedcolError) {
+        self.stream = stream
+        self.group = group
+        var begin = 0
+        while begin < text.count {
+            guard !Acknowledgement.isSpace(text[begin]) else {
+                begin += 1
+                continue
+            }
+            let end = text[begin...].firstIndex(where: Acknowledgement.isSpace) ?? text.count
+            let word = text[begin..<end]
+            begin = end
+            guard ids.hasRoom(for: 1) else {
+                throw RedcolError(.memory, "no memory for the ids; nothing was acknowledged")
+            }
+            guard let id = EntryID(word, sequenceIfMissing: nil) else {
+                throw RedcolError(
+                    .invalidArgument,
+                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is no entry id; ids look "
+                        + "like 1704067200000-0. Nothing was acknowledged")
+            }
+            ids.append(id)
+        }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte >= 0x09 && byte <= 0x0D
+    }
+
+    public init(stream: [UInt8], group: [UInt8], ids: [EntryID]) {
+        self.stream = stream
+        self.group = group
+        self.ids = ids
+    }
+
+    /// Whether this asks for the same as `other`, however far each of them is.
+    public func isSame(as other: Acknowledgement) -> Bool {
+        stream == other.stream && group == other.group && ids == other.ids
+    }
+
+    /// How many entries were acknowledged since this was asked last.
+    public mutating func takeAcknowledged() -> Int64 {
+        defer { acknowledgedTold = acknowledged }
+        return acknowledged - acknowledgedTold
+    }
+
+    /// Acknowledges on `connection`. After a signal it goes on there when it is called again.
+    public mutating func run(_ connection: Connection) throws(RedcolError) {
+        var conversation = self.conversation
+        defer { self.conversation = conversation }
+        // Acknowledging twice does no harm: what was not answered is sent again.
+        try connection.converse(
+            &conversation,
+            lost: {
+                sent = answered
+                hasAskedForGroup = false
+            },
+            { () throws(RedcolError) in try exchange(connection) })
+    }
+
+    /// True when everything has been answered.
+    private mutating func exchange(_ connection: Connection) throws(RedcolError) -> Bool {
+        while answered < ids.count {
+            let commands = takeCommands()
+            for command in commands { connection.enqueue(command) }
+            if !commands.isEmpty { try connection.flush() }
+            guard let reply = try connection.nextReply() else { return false }
+            if case .error(let text) = reply { throw error(text, connection) }
+            guard take(reply) else {
+                throw connection.violation("a count that cannot be in answer to XACK")
+            }
+        }
+        if acknowledged == 0, !ids.isEmpty { return try checkGroup(connection) }
+        connection.expectNothing()
+        return true
+    }
+
+    /// The commands that may be sent now.
+    mutating func takeCommands() -> [Command] {
+        var commands: [Command] = []
+        while sent < ids.count,
+            sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
+        {
+            let end = min(sent + Acknowledgement.idsPerCommand, ids.count)
+            commands.append(command(ids[sent..<end]))
+            sent = end
+        }
+        return commands
+    }
+
+    /// Takes the answer to the oldest command that has none; false if it cannot be one.
+    mutating func take(_ reply: Reply) -> Bool {
+        let asked = min(Acknowledgement.idsPerCommand, sent - answered)
+        guard asked > 0, let count = reply.count(most: asked) else { return false }
+        acknowledged += Int64(count)
+        answered += asked
+        return true
+    }
+
+    private func command(_ ids: ArraySlice<EntryID>) -> Command {
+        var command = Command("XACK")
+        command.add(stream)
+        command.add(group)
+        for id in ids { command.add(id) }
+        return command
+    }
+
+    private func error(_ text: [UInt8], _ connection: Connection) -> RedcolError {
+        RedcolError.server(
+            text, endpoint: connection.endpoint,
+            asked: "acknowledging entries of \"\(escaped(stream, limit: 200))\" in group "
+                + "\"\(escaped(group, limit: 200))\"")
+    }
+
+    private var hasAskedForGroup = false
+
+    /// Redis answers 0 for a group that does not exist, as it does for entries that are not
+    /// pending; XPENDING tells them apart.
+    private mutating func checkGroup(_ connection: Connection) throws(RedcolError) -> Bool {
+        if !hasAskedForGroup {
+            var command = Command("XPENDING")
+            command.add(stream)
+            command.add(group)
+            connection.enqueue(command)
+            try connection.flush()
+            hasAskedForGroup = true
+        }
+        guard let reply = try connection.nextReply() else { return false }
+        connection.expectNothing()
+        if case .error(let text) = reply {
+            let failure = error(text, connection)
+            // Who may not ask is not told, but has done nothing wrong.
+            if failure.cause != .permission { throw failure }
+        } else if case .array = reply {
+        } else {
+            throw connection.violation("an answer to XPENDING that is none")
+        }
+        return true
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// The entries that this consumer has and the server still counts as pending: they must not be
+// delivered again, and are acknowledged when the caller is done with them.
+
+import CPlatform
+import RedcolBase
+
+/// Entries in hand. Any thread: a caller may acknowledge while another one waits for a batch.
+final class InHand: @unchecked Sendable {
+    private let lock: OpaquePointer
+    /// Handed over, not acknowledged.
+    private var held: [RowID] = []
+    /// Acknowledged elsewhere, but still in `held`: taken out when `held` is looked at.
+    private var released: Set<RowID> = []
+    /// Those of `held` that gave no row: acknowledged with the others of their stream.
+    private var rowless: [RowID] = []
+    /// To be acknowledged, oldest first: what was answered already (and is forgotten by and by),
+    /// what was sent, and what was not.
+    private var queue: [RowID] = []
+    private var queueAnswered = 0
+    private var queueSent = 0
+    /// Nothing more will be sent.
+    private var isClosed = false
+
+    static func make() throws(RedcolError) -> InHand {
+        guard let lock = platform_lock_new() else {
+            throw RedcolError(.memory, "no memory for a group reader")
+        }
+        return InHand(lock)
+    }
+
+    private init(_ lock: OpaquePointer) { self.lock = lock }
+
+    deinit { platform_lock_free(lock) }
+
+    private func locked<Result>(_ body: () -> Result) -> Result {
+        platform_lock_acquire(lock)
+        defer { platform_lock_release(lock) }
+        return body()
+    }
+
+    private func settle() {
+        guard !released.isEmpty else { return }
+        held.removeAll { released.contains($0) }
+        released = []
+    }
+
+    /// What a row takes in `held`, in a set, and in a copy of it, while they grow.
+    private static let bytesPerRow = 192
+
+    /// Whether so many rows can be handed over.
+    func hasRoom(for rows: Int) -> Bool { locked { held.hasRoom(for: rows) } }
+
+    /// Memory that a copy of all that is in hand, and of so many rows more, takes.
+    func memory(for rows: Int) -> Int {
+        locked {
+            let count = held.count + released.count + queue.count - queueAnswered
+            return (count + rows) * InHand.bytesPerRow
+        }
+    }
+
+    /// These rows are handed over now.
+    func hold(_ rows: [RowID]) { locked { held.append(contentsOf: rows) } }
+
+    /// These belong to rows that are handed over, but gave none themselves.
+    func holdRowless(_ rows: [RowID]) {
+        locked {
+            // They come again later.
+            guard held.hasRoom(for: rows.count), rowless.hasRoom(for: rows.count) else { return }
+            held.append(contentsOf: rows)
+            rowless.append(contentsOf: rows)
+        }
+    }
+
+    /// A caller is done with these rows, and so with what gave none up to them.
+    private func queueRowless(upTo rows: [RowID]) {
+        guard !rowless.isEmpty else { return }
+        var last: [Int32: EntryID] = [:]
+        for row in rows { last[row.stream] = max(last[row.stream] ?? row.id, row.id) }
+        let isDone = { (row: RowID) in last[row.stream].map { row.id <= $0 } ?? false }
+        let done = rowless.filter(isDone)
+        rowless.removeAll(where: isDone)
+        released.formUnion(done)
+        queue.append(contentsOf: done)
+    }
+
+    /// All that was handed over is to be acknowledged.
+    func queueHeld() { locked { moveHeldToQueue() } }
+
+    private func moveHeldToQueue() {
+        settle()
+        // Else they stay in hand until there is.
+        guard queue.hasRoom(for: held.count) else { return }
+        queue.append(contentsOf: held)
+        held.removeAll(keepingCapacity: true)
+        rowless = []
+    }
+
+    /// These entries, or all that were handed over, are to be acknowledged; false, and nothing is
+    /// done, if no more will be sent.
+    func queue(_ rows: [RowID]?) -> Bool {
+        locked {
+            if isClosed { return false }
+            if let rows {
+                queue.append(contentsOf: rows)
+                released.formUnion(rows)
+                queueRowless(upTo: rows)
+            } else {
+                moveHeldToQueue()
+            }
+            return true
+        }
+    }
+
+    /// Nothing more will be sent.
+    func close() { locked { isClosed = true } }
+
+    /// Entries that are to be acknowledged and have no answer yet.
+    var unansweredCount: Int { locked { queue.count - queueAnswered } }
+
+    /// These entries are to be acknowledged although nobody has had them: they were deleted.
+    func queueDeleted(_ rows: [RowID]) { locked { queue.append(contentsOf: rows) } }
+
+    /// The next entries of one stream that must be acknowledged and were not sent yet.
+    func takeUnsent(most: Int) -> [RowID] {
+        locked {
+            let unsent = queue[queueSent...].prefix(most)
+            guard let stream = unsent.first?.stream else { return [] }
+            let end = unsent.firstIndex { $0.stream != stream } ?? unsent.endIndex
+            queueSent = end
+            return Array(unsent[..<end])
+        }
+    }
+
+    /// The oldest `count` entries that were sent have been answered.
+    func answered(_ count: Int) {
+        locked {
+            queueAnswered = min(queueSent, queueAnswered + count)
+            // Not every time: there can be many answers, and many entries behind them.
+            if queueAnswered * 2 >= queue.count { forgetAnswered() }
+        }
+    }
+
+    private func forgetAnswered() {
+        queue.removeFirst(queueAnswered)
+        queueSent -= queueAnswered
+        queueAnswered = 0
+    }
+
+    /// What was sent and not answered is to be sent again.
+    func connectionLost() { locked { queueSent = queueAnswered } }
+
+    /// A caller has acknowledged these.
+    func release(_ rows: [RowID]) {
+        locked {
+            released.formUnion(rows)
+            queueRowless(upTo: rows)
+        }
+    }
+
+    /// What was handed over and not acknowledged, of all streams; also what is about to be, as far
+    /// as that is known.
+    func handedOver() -> [RowID] {
+        locked {
+            settle()
+            return held + queue[queueAnswered...]
+        }
+    }
+
+    /// These rows were not handed over after all, but for those that a caller has acknowledged:
+    /// how many. `others` gave no row.
+    func takeBack(_ rows: [RowID], others: [RowID]) -> Int {
+        locked {
+            settle()
+            let (gone, before) = (Set(rows), held.count)
+            held.removeAll { gone.contains($0) }
+            let count = before - held.count
+            if !others.isEmpty {
+                let gone = Set(others)
+                held.removeAll { gone.contains($0) }
+                rowless.removeAll { gone.contains($0) }
+            }
+            return count
+        }
+    }
+
+    /// Everything that must not be delivered again.
+    func all() -> Set<RowID> {
+        locked {
+            settle()
+            var rows = Set(held)
+            rows.formUnion(queue[queueAnswered...])
+            return rows
+        }
+    }
+
+    /// Forgets a stream whose group is gone.
+    func forget(stream: Int) {
+        locked {
+            let number = Int32(truncatingIfNeeded: stream)
+            forgetAnswered()
+            held.removeAll { $0.stream == number }
+            rowless.removeAll { $0.stream == number }
+            queueSent -= queue[..<queueSent].filter { $0.stream == number }.count
+            queue.removeAll { $0.stream == number }
+        }
+    }
+
+    /// Forgets what the server no longer counts as pending: `pending` are all entries of the stream
+    /// up to `last` that are.
+    func keepOnly(_ pending: Set<RowID>, stream: Int, from first: EntryID, upTo last: EntryID) {
+        locked {
+            let number = Int32(truncatingIfNeeded: stream)
+            held.removeAll {
+                $0.stream == number && $0.id > first && $0.id <= last && !pending.contains($0)
+            }
+        }
+    }
+
+    /// The oldest entry of a stream that is not acknowledged.
+    func oldest(stream: Int) -> EntryID? {
+        locked {
+            settle()
+            let number = Int32(truncatingIfNeeded: stream)
+            let ids = held.lazy.filter { $0.stream == number }.map { $0.id }
+            let queued = queue[queueAnswered...].lazy.filter { $0.stream == number }.map { $0.id }
+            return [ids.min(), queued.min()].compactMap { $0 }.min()
+        }
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a range of a stream, batch by batch: asks what the plan says, several pages at once, and
+// parses what comes in one row of columns.
+
+import ArrowColumns
+import CPlatform
+import RedcolBase
+import RedisConnection
+import RedisTopology
+
+/// A range read in progress.
+final class RangeReader: StreamReader {
+    private var plan: RangePlan
+    /// Answers the question for the stream's last id; keeps no rows.
+    private let endParser: ParserOwner
+
+    /// The replies that are awaited, in the order in which they will come.
+    private enum Awaited {
+        case end
+        case page(RangePlan.Page)
+        /// A page that lies behind one that was cut: its entries are asked for again.
+        case inVain(RangePlan.Page)
+    }
+    private var awaited: [Awaited] = []
+    private var pagesUnderWay = 0
+    /// Whether the parser has been told of the page that comes next.
+    private var hasBegunPage = false
+    private var pageBytes = 0
+    private var askedAt: Int64?
+
+    /// Nothing is sent before the first `next`.
+    static func make(
+        topology: Topology, stream: [UInt8], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedcolError) -> RangeReader {
+        let plan = RangePlan(
+            first: try RangeBound.lower(options.startID, name: "start_id"),
+            last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
+            pageRows: options.pageRows, isLocal: topology.isLocal)
+        let endParser = ParserOwner(
+            try RowParser(
+                streams: [], columns: [], idColumns: RowParser.IDColumns(), fields: [],
+                reserved: [], unknown: .ignore(but: [:]), columnsMax: 0, onRefused: .null,
+                secrets: topology.secrets))
+        let parts = try ReaderParts(
+            topology: topology, streams: [stream], schema: schema, options: options)
+        return RangeReader(parts, plan, endParser)
+    }
+
+    private init(_ parts: ReaderParts, _ plan: RangePlan, _ endParser: ParserOwner) {
+        self.plan = plan
+        self.endParser = endParser
+        super.init(parts)
+    }
+
+    override var awaitsReply: Bool { !awaited.isEmpty }
+
+    override func discard() {
+        super.discard()
+        endParser.discard()
+    }
+
+    override var entriesLost: Int? {
+        guard parser.pointee.entriesParsed == 0 else { return nil }
+        var asked = 0
+        for case .page(let page) in awaited {
+            let (sum, overflow) = asked.addingReportingOverflow(page.count)
+            asked = overflow ? .max : sum
+        }
+        return asked > 0 ? asked : nil
+    }
+
+    override func connectionLost() {
+        plan.entriesMax = answerSize.entriesMax
+        var head: RangePlan.Page?
+        var isEndTold = true
+        for reply in awaited {
+            if case .page(let page) = reply, head == nil { head = page }
+            if case .end = reply { isEndTold = false }
+        }
+        plan.interrupted(
+            head, upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed,
+            isEndTold: isEndTold, underWay: pagesUnderWay)
+        awaited = []
+        pagesUnderWay = 0
+        parser.pointee.upperBound = nil
+        endParser.parser.pointee.abandonReply()
+        endPage()
+    }
+
+    private func endPage() {
+        hasBegunPage = false
+        pageBytes = 0
+        parser.pointee.forgetPosition()
+    }
+
+    override func exchange() throws(RedcolError) -> Bool {
+        while true {
+            try ask()
+            guard let reply = awaited.first else {
+                isDone = true
+                connection.expectNothing()
+                return true
+            }
+            switch reply {
+            case .end:
+                guard try parseEnd() else {
+                    guard try connection.receive() else { return false }
+                    continue
+                }
+            case .page(let page):
+                switch try parsePage(page) {
+                case .batchFull: return true
+                case .needsMore: guard try connection.receive() else { return false }
+                default: continue
+                }
+            case .inVain(let page):
+                switch try passOver(page) {
+                case .needsMore: guard try connection.receive() else { return false }
+                default: continue
+                }
+            }
+        }
+    }
+
+    /// Asks for all that may be under way.
+    private func ask() throws(RedcolError) {
+        if case .inVain = awaited.first { return }
+        var hasAsked = false
+        while let page = plan.nextPage(underWay: pagesUnderWay) {
+            if page.asksForEnd {
+                connection.enqueue(.lastEntry(of: streams[0]))
+                awaited.append(.end)
+                endParser.parser.pointee.expect(.entries, entriesMax: 1)
+            }
+            connection.enqueue(.entries(of: streams[0][...], page))
+            awaited.append(.page(page))
+            pagesUnderWay += 1
+            hasAsked = true
+        }
+        guard hasAsked else { return }
+        if askedAt == nil { askedAt = platform_monotonic_ms() }
+        try connection.flush()
+    }
+
+    private func beginPage(_ page: RangePlan.Page) {
+        guard !hasBegunPage else { return }
+        hasBegunPage = true
+        parser.pointee.expect(.entries, entriesMax: page.count)
+    }
+
+    private func parsePage(_ page: RangePlan.Page) throws(RedcolError) -> ParseOutcome {
+        beginPage(page)
+        let before = connection.incoming.count
+        if before > 0, let asked = askedAt, asked > 0 {
+            plan.measured(roundTripMs: platform_monotonic_ms() - asked)
+            askedAt = 0
+        }
+        // Pages under way may hold more than is wanted in all.
+        let (wanted, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(
+            plan.remaining - parser.pointee.rowsParsed)
+        let outcome = parse(rowsMax: min(options.batchRows, overflow ? .max : wanted))
+        pageBytes += before - connection.incoming.count
+        switch outcome {
+        case .needsMore: break
+        case .batchFull:
+            if plan.remaining <= parser.pointee.rowsParsed { isDone = true }
+        case .replyEnd:
+            awaited.removeFirst()
+            pagesUnderWay -= 1
+            noteProgress()
+            let entries = parser.pointee.entriesParsed
+            answerSize.came(entries: entries)
+            plan.entriesMax = answerSize.entriesMax
+            let isCut = plan.pageEnded(
+                page, entries: entries, rows: parser.pointee.rowsParsed,
+                first: parser.pointee.firstID,
+                last: parser.pointee.lastID, bytes: pageBytes)
+            endPage()
+            if isCut { giveUpPages() }
+        case .serverError:
+            guard let error = try serverError("XRANGE") else { return .needsMore }
+            throw error
+        case .refused(let error), .failed(let error): throw error
+        }
+        return outcome
+    }
+
+    /// A page was cut: those behind it come all the same, but out of order.
+    private func giveUpPages() {
+        for index in awaited.indices {
+            if case .page(let page) = awaited[index] { awaited[index] = .inVain(page) }
+        }
+        pagesUnderWay = 0
+    }
+
+    private func passOver(_ page: RangePlan.Page) throws(RedcolError) -> ParseOutcome {
+        beginPage(page)
+        // Every entry lies behind this bound.
+        parser.pointee.upperBound = .smallest
+        let outcome = parse(rowsMax: .max)
+        switch outcome {
+        case .needsMore, .batchFull: return .needsMore
+        case .replyEnd:
+            awaited.removeFirst()
+            parser.pointee.upperBound = nil
+            endPage()
+        case .serverError:
+            guard let error = try serverError("XRANGE") else { return .needsMore }
+            throw error
+        case .refused(let error), .failed(let error): throw error
+        }
+        return outcome
+    }
+
+    /// Reads the answer to the question for the stream's last id; false when it has not come in
+    /// full.
+    private func parseEnd() throws(RedcolError) -> Bool {
+        let (used, outcome) = endParser.parser.pointee.parse(
+            connection.incoming.waiting, rowsMax: .max)
+        connection.consume(used)
+        switch noted(outcome) {
+        case .needsMore, .batchFull: return false
+        case .replyEnd: plan.found(end: endParser.parser.pointee.lastID)
+        case .serverError:
+            // A user who may only use XRANGE reads until a page is not full.
+            guard try connection.nextReply() != nil else { return false }
+            plan.found(end: nil)
+        case .refused(let error), .failed(let error): throw error
+        }
+        awaited.removeFirst()
+        noteProgress()
+        return true
+    }
+}
