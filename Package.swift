@@ -61,21 +61,27 @@ let package = Package(
             name: "RedcolABI", dependencies: ["StreamReading", "FrameWriting", "CRedcol"],
             exclude: ["exports.map"], swiftSettings: strict),
         .testTarget(
-            name: "ArrowColumnsTests", dependencies: ["ArrowColumns", "CRedcol"],
+            name: "ArrowColumnsTests", dependencies: ["ArrowColumns", "RedcolBase", "CRedcol"],
             swiftSettings: strict),
         .target(
             name: "TestSupport", dependencies: ["CHiredis", "CRedcol"], path: "Tests/TestSupport",
             swiftSettings: strict, linkerSettings: hiredis),
         .testTarget(
-            name: "RedisConnectionTests", dependencies: ["RedisConnection", "TestSupport"],
+            name: "RedisConnectionTests",
+            dependencies: ["RedisConnection", "RedcolBase", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "StreamReadingTests",
-            dependencies: ["StreamReading", "ArrowColumns", "RedisConnection", "TestSupport"],
+            dependencies: [
+                "StreamReading", "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase",
+                "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "FrameWritingTests",
-            dependencies: ["FrameWriting", "ArrowColumns", "RedisConnection", "TestSupport"],
+            dependencies: [
+                "FrameWriting", "ArrowColumns", "RedisConnection", "RedcolBase", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ABITests", dependencies: ["RedcolABI", "CRedcol", "TestSupport"],

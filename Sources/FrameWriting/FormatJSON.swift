@@ -2,6 +2,7 @@
 // Lists and structs as JSON text: what the reading half decodes to the same values.
 // https://www.rfc-editor.org/rfc/rfc8259
 
+import ArrowColumns
 import CPlatform
 import RedcolBase
 import RedisConnection

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values as text, as Polars prints them in CSV. Nothing is allocated for a value.
 
+import ArrowColumns
 import CPlatform
 import RedcolBase
 import RedisConnection

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows as commands: XADD for entries, HSET with what makes it atomic for hashes.
 
+import ArrowColumns
 import CPlatform
 import RedcolBase
 import RedisConnection

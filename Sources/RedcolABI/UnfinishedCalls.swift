@@ -150,8 +150,8 @@ private func withUnfinishedOpens<Result>(
     return body(&opens.calls)
 }
 
-/// The servers behind a URL, to one of which there is a connection, unless that is to come later: new
-/// ones, or those where a signal has interrupted the making of it.
+/// The servers behind a URL. There is a connection to one of them, unless that is to come later.
+/// Goes on with the connection that a signal has interrupted.
 func openTopology(
     url: String, options: [(key: String, value: String)]
 ) throws(RedcolError) -> Topology {

@@ -87,7 +87,7 @@ public final class Connection {
     }
 
     /// Forgets a cancel that nobody has waited for.
-    func takeCancel() {
+    public func takeCancel() {
         if !isForked { _ = platform_poller_take_cancel(poller) }
     }
 

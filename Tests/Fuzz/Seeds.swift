@@ -4,7 +4,6 @@
 
 import CPlatform
 import Foundation
-import RedisConnection
 import TestSupport
 
 @testable import StreamReading

@@ -2,6 +2,7 @@
 // Bytes that no Redis server sends where entries should be: an error each time, never a trap, and
 // never half a row.
 
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing

@@ -2,11 +2,11 @@
 // Options as text: what each becomes, what is refused, and the columns that follow from them.
 
 import ArrowColumns
-import RedcolBase
-import RedisConnection
 import TestSupport
 import Testing
 
+@testable import RedcolBase
+@testable import RedisConnection
 @testable import StreamReading
 
 private func options(_ words: String...) throws(RedcolError) -> ReadOptions {

@@ -2,6 +2,7 @@
 // The row parser against hiredis' own reader on the same bytes: random streams, cut in every way.
 
 import ArrowColumns
+import RedcolBase
 import RedisConnection
 import TestSupport
 import Testing

@@ -2,7 +2,6 @@
 // What hiredis' own reader makes of some bytes: an oracle that shares no code with our parsers.
 
 import CHiredis
-import RedisConnection
 
 /// A reply as a tree.
 public indirect enum Tree: Equatable, Sendable {

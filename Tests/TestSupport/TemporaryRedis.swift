@@ -3,7 +3,6 @@
 
 import CHiredis
 import Foundation
-import RedisConnection
 
 /// Started by `init`, which fails when there is no server. `stop`, or the deinitializer, stops it
 /// by its own process id.

@@ -6,7 +6,7 @@
 import RedcolBase
 
 /// At most 25 bytes.
-func writeFloat(_ value: Double, to text: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeFloat(_ value: Double, to text: UnsafeMutablePointer<UInt8>) -> Int {
     if value.isNaN { return copy("NaN", to: text) }
     if value.isInfinite { return copy(value < 0 ? "-inf" : "inf", to: text) }
     return layOut(
@@ -14,7 +14,7 @@ func writeFloat(_ value: Double, to text: UnsafeMutablePointer<UInt8>) -> Int {
 }
 
 /// At most 17 bytes.
-func writeFloat(_ value: Float, to text: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeFloat(_ value: Float, to text: UnsafeMutablePointer<UInt8>) -> Int {
     if value.isNaN { return copy("NaN", to: text) }
     if value.isInfinite { return copy(value < 0 ? "-inf" : "inf", to: text) }
     return layOut(

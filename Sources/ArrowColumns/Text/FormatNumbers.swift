@@ -7,7 +7,7 @@ import RedcolBase
 
 /// Exactly `count` digits, with zeros before.
 @inline(__always)
-func writePadded(_ value: UInt64, _ count: Int, to text: UnsafeMutablePointer<UInt8>) {
+public func writePadded(_ value: UInt64, _ count: Int, to text: UnsafeMutablePointer<UInt8>) {
     var rest = value
     var index = count
     while index > 0 {
@@ -18,13 +18,13 @@ func writePadded(_ value: UInt64, _ count: Int, to text: UnsafeMutablePointer<UI
 }
 
 @inline(__always)
-func writeDecimal(_ value: Int64, to text: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeDecimal(_ value: Int64, to text: UnsafeMutablePointer<UInt8>) -> Int {
     guard value < 0 else { return writeDecimal(UInt64(truncatingIfNeeded: value), to: text) }
     text.pointee = UInt8(ascii: "-")
     return 1 &+ writeDecimal(value.magnitude, to: text + 1)
 }
 
-func writeDecimal(_ value: UInt128, to text: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeDecimal(_ value: UInt128, to text: UnsafeMutablePointer<UInt8>) -> Int {
     let large: UInt128 = 10_000_000_000_000_000_000
     if value < large { return writeDecimal(UInt64(truncatingIfNeeded: value), to: text) }
     let count = writeDecimal(value / large, to: text)
@@ -32,14 +32,14 @@ func writeDecimal(_ value: UInt128, to text: UnsafeMutablePointer<UInt8>) -> Int
     return count &+ 19
 }
 
-func writeDecimal(_ value: Int128, to text: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeDecimal(_ value: Int128, to text: UnsafeMutablePointer<UInt8>) -> Int {
     guard value < 0 else { return writeDecimal(value.magnitude, to: text) }
     text.pointee = UInt8(ascii: "-")
     return 1 &+ writeDecimal(value.magnitude, to: text + 1)
 }
 
 /// A decimal of `scale` digits (0 to 38) behind the point: all of them are written.
-func writeScaled(_ value: Int128, scale: Int, to text: UnsafeMutablePointer<UInt8>) -> Int {
+public func writeScaled(_ value: Int128, scale: Int, to text: UnsafeMutablePointer<UInt8>) -> Int {
     guard scale > 0 else { return writeDecimal(value, to: text) }
     var at = 0
     if value < 0 {
@@ -62,7 +62,7 @@ func writeScaled(_ value: Int128, scale: Int, to text: UnsafeMutablePointer<UInt
 }
 
 /// A half precision float's bits as a float, which holds every one of them.
-func halfFloat(_ bits: UInt16) -> Float {
+public func halfFloat(_ bits: UInt16) -> Float {
     let sign = UInt32(bits & 0x8000) << 16
     let exponent = UInt32(bits >> 10 & 0x1F)
     let fraction = UInt32(bits & 0x3FF)

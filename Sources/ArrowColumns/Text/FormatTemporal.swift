@@ -15,7 +15,7 @@ private func writePair(_ value: Int64, to text: UnsafeMutablePointer<UInt8>) {
 
 /// Days since 1970-01-01 as "YYYY-MM-DD"; years before 0 and after 9999 with a sign. nil: the year
 /// has too many digits.
-func writeDate(_ days: Int64, to text: UnsafeMutablePointer<UInt8>) -> Int? {
+public func writeDate(_ days: Int64, to text: UnsafeMutablePointer<UInt8>) -> Int? {
     // The year begins in March here, so that a leap day is its last one; an era has 400 years. The
     // callers' days fit into 48 bits.
     let shifted = days &+ 719_468
@@ -59,7 +59,7 @@ extension ColumnType.Unit {
 }
 
 /// Ticks since midnight as "HH:MM:SS" with all digits of the unit; nil if there is no such time.
-func writeTime(
+public func writeTime(
     _ ticks: Int64, _ unit: ColumnType.Unit, to text: UnsafeMutablePointer<UInt8>
 ) -> Int? {
     let perSecond = unit.ticksPerSecond
@@ -79,7 +79,7 @@ func writeTime(
 
 /// Ticks since 1970 as a date, "T" and a time, then "+0000" if they are of UTC and not of a clock
 /// without a time zone. nil: the year has too many digits.
-func writeTimestamp(
+public func writeTimestamp(
     _ ticks: Int64, _ unit: ColumnType.Unit, isUTC: Bool, to text: UnsafeMutablePointer<UInt8>
 ) -> Int? {
     let perDay = unit.ticksPerSecond &* secondsPerDay
@@ -101,7 +101,7 @@ func writeTimestamp(
 }
 
 /// Ticks as [-]P[nD][T[nH][nM][n[.f]S]], the parts that are 0 left out; nothing is "PT0S".
-func writeDuration(
+public func writeDuration(
     _ ticks: Int64, _ unit: ColumnType.Unit, to text: UnsafeMutablePointer<UInt8>
 ) -> Int {
     var at = 0

@@ -5,16 +5,16 @@
 import RedcolBase
 
 /// What `readLength` gives besides a length.
-enum Length {
-    static let null = -1
-    static let needsMore = -2
-    static let malformed = -3
+public enum Length {
+    public static let null = -1
+    public static let needsMore = -2
+    public static let malformed = -3
 }
 
 /// Reads `type`, a length and the end of the line, and moves `position` past them; else says why
 /// not. Needs 16 zero bytes after `end`.
 @inline(__always)
-func readLength(
+public func readLength(
     _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ type: UInt8
 ) -> Int {
     let text = position
@@ -65,13 +65,13 @@ private func readLongLength(
 }
 
 @inline(__always)
-func endsLine(_ text: UnsafePointer<UInt8>) -> Bool {
+public func endsLine(_ text: UnsafePointer<UInt8>) -> Bool {
     UnsafeRawPointer(text).loadUnaligned(as: UInt16.self) == 0x0A0D
 }
 
 /// Reads an entry id of exactly `count` bytes, of which 64 must be readable.
 @inline(__always)
-func readID(_ text: UnsafePointer<UInt8>, _ count: Int) -> EntryID? {
+public func readID(_ text: UnsafePointer<UInt8>, _ count: Int) -> EntryID? {
     // Milliseconds have 13 digits from 2001 to 2286.
     if count > 14, count < 32, text[13] == 0x2D,
         let milliseconds = readDigits(text, 13), let sequence = readDigits(text + 14, count &- 14)
@@ -99,7 +99,7 @@ private func readDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
 
 /// A field's name as a column's: Arrow wants UTF-8 without NUL, so the bytes that are neither are
 /// written as \xNN.
-func columnName(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+public func columnName(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     if bytes.allSatisfy({ $0 > 0 && $0 < 0x80 }) { return Array(bytes) }
     if !bytes.contains(0), let text = String(validating: bytes, as: UTF8.self) {
         return Array(text.utf8)

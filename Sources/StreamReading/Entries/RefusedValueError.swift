@@ -3,6 +3,7 @@
 
 import ArrowColumns
 import RedcolBase
+import RedisConnection
 
 extension RowParser {
     /// `text` is the value, cut at 81 bytes; `nested` says what was wrong in a JSON text.

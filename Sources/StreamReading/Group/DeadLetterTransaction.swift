@@ -2,6 +2,7 @@
 // Putting entries away: each is copied to the dead letters and acknowledged, both or neither, and
 // only if it is still pending as it was when that was decided. Pure: it knows no socket.
 
+import RedcolBase
 import RedisConnection
 
 /// An entry that is to be put away, and why.

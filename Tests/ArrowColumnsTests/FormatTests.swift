@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values as text, compared with what the text must be.
 
-import ArrowColumns
 import RedcolBase
-import RedisConnection
 import Testing
 
-@testable import FrameWriting
+@testable import ArrowColumns
 
 /// What `write` writes, with nothing written behind it.
 func written(_ write: (UnsafeMutablePointer<UInt8>) -> Int?) -> String? {
