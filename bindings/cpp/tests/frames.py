@@ -25,11 +25,11 @@ _RELEASE_STREAM = CFUNCTYPE(None, POINTER(arrow_structs.ArrowArrayStream))
 
 
 class Frame:
-    """Batches of a column "n" (int64) and a column "_key" (string), as a struct ArrowArrayStream.
+    """Batches of a column "n" (int64) and one of strings, "_key", as a struct ArrowArrayStream.
 
     It must live as long as the stream does. `get_schema`, `get_next`: an errno that they give
-    instead. `n_format`: said of the column "n". `missing`: rows that the batches say they have, and
-    have not. `meanwhile`: called in get_next.
+    instead. `n_format`: said of the column "n". `key_name`: in place of "_key". `missing`: rows
+    that the batches say they have, and have not. `meanwhile`: called in get_next.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Frame:
         get_schema: int = 0,
         get_next: int = 0,
         n_format: bytes = b"l",
+        key_name: bytes = b"_key",
         missing: int = 0,
         meanwhile: Callable[[], object] | None = None,
     ) -> None:
@@ -47,6 +48,7 @@ class Frame:
         self._batches = list(batches)
         self._errors = get_schema, get_next
         self._n_format, self._missing, self._meanwhile = n_format, missing, meanwhile
+        self._key_name = key_name
         self._kept: list[object] = []
         self._text = ctypes.create_string_buffer(b"the frame is broken")
         self._callbacks = (
@@ -77,7 +79,7 @@ class Frame:
     def _get_schema(self, _: int, out: Any) -> int:
         if self._errors[0]:
             return self._errors[0]
-        columns = [(b"n", self._n_format), (b"_key", b"u")]
+        columns = [(b"n", self._n_format), (self._key_name, b"u")]
         children = [self._schema(name, text) for name, text in columns]
         pointers = (POINTER(arrow_structs.ArrowSchema) * 2)(*map(ctypes.pointer, children))
         out[0] = self._schema(b"", b"+s")

@@ -79,7 +79,9 @@ def test_null_for_every_pointer() -> None:
                 start = (client, b"s", -1, None, options)
                 assert call("redcol_read_stream", *start, byref(iterator)) == 0
                 structs = arrow_structs.ArrowSchema(), arrow_structs.ArrowArray()
-                stream, frame, of_writer = arrow_structs.ArrowArrayStream(), Frame(), Frame()
+                # In a stream a column "_key" would be one that a reader has added.
+                frame = Frame() if name == "redcol_write_hashes" else Frame(key_name=b"key")
+                stream, of_writer = arrow_structs.ArrowArrayStream(), Frame(key_name=b"key")
                 writer = c_void_p()
                 start = (client, b"s", -1, byref(of_writer.stream), None)
                 assert call("redcol_write_stream", *start, byref(writer)) == 0
