@@ -181,7 +181,8 @@ def test_claimed_entries(cutting: Cutting) -> None:
         cutting.cut(CLAIM, after)
         group = cutting.new_group("other")
         time.sleep(0.002)  # they must be idle for 1 ms
-        cutting.check(group, after, length, claim_idle_ms=1)
+        # The batch is full before the list of deleted entries comes, which ends the reply.
+        cutting.check(group, after, length - len("*0\r\n"), claim_idle_ms=1)
 
 
 def test_a_range(cutting: Cutting) -> None:
