@@ -60,7 +60,8 @@ class RedcolError(Exception):
         unknown_rows: the rows of that write that were sent and whose answer is missing, as a range:
             each may be written or not. Rows before them are known, those after them were not sent.
         ids: of ``write_stream``: the ids of the frame's rows, null for each that is not known to be
-            written. None if there was no memory for them.
+            written. None if there was no memory for them. Also None, as are `written` and
+            `unknown_rows`, if the write did not begin, because nobody answered at the address.
     """
 
     #: The C interface's status for this cause (``REDCOL_ERROR_…`` in redcol.h); 0 if there is none.
