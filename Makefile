@@ -18,7 +18,7 @@ export INCLUDEDIR ?= $(PREFIX)/include
 export DOCDIR ?= $(PREFIX)/share/doc/redcol
 export DESTDIR
 
-# The demo and the benchmarks start private servers as the tests do.
+# The benchmarks start private servers as the tests do.
 export PYTHONPATH := $(CURDIR)/bindings/python/src:$(CURDIR)/bindings/python/tests
 export REDCOL_LIBRARY := $(CURDIR)/$(LIBRARY)
 
@@ -34,7 +34,7 @@ setup:  ## install what is missing: system packages, and a Python environment in
 
 .PHONY: demo
 demo: setup build  ## write 100,000 events to a private redis-server (or to REDIS_URL) and read them back
-	@$(PYTHON) bindings/python/demo.py
+	@$(PYTHON) bindings/python/examples/demo.py
 
 .PHONY: build
 build:  ## build the library, .build/release/libredcol.so; EMBEDDED=0: the other, in .build-runtime

@@ -13,7 +13,7 @@ import polars as pl
 import redis
 
 import redcol
-from servers import Server
+from private_server import private_server
 
 EVENTS = 100_000
 FIRST_MS = 1_704_067_200_000  # 2024-01-01
@@ -53,10 +53,11 @@ def write_events(url: str, stream: str) -> None:
 
 
 def main() -> None:
+    """Write, read and show what was read."""
     given = os.environ.get("REDIS_URL")
     stream = f"redcol-demo-{os.getpid()}"
     with contextlib.ExitStack() as stack:
-        url = given or stack.enter_context(Server()).url
+        url = given or stack.enter_context(private_server())
         print(f"Writing {EVENTS:,} events …")
         try:
             write_events(url, stream)
