@@ -66,7 +66,14 @@ else
   flags+=(-Xswiftc -static-stdlib)
 fi
 
-# SwiftPM does not look at the list of exports.
-if [ "$exports" -nt "$library" ]; then rm -f "$library"; fi
-env "${environment[@]}" swift build "${flags[@]}"
+# SwiftPM does not look at what only the linker reads.
+shopt -s nullglob
+linked=("$exports" scripts/discard.ld /usr/{lib/*,local/lib*}/libhiredis.a
+  /usr/lib/gcc/*/*/libstdc++.a)
+digest=$(sha256sum "${linked[@]}")
+scripts/discard_stale.sh "$folder" "${environment[@]}" "${flags[@]}" "$digest"
+status=0
+env "${environment[@]}" swift build "${flags[@]}" || status=$?
+scripts/discard_stale.sh --built "$folder"
+if [ "$status" -ne 0 ]; then exit "$status"; fi
 ln -sf libredcol.so "$library.0"

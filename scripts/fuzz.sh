@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scratch=.build-fuzz
+scripts/discard_stale.sh "$scratch"
 # Only debug builds tell the fuzzer which branches a Swift function took. Of two sanitizers the
 # Swift driver tells the compiler only one, now this and now that; -Xfrontend names both.
 REDCOL_FUZZ=1 env -u CC -u CXX swift build --scratch-path "$scratch" --product Fuzz \

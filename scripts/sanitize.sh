@@ -33,9 +33,11 @@ runtime=$("$clang" --print-runtime-dir)/libclang_rt.asan-x86_64.so
 if [ ! -e "$runtime" ]; then runtime=$("$clang" --print-file-name=libclang_rt.asan-x86_64.so); fi
 
 build_for_address() {
+  scripts/discard_stale.sh "$scratch" "$(cat Sources/RedcolABI/exports.map)"
   "${swift[@]}" build --scratch-path "$scratch" -c release --product redcol --sanitize=address \
     -Xswiftc -static-stdlib -Xswiftc -use-ld=lld -Xlinker --gc-sections \
     -Xlinker --version-script=Sources/RedcolABI/exports.map -Xlinker -soname=libredcol.so.0
+  scripts/discard_stale.sh --built "$scratch"
   ln -sf libredcol.so "$scratch/release/libredcol.so.0"
   # The runtime must be the first library of a process.
   printf '#!/bin/sh\nLD_PRELOAD="%s${LD_PRELOAD:+:$LD_PRELOAD}" exec "%s" "$@"\n' \
@@ -72,6 +74,7 @@ test_python() {
 }
 
 test_thread() {
+  scripts/discard_stale.sh .build-tsan
   "${swift[@]}" test --scratch-path .build-tsan --disable-xctest --sanitize=thread \
     --filter ABITests
 }

@@ -23,6 +23,7 @@ attempt() { # NAME COMMAND...
 
 # Swift Testing writes its report to swift-swift-testing.xml.
 test_swift() {
+  scripts/discard_stale.sh .build-tests
   env -u CC -u CXX swift test --scratch-path .build-tests --disable-xctest \
     --xunit-output "$reports/swift.xml"
 }
@@ -39,7 +40,7 @@ test_runtime() {
 # A file's tests stay in one process, since they share its servers.
 test_python() {
   "${pytest[@]}" --numprocesses 2 --dist loadfile --junitxml "$reports/python.xml" \
-    bindings/python/tests bindings/python/benchmarks bindings/cpp/tests
+    bindings/python/tests bindings/python/benchmarks bindings/cpp/tests scripts/tests
 }
 
 fuzz() { FUZZ_SECONDS=${FUZZ_SECONDS:-15} scripts/fuzz.sh; }

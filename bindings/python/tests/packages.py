@@ -49,6 +49,15 @@ def run(*command: object, cwd: Path | None = None, **variables: str) -> str:
     return result.stdout
 
 
+def copy_checkout(folder: Path) -> None:
+    """Put into a folder what this checkout holds now, and nothing that was built."""
+    files = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    kept = "\n".join(name for name in files.split("\0") if name and (ROOT / name).exists())
+    copy = ["tar", "--create", "--files-from=-"]
+    packed = subprocess.run(copy, cwd=ROOT, input=kept.encode(), stdout=subprocess.PIPE, check=True)
+    subprocess.run(["tar", "--extract"], cwd=folder, input=packed.stdout, check=True)
+
+
 def build(kind: str, source: Path, folder: Path, **variables: str) -> Path:
     """A wheel or an sdist of the project in `source`."""
     options = [f"--{kind}", "--no-isolation", "--outdir", folder]

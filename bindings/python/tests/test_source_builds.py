@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from packages import PROJECT, ROOT, attempt, build, clean_python, path_without_swift, run
+from packages import (
+    PROJECT,
+    ROOT,
+    attempt,
+    build,
+    clean_python,
+    copy_checkout,
+    path_without_swift,
+    run,
+)
 
 #: What `make build` has made of the same sources.
 LIBRARY = Path(os.environ.get("REDCOL_LIBRARY", ROOT / ".build/release/libredcol.so"))
@@ -27,11 +35,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What this checkout holds now, as a git repository of somebody else's."""
     folder = tmp_path_factory.mktemp("repository")
-    files = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
-    kept = "\n".join(name for name in files.split("\0") if name and (ROOT / name).exists())
-    copy = ["tar", "--create", "--files-from=-"]
-    packed = subprocess.run(copy, cwd=ROOT, input=kept.encode(), stdout=subprocess.PIPE, check=True)
-    subprocess.run(["tar", "--extract"], cwd=folder, input=packed.stdout, check=True)
+    copy_checkout(folder)
     run("git", "init", "--quiet", cwd=folder)
     run("git", "add", "--all", "--force", cwd=folder)
     name = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
@@ -89,6 +93,17 @@ def test_a_library_that_is_not_there_is_said_plainly(sdist: Path, tmp_path: Path
     assert result.returncode == 1
     assert "REDCOL_LIBRARY is /nowhere/libredcol.so, which is not a file" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_a_plain_swift_build_does_not_spoil_the_next_build(tmp_path: Path) -> None:
+    """Others are in scripts/tests/test_stale_builds.py; this one shows what the build does."""
+    copy_checkout(tmp_path)
+    plain = ("swift", "build", "-c", "release", "--target", "ArrowColumns")
+    run("env", "-u", "CC", "-u", "CXX", *plain, cwd=tmp_path)
+    assert list((tmp_path / ".build").glob("*/release/Modules/ArrowColumns.swiftmodule"))
+    run(tmp_path / "scripts/build.sh", ".build", cwd=tmp_path)
+    assert (tmp_path / ".build/release/libredcol.so").read_bytes() == LIBRARY.read_bytes()
+    assert not list((tmp_path / ".build").glob("*/release/Modules/ArrowColumns.swiftmodule"))
 
 
 def test_debug_symbols_belong_to_the_library(tmp_path: Path) -> None:
