@@ -73,7 +73,8 @@ def test_the_header_has_all_that_was_released(tmp_path: Path) -> None:
     assert version(last_release().read_text()) <= version(TEXT)
     dry = ["make", "--dry-run", "check"]
     shown = subprocess.run(dry, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert "scripts/check_abi.py" in shown
+    assert "scripts/check.sh" in shown
+    assert "scripts/check_abi.py" in (ROOT / "scripts/check.sh").read_text()
     assert "scripts/check_symbols.sh" in shown
 
 

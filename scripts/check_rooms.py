@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that imports only go down, and that documents name folders that exist.
+
+usage: check_rooms.py [ROOT]
+
+The rooms are the targets of Package.swift, from the ground up. A room may depend on rooms that
+stand before it, and its files may import only what it depends on, directly or not.
+docs/architecture.md has a picture in Mermaid: each room must be in it, and each path in it must be
+a folder of the project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+IMPORT = re.compile(r"^ *(?:@\w+ +)*(?:\w+ +)?import +(?:[a-z]+ +)?(\w+)", re.MULTILINE)
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+MODULE = re.compile(r"^\s*(?:\w+\s+)?module\s+(\w+)", re.MULTILINE)
+PICTURE = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
+#: Words of a picture with a slash in them.
+PATH = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+(?:[\w.-]+)?")
+
+
+@dataclass
+class Room:
+    """A target of the package: where its files are, and the targets that it names."""
+
+    name: str
+    folder: Path
+    dependencies: list[str]
+
+    def modules(self) -> set[str]:
+        """What others write after `import` to use it."""
+        module_map = self.folder / "module.modulemap"
+        declared = MODULE.findall(module_map.read_text()) if module_map.is_file() else []
+        return {self.name, *declared}
+
+
+def rooms(root: Path) -> list[Room]:
+    """The targets of Package.swift that are no tests, in its order."""
+    environment = {name: value for name, value in os.environ.items() if name != "REDCOL_EMBEDDED"}
+    with tempfile.TemporaryDirectory(prefix="redcol-") as scratch:
+        described = subprocess.run(
+            ["swift", "package", "--scratch-path", scratch, "dump-package"],
+            cwd=root,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    found = []
+    for target in json.loads(described.stdout)["targets"]:
+        folder = root / (target.get("path") or f"Sources/{target['name']}")
+        if root / "Tests" not in folder.parents and target["type"] != "test":
+            names = [next(iter(one.values()))[0] for one in target["dependencies"]]
+            found.append(Room(target["name"], folder, names))
+    return found
+
+
+def wrong_imports(found: list[Room]) -> list[str]:
+    """Dependencies that do not go down, and imports of what a room does not depend on."""
+    wrong = []
+    below: dict[str, set[str]] = {}
+    modules = {name for room in found for name in room.modules()}
+    for room in found:
+        allowed = room.modules()
+        for name in room.dependencies:
+            if name not in below:
+                wrong.append(f"Package.swift: {room.name} depends on {name}, which is not below it")
+            allowed |= below.get(name, set())
+        below[room.name] = allowed
+        for file in sorted(room.folder.rglob("*.swift")):
+            for name in IMPORT.findall(file.read_text()):
+                if name not in modules:
+                    wrong.append(f"{file}: imports {name}, which is not a room")
+                elif name not in allowed:
+                    wrong.append(f"{file}: imports {name}, which is not below {room.name}")
+        for file in sorted(room.folder.rglob("*.[ch]*")):
+            for name in INCLUDE.findall(file.read_text()):
+                beside = (file.parent / name).resolve()
+                if not beside.is_relative_to(room.folder.resolve()):
+                    wrong.append(f"{file}: includes {name}, which is outside of {room.name}")
+    return wrong
+
+
+def wrong_folders(root: Path, found: list[Room]) -> list[str]:
+    """Folders of Sources that are no room, and rooms that the Embedded build would not find."""
+    wrong = []
+    folders = {path for path in (root / "Sources").iterdir() if path.is_dir()}
+    for folder in sorted(folders - {room.folder for room in found}):
+        wrong.append(f"{folder}: is not a target of Package.swift")
+    # Above others, and not C: what a file of the one module of the Embedded build may import.
+    used = {name for room in found for name in room.dependencies}
+    expected = {
+        room.name for room in found if room.name in used and any(room.folder.rglob("*.swift"))
+    }
+    module_map = root / "Sources/rooms.modulemap"
+    named = set(MODULE.findall(module_map.read_text()))
+    wrong += [f"{module_map}: lacks {name}" for name in sorted(expected - named)]
+    wrong += [f"{module_map}: {name} is not a room" for name in sorted(named - expected)]
+    return wrong
+
+
+def wrong_pictures(root: Path, document: Path, found: list[Room]) -> list[str]:
+    """Paths in a document's pictures that are no folders, and rooms that no picture shows."""
+    pictures = PICTURE.findall(document.read_text())
+    if not pictures:
+        return [f"{document}: has no picture in Mermaid"]
+    drawn = re.sub(r"<[^<>]*>", " ", "\n".join(pictures))  # labels may have <br/> in them
+    folders = {
+        path.relative_to(root).as_posix()
+        for top in ("Sources", "include", "bindings", "Tests", "scripts", "docs")
+        for path in (root / top, *(root / top).rglob("*/"))
+        if path.is_dir()
+    }
+    wrong = []
+    for path in sorted(set(PATH.findall(drawn))):
+        folder = path.rstrip("/")
+        # TCP/TLS is not a path.
+        is_path = path.endswith("/") or folder.upper() != folder
+        if is_path and not any(f"/{one}".endswith(f"/{folder}") for one in folders):
+            wrong.append(f"{document}: the picture names {path}, which is not a folder")
+    for room in found:
+        name = room.folder.name if room.folder.parent != root else f"{room.folder.name}/"
+        if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", drawn):
+            wrong.append(f"{document}: no picture shows {name}")
+    return wrong
+
+
+def main(arguments: list[str]) -> int:
+    """Print what is wrong; 1 if anything is."""
+    root = Path(arguments[0]).resolve() if arguments else ROOT
+    found = rooms(root)
+    wrong = wrong_imports(found) + wrong_folders(root, found)
+    document = root / "docs/architecture.md"
+    if document.is_file():
+        wrong += wrong_pictures(root, document, found)
+    for line in wrong:
+        print(line.replace(f"{root}/", ""), file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
