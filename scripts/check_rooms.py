@@ -5,8 +5,8 @@ usage: check_rooms.py [ROOT]
 
 The rooms are the targets of Package.swift, from the ground up. A room may depend on rooms that
 stand before it, and its files may import only what it depends on, directly or not.
-docs/architecture.md has a picture in Mermaid: each room must be in it, and each path in it must be
-a folder of the project.
+docs/architecture.md has a picture in Mermaid: each room of Sources must be in it, each node without
+a label and each path must be a folder of the project, and each arrow must be an import.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ IMPORT = re.compile(r"^ *(?:@\w+ +)*(?:\w+ +)?import +(?:[a-z]+ +)?(\w+)", re.MU
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 MODULE = re.compile(r"^\s*(?:\w+\s+)?module\s+(\w+)", re.MULTILINE)
 PICTURE = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ARROW = re.compile(r"\s*[-=.]{2,}>(?:\|[^|]*\|)?\s*")
+#: A node of a picture, and the bracket that begins its label.
+NODE = re.compile(r"(\w+)\s*([\[({>]?)")
 #: Words of a picture with a slash in them.
 PATH = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+(?:[\w.-]+)?")
 
@@ -110,27 +113,37 @@ def wrong_folders(root: Path, found: list[Room]) -> list[str]:
 
 
 def wrong_pictures(root: Path, document: Path, found: list[Room]) -> list[str]:
-    """Paths in a document's pictures that are no folders, and rooms that no picture shows."""
+    """What a document's pictures show and is not so, and rooms that no picture shows."""
     pictures = PICTURE.findall(document.read_text())
     if not pictures:
         return [f"{document}: has no picture in Mermaid"]
     drawn = re.sub(r"<[^<>]*>", " ", "\n".join(pictures))  # labels may have <br/> in them
     folders = {
-        path.relative_to(root).as_posix()
+        f"/{path.relative_to(root).as_posix()}"
         for top in ("Sources", "include", "bindings", "Tests", "scripts", "docs")
         for path in (root / top, *(root / top).rglob("*/"))
         if path.is_dir()
     }
+    # TCP/TLS is not a path.
+    named = {path for path in PATH.findall(drawn) if path.endswith("/") or path.upper() != path}
+    below = {room.name: set(room.dependencies) for room in found}
     wrong = []
-    for path in sorted(set(PATH.findall(drawn))):
-        folder = path.rstrip("/")
-        # TCP/TLS is not a path.
-        is_path = path.endswith("/") or folder.upper() != folder
-        if is_path and not any(f"/{one}".endswith(f"/{folder}") for one in folders):
+    for line in drawn.splitlines():
+        nodes = [node for node in map(NODE.match, ARROW.split(line.strip())) if node]
+        if len(nodes) < 2:
+            continue
+        named |= {node[1] for node in nodes if not node[2]}
+        names = [node[1] for node in nodes]
+        for upper, lower in zip(names, names[1:], strict=False):
+            if upper in below and lower in below and lower not in below[upper]:
+                wrong.append(f"{document}: {upper} does not depend on {lower}")
+    labeled = {node[1] for node in NODE.finditer(drawn) if node[2]}
+    for path in sorted(named - labeled):
+        if not any(folder.endswith(f"/{path.rstrip('/')}") for folder in folders):
             wrong.append(f"{document}: the picture names {path}, which is not a folder")
     for room in found:
-        name = room.folder.name if room.folder.parent != root else f"{room.folder.name}/"
-        if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", drawn):
+        name = room.folder.name
+        if room.folder.parent == root / "Sources" and not re.search(rf"\b{name}\b", drawn):
             wrong.append(f"{document}: no picture shows {name}")
     return wrong
 

@@ -39,9 +39,11 @@ FILES = {
 # How it is built
 
 ```mermaid
-flowchart BT
-  include["include/<br/>TCP/TLS"] --> Ground["Sources/Ground/ and its Floor/"]
-  Ground --> First["First<br/>and more"] --> Roof
+flowchart TD
+  Roof -->|imports| First["First<br/>and more"]
+  First --> Ground
+  Ground --> pipes["include/<br/>TCP/TLS"]
+  First --> Floor
 ```
 """,
 }
@@ -90,15 +92,23 @@ FAULTS = {
         "Sources/rooms.modulemap: Attic is not a room",
     ),
     "drawn and gone": (
-        edit("docs/architecture.md", "its Floor/", "its Stairs/"),
-        "docs/architecture.md: the picture names Stairs/, which is not a folder",
+        edit("docs/architecture.md", "First --> Floor", "First --> Stairs"),
+        "docs/architecture.md: the picture names Stairs, which is not a folder",
+    ),
+    "an arrow that is not an import": (
+        edit("docs/architecture.md", "First --> Ground", "Roof --> Ground"),
+        "docs/architecture.md: Roof does not depend on Ground",
+    ),
+    "a label that is gone": (
+        edit("docs/architecture.md", "include/", "attic/"),
+        "docs/architecture.md: the picture names attic/, which is not a folder",
     ),
     "drawn in the wrong place": (
-        edit("docs/architecture.md", "its Floor/", "First/Floor"),
+        edit("docs/architecture.md", "include/", "First/Floor"),
         "docs/architecture.md: the picture names First/Floor, which is not a folder",
     ),
     "not drawn": (
-        edit("docs/architecture.md", "--> Roof", ""),
+        edit("docs/architecture.md", "Roof -->", "First -->"),
         "docs/architecture.md: no picture shows Roof",
     ),
     "no picture": (
