@@ -11,6 +11,7 @@ a label and each path must be a folder of the project, and each arrow must be an
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -134,7 +135,7 @@ def wrong_pictures(root: Path, document: Path, found: list[Room]) -> list[str]:
             continue
         named |= {node[1] for node in nodes if not node[2]}
         names = [node[1] for node in nodes]
-        for upper, lower in zip(names, names[1:], strict=False):
+        for upper, lower in itertools.pairwise(names):
             if upper in below and lower in below and lower not in below[upper]:
                 wrong.append(f"{document}: {upper} does not depend on {lower}")
     labeled = {node[1] for node in NODE.finditer(drawn) if node[2]}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ from test_c_examples import HEADER, LIBRARY, ROOT, header_functions, run
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from check_abi import differences, last_release, version
-
-from redcol import _native
 
 TEXT = HEADER.read_text()
 
@@ -85,10 +82,3 @@ def test_names_and_versions_in_the_library() -> None:
     listed = run("nm", "-D", "--defined-only", "--with-symbol-versions", LIBRARY).stdout
     symbols = {line.split()[-1] for line in listed.splitlines() if " A " not in line}
     assert symbols == {f"{name}@@REDCOL_0" for name in header_functions()}
-
-
-def test_one_version() -> None:
-    (text,) = re.findall(r'#define REDCOL_VERSION "(.*)"', TEXT)
-    assert _native.version() == text == ".".join(map(str, version(TEXT)))
-    # The SONAME's number goes up when something breaks, which a first zero does not hide.
-    assert version(TEXT)[0] == 0

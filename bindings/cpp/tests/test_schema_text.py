@@ -131,12 +131,6 @@ def test_names_of_statuses() -> None:
         assert name(number) == b"unknown status"
 
 
-def test_the_version_as_a_number() -> None:
-    numbers = [int(part) for part in _native.version().split(".")]
-    number = numbers[0] * 10_000 + numbers[1] * 100 + numbers[2]
-    assert _native.library().redcol_version_number() == number
-
-
 def test_a_feature_is_what_the_library_does() -> None:
     feature = _native.library().redcol_feature
     has_tls = opening("rediss://localhost:1") != STATUSES["UNSUPPORTED"]

@@ -220,12 +220,6 @@ def test_every_function_of_the_header_is_declared() -> None:
         assert count == len(argtypes), name
 
 
-def test_the_interface_version_is_that_of_the_header() -> None:
-    version = re.search(r'REDCOL_VERSION "(\d+\.\d+)\.\d+"', HEADER.read_text())
-    assert version is not None
-    assert version[1] == _native.INTERFACE_VERSION
-
-
 def test_statuses_are_those_of_the_header() -> None:
     found = dict(re.findall(r"(REDCOL_(?!LOG_)\w+) = (-?\d+)", HEADER.read_text()))
     statuses = {int(value) for value in found.values()}
