@@ -21,6 +21,10 @@ public enum Log {
         /// A consumer group.
         case group
         case deadLetter
+        /// A stream that was deleted and begun again.
+        case reset
+        /// Columns that are not called as their fields are.
+        case schema
         /// Values that do not fit their columns.
         case value
 
@@ -29,7 +33,9 @@ public enum Log {
             case .connection: return "connection"
             case .group: return "group"
             case .deadLetter: return "dead_letter"
+            case .reset: return "reset"
             case .retry: return "retry"
+            case .schema: return "schema"
             case .value: return "value"
             }
         }

@@ -22,7 +22,7 @@ public struct ReadOptions {
     public var onError = RefusalPolicy.raise
     public var columnsMax = 10_000
     /// What a column is that is found without a schema.
-    public var discover = DiscoveredType.string
+    public var discover: DiscoveredType?
     /// How the texts of columns are laid out that are not in a schema; nil: as those in the schema.
     public var stringLayout: TextLayout?
     /// The place of a dictionary column among those of the schema, then in each column around it.

@@ -20,7 +20,7 @@ public func makeReader(
             .invalidArgument,
             "\(option) is for reading ranges of many streams, and has no effect here")
     }
-    if streams.contains(options.deadLetter) {
+    if !options.deadLetter.isEmpty, streams.contains(options.deadLetter) {
         throw RedcolError(
             .invalidArgument,
             "dead_letter is a stream that is read: its entries would come again as dead letters, "

@@ -47,6 +47,13 @@ extension StreamReader {
         }
     }
 
+    /// A page ends where it was asked to: the next one begins there.
+    func requireWithin(_ page: RangePlan.Page) throws(RedcolError) {
+        guard let last = parser.pointee.lastID, last > page.last else { return }
+        throw connection.violation(
+            "entry \(last.text) where none after \(page.last.text) was asked for")
+    }
+
     /// Tells the connection when an answer has come to its end.
     func noted(_ outcome: ParseOutcome) -> ParseOutcome {
         guard case .replyEnd = outcome else { return outcome }

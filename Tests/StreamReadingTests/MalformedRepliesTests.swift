@@ -68,7 +68,7 @@ func malformedEntries(_ entry: String, _ hasSchema: Bool) throws {
         // Whatever follows, it makes no good entry of it.
         try run.feed(after(entry) + utf8("$0\r\n\r\n"), pieces)
         #expect(run.failure?.cause == .protocolViolation, "\(run.repliesEnded)")
-        #expect(run.failure?.message.contains("where stream entries should be") == true)
+        #expect(run.failure?.message.contains("stream entries were expected") == true)
         #expect(run.rows.map { $0[utf8("a")] } == [.text("v")])
         #expect(run.refused.isEmpty)
     }

@@ -2,6 +2,7 @@
 // Options as text: what each becomes, what is refused, and the columns that follow from them.
 
 import ArrowColumns
+import RedcolBase
 import TestSupport
 import Testing
 
@@ -301,4 +302,16 @@ func deadLettersThatCannotBe(_ words: [String], _ reason: String) {
     let error = #expect(throws: RedcolError.self) { try ReadOptions(pairs) }
     #expect(error?.cause == .invalidArgument)
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+}
+
+@Test func discoveringIsForReadsWithoutASchema() throws {
+    for type in ["string", "binary", "auto"] {
+        let read = try options("discover", type)
+        #expect((try? ReadColumns(read, schema: nil)) != nil)
+        let error = #expect(throws: RedcolError.self) {
+            try ReadColumns(read, schema: [.column("a")])
+        }
+        #expect(error?.cause == .invalidArgument)
+        #expect(error?.message.contains("without a schema") == true)
+    }
 }

@@ -354,3 +354,18 @@ func columnsDiscoveredBefore(_ pieces: Pieces) throws {
     #expect(strict.failure?.cause == .schema)
     #expect(strict.failure?.message.contains("\"na\\xc3\\xafve field\"") == true)
 }
+
+/// No two fields have the same spelling, whatever bytes they are made of.
+@Test func eachFieldHasItsSpelling() {
+    let fields: [[UInt8]] = [
+        utf8("a"), utf8("\\"), utf8("\\x"), utf8("\\x4"), utf8("\\x41"), utf8("\\x4G"),
+        utf8("\\x00"), utf8("\\x5cx41"), utf8("\\\\x41"), utf8("é"), utf8("\\xc3\\xa9"), [0],
+        [0xFF], [0x5C, 0xFF],
+        [0xC3], utf8("\\xc3"), [0x5C] + utf8("x41") + [0], utf8("\\xFF"),
+    ]
+    let spelled = fields.map { $0.withUnsafeBufferPointer { fieldSpelling($0) } }
+    #expect(Set(spelled).count == fields.count)
+    let texts = spelled.map { String(decoding: $0, as: UTF8.self) }
+    #expect(texts[4] == "\\x5cx41" && texts[11] == "\\x00" && texts[12] == "\\xff")
+    #expect(texts[3] == "\\x4" && texts[9] == "é")
+}

@@ -18,28 +18,37 @@ struct DiscoveredNames {
     private let reserved: [[UInt8]]
     /// Fields whose names are reserved.
     private var renamed: [Choice] = []
+    /// The numbers that other fields have used whose names were taken.
+    private var numbers: [[UInt8]: Int] = [:]
 
     init(reserved: [[UInt8]]) { self.reserved = reserved }
 
     mutating func free() { taken.free() }
 
-    /// The column of a field that was not seen before, beside `columns`. nil: it would be taken for
-    /// another field's, here or in a schema that has these columns.
-    func choose(_ field: [UInt8], _ columns: [RequestedColumn]) -> Choice? {
-        guard reserved.contains(field) else {
+    /// The column of a field that was not seen before, beside `columns`: of its own name if no
+    /// other column has that, and if it would not be taken for a reserved name's in a schema that
+    /// has these columns.
+    func choose(_ field: [UInt8], _ columns: [RequestedColumn]) -> Choice {
+        var number = 1
+        if isReserved(field) {
+            for column in columns {
+                guard let used = FieldNames.number(of: column.name, after: field) else { continue }
+                number = max(number, used + 1)
+            }
+        } else {
             let isConfusing = renamed.contains {
                 FieldNames.number(of: field, after: $0.field) ?? 0 > $0.number ?? 0
             }
-            return isConfusing || isTaken(field)
-                ? nil : Choice(field: field, name: field, number: nil)
+            if !isConfusing, !isTaken(field) {
+                return Choice(field: field, name: field, number: nil)
+            }
+            number = (numbers[field] ?? 0) + 1
         }
-        var number = 1
-        for column in columns {
-            guard let used = FieldNames.number(of: column.name, after: field) else { continue }
-            number = max(number, used + 1)
-        }
+        while isTaken(FieldNames.suffixed(field, number)) { number += 1 }
         return Choice(field: field, name: FieldNames.suffixed(field, number), number: number)
     }
+
+    func isReserved(_ name: [UInt8]) -> Bool { reserved.contains(name) }
 
     private func isTaken(_ name: [UInt8]) -> Bool {
         name.withUnsafeBufferPointer { name in
@@ -63,7 +72,13 @@ struct DiscoveredNames {
 
     /// The field has its column.
     mutating func note(_ choice: Choice) -> Bool {
-        if choice.number != nil { renamed.append(choice) }
+        if let number = choice.number {
+            if isReserved(choice.field) {
+                renamed.append(choice)
+            } else {
+                numbers[choice.field] = number
+            }
+        }
         return take(choice.name)
     }
 }

@@ -5,6 +5,7 @@
 import ArrowColumns
 import CPlatform
 import RedcolBase
+import RedisConnection
 
 /// `<name>_field`; where a field has that name itself, `<name>_field2`, and so on. So of several
 /// such columns the one with the highest number is that of the field called `<name>`.
@@ -89,4 +90,27 @@ enum FieldNames {
         bytes += field
         return bytes
     }
+}
+
+/// A field's name in a spelling that no other field has: as its column's, but for a backslash where
+/// that would look like a byte written so, as in `\x41`. It becomes such a byte itself.
+func fieldSpelling(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    let backslash = UInt8(ascii: "\\")
+    guard bytes.contains(backslash) else { return columnName(bytes) }
+    func isHex(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+        default: false
+        }
+    }
+    var name: [UInt8] = []
+    for (index, byte) in bytes.enumerated() {
+        name.append(byte)
+        if byte == backslash, index + 3 < bytes.count, bytes[index + 1] == UInt8(ascii: "x"),
+            isHex(bytes[index + 2]), isHex(bytes[index + 3])
+        {
+            name += Array("x5c".utf8)
+        }
+    }
+    return name.withUnsafeBufferPointer { columnName($0) }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a call of the row parser has come to.
+// What a call of the row parser has come to, and what one entry has.
 
 import RedcolBase
 
@@ -22,4 +22,21 @@ enum ParseOutcome {
 struct RowID: Hashable {
     var id: EntryID
     var stream: Int32
+}
+
+extension RowParser {
+    /// What `parseEntry` says instead of how many bytes it has used.
+    enum Step {
+        static let needsMore = 0
+        static let malformed = -1
+        static let tooLarge = -2
+        static let refused = -3
+        static let noMemory = -4
+        static let tooManyColumns = -5
+        static let passedOver = -6
+        static let newField = -7
+        static let tooLong = -8
+        static let hugeValue = -9
+        static let wrongOrder = -10
+    }
 }

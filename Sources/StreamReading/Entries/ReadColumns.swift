@@ -61,7 +61,14 @@ struct ReadColumns {
         for (place, part) in partPlaces { idColumns.set(part.kind, first + place) }
         columns += schema
 
-        if given == nil { unknown = .discover(options.discover, layout) }
+        if given == nil {
+            unknown = .discover(options.discover ?? .string, layout)
+        } else if options.discover != nil {
+            throw RedcolError(
+                .invalidArgument,
+                "discover says what columns are that are found without a schema: leave one of the "
+                    + "two out")
+        }
         for (place, values) in options.categories {
             guard try setCategories(values, place, in: &columns, first: first) else {
                 throw RedcolError(

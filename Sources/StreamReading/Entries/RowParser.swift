@@ -10,20 +10,6 @@ import RedisConnection
 /// Parses the entries of one reply after the other into the rows of a batch. Plain memory behind a
 /// pointer.
 struct RowParser {
-    private enum Step {
-        static let needsMore = 0
-        static let malformed = -1
-        static let tooLarge = -2
-        static let refused = -3
-        static let noMemory = -4
-        static let tooManyColumns = -5
-        static let sameName = -6
-        static let passedOver = -7
-        static let newField = -8
-        static let tooLong = -9
-        static let hugeValue = -10
-    }
-
     /// Which columns an entry's id goes to; -1 for none.
     struct IDColumns {
         var id = -1
@@ -35,11 +21,11 @@ struct RowParser {
 
     /// What becomes of a field that is not in the table.
     enum Unknown {
-        /// It has no column, unless it is one of these in the spelling of columns.
+        /// It has no column, unless it is one of these as columns show it (`columnName`).
         case ignore(but: [[UInt8]: Int])
         /// It becomes a column of this type, whose texts have this layout.
         case discover(DiscoveredType, TextLayout)
-        /// It must be one of these, in the spelling of columns; some of them have a column.
+        /// It must be one of these, as `fieldSpelling` writes it; some of them have a column.
         case refuse(Set<[UInt8]>, columns: [[UInt8]: Int])
     }
 
@@ -57,9 +43,7 @@ struct RowParser {
     private let limits: EntryLimits
     /// The entry that is larger than `limits` allow.
     private(set) var tooLargeID: EntryID?
-    /// The columns of `Unknown.refuse` whose field was met.
-    private var namesMet: Set<[UInt8]> = []
-    /// Those of `Unknown.discover`.
+    /// The columns of `Unknown.discover`.
     private var names: DiscoveredNames
 
     private var frame: ReplyFrame?
@@ -87,6 +71,8 @@ struct RowParser {
     var leftOut = LeftOutEntries()
     /// Entries after this one are passed over.
     var upperBound: EntryID?
+    /// Of each stream, the entry after which the next one of this reply must lie.
+    private var before: [EntryID]
     /// The streams of which an entry after `upperBound` has come.
     private(set) var streamsPassed: Set<Int> = []
     /// Entries that are pending but were deleted: they have an id and nothing else.
@@ -111,6 +97,7 @@ struct RowParser {
         limits: EntryLimits = EntryLimits()
     ) throws(RedcolError) {
         streamNames = streams
+        before = Array(repeating: .smallest, count: max(1, streams.count))
         self.secrets = secrets
         do {
             batch = try BatchBuilder(columns, onRefused: onRefused)
@@ -171,10 +158,18 @@ struct RowParser {
         skim = EntrySkim()
     }
 
-    /// Says what the next reply will look like; `entriesMax`: how many entries were asked for.
-    mutating func expect(_ shape: ReplyShape, entriesMax: Int) {
+    /// Says what the next reply will look like; `entriesMax`: how many entries were asked for, all
+    /// of them after `id`.
+    mutating func expect(_ shape: ReplyShape, entriesMax: Int, after id: EntryID = .smallest) {
         frame = ReplyFrame(shape, entriesMax: entriesMax)
         skim = EntrySkim()
+        for stream in before.indices { before[stream] = id }
+    }
+
+    /// The same of several streams, of each of which the entries after its id were asked for.
+    mutating func expect(_ shape: ReplyShape, entriesMax: Int, after ids: [EntryID]) {
+        expect(shape, entriesMax: entriesMax)
+        for stream in before.indices where stream < ids.count { before[stream] = ids[stream] }
     }
 
     // MARK: One reply
@@ -218,6 +213,9 @@ struct RowParser {
         _ frame: inout ReplyFrame, _ rowsMax: Int
     ) -> ParseOutcome? {
         let stream = frame.stream
+        // A stream's ids increase: a server that goes back would be read for ever.
+        var last = before[stream]
+        defer { before[stream] = last }
         while frame.entriesLeft > 0 {
             if batch.rowCount >= rowsMax { return .batchFull }
             if skim.isActive {
@@ -230,7 +228,7 @@ struct RowParser {
                 case .hugeValue: return .failed(failure(Step.hugeValue, position, end))
                 }
             }
-            let used = parseEntry(position, end, stream)
+            let used = parseEntry(position, end, stream, after: &last)
             if used > 0 {
                 position += used
             } else if used == Step.needsMore {
@@ -259,7 +257,8 @@ struct RowParser {
     /// Parses one entry into the next row. Gives the bytes used, or what `Step` says.
     @inline(__always)
     private mutating func parseEntry(
-        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ stream: Int
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ stream: Int,
+        after last: inout EntryID
     ) -> Int {
         var position = start
         // "*2\r\n", then the id.
@@ -274,6 +273,7 @@ struct RowParser {
         guard let id = readID(position, idLength), endsLine(position + idLength) else {
             return Step.malformed
         }
+        guard id > last else { return Step.wrongOrder }
         let idText = position
         position += idLength &+ 2
 
@@ -284,10 +284,15 @@ struct RowParser {
             }
             deleted.append(RowID(id: id, stream: Int32(truncatingIfNeeded: stream)))
             lastID = id
+            last = id
             entryBytes = position - start
             return Step.passedOver
         }
-        if passesOver(id, stream) { return passOver(start, end, id) }
+        if passesOver(id, stream) {
+            let step = passOver(start, end, id)
+            if step == Step.passedOver { last = id }
+            return step
+        }
         if firstID == nil { firstID = id }
         // An odd number becomes a huge one.
         let fieldCount = UInt(bitPattern: elements) &>> 1 | UInt(bitPattern: elements) &<< 63
@@ -351,6 +356,7 @@ struct RowParser {
         switch batch.commitRow() {
         case .committed:
             lastID = id
+            last = id
             if keepsRowIDs {
                 rows.append(RowID(id: id, stream: Int32(truncatingIfNeeded: stream)))
             }
@@ -359,6 +365,7 @@ struct RowParser {
             failedID = Array(UnsafeBufferPointer(start: idText, count: idLength))
             refusal = (column, Array(text.prefix(81)), batch.nestedRefusal(column))
             lastID = id
+            last = id
             entryBytes = position - start
             return Step.refused
         case .noMemory: return Step.noMemory
@@ -429,13 +436,11 @@ struct RowParser {
         let bytes = UnsafeBufferPointer(start: name, count: count)
         // What is escaped takes four times as much, and the column keeps a copy.
         guard Memory.isThere(count, times: 8) else { return Step.noMemory }
-        let shown = columnName(bytes)
-        guard let choice = names.choose(shown, batch.requested) else {
-            failedField = Array(bytes.prefix(201))
-            return Step.sameName
-        }
+        let choice = names.choose(columnName(bytes), batch.requested)
+        let spelling = fieldSpelling(bytes)
+        if choice.number != nil, !names.isReserved(choice.field) { noteRenamed(choice) }
         found.name = choice.name
-        if choice.number != nil { found.metadata = FieldNames.metadata(field: shown) }
+        if spelling != choice.name { found.metadata = FieldNames.metadata(field: spelling) }
         // A column whose name is not in the table would be taken for another field's.
         guard fields.reserve(count), names.reserve(choice.name.count),
             let column = batch.addColumn(found), fields.add(name, count, column),
@@ -444,7 +449,16 @@ struct RowParser {
         return column
     }
 
-    /// Finds the column of a field by the name that discovering gave it.
+    /// A schema of these columns does not find this field again.
+    private func noteRenamed(_ choice: DiscoveredNames.Choice) {
+        let field = secrets.shown(choice.field, limit: 200)
+        Log.write(.warning, .schema, about: field) {
+            "the field \"\(field)\" is the column \"\(secrets.shown(choice.name, limit: 200))\", "
+                + "since another field has the column of its name"
+        }
+    }
+
+    /// Finds the column of a field that was discovered before.
     private mutating func meetField(
         _ name: UnsafePointer<UInt8>, _ count: Int, _ known: Set<[UInt8]>,
         _ columns: [[UInt8]: Int]
@@ -452,23 +466,20 @@ struct RowParser {
         let bytes = UnsafeBufferPointer(start: name, count: count)
         // What is escaped takes four times as much, and the column keeps a copy.
         guard Memory.isThere(count, times: 8) else { return Step.noMemory }
-        let shown = columnName(bytes)
-        guard known.contains(shown) else {
+        let spelling = fieldSpelling(bytes)
+        guard known.contains(spelling) else {
             failedField = Array(bytes.prefix(201))
             return Step.newField
         }
-        guard namesMet.insert(shown).inserted else {
-            failedField = Array(bytes.prefix(201))
-            return Step.sameName
-        }
-        let column = columns[shown] ?? FieldTable.ignored
+        let column = columns[spelling] ?? FieldTable.ignored
         return fields.add(name, count, column) ? column : Step.noMemory
     }
 
     // MARK: Errors
 
     private func malformed(_ what: String) -> RedcolError {
-        RedcolError(.protocolViolation, "the server sent \(what) where stream entries should be")
+        RedcolError(
+            .protocolViolation, "stream entries were expected, but the server sent \(what)")
     }
 
     private func shown(_ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> String {
@@ -498,14 +509,6 @@ struct RowParser {
                     + "schema there are at most \(columnsMax): give a schema with the fields you "
                     + "want",
                 details: [(.entryID, id)])
-        case Step.sameName:
-            let field = secrets.shown(failedField, limit: 200, mayGoOn: failedField.count > 200)
-            return RedcolError(
-                .schema,
-                "entry \(id) has a field \"\(field)\", but another field has the column of that "
-                    + "name: give a schema that names the fields you want, or other names to the "
-                    + "columns of the entries' ids (id_column, …)",
-                details: [(.entryID, id), (.field, field)])
         case Step.newField:
             let field = secrets.shown(failedField, limit: 200, mayGoOn: failedField.count > 200)
             return RedcolError(
@@ -519,19 +522,28 @@ struct RowParser {
             return tooLarge(position, end, "more than \(limits.bytes) bytes (entry_bytes_max)")
         case Step.hugeValue:
             let most = ProtocolLimits.bulkBytes
-            return tooLarge(position, end, "a name or a value of more than \(most) bytes")
+            return tooLarge(
+                position, end, "a name or a value of more than \(most) bytes", hasOption: false)
+        case Step.wrongOrder:
+            let found = ReplyFrame.entryID(position, end)?.text ?? "?"
+            return RedcolError(
+                .protocolViolation,
+                "the server sent entry \(found) where only later entries were asked for, or after "
+                    + "an entry with the same or a larger id", details: [(.entryID, found)])
         default: return malformed(shown(position, end))
         }
     }
 
+    /// `hasOption`: whether there is an option that allows more.
     private mutating func tooLarge(
-        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ what: String
+        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ what: String,
+        hasOption: Bool = true
     ) -> RedcolError {
         tooLargeID = ReplyFrame.entryID(start, end)
         let id = tooLargeID?.text ?? "?"
+        let advice = hasOption ? "read it with a larger limit, " : ""
         return RedcolError(
-            .tooLarge,
-            "entry \(id) has \(what): read it with a larger limit, begin after it, or delete it",
+            .tooLarge, "entry \(id) has \(what): \(advice)begin after it, or delete it",
             details: [(.entryID, id)])
     }
 

@@ -99,7 +99,10 @@ extension GroupReader {
             case .moved: ledger.told(letter.row)  // it may still be pending here
             }
         case .failed(let text):
-            let failure = error(text, "putting an entry away as a dead letter")
+            let name = escaped(options.deadLetter, limit: 200)
+            let failure = error(text, "moving an entry to the dead letters \"\(name)\"")
+            // Entries of its own stream have just been read.
+            if failure.cause == .wrongType { throw failure.adding("", .stream, name) }
             guard failure.cause == .noGroup else { throw failure }
             // What was to be put away is pending no longer, and what is under way says the same.
             throw RedcolError(.connection, failure.message)

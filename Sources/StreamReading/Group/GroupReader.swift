@@ -444,14 +444,15 @@ final class GroupReader: StreamReader {
                 ledger.askedForOwn()
             }
             try passOverInHand()
-            parser.pointee.expect(.streams, entriesMax: asked)
+            parser.pointee.expect(.streams, entriesMax: asked, after: after)
             connection.enqueue(
                 member.read([stream], after: after, count: asked, blockMs: nil))
         case .claim(let stream, let cursor, let last, let count):
             asked = min(asked, count)
             if options.deliveriesMax != nil { ledger.askedForIdle(from: cursor, through: last) }
             try passOverInHand()
-            parser.pointee.expect(.claimed(stream: stream), entriesMax: asked)
+            parser.pointee.expect(
+                .claimed(stream: stream), entriesMax: asked, after: cursor.previous ?? .smallest)
             connection.enqueue(
                 member.claim(
                     stream, cursor: cursor, idleMs: options.claimIdleMs ?? 0, count: asked))

@@ -245,7 +245,8 @@ final class ManyRangesReader: StreamReader {
     private func beginPage(_ page: ManyRangesPlan.Page) throws(RedcolError) {
         guard !hasBegunPage else { return }
         hasBegunPage = true
-        parser.pointee.expect(.entries, entriesMax: page.range.count)
+        parser.pointee.expect(
+            .entries, entriesMax: page.range.count, after: page.range.first.previous ?? .smallest)
     }
 
     private func beginStream(_ stream: Int) throws(RedcolError) {
@@ -296,6 +297,7 @@ final class ManyRangesReader: StreamReader {
                 return .replyEnd
             }
         case .replyEnd:
+            try requireWithin(page.range)
             awaited.removeFirst()
             pagesUnderWay -= 1
             noteProgress()

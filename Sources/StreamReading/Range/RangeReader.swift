@@ -145,7 +145,8 @@ final class RangeReader: StreamReader {
     private func beginPage(_ page: RangePlan.Page) {
         guard !hasBegunPage else { return }
         hasBegunPage = true
-        parser.pointee.expect(.entries, entriesMax: page.count)
+        parser.pointee.expect(
+            .entries, entriesMax: page.count, after: page.first.previous ?? .smallest)
     }
 
     private func parsePage(_ page: RangePlan.Page) throws(RedcolError) -> ParseOutcome {
@@ -165,6 +166,7 @@ final class RangeReader: StreamReader {
         case .batchFull:
             if plan.remaining <= parser.pointee.rowsParsed { isDone = true }
         case .replyEnd:
+            try requireWithin(page)
             awaited.removeFirst()
             pagesUnderWay -= 1
             noteProgress()

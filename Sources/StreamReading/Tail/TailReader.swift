@@ -32,7 +32,7 @@ final class TailReader: StreamReader {
     private var cursors: [EntryID] = []
     private var remaining: Int
     private var hasRows = false
-    /// The largest id that was read of each stream; nil before the first.
+    /// How far each stream is known to have come; nil before that is known.
     private var seen: [EntryID?] = []
     /// Where the batch that is being read begins, and where the last one did, with its rows.
     private var batchFrom: [EntryID] = []
@@ -93,7 +93,9 @@ final class TailReader: StreamReader {
     override func begin() throws(RedcolError) {
         if isNew {
             for (stream, reply) in try askNow(streams.indices.map(askLastID)).enumerated() {
-                cursors[stream] = try lastID(in: reply) ?? .smallest
+                let last = try lastID(in: reply)
+                cursors[stream] = last ?? .smallest
+                seen[stream] = last
             }
         } else {
             _ = try askNow([])
@@ -140,6 +142,8 @@ final class TailReader: StreamReader {
         awaited = []
         hasBacklog = false
         noteRows()
+        // The server may come back without what it had.
+        nextResetCheck = 0
     }
 
     override func willHandOver(rows: Int) {
@@ -322,15 +326,22 @@ final class TailReader: StreamReader {
         return max(1, min(TailReader.sliceMs, until - now))
     }
 
-    /// The stream was deleted and begun anew if it has not come as far as this reader has seen it:
+    /// The stream was deleted and begun again if it has not come as far as this reader has seen it:
     /// then its entries are all new. Deleting and trimming entries does not change how far it came.
     /// A key that is missing, or of which one may not ask, tells nothing.
     private func takeLastGenerated(_ reply: Reply, _ stream: Int) {
-        guard let last = reply.lastGeneratedID, let seen = seen[stream], last < seen else { return }
+        guard let last = reply.lastGeneratedID, let before = seen[stream], last < before else {
+            return
+        }
         cursors[stream] = .smallest
         batchFrom[stream] = .smallest
-        self.seen[stream] = nil
+        seen[stream] = last
         statistics.add(.resets, 1)
+        let shown = escaped(streams[stream], limit: 200)
+        Log.write(.warning, .reset, about: shown) {
+            "stream \"\(shown)\" had come to \(before.text) and is now at \(last.text): it was "
+                + "deleted and begun again, and is read from its beginning"
+        }
     }
 
     private func ask() throws(RedcolError) {
@@ -379,7 +390,7 @@ final class TailReader: StreamReader {
         awaited.append(.entries(isAhead: isAhead))
         answerBytes = 0
         if !isAhead { idleness.sent(platform_monotonic_ms()) }
-        parser.pointee.expect(.streams, entriesMax: entriesAsked)
+        parser.pointee.expect(.streams, entriesMax: entriesAsked, after: cursors)
         try connection.flush(extraMs: block ?? 0)
     }
 

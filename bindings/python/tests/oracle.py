@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import struct
@@ -37,8 +38,8 @@ def column_name(field: bytes) -> str:
     return field.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
-def discovered_names(rows: list[list[bytes]], reserved: tuple[str, ...]) -> dict[bytes, str] | None:
-    """The columns of fields, in the order of their first appearance; None if two would be one."""
+def discovered_names(rows: list[list[bytes]], reserved: tuple[str, ...]) -> dict[bytes, str]:
+    """The columns of fields, in the order of their first appearance."""
     names: dict[bytes, str] = {}
     numbers: dict[str, int] = {}
 
@@ -49,12 +50,13 @@ def discovered_names(rows: list[list[bytes]], reserved: tuple[str, ...]) -> dict
     for field in (field for row in rows for field in row[::2]):
         if field in names:
             continue
-        name = column_name(field)
+        name = base = column_name(field)
+        suffixes = ("_field" if n == 1 else f"_field{n}" for n in itertools.count(1))
         if name in reserved:
             numbers[name] = 1 + max([number(other, name) for other in names.values()], default=0)
             name += "_field" if numbers[name] == 1 else f"_field{numbers[name]}"
-        elif name in names.values() or any(number(name, of) > n for of, n in numbers.items()):
-            return None
+        while name in names.values() or any(number(name, of) > n for of, n in numbers.items()):
+            name = base + next(suffixes)
         names[field] = name
     return names
 
@@ -65,7 +67,7 @@ def expected(
     """Columns of the entries' fields. A value that does not fit is null."""
     rows = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
     if schema is None:
-        names = discovered_names([fields for _, fields in entries], reserved) or {}
+        names = discovered_names([fields for _, fields in entries], reserved)
         shown = {name: (field, pl.String) for field, name in names.items()}
     else:
         shown = {name: (name.encode(), dtype) for name, dtype in schema.items()}

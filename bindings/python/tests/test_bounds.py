@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import polars as pl
@@ -13,7 +14,7 @@ import redis
 import redcol
 from redcol import _native, client
 from redcol._request import read_request
-from servers import FakeServer, Server
+from servers import FakeServer, Server, free_port
 
 SCHEMA = {"n": pl.Int64}
 GROUP = {"group": "g", "consumer": "c", "schema": SCHEMA}
@@ -39,6 +40,48 @@ def test_deleting_the_last_entry_is_no_reset(server: Server, db: redis.Redis, ke
         add(db, key, range(6, 7))
         assert next(batches)["n"].to_list() == [6]
         assert batches.stats.resets == 0
+
+
+@pytest.mark.parametrize("start", ["-", "$"])
+def test_a_server_that_comes_back_without_its_streams(key: str, start: str) -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}"
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(Server(args=("--port", str(port))))
+        add(first.client(), key, range(1000, 1003))
+        batches = stack.enter_context(
+            redcol.iter_stream(
+                url, key, start_id=start, schema=SCHEMA, block_ms=100, on_idle="empty",
+                reconnect_timeout_ms=0,
+            )
+        )  # fmt: skip
+        if start == "-":
+            assert next(batches)["n"].to_list() == [1000, 1001, 1002]
+        assert next(batches).is_empty()
+        first.stop()
+        with Server(args=("--port", str(port))) as second:
+            add(second.client(), key, range(1, 4))
+            frame = next(frame for frame in batches if len(frame))
+            assert frame["n"].to_list() == [1, 2, 3]
+            assert batches.stats.resets == 1
+            add(second.client(), key, range(4, 6))
+            frame = next(frame for frame in batches if len(frame))
+            assert frame["n"].to_list() == [4, 5]
+            assert batches.stats.resets == 1
+
+
+@pytest.mark.parametrize("arguments", [{"start_id": "10-0", "end_id": "5-0"},
+                                       {"start_id": "10-0", "end_id": "10-0"},
+                                       {"start_id": "$", "end_id": "7-0"},
+                                       {"end_id": "7-0"}])  # fmt: skip
+def test_an_end_that_is_past(
+    server: Server, db: redis.Redis, key: str, arguments: dict[str, str]
+) -> None:
+    add(db, key, range(8, 10))
+    with redcol.iter_stream(server.url, key, schema=SCHEMA, **arguments) as batches:
+        assert list(batches) == []
+    frame = redcol.read_stream(server.url, key, schema=SCHEMA, block_ms=0, **arguments)
+    assert frame.is_empty()
 
 
 def test_a_start_that_has_not_come_yet(server: Server, db: redis.Redis, key: str) -> None:

@@ -143,16 +143,54 @@ def test_schemas_of_other_libraries(server: Server, db: redis.Redis, key: str) -
     assert frame.equals(pl.DataFrame(table))
 
 
-def test_a_field_that_needs_the_column_of_another(
+@pytest.mark.parametrize("reader", READERS)
+def test_a_field_whose_name_another_column_has(
+    no_leaks: None, server: Server, db: redis.Redis, key: str, reader: str
+) -> None:
+    read, added = READERS[reader]
+    entries: list[dict[str | bytes, str]] = [
+        {"_id": "own"},
+        {"_id_field": "late"},
+        {"_id_field2": "later"},
+        {"_id_field_field": "last"},
+        {"a\\x00b": "literal"},
+        {b"a\0b": "NUL"},
+        {b"\xff": "bytes"},
+        {r"\xff": "literal"},
+        {r"\xff_field": "taken"},
+    ]
+    for number, fields in enumerate(entries, 1):
+        db.xadd(key, fields, id=f"{number}-1")
+    frame = read(server.url, key)
+    columns = [
+        "_id_field", "_id_field_field", "_id_field2_field", "_id_field_field_field",
+        r"a\x00b", r"a\x00b_field", r"\xff", r"\xff_field", r"\xff_field_field",
+    ]  # fmt: skip
+    assert set(frame.columns) == {"_id", *added, *columns}
+    assert [name for name in frame.columns if name in columns] == columns
+    for row, (column, fields) in enumerate(zip(columns, entries, strict=True)):
+        (value,) = fields.values()
+        assert frame[column].to_list() == [value if i == row else None for i in range(9)]
+    # With other names for its own columns, the fields keep theirs.
+    other = read(server.url, key, id_column="entry") if "group" not in reader else frame
+    assert other is frame or {"_id", "_id_field", "_id_field2"} <= set(other.columns)
+
+
+def test_renamed_fields_name_their_field_in_arrow(
     server: Server, db: redis.Redis, key: str
 ) -> None:
-    db.xadd(key, {"_id": "1"}, id="1-1")
-    db.xadd(key, {"_id_field": "2"}, id="1-2")
-    with pytest.raises(redcol.SchemaError, match="another field has the column") as caught:
-        redcol.read_stream(server.url, key)
-    assert (caught.value.entry_id, caught.value.field) == ("1-2", "_id_field")
-    frame = redcol.read_stream(server.url, key, id_column="entry")
-    assert frame.columns == ["entry", "_ts", "_id", "_id_field"]
+    for number, field in enumerate(("_id", "_id_field", r"a\x00b", b"a\0b", r"c\d"), 1):
+        db.xadd(key, {field: "v"}, id=f"{number}-1")
+    schema = pa.table(redcol.read_arrow(server.url, key, include_timestamp=False)).schema
+    told = {field.name: (field.metadata or {}).get(b"redcol.field") for field in schema}
+    assert told == {
+        "_id": None,
+        "_id_field": b"_id",
+        "_id_field_field": b"_id_field",
+        r"a\x00b": rb"a\x5cx00b",
+        r"a\x00b_field": rb"a\x00b",
+        r"c\d": None,
+    }
 
 
 def test_many_fields_take_no_longer_than_their_number(

@@ -325,8 +325,9 @@ def test_a_key_that_is_no_stream(member_url: str, any_db: redis.Redis, key: str)
     _, bad = bad_between(any_db, key)
     any_db.set(f"{key}-dead", "text")
     arguments = {"schema": SCHEMA, "on_error": "dead_letter", "dead_letter": f"{key}-dead"}
-    with pytest.raises(redcol.WrongTypeError):
+    with pytest.raises(redcol.WrongTypeError, match=f'the dead letters "{key}-dead"') as caught:
         redcol.read_stream(member_url, key, **GROUP, **arguments, auto_ack=True)
+    assert caught.value.stream == f"{key}-dead"
     assert set(bad) <= set(pending(any_db, key))
 
 

@@ -352,7 +352,7 @@ def _request(
         **{name: _arguments.text(name, value) for name, (_, value) in parts.items()},
         "on_error": _arguments.one_of("on_error", on_error, ON_ERROR),
     }
-    if columns is None:
+    if discover != "string":
         chosen["discover"] = discover
     if stream_column is not None:
         chosen["stream_column"] = _arguments.text("stream_column", stream_column)
