@@ -60,7 +60,9 @@ public final class FrameWriter {
     /// Rows, or keys, that the server has confirmed.
     public private(set) var written = 0
     /// Rows that the server has refused.
-    public private(set) var refused = 0
+    public var refused: Int { refusedRows.count }
+    /// Which they are: the first of them ends the write, and the others were sent already.
+    private var refusedRows = RowRanges()
     /// Rows that have no values.
     public private(set) var empty = 0
     /// Rows from the beginning, of each of which it is known what became of it.
@@ -429,7 +431,7 @@ public final class FrameWriter {
             if sent.kind == .deletion {
                 empty += 1
             } else if number == 0, !isRepeatable {
-                refused += 1
+                refusedRows.add(sent.row)
                 fail(RedcolError(.keyExists, "the key exists already"), row: sent.row)
             } else {
                 written += 1
@@ -459,7 +461,7 @@ public final class FrameWriter {
             return
         }
         if let rows = refusedForNow { tellRefused(rows) }
-        refused += 1
+        refusedRows.add(row)
         noteID(nil)
         if failure == nil { fail(error, row: row) }
     }
@@ -483,9 +485,9 @@ public final class FrameWriter {
     /// Rows that were refused for now are not sent again.
     private func tellRefused(_ rows: RefusedRows) {
         refusedForNow = nil
-        for outcome in rows.outcomes {
+        for (index, outcome) in rows.outcomes.enumerated() {
             switch outcome {
-            case .refused: refused += 1
+            case .refused: refusedRows.add(rows.first + index)
             case .empty: empty += 1
             case .written: written += 1
             }
@@ -525,6 +527,8 @@ public final class FrameWriter {
     private func finishFailure() {
         guard let error = failure else { return }
         failure = error.saying(progress)
+        let rows = refusedRows.text(limit: .max)
+        if !rows.isEmpty { failure = failure?.adding("", .refusedRows, rows) }
     }
 
     private var progress: String {
@@ -532,6 +536,10 @@ public final class FrameWriter {
         told += owner.ids == nil ? "key" : "entr"
         told += owner.ids == nil ? (written == 1 ? "" : "s") : (written == 1 ? "y" : "ies")
         told += written == 1 ? " was written" : " were written"
+        if refused > 1 {
+            told += "; of the rows before row \(known), the server refused rows "
+            told += refusedRows.text(limit: 100)
+        }
         if lost > 0 {
             told += ", and of \(lost) more, from row \(known) on, it is unknown: they were sent, "
             told += "and no answer came"

@@ -56,6 +56,7 @@ extension RedcolError.Detail {
         case .value: return "value"
         case .row: return "row"
         case .key: return "key"
+        case .refusedRows: return "refused_rows"
         }
     }
 }

@@ -15,7 +15,7 @@ public struct RedcolError: Error, Sendable {
     public static let interrupted = RedcolError(.interrupted, "a signal came; call again")
 
     public enum Detail: Sendable {
-        case serverCode, stream, entryID, field, dtype, value, path, row, key
+        case serverCode, stream, entryID, field, dtype, value, path, row, key, refusedRows
     }
 
     public let cause: Cause

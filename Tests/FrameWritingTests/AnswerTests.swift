@@ -88,3 +88,11 @@ private func read(_ text: String) -> String {
         #expect(transaction(queued) == nil)
     }
 }
+
+@Test func runsOfRows() {
+    var rows = RowRanges()
+    #expect(rows.text(limit: 10).isEmpty)
+    for row in [3, 7, 8, 9, 11, 20, 21] { rows.add(row) }
+    #expect(rows.text(limit: .max) == "3,7-9,11,20-21")
+    #expect(rows.text(limit: 4) == "3,7-9,…")
+}

@@ -411,8 +411,11 @@ def test_ctrl_c_while_rows_are_written(own: Server) -> None:
         match = re.fullmatch(r"interrupted (\d+) range\((\d+), (\d+)\) (\d+)", line)
         assert match is not None, line
         written, known, unknown_end, ids = map(int, match.groups())
-        # The answers to what was under way were awaited.
-        assert written == known == unknown_end == ids == db.xlen("s") < 20_000_000
+        # The answers to what was under way were awaited, but not for long: on a busy machine some
+        # of it is unknown.
+        assert 0 < written == known == ids <= db.xlen("s") <= unknown_end < 20_000_000
+        entries = db.xrange("s")
+        assert [int(fields[b"n"]) for _, fields in entries] == [*range(len(entries))]
 
 
 def test_closing_the_client_from_another_thread() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from datetime import timedelta
 from typing import Any
@@ -82,6 +83,34 @@ def test_fail(url: str, db: redis_py.Redis) -> None:
     with pytest.raises(redcol.KeyExistsError):
         redcol.write_hashes(url, pl.DataFrame({"_key": ["d", "d"], "n": [1, 2]}), if_exists="fail")
     assert db.hgetall("d") == {"n": "1"}
+
+
+@pytest.mark.parametrize("taken", [[7], [7, 8, 9, 40, 99]])
+def test_fail_says_which_rows_were_refused(url: str, db: redis_py.Redis, taken: list[int]) -> None:
+    """Rows after the first that is refused are under way, and may be written."""
+    for row in taken:
+        db.set(f"k{row}", "kept")
+    frame = pl.DataFrame({"_key": [f"k{row}" for row in range(20_000)]}).with_row_index("n")
+    frame = frame.with_columns(n=pl.when(pl.col("n") != 30).then("n"), text=pl.lit("x" * 100))
+    with pytest.raises(redcol.KeyExistsError) as caught:
+        redcol.write_hashes(url, frame, if_exists="fail")
+    error = caught.value
+    assert error.row == 7
+    assert error.refused_rows == taken
+    assert error.unknown_rows is not None
+    assert len(error.unknown_rows) == 0
+    sent = error.unknown_rows.start
+    assert error.written == sent - len(taken) < 20_000
+    hashes = db.scan_iter(match="k*", count=10_000, _type="hash")
+    written = {int(key.removeprefix("k")) for key in hashes}
+    assert written == set(range(sent)) - set(taken)
+    if len(taken) > 1:
+        assert f"of the rows before row {sent}, the server refused rows 7-9,40,99" in str(error)
+        assert copied(error).refused_rows == taken
+
+
+def copied(error: redcol.RedcolError) -> redcol.RedcolError:
+    return pickle.loads(pickle.dumps(error))
 
 
 @pytest.mark.parametrize("if_exists", ["replace", "append", "fail"])

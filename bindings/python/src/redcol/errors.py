@@ -39,7 +39,7 @@ __all__ = [
 
 DETAIL_NAMES: Final = (
     *("server_code", "stream", "entry_id", "field", "dtype", "value", "path"),
-    *("row", "key"),
+    *("row", "key", "refused_rows"),
 )
 
 
@@ -57,6 +57,9 @@ class RedcolError(Exception):
         row: the row of the frame that could not be written, counted from 0.
         key: the key of the hash that could not be written, escaped likewise.
         written: how many rows (or keys) the server had confirmed when a write failed.
+        refused_rows: the rows of that write that the server has refused: the first of them ended
+            it, and the others were under way by then. All other rows before those that are unknown
+            or were not sent are written, but for rows of hashes that have only nulls.
         unknown_rows: the rows of that write that were sent and whose answer is missing, as a range:
             each may be written or not. Rows before them are known, those after them were not sent.
         ids: of ``write_stream``: the ids of the frame's rows, null for each that is not known to be
@@ -83,6 +86,7 @@ class RedcolError(Exception):
         path: str | None = None,
         row: int | None = None,
         key: str | None = None,
+        refused_rows: list[int] | None = None,
     ) -> None:
         super().__init__(message)
         if status is not None:
@@ -97,6 +101,7 @@ class RedcolError(Exception):
         self.row = row
         self.key = key
         self.written: int | None = None
+        self.refused_rows = refused_rows
         self.unknown_rows: range | None = None
         self.ids: Series | None = None
 
@@ -198,7 +203,7 @@ class ClosedError(RedcolError, ValueError):
 
 
 class BusyError(RedcolError, RuntimeError):
-    """Another thread is inside a call on the same reader."""
+    """Another call is under way on the same reader, of another thread or task."""
 
     status = -17
 
@@ -270,7 +275,16 @@ def from_status(status: int, message: str, details: Mapping[str, str | None]) ->
         path=details.get("path"),
         row=None if row is None else int(row),
         key=details.get("key"),
+        refused_rows=_rows(details.get("refused_rows")),
     )
+
+
+def _rows(runs: str | None) -> list[int] | None:
+    """``"3,7-9"`` as numbers."""
+    if runs is None:
+        return None
+    ends = [run.split("-") for run in runs.split(",")]
+    return [row for run in ends for row in range(int(run[0]), int(run[-1]) + 1)]
 
 
 _DTYPE_NAMES: Final = {
