@@ -246,7 +246,9 @@ final class Turn {
     ) throws(RedcolError) -> Result {
         guard platform_turn_begin(turn) else {
             throw RedcolError(
-                .busy, "another thread is inside a call on this \(name); one at a time")
+                .busy,
+                "another call is under way on this \(name), of another thread or task; one at a "
+                    + "time")
         }
         defer { platform_turn_end(turn) }
         return try body()

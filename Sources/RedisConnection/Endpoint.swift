@@ -83,13 +83,21 @@ extension Endpoint {
             }
             rest.removeFirst(at + 1)
         }
-        if let given = query.removeValue("username") { (user, raw.user) = given }
-        if let given = query.removeValue("password") { (password, raw.password) = given }
+        if let given = try query.removeValue("username") {
+            if !user.isEmpty, user != given.value { throw Endpoint.twice("user", "username") }
+            (user, raw.user) = given
+        }
+        if let given = try query.removeValue("password") {
+            if let password, password != given.value {
+                throw Endpoint.twice("password", "password")
+            }
+            (password, raw.password) = given
+        }
         if password == nil, !user.isEmpty {
             throw Endpoint.wrong("it has a user but no password; write user:password@")
         }
 
-        var database: [UInt8]? = query.removeValue("db")?.value
+        var database: [UInt8]? = try query.removeValue("db")?.value
         if isUnix {
             let path = try Endpoint.decoded(rest[...])
             guard path.first == 0x2F else {
@@ -101,7 +109,10 @@ extension Endpoint {
             if let slash {
                 let path = Array(rest[(slash + 1)...])
                 guard !path.contains(0x40) else { throw Endpoint.unencoded }
-                if !path.isEmpty, database == nil { database = path }
+                if !path.isEmpty {
+                    if let database, database != path { throw Endpoint.twice("database", "db") }
+                    database = path
+                }
                 rest.removeSubrange(slash...)
             }
             address = try Endpoint.hostAndPort(rest)
@@ -123,6 +134,10 @@ extension Endpoint {
             "the URL cannot be used: \(reason). "
                 + "Examples: redis://localhost:6379/0, redis://user:password@host, unix:///path"
         )
+    }
+
+    private static func twice(_ what: String, _ parameter: String) -> RedcolError {
+        wrong("it has two different \(what)s, one of them as the parameter \(parameter)")
     }
 
     private static var unencoded: RedcolError {
@@ -181,11 +196,14 @@ extension Endpoint {
         var mayHoldPassword = false
 
         /// A value, and how the URL spells it.
-        mutating func removeValue(_ key: String) -> (value: [UInt8], raw: [UInt8])? {
+        mutating func removeValue(
+            _ key: String
+        ) throws(RedcolError) -> (value: [UInt8], raw: [UInt8])? {
             var found: (value: [UInt8], raw: [UInt8])?
             var kept: [Pair] = []
             for pair in pairs {
                 if pair.key.elementsEqual(key.utf8) {
+                    if found != nil { throw wrong("it has the parameter \(key) twice") }
                     found = (pair.value, pair.raw)
                 } else {
                     kept.append(pair)

@@ -145,7 +145,10 @@ class Follower:
         if self._is_closed and not self._ready and not self._is_over:
             raise ClosedError("This iterator was closed.")
         if self._turn.setdefault(0, token) is not token:
-            raise BusyError("Another thread is inside a call on this iterator; one at a time.")
+            raise BusyError(
+                "Another call is under way on this iterator, of another thread or task; one at a "
+                "time."
+            )
 
     # -- What users call
 
@@ -153,6 +156,11 @@ class Follower:
         self, entries: Iterable[str] | pl.Series | pl.DataFrame | None
     ) -> list[tuple[bytes | None, bytes | None]]:
         """What `ack` acknowledges, stream by stream: ids, or None for all that was handed over."""
+        if self._is_closed and self._client.is_ours:
+            raise ClosedError(
+                "This iterator was closed, and its connection with it: acknowledge before that, or "
+                "with ack_entries."
+            )
         if entries is not None:
             return [*self._split(entries)]
         self._put_back()
@@ -207,11 +215,23 @@ class Follower:
                 )
         if stream_column is None:
             return [(self._request.streams[0], _arguments.entry_ids(entries[id_column]))]
-        by_name = self._frames.streams_by_name()
         return [
-            (by_name[part[stream_column][0]], _arguments.entry_ids(part[id_column]))
+            (self._stream_named(part[stream_column][0]), _arguments.entry_ids(part[id_column]))
             for part in entries.partition_by(stream_column)
         ]
+
+    def _stream_named(self, name: str) -> bytes:
+        """The stream that the stream column shows as `name`."""
+        found = [key for key in self._request.streams if self._frames.stream_name(key) == name]
+        if not found:
+            raise InvalidArgumentError(f"The frame is of stream {name!r}, which is not read here.")
+        if len(found) > 1:
+            raise InvalidArgumentError(
+                f"{' and '.join(map(repr, found))} are both shown as {name!r}, so that the frame "
+                "does not tell whose entries these are: acknowledge them with ack(), or with "
+                "ack_entries and the stream's key."
+            )
+        return found[0]
 
     @property
     def _descriptor(self) -> int:

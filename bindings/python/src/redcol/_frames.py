@@ -77,10 +77,6 @@ class Frames:
         if dtype is not None:
             error.dtype = str(dtype)
 
-    def streams_by_name(self) -> dict[str, bytes]:
-        """The streams' keys by what their column shows."""
-        return {self.stream_name(name): name for name in self._request.streams}
-
     @staticmethod
     def stream_name(stream: bytes) -> str:
         r"""A stream's key as its column shows it: what is not UTF-8, and NUL, as \xNN."""

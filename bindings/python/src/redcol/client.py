@@ -75,8 +75,9 @@ def connect(
 
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``valkey://…`` or
-            ``unix://[[user]:password@]/path[?db=n]``. Special characters in user and password are
-            percent-encoded.
+            ``unix://[[user]:password@]/path[?db=n]``. ``?db=``, ``&username=`` and ``&password=``
+            may say each of these instead; what is said twice must be the same. Special characters
+            in user and password are percent-encoded.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
         answer_timeout_ms: how long a whole answer may take that comes at less than 4 KiB a second,
@@ -111,15 +112,15 @@ def connect(
 class Lasting:
     """The handle of a client, or of a connection that is ours to close."""
 
-    __slots__ = ("_is_ours", "handle")
+    __slots__ = ("handle", "is_ours")
 
     def __init__(self, handle: _native.ClientHandle, *, is_ours: bool) -> None:
         self.handle = handle
-        self._is_ours = is_ours
+        self.is_ours = is_ours
 
     def close(self) -> None:
         """Close what is ours."""
-        if self._is_ours:
+        if self.is_ours:
             self.handle.close()
 
 
