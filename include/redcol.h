@@ -261,10 +261,13 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                       their names; default "_id", "_ts", "_seq". An entry's own field of such a
  *                       name, "_id" for instance, becomes the column "_id_field", or "_id_field2",
  *                       and so on, if another field has that name. The column's schema then has
- *                       Arrow metadata with the key "redcol.field": the field's name. With a schema
- *                       such a column is filled in the same way, and a field of the column's own
- *                       name goes before. Without a schema, a later field "_id_field" is then
- *                       ERROR_SCHEMA, since it would need the same column
+ *                       Arrow metadata with the key "redcol.field": the field's name, bytes that
+ *                       are not UTF-8 and NUL as \xNN (and so a backslash that begins such a text).
+ *                       With a schema such a column is filled in the same way, and a field of the
+ *                       column's own name goes before. Without a schema, a field whose name another
+ *                       column already has is treated alike: a later field "_id_field" becomes the
+ *                       column "_id_field_field". A schema finds that column's field only by the
+ *                       field's own name, so the log says when it happens
  *   "on_error"          what becomes of a value that does not fit its column, or of its entry;
  *                       default "raise"
  *                         "raise"        VALUE; see redcol_iter_next
@@ -274,17 +277,18 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *                                        once a later entry of its stream is
  *                         "dead_letter"  only in a group: the entry gives no row, is copied to the
  *                                        stream "dead_letter" at once, and acknowledged
- *   "discovered"        the fields that a read without a schema has found before, in the spelling
- *                       of columns, as netstrings ("1:a,4:blue,"). The schema then has columns for
- *                       those that are wanted, and a field that is none of them is ERROR_SCHEMA,
- *                       with "entry_id" and "field", instead of being ignored
+ *   "discovered"        the fields that a read without a schema has found before, as netstrings
+ *                       ("1:a,4:blue,"): of each column the "redcol.field" of its metadata, or its
+ *                       name. The schema then has columns for those that are wanted, and a field
+ *                       that is none of them is ERROR_SCHEMA, with "entry_id" and "field", instead
+ *                       of being ignored
  *   "field:N"           for column N of the schema (counted from 0): the name of its field;
- *                       default: the column's name
+ *                       default: the column's name. Spelled as in "discovered"
  *   "reserved"          names of columns that the caller adds, as netstrings: an entry's own field
  *                       of such a name becomes another column, as one called "_id" does
  *   "discover"          without a schema, what the columns are: "string", "binary", or "auto": a
  *                       column of strings becomes one of bytes with the first value that is not
- *                       UTF-8, and stays so. Default "string"
+ *                       UTF-8, and stays so. Default "string". With a schema: INVALID_ARGUMENT
  *   "string_layout"     "view", "large" or "string": the layout of texts in columns that are not in
  *                       the schema: vu and vz, U and Z, or u and z. Default: that of the first text
  *                       in the schema, else "view"
@@ -755,7 +759,8 @@ redcol_status redcol_write_stream(redcol_client *client, const char *stream, int
  *   "if_exists"    "replace": the hash has the row's fields and no others, whatever the key held;
  *                  a row without values deletes it. MULTI, DEL, HSET, EXEC. Default
  *                  "append": fields are set besides those it has (HSET, or EVAL with ttl_ms)
- *                  "fail": a key that exists is KEY_EXISTS, and stays as it is (EVAL)
+ *                  "fail": a key that exists is KEY_EXISTS, and stays as it is (EVAL). Rows after
+ *                  it that are under way by then are still written: see "refused_rows"
  * Each key is written as a whole or not at all. A key twice in the frame is written twice, in
  * order. All columns but the keys' are fields. Ownership, blocking and threads are those of
  * redcol_write_stream.
@@ -778,8 +783,8 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  * negative        an error. After INVALID_ARGUMENT, CANCELLED and BUSY the writer goes on. After
  *                 the first of the others nothing more is sent, what is under way is still awaited,
  *                 and the same error comes again; "row" is the first row that it is about. Rows
- *                 before and after may be written: redcol_writer_statistic and redcol_writer_ids
- *                 tell.
+ *                 before and after may be written: redcol_writer_statistic, redcol_writer_ids and
+ *                 the detail "refused_rows" tell.
  * A lost connection is made again for up to timeout_ms where rows can be sent twice without harm:
  * hashes, unless "if_exists" is "fail", and rows that cannot have reached the server. An XADD whose
  * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows. Rows that the
@@ -891,6 +896,8 @@ const char *redcol_error_message(const redcol_error *error);
  *                  there if the text is not JSON
  *   "row"          the row of the frame that was to be written, counted from 0
  *   "key"          the key of the hash that was to be written, escaped as the stream's
+ *   "refused_rows" the rows that the server refused in the same write, as in "3,7-9": the first of
+ *                  them ended it, and the others were under way by then
  */
 const char *redcol_error_detail(const redcol_error *error, const char *name);
 

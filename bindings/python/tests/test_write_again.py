@@ -15,6 +15,7 @@ from test_names import READERS
 from test_write_oracle import columns, comparable
 
 import redcol
+from oracle import column_name, discovered_names
 from servers import Server
 
 _keys = itertools.count()
@@ -96,14 +97,14 @@ def test_columns_of_any_name_come_back(server: Server, frame: pl.DataFrame, read
         server.client().delete(key)
         redcol.write_stream(server.url, frame, key, metadata="write")
     # Each field is a column, without a schema too, and the frame's schema gives the same.
-    fields = {name for _, entry in server.client().xrange(key) for name in entry}
-    try:
-        found = read(server.url, key, discover="auto")
-    except redcol.SchemaError:
-        taken = [field for field in fields if field.endswith((b"_field", b"_field2"))]
-        assert any(field.split(b"_field")[0] in fields for field in taken)
-    else:
-        assert found.width == len(fields) + 1 + len(added)
+    rows = [[part for pair in entry.items() for part in pair]
+            for _, entry in server.client().xrange(key)]  # fmt: skip
+    names = discovered_names(rows, ("_id", *added))
+    found = read(server.url, key, discover="auto")
+    assert set(found.columns) == {"_id", *added, *names.values()}
+    assert found.width == len(names) + 1 + len(added)
+    kept = {column_name(field): name for field, name in names.items()}
+    if all(field in (name, "_id", *added) for field, name in kept.items()):
         server.client().xgroup_destroy(key, "g")
         server.client().xgroup_destroy(key, "h")
         same(read(server.url, key, schema=found.schema), found)
@@ -111,3 +112,31 @@ def test_columns_of_any_name_come_back(server: Server, frame: pl.DataFrame, read
     other = {"id_column": "i", "timestamp_column": "t", "sequence_column": "s"}
     back = redcol.read_stream(server.url, key, schema=frame.schema, **other)
     same(back.drop("i", "t"), frame)
+
+
+@pytest.mark.parametrize(
+    ("column", "read_as"),
+    [
+        (pl.Series([2**127 - 1, None, -5], dtype=pl.Int128), pl.String),
+        (pl.Series([2**128 - 1, None, 0], dtype=pl.UInt128), pl.String),
+        (pl.Series([[1, 2], None, [3, None]], dtype=pl.Array(pl.Int64, 2)), pl.List(pl.Int64)),
+    ],
+)
+def test_dtypes_that_are_read_as_others(
+    server: Server, db: redis.Redis, key: str, column: pl.Series, read_as: pl.DataType
+) -> None:
+    frame = pl.DataFrame({"n": [1, 2, 3], "v": column})
+    redcol.write_stream(server.url, frame, key)
+    with pytest.raises(redcol.SchemaError, match="'v'"):
+        redcol.read_stream(server.url, key, schema=frame.schema)
+    back = redcol.read_stream(server.url, key, schema={"n": pl.Int64, "v": read_as})
+    same(back.select("n", pl.col("v").cast(column.dtype)), frame)
+
+
+def test_objects_are_refused(server: Server, db: redis.Redis, key: str) -> None:
+    frame = pl.DataFrame({"_key": [key], "v": pl.Series([object()], dtype=pl.Object)})
+    for write in (redcol.write_hashes, lambda *a: redcol.write_stream(*a, key)):
+        with pytest.raises(redcol.SchemaError, match="Python objects") as caught:
+            write(server.url, frame)
+        assert caught.value.field == "v"
+    assert db.keys(f"{key}*") == []

@@ -60,7 +60,8 @@ def read_stream(
     before), then, with ``claim_idle_ms``, those that others have held for too long, then new ones.
 
     Args:
-        url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]``, or a client
+        url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]`` (see
+            :func:`redcol.connect` for more), or a client
             from :func:`redcol.connect`, whose own timeouts then hold.
         stream: the stream's key.
         schema: column names to dtypes. The frame then has exactly these columns (after ``_id`` and
@@ -94,10 +95,11 @@ def read_stream(
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name, or of the name of another such
             column, becomes the column ``_id_field`` (or ``_id_field2``, … if a field of that
-            name came before it; one that comes after it is a SchemaError). A column of the schema
-            with this name and dtype is the column of entry ids; to read a field of this name
-            there, choose another `id_column`, or ``include_id=False``.
-            The same applies to the other such columns.
+            name came before it). So does any field whose name another column already has: a
+            later field ``_id_field`` becomes ``_id_field_field``. A column of the schema with this
+            name and dtype is the column of entry ids; to read a field of this name there, choose
+            another `id_column`, or ``include_id=False``. The same applies to the other such
+            columns.
         include_timestamp: whether there is a column of the ids' milliseconds: Int64, or
             ``Datetime("ms")`` with any time zone if the schema says so. An id may have more than
             Int64 holds; that is a value that does not fit (see `on_error`).

@@ -61,7 +61,8 @@ def read_streams(
     reading goes on where it was.
 
     Args:
-        url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]``, or a client
+        url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]`` (see
+            :func:`redcol.connect` for more), or a client
             from :func:`redcol.connect`, whose own timeouts then hold.
         pattern: a str or bytes: the pattern that the streams' keys match, with ``*``, ``?``,
             ``[abc]``, ``[^a]``, ``[a-z]``, and ``\`` before a character that stands for itself. The
@@ -95,7 +96,7 @@ def read_streams(
             int, ``"-"``, or a datetime or date (without a time zone: UTC). ``"("`` excludes it.
         end_id: where to end in each stream, inclusive, likewise; ``"+"`` for its last entry.
         count_per_stream: how many entries of each stream at the most; all if None.
-        count: the same.
+        count: another name of `count_per_stream`; both are taken only if they say the same.
         batch_size: how many streams are asked for at once at the most. If None, that is chosen from
             the size of the streams and the way to the server.
         count_hint: how many keys the server looks at for each answer to SCAN.

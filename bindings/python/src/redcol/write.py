@@ -186,8 +186,9 @@ def write_hashes(
     is written as a whole or not at all; the keys of a frame are not one transaction. Rows are
     written in order, so that of rows with the same key the last one holds. After a lost connection
     rows are sent again where that does no harm (``"replace"``, ``"append"``): calling again after
-    an exception is safe as well. With ``"fail"`` nothing is sent twice: ``error.unknown_rows`` says
-    which rows may be written or not.
+    an exception is safe as well. With ``"fail"`` nothing is sent twice. An exception says which
+    rows are not written: ``error.refused_rows``, and ``error.unknown_rows``, each of which may be
+    written or not. Rows after these were not sent.
 
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
@@ -201,8 +202,9 @@ def write_hashes(
         if_exists: what becomes of a key that exists already. ``"replace"``: it has the row's fields
             and no others, whatever it held before, a value of another type included; a row that
             has only nulls deletes it. ``"append"``: the row's fields are set, others stay.
-            ``"fail"``: KeyExistsError, and it stays as it is; rows before it stay written. With the
-            last two nothing is done for a row that has only nulls.
+            ``"fail"``: KeyExistsError, and it stays as it is; rows before it stay written, and so
+            do rows after it that were under way: see ``error.refused_rows``. With the last two
+            nothing is done for a row that has only nulls.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
@@ -279,6 +281,12 @@ def _prepared(
         return df, None
     for column, dtype in df.schema.items():
         _refuse_nul(column, column, dtype)
+        if dtype == pl.Object:  # Polars hands over where the objects are in memory
+            raise SchemaError(
+                f"Column {column!r} holds Python objects: map it to a dtype that text can carry.",
+                field=column,
+                dtype=str(dtype),
+            )
     for argument, name in columns.items():
         if name is None:
             continue
@@ -355,13 +363,19 @@ def _tell(
     error: BaseException, writer: _native.Handle, height: int | None, *, has_ids: bool
 ) -> None:
     """Put into an exception, a KeyboardInterrupt included, how far the write has come."""
-    if not isinstance(error, RedcolError):
-        with contextlib.suppress(RedcolError):  # what is known without it is told
+    refused: list[int] | None = None
+    if isinstance(error, RedcolError):
+        refused = error.refused_rows
+    else:
+        try:
             _native.writer_stop(writer, _LAST_ANSWERS_MS)
+        except RedcolError as other:  # what is known without it is told
+            refused = other.refused_rows
     known = _native.writer_statistic(writer, "known")
     unknown = _native.writer_statistic(writer, "unknown")
     told: typing.Any = error
     told.written = _native.writer_statistic(writer, "written")
+    told.refused_rows = refused or []
     told.unknown_rows = range(known, known + unknown)
     if has_ids:
         with contextlib.suppress(OutOfMemoryError):  # the error that is raised is the first one
