@@ -59,13 +59,17 @@ extension SampleEntry {
         _ count: Int, using generator: inout SeededGenerator, deletedOnceIn: Int? = nil
     ) -> [SampleEntry] {
         let limits: [UInt64] = [9, 99, 1_704_067_200_000, 9_999_999_999_999, .max]
-        let ids = (0..<count).map { _ -> (UInt64, UInt64) in
+        var ids = (0..<count).map { _ -> (UInt64, UInt64) in
             let most = generator.pick(limits)
             let milliseconds = UInt64.random(in: most / 2...most, using: &generator)
             return (milliseconds, UInt64.random(in: 0...generator.pick(limits), using: &generator))
         }
+        ids.sort(by: <)
+        for index in ids.indices.dropFirst() where ids[index] <= ids[index - 1] {
+            ids[index].1 = ids[index - 1].1 + 1
+        }
         let known = (0..<6).map { _ in randomName(&generator) }
-        return ids.sorted(by: <).map { id in
+        return ids.map { id in
             var fields: [(name: [UInt8], value: [UInt8])] = []
             for place in 0..<generator.below(known.count + 2) {
                 // Mostly the same fields in the same order, as in a real stream.
