@@ -48,7 +48,8 @@ class Server:
         return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket_path}"
 
     def client(self, **login: str) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.socket_path), **login)
+        # redis-py sends a command again that got no answer in time, 5 seconds if nothing is said.
+        return redis.Redis(unix_socket_path=str(self.socket_path), socket_timeout=60, **login)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + 20
