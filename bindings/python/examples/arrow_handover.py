@@ -16,7 +16,7 @@ import redcol
 
 def main(url: str, stream: str = "events") -> None:
     """Print the same sum three times."""
-    # Views of strings, which Polars likes best, are unknown to parts of pyarrow.
+    # Some functions of pyarrow do not take string views, which are the default.
     schema = {"action": str, "value": int}
     events = redcol.read_arrow(url, stream, schema=schema, string_layout="string")
     (row,) = duckdb.sql("select sum(value) from events where action = 'click'").fetchall()

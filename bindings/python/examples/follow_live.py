@@ -15,7 +15,7 @@ def main(url: str, stream: str = "events") -> None:
     with redcol.iter_stream(url, stream, start_id="$", schema={"action": str}) as batches:
         print("following", flush=True)
         try:
-            for batch in batches:  # lost connections are made again, and no entry is missed
+            for batch in batches:  # after a lost connection it continues where it was
                 for entry_id, action in batch.select("_id", "action").iter_rows():
                     print(f"{entry_id}: {action}", flush=True)
         except KeyboardInterrupt:

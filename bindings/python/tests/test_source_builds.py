@@ -70,6 +70,7 @@ def test_an_sdist_holds_the_sources_of_the_library(sdist: Path) -> None:
     missing = {f"core/{name}" for name in tracked.split()} - names
     assert missing == set()
     assert {"hatch_build.py", "src/redcol/__init__.py", "core/scripts/build.sh"} <= names
+    assert "examples/read_range.py" in names
     assert {
         "LICENSE",
         "core/Makefile",

@@ -104,6 +104,7 @@ def test_it_carries_its_licenses_and_a_bill_of_materials(wheel: Path) -> None:
             assert f"License-File: {name}" in metadata
             assert file.read(inside[f"licenses/{name}"]) == (ROOT / name).read_bytes()
     assert "License-Expression: Apache-2.0" in metadata
+    assert "Author: The redcol authors" in metadata
     notices = (ROOT / "THIRD_PARTY_NOTICES").read_text()
     assert "[yyyy]" not in (ROOT / "LICENSE").read_text()
     for part in ("hiredis", "fast_float", "Swift", "libstdc++"):
