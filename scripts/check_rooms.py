@@ -7,6 +7,7 @@ The rooms are the targets of Package.swift, from the ground up. A room may depen
 stand before it, and its files may import only what it depends on, directly or not.
 docs/architecture.md has a picture in Mermaid: each room of Sources must be in it, each node without
 a label and each path must be a folder of the project, and each arrow must be an import.
+CONTRIBUTING.md has a table of the rooms: it must have a row for each.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 IMPORT = re.compile(r"^ *(?:@\w+ +)*(?:\w+ +)?import +(?:[a-z]+ +)?(\w+)", re.MULTILINE)
@@ -29,6 +31,8 @@ PICTURE = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ARROW = re.compile(r"\s*[-=.]{2,}>(?:\|[^|]*\|)?\s*")
 #: A node of a picture, and the bracket that begins its label.
 NODE = re.compile(r"(\w+)\s*([\[({>]?)")
+#: A row of a table that begins with a path.
+ROW = re.compile(r"^\| `([\w/]+?)/?` \|", re.MULTILINE)
 #: Words of a picture with a slash in them.
 PATH = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+(?:[\w.-]+)?")
 
@@ -48,8 +52,8 @@ class Room:
         return {self.name, *declared}
 
 
-def rooms(root: Path) -> list[Room]:
-    """The targets of Package.swift that are no tests, in its order."""
+def describe(root: Path) -> list[dict[str, Any]]:
+    """The targets of Package.swift, in its order, in SwiftPM's words."""
     environment = {name: value for name, value in os.environ.items() if name != "REDCOL_EMBEDDED"}
     with tempfile.TemporaryDirectory(prefix="redcol-") as scratch:
         described = subprocess.run(
@@ -60,8 +64,14 @@ def rooms(root: Path) -> list[Room]:
             capture_output=True,
             text=True,
         )
+    targets: list[dict[str, Any]] = json.loads(described.stdout)["targets"]
+    return targets
+
+
+def rooms(root: Path) -> list[Room]:
+    """The targets that are no tests."""
     found = []
-    for target in json.loads(described.stdout)["targets"]:
+    for target in describe(root):
         folder = root / (target.get("path") or f"Sources/{target['name']}")
         if root / "Tests" not in folder.parents and target["type"] != "test":
             names = [next(iter(one.values()))[0] for one in target["dependencies"]]
@@ -149,14 +159,28 @@ def wrong_pictures(root: Path, document: Path, found: list[Room]) -> list[str]:
     return wrong
 
 
+def wrong_table(root: Path, document: Path, found: list[Room]) -> list[str]:
+    """Folders in a document's table that are gone, and rooms that it lacks."""
+    rows = set(ROW.findall(document.read_text()))
+    wrong = [
+        f"{document}: the table names {row}, which is not a folder"
+        for row in sorted(rows)
+        if not (root / row).is_dir()
+    ]
+    for room in found:
+        path = room.folder.relative_to(root).as_posix()
+        if path not in rows:
+            wrong.append(f"{document}: the table lacks {path}")
+    return wrong
+
+
 def main(arguments: list[str]) -> int:
     """Print what is wrong; 1 if anything is."""
     root = Path(arguments[0]).resolve() if arguments else ROOT
     found = rooms(root)
     wrong = wrong_imports(found) + wrong_folders(root, found)
-    document = root / "docs/architecture.md"
-    if document.is_file():
-        wrong += wrong_pictures(root, document, found)
+    wrong += wrong_pictures(root, root / "docs/architecture.md", found)
+    wrong += wrong_table(root, root / "CONTRIBUTING.md", found)
     for line in wrong:
         print(line.replace(f"{root}/", ""), file=sys.stderr)
     return 1 if wrong else 0

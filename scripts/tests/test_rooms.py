@@ -7,12 +7,14 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import check_rooms  # noqa: E402
 from check_rooms import main  # noqa: E402
 
 PACKAGE = """\
@@ -35,6 +37,14 @@ FILES = {
     "Sources/Ground/Floor/Ground.swift": "import Cellar\nimport Pipes\n",
     "Sources/First/First.swift": "public import Ground\n",
     "Sources/Roof/Roof.swift": "import First\n@_spi(House) import Ground\n",
+    "CONTRIBUTING.md": """\
+| room | what it holds |
+|---|---|
+| `include/` | water |
+| `Sources/Ground` | shoes |
+| `Sources/First` | beds |
+| `Sources/Roof` | tiles |
+""",
     "docs/architecture.md": """\
 # How it is built
 
@@ -56,6 +66,23 @@ def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
         (root / path).write_text(text.replace(old, new))
 
     return change
+
+
+#: What SwiftPM, which takes its time, says of a package.
+described: dict[str, list[dict[str, Any]]] = {}
+
+
+@pytest.fixture(autouse=True)
+def _describe_each_package_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    describe = check_rooms.describe
+
+    def remembered(root: Path) -> list[dict[str, Any]]:
+        package = (root / "Package.swift").read_text()
+        if package not in described:
+            described[package] = describe(root)
+        return described[package]
+
+    monkeypatch.setattr(check_rooms, "describe", remembered)
 
 
 @pytest.fixture
@@ -110,6 +137,14 @@ FAULTS = {
     "not drawn": (
         edit("docs/architecture.md", "Roof -->", "First -->"),
         "docs/architecture.md: no picture shows Roof",
+    ),
+    "a room without a row": (
+        edit("CONTRIBUTING.md", "| `Sources/Roof` | tiles |\n", ""),
+        "CONTRIBUTING.md: the table lacks Sources/Roof",
+    ),
+    "a row without a room": (
+        edit("CONTRIBUTING.md", "| `include/`", "| `Sources/Attic`"),
+        "CONTRIBUTING.md: the table names Sources/Attic, which is not a folder",
     ),
     "no picture": (
         edit("docs/architecture.md", "```mermaid", "```text"),
