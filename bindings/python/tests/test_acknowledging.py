@@ -12,6 +12,7 @@ import time
 
 import polars as pl
 import pytest
+import reads
 import redis
 from chaos.proxy import Faults, Proxy
 
@@ -19,7 +20,6 @@ import redcol
 from grouping import GROUP, SCHEMA, add, pending
 from redcol import _native, client
 from redcol._capsule import Batch
-from redcol._request import read_request
 from servers import Server
 
 ONE_SHOT = {**GROUP, "auto_ack": True, "schema": SCHEMA}
@@ -97,7 +97,7 @@ def test_a_client_that_is_closed_meanwhile_costs_nothing(
 def test_the_batches_of_a_read_that_ends(url: str, any_db: redis.Redis, key: str) -> None:
     """Through the library's options: a batch is acknowledged when the next is asked for."""
     ids = add(any_db, key, range(7))
-    request = read_request(key, **ONE_SHOT, options={"batch_rows": "3"})
+    request = reads.request(key, **ONE_SHOT, options={"batch_rows": "3"})
     with client.using(client.Server(url)) as handle:
         iterator = _native.read_streams(
             handle, request.streams, request.schema_capsule(), request.options
@@ -115,7 +115,7 @@ def test_the_batches_of_a_read_that_ends(url: str, any_db: redis.Redis, key: str
 def test_the_end_needs_no_server(server: Server, db: redis.Redis, key: str) -> None:
     """With nothing to acknowledge."""
     add(db, key, range(3))
-    request = read_request(key, **GROUP)
+    request = reads.request(key, **GROUP)
     with Proxy(server.socket_path) as proxy, client.using(client.Server(proxy.url)) as handle:
         iterator = _native.read_streams(handle, request.streams, None, request.options)
         assert _native.iter_next(iterator, 5000, _native.Slot()) == _native.OK

@@ -56,8 +56,9 @@ def test_guide_async_iterator(url: str, any_db: redis.Redis, key: str) -> None:
 
 
 def test_the_parameters_of_iter_stream() -> None:
-    mine = inspect.signature(redcol.stream_batches).parameters
+    mine = dict(inspect.signature(redcol.stream_batches).parameters)
     theirs = inspect.signature(redcol.iter_stream).parameters
+    assert mine.pop("batch_timeout_ms").default == theirs["block_ms"].default
     assert mine.keys() == theirs.keys()
     assert {name: p.default for name, p in mine.items()} == {
         name: p.default for name, p in theirs.items()

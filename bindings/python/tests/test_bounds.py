@@ -9,11 +9,11 @@ import time
 import polars as pl
 import pyarrow as pa
 import pytest
+import reads
 import redis
 
 import redcol
 from redcol import _native, client
-from redcol._request import read_request
 from servers import FakeServer, Server, free_port
 
 SCHEMA = {"n": pl.Int64}
@@ -164,7 +164,7 @@ def test_an_index_that_cannot_number_the_categories(
     """Through the options of the library, since Polars chooses its index by the categories."""
     db.xadd(key, {"e": "v125"})
     names = "".join(f"{len(f'v{i}')}:v{i}," for i in range(number))
-    request = read_request(key, options={"categories:0": names})
+    request = reads.request(key, options={"categories:0": names})
     schema = pa.schema([pa.field("e", pa.dictionary(pa.int8(), pa.string()))])
     with client.using(client.Server(server.url)) as handle:
         read = (handle, request.streams, schema.__arrow_c_schema__(), request.options)

@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+import reads
 import redis
 
 import redcol
 from redcol import client
-from redcol._request import read_request
-from redcol.stream import discovered
+from redcol._reading import discovered
 from servers import Server
 
 OWN = {"_id": "own id", "_ts": "own ts", "_seq": "own seq", "_stream": "own stream", "_key": "k"}
@@ -201,5 +201,5 @@ def test_many_fields_take_no_longer_than_their_number(
     db.xadd(key, fields, id="1-1")
     options = {"batch_rows": "0", "columns_max": "50000"}
     with client.using(client.Server(server.url)) as handle:
-        found, _ = discovered(handle, read_request(key, options=options))
+        found, _ = discovered(handle, reads.request(key, options=options))
     assert found.width == 40_002

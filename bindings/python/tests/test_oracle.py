@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 import oracle
 import redcol
-from redcol import _native, client, stream
-from redcol._request import read_request
+from redcol import _native, _reading, client
 from servers import Server
 
 RESERVED = ("_id", "_ts", "_seq")
@@ -124,9 +123,9 @@ def write(db: redis.Redis, key: str, ids: list[tuple[int, int]], rows: list[list
 def read_both_ways(server: Server, key: str, **arguments: Any) -> pl.DataFrame:
     """One frame by read_stream's way; the same in batches, each checked in full by pyarrow."""
     options = arguments.pop("options")
-    request = read_request(key, **arguments, options={**options, "batch_rows": "0"})
+    request = reads.request(key, **arguments, options={**options, "batch_rows": "0"})
     with client.using(client.Server(server.url)) as handle:
-        whole = stream._read(handle, request)
+        whole = _reading.read(handle, request)
         frames = []
         for batch in reads.batches(handle, key, **arguments, options=options):
             rows = len(batch)

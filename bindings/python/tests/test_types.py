@@ -4,11 +4,19 @@
 from __future__ import annotations
 
 import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import typing
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 import redcol
 
@@ -56,4 +64,50 @@ def test_they_are_the_real_types() -> None:
     assert set(typing.get_args(hints["on_idle"])) == {"wait", "stop", "empty"}
     batches = typing.get_type_hints(redcol.stream_batches)
     assert batches["return"] is redcol.AsyncStreamIterator
+    assert batches.pop("batch_timeout_ms") == batches["block_ms"]
     assert {**batches, "return": None} == {**hints, "return": None}
+
+
+USER_CODE = Path(__file__).with_name("user_code.py")
+SOURCES = Path(redcol.__file__).parents[1]
+
+
+def lines_that_mypy_finds(cache: Path) -> set[int]:
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={cache}"]
+    done = subprocess.run(
+        [*command, "--python-version=3.10", str(USER_CODE)],
+        env={**os.environ, "MYPYPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stderr == ""
+    return {int(line) for line in re.findall(r"user_code\.py:(\d+): error:", done.stdout)}
+
+
+def lines_that_pyright_finds(folder: Path) -> set[int]:
+    settings = {
+        "include": [USER_CODE.name],
+        "extraPaths": [str(SOURCES)],
+        "typeCheckingMode": "strict",
+        "pythonVersion": "3.10",
+    }
+    shutil.copy(USER_CODE, folder)
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--project", str(folder)]
+    done = subprocess.run(
+        [*command, "--pythonpath", sys.executable], capture_output=True, text=True, timeout=300
+    )
+    found = json.loads(done.stdout)
+    assert found["summary"]["filesAnalyzed"] == 1, done.stderr
+    return {each["range"]["start"]["line"] + 1 for each in found["generalDiagnostics"]}
+
+
+@pytest.mark.parametrize("find", [lines_that_mypy_finds, lines_that_pyright_finds])
+def test_type_checkers_find_what_is_wrong_and_nothing_else(
+    tmp_path: Path, find: Callable[[Path], set[int]]
+) -> None:
+    lines = USER_CODE.read_text().splitlines()
+    wrong = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
+    assert len(wrong) > 30
+    assert find(tmp_path) == wrong

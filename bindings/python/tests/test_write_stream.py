@@ -387,8 +387,8 @@ def test_frames_of_other_libraries(
 
 
 BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
-    ({}, "either stream, or stream_column"),
-    ({"stream": "s", "stream_column": "v"}, "either stream, or stream_column"),
+    ({}, "stream, or stream_column"),
+    ({"stream": "s", "stream_column": "v"}, "stream, or stream_column"),
     ({"stream": "s", "maxlen": 1, "min_id": "5"}, "two ways of trimming"),
     ({"stream": "s", "maxlen": -1}, "maxlen must be from 0"),
     ({"stream": "s", "maxlen": True}, "not bool"),

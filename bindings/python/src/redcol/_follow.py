@@ -3,21 +3,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import weakref
 from collections import namedtuple
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from . import _arguments, _native, client
+from . import _arguments, _native, _reading, client
 from ._capsule import Batch
 from ._frames import Frames
-from ._request import Request
-from ._typing import TYPE_CHECKING, pl, typing
+from ._typing import TYPE_CHECKING, pl, requests, typing
 from .errors import (
     BusyError,
     CancelledError,
     ClosedError,
     InvalidArgumentError,
+    NoGroupError,
     RedcolError,
     ValueConversionError,
 )
@@ -66,19 +67,10 @@ class Follower:
     #: Whether making it waits for nothing, and the first to ask for a batch connects.
     _connects_later = False
 
-    def __init__(
-        self,
-        server: client.Server,
-        request: Request,
-        *,
-        auto_ack: bool,
-    ) -> None:
+    def __init__(self, server: client.Server, request: requests.Request) -> None:
         self._request = request
         self._frames = Frames(request)
-        self._auto_ack = auto_ack
         options = dict(request.options)
-        if auto_ack:
-            options["auto_ack"] = "true"
         # Not a lock: an interrupt between taking it and knowing that would leave it taken.
         self._turn: dict[int, object] = {}
         self._is_closed = False
@@ -90,6 +82,8 @@ class Follower:
         self._ready: list[pl.DataFrame] = []
         if self._connects_later:
             options["connect"] = "later"
+        else:
+            _reading.check(server, request)
         self._client = client.lasting(server, connects_later=self._connects_later)
         self._handle = _native.read_streams(
             self._client.handle, request.streams, request.schema_capsule(), options
@@ -192,20 +186,32 @@ class Follower:
             or any(len(frame) for frame in self._ready)
         )
 
-    def _is_made_again(self) -> bool:
-        """Whether a group that is gone is made again, and so nothing is pending there."""
-        return self._request.options["create_group"] == "true"
+    def _acknowledges_at_end(self, error: type[BaseException] | None) -> bool:
+        """Whether the end of a ``with`` block acknowledges what was handed over: `auto_ack`.
+
+        All batches before the last one the library has acknowledged when the next was asked for.
+        """
+        return error is None and self._request.acknowledges and not self._is_closed
+
+    @contextlib.contextmanager
+    def _group_may_be_gone(self) -> Iterator[None]:
+        """A group that is made again has nothing pending, so there is nothing to acknowledge."""
+        try:
+            yield
+        except NoGroupError:
+            if not self._request.makes_group:
+                raise
 
     def _split(self, entries: typing.Any) -> list[tuple[bytes, bytes]]:
-        names = self._request.options
-        stream_column = names.get("stream_column")
+        options = self._request.options
+        stream_column = options.get("stream_column")
         if not hasattr(entries, "get_columns"):
             if len(self._request.streams) > 1:
                 raise InvalidArgumentError(
                     "Of several streams, pass a frame with its stream column to ack()."
                 )
             return [(self._request.streams[0], _arguments.entry_ids(_arguments.ids_in(entries)))]
-        id_column = names["id_column"]
+        id_column = options["id_column"]
         wanted = [id_column] + ([stream_column] if stream_column else [])
         for column in wanted:
             if column not in entries.columns:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from ._capsule import Batch
-from ._request import Request
 from ._typing import TYPE_CHECKING
 from .errors import SchemaError, ValueConversionError
 
 if TYPE_CHECKING:
     from polars import DataFrame
+
+    from ._request import Request
 
 
 class Frames:
@@ -51,20 +52,21 @@ class Frames:
 
         if self._last is not None:
             return self._last
-        options = self._request.options
-        known = {
-            "id": ("id_column", pl.String()),
-            "timestamp": ("timestamp_column", pl.Int64()),
-            "sequence": ("sequence_column", pl.UInt64()),
+        defaults: dict[str, pl.DataType] = {
+            "id": pl.String(),
+            "timestamp": pl.Int64(),
+            "sequence": pl.UInt64(),
+            "key": pl.String(),
+            "stream": pl.String(),
         }
+        names = self._request.names
         asked = {} if self._columns is None else self._columns.read
-        dtypes: dict[str, pl.DataType] = {}
         # Those that the schema has too have their place there.
-        for part, (column, dtype) in known.items():
-            if options[f"include_{part}"] == "true" and options[column] not in asked:
-                dtypes[options[column]] = dtype
-        if "stream_column" in options and options["stream_column"] not in asked:
-            dtypes[options["stream_column"]] = pl.String()
+        dtypes = {
+            names[part]: dtype
+            for part, dtype in defaults.items()
+            if part in names and names[part] not in asked
+        }
         if self._columns is not None:
             dtypes |= {name: self._columns.asked[name] for name in asked}
         return pl.DataFrame(schema=dtypes)

@@ -26,12 +26,12 @@ from types import FrameType
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, TypeAlias
 
     from ._bounds import EntryID
 
     #: Where a stream ended; None for an empty one.
-    Snapshot = EntryID | None
+    Snapshot: TypeAlias = EntryID | None
 
 #: Where a thread stands: a hash of the code and the instruction of each function that it is in.
 _Place = int

@@ -16,32 +16,18 @@ from ._typing import TYPE_CHECKING
 from .errors import ClosedError
 
 if TYPE_CHECKING:
-    from typing import Final, Protocol
+    from typing import Final
 
-    from polars import DataFrame, Expr, LazyFrame, Schema
+    from polars import DataFrame, Expr, LazyFrame
 
-    class Reads(Protocol):
-        """What can be read again and again: for each query, and each place that it has in one."""
-
-        def schema(self) -> Schema:
-            """All columns. Polars asks for them when it plans a query, once for each place."""
-
-        def frames(
-            self, names: list[str] | None, predicate: Expr | None, rows_max: int | None
-        ) -> Iterator[DataFrame]:
-            """Read these columns (None: all), batch by batch: the first `rows_max` rows, or all.
-
-            The predicate is applied to what comes, by the caller: rows that cannot satisfy it may
-            be left out, unless others would then be among the first `rows_max`.
-            """
-
+    from ._lazy import LazyReads
 
 #: Where a filter keeps less than one of so many rows, they are copied: Polars would keep the whole
 #: batch alive for their sake.
 _KEPT_LEAST: Final = 4
 
 
-def lazy_frame(reads: Reads) -> LazyFrame:
+def lazy_frame(reads: LazyReads) -> LazyFrame:
     """A LazyFrame that reads when it is collected."""
     from polars.io.plugins import register_io_source
 
@@ -58,7 +44,7 @@ def lazy_frame(reads: Reads) -> LazyFrame:
 
 
 def _run(
-    reads: Reads, shown: list[str] | None, predicate: Expr | None, rows_max: int | None
+    reads: LazyReads, shown: list[str] | None, predicate: Expr | None, rows_max: int | None
 ) -> Iterator[DataFrame]:
     """One read. Polars applies neither the predicate nor the number of rows again.
 

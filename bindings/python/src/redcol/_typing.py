@@ -2,13 +2,15 @@
 """Names for annotations, which cost nothing until somebody looks at an annotation.
 
 `typing` with what it imports takes a fourth of the time that importing this package takes, and
-Polars far more. Annotations are text; where `typing.get_type_hints` evaluates them, `pl` and
-`typing` here import what is asked of them.
+Polars far more. Annotations are text; where `typing.get_type_hints` evaluates them, the modules
+here import what is asked of them.
 """
 
 from __future__ import annotations
 
-__all__ = ["TYPE_CHECKING", "asyncio", "pl", "typing"]
+import sys
+
+__all__ = ["TYPE_CHECKING", "asyncio", "pl", "requests", "typing"]
 
 #: Whether a type checker reads this: what is only for one is imported only then.
 TYPE_CHECKING = False
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import typing
 
     import polars as pl
+
+    from . import _request as requests
 else:
 
     class _Later:
@@ -27,8 +31,10 @@ else:
             self._name = name
 
         def __getattr__(self, name: str) -> object:
-            return getattr(__import__(self._name), name)
+            __import__(self._name)
+            return getattr(sys.modules[self._name], name)
 
     asyncio = _Later("asyncio")
     pl = _Later("polars")
+    requests = _Later("redcol._request")
     typing = _Later("typing")

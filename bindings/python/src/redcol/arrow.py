@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from . import _arguments, _arrow_schema, _native, client
-from ._request import read_request
+from . import _arguments, _arrow_schema, _native, _reading, client
 from ._typing import TYPE_CHECKING, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
@@ -146,31 +145,30 @@ def read_arrow(
         >>> pa.table(events)["value"].to_pylist()
         [10, 20]
     """
+    from ._request import read_request
+    from ._specs import ColumnSpec, EntrySpec, RangeSpec
+
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    rows = _arguments.integer("batch_size", batch_size, at_least=0)
-    options = {"batch_rows": str(rows)}
+    own = {"batch_rows": str(_arguments.integer("batch_size", batch_size, at_least=0))}
     if string_layout is not None:
-        _arguments.one_of("string_layout", string_layout, ("view", "large", "string"))
-        options["string_layout"] = string_layout
-    request = read_request(
-        stream,
+        layouts = ("view", "large", "string")
+        own["string_layout"] = _arguments.one_of("string_layout", string_layout, layouts)
+    columns = ColumnSpec(
         schema=None if schema is None else _arrow_schema.parse(schema, string_layout or "view"),
-        start_id=start_id,
-        end_id=end_id,
-        count=count,
-        block_ms=block_ms,
+        discover=discover,
         include_id=include_id,
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
-        on_error=on_error,
-        discover=discover,
-        options=options,
     )
+    range_ = RangeSpec(start_id, end_id, count)
+    entries = EntrySpec(on_error)
+    request = read_request(stream, range_, columns, entries, block_ms=block_ms, own=own)
+    _reading.check(server, request)
     with client.using(server) as handle:
         iterator = _native.read_streams(
             handle, request.streams, request.schema_capsule(), request.options

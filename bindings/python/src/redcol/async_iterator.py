@@ -8,18 +8,17 @@ long as the server takes to answer.
 from __future__ import annotations
 
 import contextlib
-import functools
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from types import TracebackType
 
 from . import _native, client
 from ._follow import Follower
-from ._request import follow_request
+from ._in_thread import in_thread
 from ._typing import asyncio, pl, typing
-from .client import Client
-from .errors import CancelledError, ClosedError, InvalidArgumentError, NoGroupError
-from .iterator import _request_arguments, iter_stream
+from .client import DEFAULT_TIMEOUT_MS, Client
+from .errors import CancelledError, ClosedError, InvalidArgumentError
+from .iterator import BLOCK_MS, CLAIM_IDLE_MS
 
 
 class AsyncStreamIterator(Follower):
@@ -145,15 +144,8 @@ class AsyncStreamIterator(Follower):
         """
         total = 0
         for stream, ids in self._to_acknowledge(entries):
-            total += await _in_thread(_native.iter_ack, self._handle, stream, ids)
+            total += await in_thread(_native.iter_ack, self._handle, stream, ids)
         return total
-
-    async def _ack_automatically(self) -> None:
-        try:
-            await self.ack()
-        except NoGroupError:
-            if not self._is_made_again():
-                raise
 
     async def __aenter__(self) -> AsyncStreamIterator:
         try:
@@ -170,52 +162,85 @@ class AsyncStreamIterator(Follower):
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if kind is None and self._auto_ack and not self._is_closed:
-                await self._ack_automatically()
+            if self._acknowledges_at_end(kind):
+                with self._group_may_be_gone():
+                    await self.ack()
         finally:
             self.close()
 
 
-async def _in_thread(function: Callable[..., int], *arguments: object) -> int:
-    """Call what waits for the server, in a thread of its own: the event loop goes on.
-
-    Not one of the loop's own threads: while a server is silent, others would wait for one of those.
-    """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[int] = loop.create_future()
-
-    def tell(result: int, error: BaseException | None) -> None:
-        if answer.done():  # cancelled
-            return
-        if error is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(error)
-
-    def call() -> None:
-        result, error = 0, None
-        try:
-            result = function(*arguments)
-        except BaseException as caught:
-            error = caught
-        with contextlib.suppress(RuntimeError):  # the event loop is closed
-            loop.call_soon_threadsafe(tell, result, error)
-
-    threading.Thread(target=call, name="redcol-ack", daemon=True).start()
-    return await answer
-
-
-@functools.wraps(iter_stream, assigned=("__annotations__", "__kwdefaults__"))
 def stream_batches(
-    url: str | Client, stream: typing.Any, **arguments: typing.Any
+    url: str | Client,
+    stream: str | bytes | Sequence[str | bytes],
+    *,
+    batch_size: int = 100,
+    block_ms: int | None = BLOCK_MS,
+    batch_timeout_ms: int | None = BLOCK_MS,
+    schema: Mapping[str, typing.Any] | None = None,
+    start_id: str | int | date = "-",
+    end_id: str | int | date = "+",
+    count: int | None = None,
+    group: str | bytes | None = None,
+    consumer: str | bytes | None = None,
+    auto_ack: bool = False,
+    create_group: bool = True,
+    include_id: bool = True,
+    id_column: str = "_id",
+    include_timestamp: bool = True,
+    timestamp_column: str = "_ts",
+    include_sequence: bool | None = None,
+    sequence_column: str = "_seq",
+    stream_column: str | None = None,
+    on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
+    discover: typing.Literal["string", "binary", "auto"] = "string",
+    on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
+    reconnect_timeout_ms: int | None = None,
+    group_start_id: str | int | date = "0",
+    claim_idle_ms: int | None = 300_000,
+    max_deliveries: int | None = None,
+    dead_letter: str | bytes | None = None,
+    entry_bytes_max: int | None = None,
+    entry_fields_max: int | None = None,
+    connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    timeout_ms: int = DEFAULT_TIMEOUT_MS,
+    answer_timeout_ms: int | None = None,
 ) -> AsyncStreamIterator:
     """Follow one or more streams in an ``async for`` loop.
 
     Args:
         url: as in :func:`iter_stream`.
-        stream: as in :func:`iter_stream`.
-        arguments: those of :func:`iter_stream`; ``batch_timeout_ms`` is another name of
-            ``block_ms``.
+        stream: likewise.
+        batch_size: likewise.
+        block_ms: likewise.
+        batch_timeout_ms: another name of ``block_ms``; give one of the two.
+        schema: likewise.
+        start_id: likewise.
+        end_id: likewise.
+        count: likewise.
+        group: likewise.
+        consumer: likewise.
+        auto_ack: likewise.
+        create_group: likewise.
+        include_id: likewise.
+        id_column: likewise.
+        include_timestamp: likewise.
+        timestamp_column: likewise.
+        include_sequence: likewise.
+        sequence_column: likewise.
+        stream_column: likewise.
+        on_error: likewise.
+        discover: likewise.
+        on_idle: likewise.
+        reconnect_timeout_ms: likewise.
+        group_start_id: likewise.
+        claim_idle_ms: likewise.
+        max_deliveries: likewise.
+        dead_letter: likewise.
+        entry_bytes_max: likewise.
+        entry_fields_max: likewise.
+        connect_timeout_ms: likewise.
+        timeout_ms: likewise.
+        answer_timeout_ms: likewise.
 
     Returns:
         An async iterator of frames, also an async context manager, with ``connected`` and ``ack``
@@ -240,28 +265,46 @@ def stream_batches(
         >>> asyncio.run(first_batch())
         ['10', '20']
     """
-    import inspect  # here, so that importing redcol stays light
+    from ._request import follow_request
+    from ._specs import ColumnSpec, EntrySpec, FollowSpec, GroupSpec, RangeSpec
 
-    waits = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
-    server = client.Server(url, **{name: arguments[name] for name in waits if name in arguments})
+    server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    if "batch_timeout_ms" in arguments:
-        if "block_ms" in arguments:
+    if batch_timeout_ms != BLOCK_MS:
+        if block_ms != BLOCK_MS:
             raise InvalidArgumentError(
                 "batch_timeout_ms is another name of block_ms: give one of them."
             )
-        arguments["block_ms"] = arguments.pop("batch_timeout_ms")
-    bound = inspect.signature(iter_stream).bind(server, stream, **arguments)
-    bound.apply_defaults()
-    given = bound.arguments
-    request = follow_request(**_request_arguments(given))
-    return AsyncStreamIterator(
-        server,
-        request,
-        auto_ack=given["auto_ack"],
+        block_ms = batch_timeout_ms
+    columns = ColumnSpec(
+        schema=schema,
+        discover=discover,
+        include_id=include_id,
+        id_column=id_column,
+        include_timestamp=include_timestamp,
+        timestamp_column=timestamp_column,
+        include_sequence=include_sequence,
+        sequence_column=sequence_column,
+        stream_column=stream_column,
     )
-
-
-# Those of `iter_stream`, but for what it makes.
-stream_batches.__annotations__ = {**iter_stream.__annotations__, "return": AsyncStreamIterator}
+    member = GroupSpec(
+        group=group,
+        consumer=consumer,
+        auto_ack=auto_ack,
+        create_group=create_group,
+        group_start_id=group_start_id,
+        claim_idle_ms=claim_idle_ms,
+        max_deliveries=max_deliveries,
+        dead_letter=dead_letter,
+        usual_claim_idle_ms=CLAIM_IDLE_MS,
+    )
+    request = follow_request(
+        stream,
+        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms),
+        RangeSpec(start_id, end_id, count),
+        columns,
+        EntrySpec(on_error, entry_bytes_max, entry_fields_max),
+        member,
+    )
+    return AsyncStreamIterator(server, request)

@@ -219,6 +219,19 @@ def using(server: Server) -> Iterator[_native.ClientHandle]:
         handle.free()
 
 
+@contextlib.contextmanager
+def unconnected(server: Server) -> Iterator[_native.ClientHandle]:
+    """The handle of a client, or one that connects to nothing, to have arguments checked."""
+    if server.client is not None:
+        yield server.client._handle
+        return
+    handle = server.open(connects_later=True)
+    try:
+        yield handle
+    finally:
+        handle.free()
+
+
 _SHOWABLE: Final = (
     r"((?:redis|valkey)s?://)(?:[^@/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:\d+)?"
     r"(?:[/?#][^@]*)?"

@@ -9,10 +9,8 @@ from types import TracebackType
 
 from . import _native, client
 from ._follow import Follower
-from ._request import follow_request
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import NoGroupError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -20,6 +18,9 @@ if TYPE_CHECKING:
 #: How long one call into the library waits before Python looks at signals. A signal that reaches
 #: the waiting thread ends the wait at once; this is for those that come just before it.
 _WAIT_MS: Final = 100
+#: Defaults of arguments of `iter_stream` and `stream_batches`.
+BLOCK_MS: Final = 1_000
+CLAIM_IDLE_MS: Final = 300_000
 
 
 class StreamIterator(Follower):
@@ -68,13 +69,6 @@ class StreamIterator(Follower):
             for stream, ids in self._to_acknowledge(entries)
         )
 
-    def _ack_automatically(self) -> None:
-        try:
-            self.ack()
-        except NoGroupError:
-            if not self._is_made_again():
-                raise
-
     def __enter__(self) -> StreamIterator:
         return self
 
@@ -85,8 +79,9 @@ class StreamIterator(Follower):
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if kind is None and self._auto_ack and not self._is_closed:
-                self._ack_automatically()
+            if self._acknowledges_at_end(kind):
+                with self._group_may_be_gone():
+                    self.ack()
         finally:
             self.close()
 
@@ -96,7 +91,7 @@ def iter_stream(
     stream: str | bytes | Sequence[str | bytes],
     *,
     batch_size: int = 100,
-    block_ms: int | None = 1000,
+    block_ms: int | None = BLOCK_MS,
     schema: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
@@ -117,7 +112,7 @@ def iter_stream(
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
     reconnect_timeout_ms: int | None = None,
     group_start_id: str | int | date = "0",
-    claim_idle_ms: int | None = 300_000,
+    claim_idle_ms: int | None = CLAIM_IDLE_MS,
     max_deliveries: int | None = None,
     dead_letter: str | bytes | None = None,
     entry_bytes_max: int | None = None,
@@ -221,18 +216,40 @@ def iter_stream(
         ...         print(batch["value"].to_list())
         ['10', '20']
     """
+    from ._request import follow_request
+    from ._specs import ColumnSpec, EntrySpec, FollowSpec, GroupSpec, RangeSpec
+
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    request = follow_request(**_request_arguments(locals()))
-    return StreamIterator(
-        server,
-        request,
-        auto_ack=auto_ack,
+    columns = ColumnSpec(
+        schema=schema,
+        discover=discover,
+        include_id=include_id,
+        id_column=id_column,
+        include_timestamp=include_timestamp,
+        timestamp_column=timestamp_column,
+        include_sequence=include_sequence,
+        sequence_column=sequence_column,
+        stream_column=stream_column,
     )
-
-
-def _request_arguments(arguments: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """The arguments of `iter_stream` that say what is read: all but those of the connection."""
-    others = ("url", "server", "connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
-    return {name: value for name, value in arguments.items() if name not in others}
+    member = GroupSpec(
+        group=group,
+        consumer=consumer,
+        auto_ack=auto_ack,
+        create_group=create_group,
+        group_start_id=group_start_id,
+        claim_idle_ms=claim_idle_ms,
+        max_deliveries=max_deliveries,
+        dead_letter=dead_letter,
+        usual_claim_idle_ms=CLAIM_IDLE_MS,
+    )
+    request = follow_request(
+        stream,
+        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms),
+        RangeSpec(start_id, end_id, count),
+        columns,
+        EntrySpec(on_error, entry_bytes_max, entry_fields_max),
+        member,
+    )
+    return StreamIterator(server, request)

@@ -3,38 +3,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 
-from . import _bounds, _native, client
-from . import stream as _stream
-from ._frames import Frames
-from ._request import Request, netstrings, read_request
+from . import _bounds, _native, _reading, client
+from ._lazy import LazyReads
 from ._snapshot import Snapshots
 from ._source import lazy_frame
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import InvalidArgumentError, SchemaError
+from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from typing import Final
-
-#: Rows of a batch. A row that a query keeps may keep its batch alive: no more of them.
-_BATCH_ROWS: Final = 65_536
-#: What `read_stream` takes and a query cannot have.
-_REFUSED: Final = (
-    *("block_ms", "group", "consumer", "auto_ack", "create_group", "group_start_id"),
-    "claim_idle_ms",
-)
-
-
-#: The columns of an entry's id: what includes each, and what names it.
-_FIXED: Final = {
-    "include_id": "id_column",
-    "include_timestamp": "timestamp_column",
-    "include_sequence": "sequence_column",
-}
+    from ._request import Request
+    from ._specs import ColumnSpec, EntrySpec, RangeSpec
 
 
 def scan_stream(
@@ -56,7 +38,13 @@ def scan_stream(
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
-    **refused: typing.Any,
+    block_ms: None = None,
+    group: None = None,
+    consumer: None = None,
+    auto_ack: typing.Literal[False] = False,
+    create_group: typing.Literal[True] = True,
+    group_start_id: typing.Literal["0"] = "0",
+    claim_idle_ms: None = None,
 ) -> pl.LazyFrame:
     """Make a LazyFrame of a stream's entries: :func:`read_stream`, done when a query runs.
 
@@ -108,7 +96,13 @@ def scan_stream(
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
-        refused: ``group``, ``block_ms`` and the like, which only :func:`read_stream` has.
+        block_ms: cannot be given, nor can the arguments below; see above.
+        group: likewise.
+        consumer: likewise.
+        auto_ack: likewise.
+        create_group: likewise.
+        group_start_id: likewise.
+        claim_idle_ms: likewise.
 
     Returns:
         A LazyFrame.
@@ -130,180 +124,106 @@ def scan_stream(
         >>> events.filter(pl.col("_ts") > 1_704_067_200_000).select("action").collect().item()
         'view'
     """
-    _refuse(refused)
+    from ._request import read_request
+    from ._specs import ColumnSpec, EntrySpec, RangeSpec
+
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
+    _refuse("block_ms", block_ms, None)
+    _refuse("group", group, None)
+    _refuse("consumer", consumer, None)
+    _refuse("auto_ack", auto_ack, False)
+    _refuse("create_group", create_group, True)
+    _refuse("group_start_id", group_start_id, "0")
+    _refuse("claim_idle_ms", claim_idle_ms, None)
     server.check()
-    options: dict[str, typing.Any] = {
-        "start_id": start_id,
-        "end_id": end_id,
-        "count": count,
-        "include_id": include_id,
-        "include_timestamp": include_timestamp,
-        "include_sequence": include_sequence,
-        "id_column": id_column,
-        "timestamp_column": timestamp_column,
-        "sequence_column": sequence_column,
-        "on_error": on_error,
-        "discover": discover,
-    }
-    request = read_request(stream, schema=schema, **options)
-    return lazy_frame(_StreamReads(server, request, options))
+    range_ = RangeSpec(start_id, end_id, count)
+    columns = ColumnSpec(
+        schema=schema,
+        discover=discover,
+        include_id=include_id,
+        id_column=id_column,
+        include_timestamp=include_timestamp,
+        timestamp_column=timestamp_column,
+        include_sequence=include_sequence,
+        sequence_column=sequence_column,
+    )
+    entries = EntrySpec(on_error)
+    request = read_request(stream, range_, columns, entries)
+    _reading.check(server, request, is_read_later=True)
+    return lazy_frame(_StreamReads(server, request, range_, columns, entries))
 
 
-def _refuse(arguments: Mapping[str, typing.Any]) -> None:
+def _refuse(name: str, value: object, default: object) -> None:
     """Refuse what a query cannot have, unless it is `read_stream`'s default, which asks nothing."""
-    defaults = _stream.read_stream.__kwdefaults__ or {}
-    for name, value in arguments.items():
-        if name not in _REFUSED:
-            raise TypeError(f"scan_stream() got an unexpected keyword argument {name!r}")
-        if value != defaults[name]:
-            raise InvalidArgumentError(
-                f"scan_stream takes no {name}: a query may run any number of times, so it must "
-                "neither wait for entries nor be given them as a group's member. Use iter_stream, "
-                "or read_stream for a single frame."
-            )
+    if value != default:
+        raise InvalidArgumentError(
+            f"scan_stream takes no {name}: a query may run any number of times, so it must neither "
+            "wait for entries nor be given them as a group's member. Use iter_stream, or "
+            "read_stream for a single frame."
+        )
 
 
-class _StreamReads:
-    """The reads of one stream; see `_source.Reads`."""
+class _StreamReads(LazyReads):
+    """The reads of one stream. All places of a query see the same snapshot."""
+
+    _function = "scan_stream"
 
     def __init__(
-        self, server: client.Server, request: Request, options: dict[str, typing.Any]
+        self,
+        server: client.Server,
+        request: Request,
+        range_: RangeSpec,
+        columns: ColumnSpec,
+        entries: EntrySpec,
     ) -> None:
-        self._server = server
-        self._request = request
-        self._options = options
-        self._range = _bounds.of_range(request.options["start_id"], request.options["end_id"])
+        super().__init__(server, request, columns, entries)
+        self._range = range_
         self._snapshots = Snapshots()
-        # Reentrant: the collection of garbage may end a read anywhere.
-        self._lock = threading.RLock()
-        #: All columns, when they are known.
-        self._schema: pl.Schema | None = None
-        #: The fields of the columns that were discovered; None with a schema.
-        self._discovered: dict[str, str] | None = None
-        self._fixed = [
-            (argument, options[name])
-            for argument, name in _FIXED.items()
-            if request.options[argument] == "true"
-        ]
-        if request.columns is not None:
-            self._schema = Frames(request).empty().schema
 
     def schema(self) -> pl.Schema:
         self._snapshots.planned()
         return self._known_schema()
 
-    def _known_schema(self) -> pl.Schema:
-        with self._lock:
-            if self._schema is None:
-                self._schema = self._discover()
-            return self._schema
+    def _discovery(self, handle: _native.ClientHandle) -> Request | None:
+        # The rows are then read up to the same end.
+        end = self._snapshots.planning(lambda: self._last_id(handle))
+        return self._read(None, self._within & _until(end), self._range.count)
 
-    def _discover(self) -> pl.Schema:
-        """Read everything to see which fields there are. The snapshot is then used for the rows."""
-        with client.using(self._server) as handle:
-            end = self._snapshots.planning(lambda: self._last_id(handle))
-            found = Frames(self._request).empty()
-            # Values that do not fit are an error of the query that needs them.
-            request = self._made(None, self._range & _until(end), on_error="null")
-            others: dict[str, str] = {}
-            if request is not None:
-                found, others = _stream.discovered(handle, request)
-        fixed = {name for _, name in self._fixed}
-        self._discovered = {
-            name: others.get(name, name) for name in found.columns if name not in fixed
-        }
-        return found.schema
-
-    def frames(
-        self, names: list[str] | None, predicate: pl.Expr | None, rows_max: int | None
+    def _frames(
+        self, columns: Mapping[str, pl.DataType], predicate: pl.Expr | None, rows_max: int | None
     ) -> Iterator[pl.DataFrame]:
-        schema = self._known_schema()
-        names = list(schema) if names is None else names
-        count = self._options["count"]
+        count = self._range.count
         if rows_max is not None:
             count = rows_max if count is None else min(count, rows_max)
         with client.using(self._server) as handle:
             end = self._snapshots.begin(lambda: self._last_id(handle))
             try:
-                bounds = self._range & _until(end)
+                bounds = self._within & _until(end)
                 found = self._found(predicate, bounds)
                 # The first so many are counted from the beginning.
                 bounds &= found if count is None else _bounds.Bounds(last=found.last)
-                columns = {name: schema[name] for name in names}
-                request = self._made(columns, bounds, count=count)
+                request = self._read(columns, bounds, count)
                 if request is not None:
-                    yield from _stream.frames(handle, request)
-            except SchemaError as error:
-                if self._discovered is not None and error.entry_id is not None:
-                    error.args = (
-                        f"{error}. (That is: pass schema= to scan_stream, or call it again.)",
-                    )
-                raise
+                    yield from _reading.frames(handle, request)
             finally:
                 self._snapshots.end()
 
-    def _made(
-        self,
-        columns: Mapping[str, typing.Any] | None,
-        bounds: _bounds.Bounds,
-        **changed: typing.Any,
+    def _read(
+        self, columns: Mapping[str, pl.DataType] | None, bounds: _bounds.Bounds, count: int | None
     ) -> Request | None:
-        """The request for these columns (None: to discover them); None if nothing can come."""
-        arguments = self._options | changed
-        if bounds.is_empty or arguments["count"] == 0:
-            return None
-        arguments["start_id"] = _bounds.text(bounds.first)
-        arguments["end_id"] = _bounds.text(bounds.last)
-        schema = None
-        options = {"batch_rows": str(_BATCH_ROWS)}
-        if columns is not None:
-            arguments |= {argument: needs(columns, name) for argument, name in self._fixed}
-            del arguments["discover"]
-            schema = dict(columns)
-            if self._discovered is not None:
-                options |= discovered_options(self._discovered, list(schema))
-        stream = self._request.streams[0]
-        return read_request(stream, schema=schema, options=options, **arguments)
+        """The read of these columns (None: to discover them); None if nothing can come."""
+        from ._request import read_request
+        from ._specs import RangeSpec
 
-    def _found(self, predicate: pl.Expr | None, within: _bounds.Bounds) -> _bounds.Bounds:
-        """The bounds of a predicate."""
-        fixed = dict(self._fixed)
-        return _bounds.find(
-            predicate,
-            timestamp_column=comparable(self._known_schema(), fixed.get("include_timestamp")),
-            id_column=fixed.get("include_id"),
-            largest_ms=max(within.last[0], 0),
-        )
+        if bounds.is_empty or count == 0:
+            return None
+        range_ = RangeSpec(_bounds.text(bounds.first), _bounds.text(bounds.last), count)
+        spec, entries, own = self._asked(columns)
+        return read_request(self._request.streams[0], range_, spec, entries, own=own)
 
     def _last_id(self, handle: _native.ClientHandle) -> _bounds.EntryID | None:
         return _native.last_id(handle, self._request.streams[0])
-
-
-def needs(columns: Iterable[str], name: str) -> bool:
-    """Whether a column that is not a field's is needed for `columns`.
-
-    An entry's own field of its name is read under another one only where there is that column.
-    """
-    return any(column == name or column.startswith(f"{name}_field") for column in columns)
-
-
-def comparable(schema: pl.Schema, timestamp_column: str | None) -> str | None:
-    """The column of the ids' milliseconds, if bounds can be found of it."""
-    import polars as pl
-
-    is_number = timestamp_column is not None and schema[timestamp_column] == pl.Int64
-    return timestamp_column if is_number else None
-
-
-def discovered_options(fields: Mapping[str, str], columns: list[str]) -> dict[str, str]:
-    """What the library is told of fields that were discovered; `fields`: those of the columns."""
-    options = {"discovered": netstrings(fields.values())}
-    for place, name in enumerate(columns):
-        if fields.get(name, name) != name:
-            options[f"field:{place}"] = fields[name]
-    return options
 
 
 def _until(end: _bounds.EntryID | None) -> _bounds.Bounds:

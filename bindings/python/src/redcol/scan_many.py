@@ -3,26 +3,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
-from . import _bounds, _keys, client
-from . import stream as _stream
-from ._frames import Frames
-from ._request import RangesRequest, ranges_request
+from . import _bounds, _keys, _native, _reading, client
+from ._arguments import either
+from ._lazy import LazyReads
 from ._source import lazy_frame
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import SchemaError
-from .scan import comparable, discovered_options, needs
-from .streams import FIXED, arranged, checked
 
 if TYPE_CHECKING:
-    from typing import Final
-
-#: Rows of a batch. A row that a query keeps may keep its batch alive: no more of them.
-_BATCH_ROWS: Final = 65_536
+    from ._request import Request
+    from ._specs import ColumnSpec, EntrySpec, ManySpec
 
 
 def scan_streams(
@@ -133,134 +126,104 @@ def scan_streams(
         >>> events.filter(pl.col("_ts") > 1_704_067_200_000).collect()["value"].to_list()
         [20]
     """
+    from ._request import ranges_request
+    from ._specs import ColumnSpec, EntrySpec, ManySpec, RangeSpec
+
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    arguments = checked(locals())
+    columns = ColumnSpec(
+        schema=schema,
+        discover=discover,
+        include_row_index=include_row_index,
+        row_index_column=either(
+            "_index", row_index_column_name=row_index_column_name, row_index_column=row_index_column
+        ),
+        include_key=include_key,
+        key_column=either("_key", key_column_name=key_column_name, key_column=key_column),
+        include_id=include_id,
+        id_column=either("_id", id_column_name=id_column_name, id_column=id_column),
+        include_timestamp=include_timestamp,
+        timestamp_column=either(
+            "_ts", timestamp_column_name=timestamp_column_name, timestamp_column=timestamp_column
+        ),
+        include_sequence=include_sequence,
+        sequence_column=either(
+            "_seq", sequence_column_name=sequence_column_name, sequence_column=sequence_column
+        ),
+    )
+    many = ManySpec(
+        count_per_stream=either(None, count_per_stream=count_per_stream, count=count),
+        batch_size=batch_size,
+        count_hint=count_hint,
+    )
+    entries = EntrySpec(on_error)
     if not isinstance(pattern, (str, bytes)) and isinstance(pattern, Iterable):
         pattern = list(pattern)
-    request = ranges_request(pattern, **arguments)
-    return lazy_frame(_ManyReads(server, pattern, request, arguments))
+    request = ranges_request(pattern, many, RangeSpec(start_id, end_id), columns, entries)
+    _reading.check(server, request, is_read_later=True)
+    return lazy_frame(_ManyReads(server, request, pattern, many, columns, entries))
 
 
-class _ManyReads:
-    """The reads of many streams; see `_source.Reads`."""
+class _ManyReads(LazyReads):
+    """The reads of many streams. Each place in a query reads what is there when it reads."""
+
+    _function = "scan_streams"
 
     def __init__(
         self,
         server: client.Server,
+        request: Request,
         pattern: str | bytes | Iterable[str | bytes],
-        request: RangesRequest,
-        arguments: dict[str, typing.Any],
+        many: ManySpec,
+        columns: ColumnSpec,
+        entries: EntrySpec,
     ) -> None:
-        self._server = server
+        super().__init__(server, request, columns, entries)
         self._pattern = pattern
-        self._request = request
-        self._arguments = arguments
-        options = request.read.options
-        self._range = _bounds.of_range(options["start_id"], options["end_id"])
-        # Reentrant: the collection of garbage may end a read anywhere.
-        self._lock = threading.RLock()
-        #: All columns, when they are known.
-        self._schema: pl.Schema | None = None
-        #: The fields of the columns that were discovered; None with a schema.
-        self._discovered: dict[str, str] | None = None
-        included = {argument: options.get(argument) == "true" for argument in FIXED}
-        included["include_key"] = request.key_column is not None
-        included["include_row_index"] = request.row_index_column is not None
-        #: The columns that are no fields: what includes each, by its name.
-        self._fixed = {
-            arguments[name]: argument for argument, (name, _) in FIXED.items() if included[argument]
-        }
-        if request.read.columns is not None:
-            empty = Frames(request.read).empty()
-            self._schema = arranged(empty, request).schema
+        self._many = many
 
-    def schema(self) -> pl.Schema:
-        with self._lock:
-            if self._schema is None:
-                self._schema = self._discover()
-            return self._schema
+    def _discovery(self, handle: _native.ClientHandle) -> Request:
+        return self._read(None, self._within)
 
-    def _discover(self) -> pl.Schema:
-        """Read everything to see which fields there are."""
-        request = self._made(None, self._range, on_error="null")
-        with client.using(self._server) as handle:
-            found, others = _stream.discovered(handle, request.read)
-        found = arranged(found, request)
-        self._discovered = {
-            name: others.get(name, name) for name in found.columns if name not in self._fixed
-        }
-        return found.schema
-
-    def frames(
-        self, names: list[str] | None, predicate: pl.Expr | None, rows_max: int | None
+    def _frames(
+        self, columns: Mapping[str, pl.DataType], predicate: pl.Expr | None, rows_max: int | None
     ) -> Iterator[pl.DataFrame]:
-        schema = self.schema()
-        wanted = list(schema) if names is None else names
-        columns = {name: dtype for name, dtype in schema.items() if name in wanted}
-        bounds = self._range
+        bounds = self._within
         streams = None
         # The first so many rows, and their numbers, are those before the predicate.
-        if rows_max is None and "include_row_index" not in map(self._fixed.get, columns):
-            found = self._found(predicate)
+        if rows_max is None and self._request.names.get("row_index") not in columns:
+            found = self._found(predicate, self._within)
             # So are the first so many of each stream.
-            is_counted = self._arguments["count_per_stream"] is not None
+            is_counted = self._many.count_per_stream is not None
             bounds &= _bounds.Bounds(last=found.last) if is_counted else found
             streams = self._streams(predicate)
         if bounds.is_empty or rows_max == 0 or streams == []:
             return
-        options = {} if rows_max is None else {"count": str(rows_max)}
-        request = self._made(columns, bounds, options, streams=streams)
+        request = self._read(columns, bounds, rows_max, streams)
         rows = 0
         with client.using(self._server) as handle:
-            try:
-                for frame in _stream.frames(handle, request.read):
-                    yield arranged(frame, request, first_row=rows)
-                    rows += len(frame)
-            except SchemaError as error:
-                if self._discovered is not None and error.entry_id is not None:
-                    error.args = (
-                        f"{error}. (That is: pass schema= to scan_streams, or call it again.)",
-                    )
-                raise
+            for frame in _reading.frames(handle, request):
+                yield _reading.arranged(frame, request, first_row=rows)
+                rows += len(frame)
 
     def _streams(self, predicate: pl.Expr | None) -> list[str | bytes] | None:
         """The streams that a predicate asks for; None for all."""
-        names = {argument: name for name, argument in self._fixed.items()}
-        keys = _keys.find(predicate, names.get("include_key"))
+        keys = _keys.find(predicate, self._request.names.get("key"))
         return None if keys is None else _keys.among(self._pattern, keys)
 
-    def _found(self, predicate: pl.Expr | None) -> _bounds.Bounds:
-        names = {argument: name for name, argument in self._fixed.items()}
-        return _bounds.find(
-            predicate,
-            timestamp_column=comparable(self.schema(), names.get("include_timestamp")),
-            id_column=names.get("include_id"),
-            largest_ms=max(self._range.last[0], 0),
-        )
-
-    def _made(
+    def _read(
         self,
-        columns: Mapping[str, typing.Any] | None,
+        columns: Mapping[str, pl.DataType] | None,
         bounds: _bounds.Bounds,
-        options: Mapping[str, str] | None = None,
-        *,
+        count: int | None = None,
         streams: list[str | bytes] | None = None,
-        **changed: typing.Any,
-    ) -> RangesRequest:
-        """The request for these columns; None: to discover them."""
-        arguments = self._arguments | changed
-        arguments["start_id"] = _bounds.text(bounds.first)
-        arguments["end_id"] = _bounds.text(bounds.last)
-        own = {"batch_rows": str(_BATCH_ROWS), **(options or {})}
-        if columns is not None:
-            arguments |= {argument: needs(columns, name) for name, argument in self._fixed.items()}
-            del arguments["discover"]
-            arguments["schema"] = dict(columns)
-            if self._discovered is not None:
-                # The library is not told of the rows' numbers.
-                asked = [name for name in columns if self._fixed.get(name) != "include_row_index"]
-                own |= discovered_options(self._discovered, asked)
+    ) -> Request:
+        """The read of these columns (None: to discover them)."""
+        from ._request import ranges_request
+        from ._specs import RangeSpec
+
+        range_ = RangeSpec(_bounds.text(bounds.first), _bounds.text(bounds.last), count)
+        spec, entries, own = self._asked(columns)
         pattern = self._pattern if streams is None else streams
-        return ranges_request(pattern, options=own, **arguments)
+        return ranges_request(pattern, self._many, range_, spec, entries, own)

@@ -87,14 +87,15 @@ def _is_number(dtype: object) -> bool:
     return isinstance(dtype, pl.UInt64)
 
 
-#: The columns that are no fields: what names each, what it holds, and the dtypes that it can have.
+#: The metadata columns, in their order in a frame: what each holds, and which dtypes it can have.
+#: `id_column` names the part "id", `include_id` says whether there is one, and so on.
 PARTS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
-    "id_column": ("the entries' ids (String)", _is_text),
-    "timestamp_column": ('their milliseconds (Int64 or Datetime("ms"))', _is_milliseconds),
-    "sequence_column": ("their sequence numbers (UInt64)", _is_number),
-    "stream_column": ("the streams' keys (String)", _is_text),
-    "key_column": ("the streams' keys (String)", _is_text),
-    "row_index_column": ("the rows' numbers (UInt64)", _is_number),
+    "row_index": ("the rows' numbers (UInt64)", _is_number),
+    "key": ("the streams' keys (String)", _is_text),
+    "id": ("the entries' ids (String)", _is_text),
+    "timestamp": ('their milliseconds (Int64 or Datetime("ms"))', _is_milliseconds),
+    "sequence": ("their sequence numbers (UInt64)", _is_number),
+    "stream": ("the streams' keys (String)", _is_text),
 }
 
 

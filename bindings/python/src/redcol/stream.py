@@ -3,24 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 
-from . import _interrupt, _log, _native, client
-from ._capsule import Batch
-from ._frames import Frames
-from ._request import Request, read_request
-from ._typing import TYPE_CHECKING, pl, typing
+from . import _interrupt, _log, _reading, client
+from ._typing import pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import RedcolError, ValueConversionError
-
-if TYPE_CHECKING:
-    from typing import Final
-
-#: How long one call into the library waits before Python looks at signals. A signal that reaches
-#: the waiting thread ends the wait at once; this is for those that reach another.
-_WAIT_MS: Final = 100
+from .errors import RedcolError
 
 
 def read_stream(
@@ -155,46 +144,53 @@ def read_stream(
         >>> df["value"].sum()
         30
     """
+    from ._request import read_request
+    from ._specs import ColumnSpec, EntrySpec, GroupSpec, RangeSpec
+
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    request = read_request(
-        stream,
+    columns = ColumnSpec(
         schema=schema,
-        start_id=start_id,
-        end_id=end_id,
-        count=count,
-        block_ms=block_ms,
-        group=group,
-        consumer=consumer,
-        auto_ack=auto_ack,
-        create_group=create_group,
+        discover=discover,
         include_id=include_id,
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
-        on_error=on_error,
-        discover=discover,
+    )
+    member = GroupSpec(
+        group=group,
+        consumer=consumer,
+        auto_ack=auto_ack,
+        create_group=create_group,
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
         dead_letter=dead_letter,
-        entry_bytes_max=entry_bytes_max,
-        entry_fields_max=entry_fields_max,
     )
-    if not auto_ack:
+    request = read_request(
+        stream,
+        RangeSpec(start_id, end_id, count),
+        columns,
+        EntrySpec(on_error, entry_bytes_max, entry_fields_max),
+        block_ms=block_ms,
+        group=member,
+    )
+    _reading.check(server, request)
+    if not request.acknowledges:
         with client.using(server) as handle:
-            return _read(handle, request)
+            return _reading.read(handle, request)
+    # Returned in any case, once it is complete.
     frame: pl.DataFrame | None = None
     try:
         with (
             client.using(server) as handle,
-            reading(handle, request) as (iterator, made),
+            _reading.reading(handle, request) as (iterator, made),
         ):
-            frame = made.make(next(_batches(iterator)))
+            frame = made.make(next(_reading.batches(iterator)))
             # The library acknowledges the only batch before it tells that there is no other.
-            for _ in _batches(iterator):
+            for _ in _reading.batches(iterator):
                 raise AssertionError("a read in one batch has given two")
     except KeyboardInterrupt:
         if frame is None or not _interrupt.raise_on_return():
@@ -206,89 +202,3 @@ def read_stream(
         _log.warn("group", f"not everything that was read is known to be acknowledged: {error}")
     # No call from here on, after which Python would look at signals.
     return frame
-
-
-def _batches(iterator: _native.Handle) -> Iterator[Batch]:
-    """The batches of a read that ends. Ctrl-C is seen while it waits."""
-    return (batch for batch in _turns(iterator) if batch is not None)
-
-
-def _turns(iterator: _native.Handle) -> Iterator[Batch | None]:
-    """The batches of a read that ends, and None each time that one did not come soon."""
-    while True:
-        slot = _native.Slot()
-        while (status := _native.iter_next(iterator, _WAIT_MS, slot)) == _native.TIMEOUT:
-            yield None  # between two bytecodes Python runs signal handlers
-        if status == _native.END:
-            return
-        yield Batch(slot)
-
-
-def frames(handle: _native.ClientHandle, request: Request) -> Iterator[pl.DataFrame]:
-    """The batches of a read that ends, as frames. Its connection is its own.
-
-    While the server keeps it waiting, frames without rows come: whoever takes them may be on a
-    thread that sees no signals, and can stop then.
-    """
-    with reading(handle, request) as (iterator, made):
-        for batch in _turns(iterator):
-            yield made.empty() if batch is None else made.make(batch)
-
-
-def discovered(
-    handle: _native.ClientHandle, request: Request
-) -> tuple[pl.DataFrame, dict[str, str]]:
-    """What a read without a schema finds: a frame without rows, and its columns' fields.
-
-    Only those that have other names than their columns.
-    """
-    with reading(handle, request) as (iterator, made):
-        made.notes_fields = True
-        found = made.empty()
-        for batch in _batches(iterator):
-            found = made.make(batch).clear()
-    return found, made.fields
-
-
-def _read(handle: _native.ClientHandle, request: Request) -> pl.DataFrame:
-    """All batches of a read as one frame."""
-    with reading(handle, request) as (iterator, made):
-        return whole(iterator, made)
-
-
-def whole(iterator: _native.Handle, made: Frames) -> pl.DataFrame:
-    """All batches of a read that ends, as one frame."""
-    import polars as pl
-
-    frames = [made.make(batch) for batch in _batches(iterator)]
-    if len(frames) == 1:
-        return frames[0]
-    # A column of text may have become one of bytes.
-    last = frames[-1].schema
-    frames = [
-        frame.cast(
-            {name: last[name] for name, dtype in frame.schema.items() if dtype != last[name]}
-        )
-        for frame in frames
-    ]
-    return pl.concat(frames, how="diagonal")
-
-
-@contextlib.contextmanager
-def reading(
-    handle: _native.ClientHandle, request: Request
-) -> Iterator[tuple[_native.Handle, Frames]]:
-    """A read, and what makes its frames."""
-    made = Frames(request)
-    schema, options = request.schema_capsule(), request.options
-    if request.ranges is None:
-        iterator = _native.read_streams(handle, request.streams, schema, options)
-    else:
-        iterator = _native.read_ranges(handle, request.ranges, schema, options)
-    try:
-        yield iterator, made
-    except ValueConversionError as error:
-        made.name_dtype(error)
-        raise
-    finally:
-        iterator.free()

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import date
 
-from . import _arguments, _native, client
-from ._request import RangesRequest, ranges_request
+from . import _native, client
+from ._arguments import either
+from ._reading import arranged, check, reading, whole
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .stream import reading, whole
 
 if TYPE_CHECKING:
     from typing import Final
@@ -136,67 +136,43 @@ def read_streams(
         >>> df.group_by("_key").agg(pl.col("value").sum()).rows()
         [('events', 30)]
     """
+    from ._request import ranges_request
+    from ._specs import ColumnSpec, EntrySpec, ManySpec, RangeSpec
+
     server = client.Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
     server.check()
-    arguments = checked(locals())
-    counting = {"count_wrong_types": "true"} if counts is not None else {}
-    request = ranges_request(pattern, options=counting, **arguments)
-    with client.using(server) as handle:
-        return _read(handle, request, counts)
-
-
-#: The columns that are no fields: what includes each, what names it, and its name if none is given.
-FIXED: Final = {
-    "include_row_index": ("row_index_column", "_index"),
-    "include_key": ("key_column", "_key"),
-    "include_id": ("id_column", "_id"),
-    "include_timestamp": ("timestamp_column", "_ts"),
-    "include_sequence": ("sequence_column", "_seq"),
-}
-
-
-def checked(given: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
-    """`read_streams`' arguments as `ranges_request` takes them: one for each pair of two names."""
-    same = ("schema", "start_id", "end_id", "batch_size", "count_hint", "on_error", "discover")
-    arguments = {name: given[name] for name in (*same, *FIXED)}
-    for name, default in FIXED.values():
-        names = (f"{name}_name", name)
-        arguments[name] = _arguments.either(default, **{each: given[each] for each in names})
-    arguments["count_per_stream"] = _arguments.either(
-        None, count_per_stream=given["count_per_stream"], count=given["count"]
+    columns = ColumnSpec(
+        schema=schema,
+        discover=discover,
+        include_row_index=include_row_index,
+        row_index_column=either(
+            "_index", row_index_column_name=row_index_column_name, row_index_column=row_index_column
+        ),
+        include_key=include_key,
+        key_column=either("_key", key_column_name=key_column_name, key_column=key_column),
+        include_id=include_id,
+        id_column=either("_id", id_column_name=id_column_name, id_column=id_column),
+        include_timestamp=include_timestamp,
+        timestamp_column=either(
+            "_ts", timestamp_column_name=timestamp_column_name, timestamp_column=timestamp_column
+        ),
+        include_sequence=include_sequence,
+        sequence_column=either(
+            "_seq", sequence_column_name=sequence_column_name, sequence_column=sequence_column
+        ),
     )
-    return arguments
-
-
-def _read(
-    handle: _native.ClientHandle, request: RangesRequest, counts: MutableMapping[str, int] | None
-) -> pl.DataFrame:
-    with reading(handle, request.read) as (iterator, made):
+    many = ManySpec(
+        count_per_stream=either(None, count_per_stream=count_per_stream, count=count),
+        batch_size=batch_size,
+        count_hint=count_hint,
+    )
+    entries = EntrySpec(on_error)
+    own = {} if counts is None else {"count_wrong_types": "true"}
+    request = ranges_request(pattern, many, RangeSpec(start_id, end_id), columns, entries, own)
+    check(server, request)
+    with client.using(server) as handle, reading(handle, request) as (iterator, made):
         frame = whole(iterator, made)
         if counts is not None:
             counts.update({name: _native.iter_statistic(iterator, name) for name in _COUNTS})
     return arranged(frame, request)
-
-
-def arranged(frame: pl.DataFrame, request: RangesRequest, *, first_row: int = 0) -> pl.DataFrame:
-    """The frame with its key in front, and before it the rows' numbers, if they are wanted."""
-    import polars as pl
-
-    if not (request.row_index_column or request.key_column):
-        return frame  # which may have rows without columns
-    # Not by name: Polars takes some names for patterns of names.
-    columns = {column.name: column for column in frame.get_columns()}
-    if request.row_index_column is not None:
-        rows = pl.int_range(first_row, first_row + len(frame), dtype=pl.UInt64, eager=True)
-        columns[request.row_index_column] = rows.alias(request.row_index_column)
-    asked = () if request.read.columns is None else request.read.columns.asked
-    front = [
-        columns.pop(name)
-        for name in (request.row_index_column, request.key_column)
-        if name is not None and name not in asked
-    ]
-    named = [columns.pop(name) for name in asked]
-    first, *others = [*front, *columns.values(), *named]
-    # A frame made from a list of columns would rename one whose name is empty.
-    return first.to_frame().hstack(others)

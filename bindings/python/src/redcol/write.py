@@ -8,15 +8,10 @@ from datetime import timedelta
 
 from . import _arguments, _native, client
 from ._capsule import Batch
+from ._prepare import prepared
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import (
-    InvalidArgumentError,
-    OutOfMemoryError,
-    RedcolError,
-    SchemaError,
-    ValueConversionError,
-)
+from .errors import OutOfMemoryError, RedcolError
 
 if TYPE_CHECKING:
     from typing import Final, Protocol
@@ -31,8 +26,6 @@ class Frame(Protocol):
         """The frame as an "arrow_array_stream" capsule."""
 
 
-#: Digits behind a second's point.
-_DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
 #: How long one call into the library goes on before Python looks at signals.
 _WAIT_MS: Final = 100
 #: How long an interrupted write waits for the answers to what it has sent.
@@ -135,14 +128,8 @@ def write_stream(
         "approximate": _arguments.flag("approximate", approximate),
         "metadata": _arguments.one_of("metadata", metadata, ("check", "omit", "write")),
     }
-    if (stream is None) == (stream_column is None):
-        raise InvalidArgumentError(
-            "Give either stream, or stream_column, the column that names each row's stream."
-        )
     key = None if stream is None else _arguments.key("stream", stream)
     if maxlen is not None:
-        if min_id is not None:
-            raise InvalidArgumentError("maxlen and min_id are two ways of trimming: give one.")
         options["maxlen"] = str(_arguments.integer("maxlen", maxlen, at_least=0))
     if min_id is not None:
         options["min_id"] = _arguments.entry_id("min_id", min_id)
@@ -150,7 +137,8 @@ def write_stream(
         if column is not None:
             options[name] = _arguments.text(name, column)
     kept = () if metadata == "write" else ("_ts",)
-    frame, height = _prepared(df, kept, stream_column=stream_column, id_column=id_column)
+    frame, height = prepared(df, kept, stream_column=stream_column, id_column=id_column)
+    _check(server, key, frame, options)
     with client.using(server) as handle:
         writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)
         try:
@@ -246,7 +234,7 @@ def write_hashes(
     }
     if ttl is not None:
         options["ttl_ms"] = str(_arguments.ttl_milliseconds("ttl", ttl))
-    frame, height = _prepared(df, key_column=key_column)
+    frame, height = prepared(df, key_column=key_column)
     with client.using(server) as handle:
         writer = _native.write_hashes(handle, frame.__arrow_c_stream__(), options)
         try:
@@ -259,86 +247,21 @@ def write_hashes(
             writer.free()
 
 
-def _prepared(
-    df: typing.Any, times: tuple[str, ...] = (), **columns: str | None
-) -> tuple[typing.Any, int | None]:
-    """The frame to hand over and its height, if known.
+def _check(
+    server: client.Server, key: bytes | None, frame: typing.Any, options: dict[str, str]
+) -> None:
+    """Let the library refuse arguments that do not go together, before it connects.
 
-    `times`: columns that are not written as text. `columns` name keys, streams or ids.
+    It does so when a writer is made. Only a frame of Polars can be asked twice for its columns.
     """
-    import polars as pl
+    import polars
 
-    if isinstance(df, pl.LazyFrame):
-        raise InvalidArgumentError("df is a LazyFrame, which has no rows yet: pass df.collect().")
-    if isinstance(df, pl.Series):
-        raise InvalidArgumentError("df is a Series: pass a frame, such as df.to_frame().")
-    if not hasattr(df, "__arrow_c_stream__"):
-        raise InvalidArgumentError(
-            "df must be a DataFrame, or another frame with __arrow_c_stream__, not "
-            f"{type(df).__name__}."
-        )
-    if not isinstance(df, pl.DataFrame):
-        return df, None
-    for column, dtype in df.schema.items():
-        _refuse_nul(column, column, dtype)
-        if dtype == pl.Object:  # Polars hands over where the objects are in memory
-            raise SchemaError(
-                f"Column {column!r} holds Python objects: map it to a dtype that text can carry.",
-                field=column,
-                dtype=str(dtype),
-            )
-    for argument, name in columns.items():
-        if name is None:
-            continue
-        if name not in df.columns:
-            raise InvalidArgumentError(
-                f"The frame has no column {name!r} ({argument}), only {df.columns}."
-            )
-        if argument != "id_column" and df[name].null_count():
-            row = df[name].is_null().arg_max()
-            raise ValueConversionError(
-                f"Row {row}: {name!r} ({argument}) is null. Nothing was written; filter such rows "
-                "out, or fill them.",
-                field=name,
-                row=row,
-            )
-    zoned = [
-        _in_its_zone(name, dtype.time_unit)
-        for name, dtype in df.schema.items()
-        if isinstance(dtype, pl.Datetime)
-        and dtype.time_zone not in (None, "UTC")
-        and name not in times
-    ]
-    return df.with_columns(zoned) if zoned else df, df.height
-
-
-def _refuse_nul(column: str, name: str, dtype: typing.Any) -> None:
-    """Refuse names with NUL, which a C string cannot hold: Polars would end the process."""
-    import polars as pl
-
-    if "\0" in name:
-        raise SchemaError(
-            f"Column {column!r}: the name {name!r} has a NUL character; rename it.", field=column
-        )
-    if isinstance(dtype, pl.Struct):
-        for field in dtype.fields:
-            _refuse_nul(column, field.name, field.dtype)
-    elif isinstance(dtype, (pl.List, pl.Array)):
-        _refuse_nul(column, "", dtype.inner)
-
-
-def _in_its_zone(name: str, time_unit: str) -> typing.Any:
-    """Times with the offset of their zone, as CSV has them; the library knows UTC only."""
-    import polars as pl
-
-    text = f"%Y-%m-%dT%H:%M:%S%.{_DIGITS[time_unit]}f%z"
-    column = pl.col(name)
-    utc = column.dt.convert_time_zone("UTC")
-    offset = column.dt.replace_time_zone(None) - utc.dt.replace_time_zone(None)
-    # Old offsets have seconds, for which %z has no place.
-    is_exact = offset.dt.total_seconds() % 60 == 0
-    written = pl.when(is_exact).then(column.dt.to_string(text)).otherwise(utc.dt.to_string(text))
-    return written.alias(name)
+    is_simple = key is not None and options.keys().isdisjoint(("stream_column", "maxlen", "min_id"))
+    if is_simple or server.client is not None or not isinstance(frame, polars.DataFrame):
+        return
+    with client.unconnected(server) as handle:
+        columns = frame.clear().__arrow_c_stream__()
+        _native.write_stream(handle, key, columns, options).free()
 
 
 def _run(writer: _native.Handle, frame: object) -> None:

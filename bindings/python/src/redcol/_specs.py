@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments of the public functions in groups, each of which becomes options of the library.
+
+A public function puts its arguments into specs; `_request` makes one request of them. Each argument
+is checked here by itself: its type, and that it can be written as an option. Whether arguments go
+together is checked in the library.
+
+The public functions import this module when they are called: importing `dataclasses` takes longer
+than importing the rest of redcol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from . import _arguments
+from . import schema as _schema
+from ._typing import TYPE_CHECKING
+from .errors import InvalidArgumentError, SchemaError
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+#: What can happen to an entry with a value that does not fit its column.
+ON_ERROR: Final = ("raise", "null", "skip")
+_INT32_MAX: Final = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class RangeSpec:
+    """Which entries to read: a range of entry ids, and how many rows at most."""
+
+    start_id: str | int | date = "-"
+    end_id: str | int | date = "+"
+    count: int | None = None
+
+    def options(self, *, waits: bool = False) -> dict[str, str]:
+        """The library's options. `waits`: the read waits for entries, so `start_id` can be "$"."""
+        found = {
+            "start_id": _arguments.range_end("start_id", self.start_id, new_too=waits),
+            "end_id": _arguments.range_end("end_id", self.end_id),
+        }
+        if self.count is not None:
+            found["count"] = str(_arguments.integer("count", self.count, at_least=0))
+        return found
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """Reading as a member of a consumer group."""
+
+    group: str | bytes | None = None
+    consumer: str | bytes | None = None
+    auto_ack: bool = False
+    create_group: bool = True
+    group_start_id: str | int | date = "0"
+    claim_idle_ms: int | None = None
+    max_deliveries: int | None = None
+    dead_letter: str | bytes | None = None
+    #: The default of `claim_idle_ms` in the function that was called.
+    usual_claim_idle_ms: int | None = None
+
+    def options(self) -> dict[str, str]:
+        """The library's options: those that say something other than the default.
+
+        Without a group the library refuses every one of them, and a default that the caller spells
+        out is no mistake.
+        """
+        found: dict[str, str] = {}
+        if self.group is not None:
+            found["group"] = _option_name("group", self.group)
+        if self.consumer is not None:
+            found["consumer"] = _option_name("consumer", self.consumer)
+        if _arguments.flag("auto_ack", self.auto_ack) == "true":
+            found["auto_ack"] = "true"
+        if _arguments.flag("create_group", self.create_group) == "false":
+            found["create_group"] = "false"
+        start = _arguments.group_start("group_start_id", self.group_start_id)
+        if start != "0":
+            found["group_start_id"] = start
+        if self.claim_idle_ms is not None:
+            claim = _milliseconds("claim_idle_ms", self.claim_idle_ms)
+            if self.group is not None or self.claim_idle_ms != self.usual_claim_idle_ms:
+                found["claim_idle_ms"] = claim
+        if self.max_deliveries is not None:
+            found["max_deliveries"] = _limit("max_deliveries", self.max_deliveries)
+        if self.dead_letter is not None:
+            found["dead_letter"] = _option_name("dead_letter", self.dead_letter)
+        return found
+
+
+@dataclass(frozen=True)
+class FollowSpec:
+    """Following streams: the size of a batch, and what to do when there is nothing to read."""
+
+    batch_size: int = 100
+    block_ms: int | None = 1000
+    on_idle: str = "wait"
+    reconnect_timeout_ms: int | None = None
+
+    def options(self) -> dict[str, str]:
+        """The library's options."""
+        found = {
+            "follow": "true",
+            "batch_rows": str(_arguments.integer("batch_size", self.batch_size, at_least=1)),
+            "on_idle": _arguments.one_of("on_idle", self.on_idle, ("wait", "stop", "empty")),
+        }
+        if self.block_ms is not None:
+            block = _milliseconds("block_ms", self.block_ms)
+            # Whoever waits in any case asks the server as seldom as the library does by default.
+            if self.on_idle != "wait":
+                found["block_ms"] = block
+        if self.reconnect_timeout_ms is not None:
+            found["reconnect_timeout_ms"] = _milliseconds(
+                "reconnect_timeout_ms", self.reconnect_timeout_ms
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class EntrySpec:
+    """What happens to entries with a value that does not fit, and how large an entry may be."""
+
+    on_error: str = "raise"
+    entry_bytes_max: int | None = None
+    entry_fields_max: int | None = None
+
+    def options(self, *, in_group: bool = False) -> dict[str, str]:
+        """The library's options. `in_group`: the function can read as a member of a group."""
+        words = (*ON_ERROR, "dead_letter") if in_group else ON_ERROR
+        found = {"on_error": _arguments.one_of("on_error", self.on_error, words)}
+        if self.entry_bytes_max is not None:
+            found["entry_bytes_max"] = _limit("entry_bytes_max", self.entry_bytes_max)
+        if self.entry_fields_max is not None:
+            found["entry_fields_max"] = _limit("entry_fields_max", self.entry_fields_max)
+        return found
+
+
+@dataclass(frozen=True)
+class ManySpec:
+    """Reading the ranges of many streams: how many entries of each, and how to ask for them."""
+
+    count_per_stream: int | None = None
+    batch_size: int | None = None
+    count_hint: int = 1_000
+
+    def options(self) -> dict[str, str]:
+        """The library's options."""
+        hint = _arguments.integer("count_hint", self.count_hint, at_least=1, at_most=100_000)
+        found = {"scan_count": str(hint)}
+        if self.count_per_stream is not None:
+            number = _arguments.integer("count_per_stream", self.count_per_stream, at_least=0)
+            found["count_per_stream"] = str(number)
+        if self.batch_size is not None:
+            number = _arguments.integer("batch_size", self.batch_size, at_least=1)
+            found["streams_at_once"] = str(number)
+        return found
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """Which columns the frames have: those of a schema, or of every field; and metadata columns.
+
+    `include_…` None: the metadata column is there if the schema has it.
+    """
+
+    schema: Mapping[str, Any] | _schema.Columns | None = None
+    discover: str = "string"
+    include_id: bool = True
+    id_column: str = "_id"
+    include_timestamp: bool = True
+    timestamp_column: str = "_ts"
+    include_sequence: bool | None = None
+    sequence_column: str = "_seq"
+    include_key: bool = False
+    key_column: str = "_key"
+    include_row_index: bool | None = False
+    row_index_column: str = "_index"
+    #: The column of the stream's key in the frames of an iterator; None for no such column.
+    stream_column: str | None = None
+
+    def options(self, columns: _schema.Columns | None) -> tuple[dict[str, str], dict[str, str]]:
+        """The library's options, and the names of the metadata columns that there are.
+
+        `columns`: those of the schema.
+        """
+        found: dict[str, str] = {}
+        names: dict[str, str] = {}
+        for part in _schema.PARTS:
+            name, wanted = self._asked(part)
+            if name is None:
+                continue
+            included = _is_included(part, wanted, name, columns)
+            if part in ("id", "timestamp", "sequence"):
+                found[f"{part}_column"] = name
+                if included is not None:  # else the library finds out
+                    found[f"include_{part}"] = "true" if included else "false"
+            if not included:
+                continue
+            other = next((other for other, taken in names.items() if taken == name), None)
+            if other is not None:
+                raise InvalidArgumentError(
+                    f"Two columns would be named {name!r}: choose another {other}_column or "
+                    f"{part}_column, or leave one out with include_{other}=False."
+                )
+            names[part] = name
+        if (stream := names.get("key", names.get("stream"))) is not None:
+            found["stream_column"] = stream
+        if "row_index" in names:  # a column that the library knows nothing about
+            found["reserved"] = netstrings([names["row_index"]])
+        _arguments.one_of("discover", self.discover, ("string", "binary", "auto"))
+        if self.discover != "string":
+            found["discover"] = self.discover
+        return found, names
+
+    def _asked(self, part: str) -> tuple[str | None, bool | None]:
+        """The name of a metadata column, and whether it is wanted."""
+        if part == "stream":
+            if self.stream_column is None:
+                return None, False
+            return _arguments.text("stream_column", self.stream_column), True
+        wanted: bool | None = getattr(self, f"include_{part}")
+        if wanted is not None or part not in ("sequence", "row_index"):
+            _arguments.flag(f"include_{part}", wanted)
+        return _arguments.text(f"{part}_column", getattr(self, f"{part}_column")), wanted
+
+
+def _is_included(
+    part: str, wanted: bool | None, name: str, columns: _schema.Columns | None
+) -> bool | None:
+    """Whether there is a metadata column; None if the library finds that out.
+
+    A column of the schema that has its name and dtype is that column, unless it is not wanted.
+    """
+    if columns is None or name not in columns.asked:
+        return bool(wanted)
+    dtype = columns.asked[name]
+    if wanted is False or dtype is None:  # the library knows more about types that are not Polars'
+        return wanted
+    what, fits = _schema.PARTS[part]
+    if fits(dtype):
+        return True
+    if wanted:
+        raise SchemaError(
+            f"Column {name!r} of the schema is {dtype}, but that is the name of the column of "
+            f"{what}. To read a field of this name, choose another {part}_column, or leave that "
+            f"column out with include_{part}=False.",
+            field=name,
+            dtype=str(dtype),
+        )
+    return False
+
+
+def netstrings(texts: Iterable[str]) -> str:
+    """Texts as one option of the library."""
+    return "".join(f"{len(text.encode())}:{text}," for text in texts)
+
+
+def _milliseconds(name: str, value: object) -> str:
+    return str(_arguments.integer(name, value, at_least=0, at_most=_INT32_MAX))
+
+
+def _limit(name: str, value: object) -> str:
+    return str(_arguments.integer(name, value, at_least=1, at_most=_INT32_MAX))
+
+
+def _option_name(name: str, value: object) -> str:
+    """The name of a group, a consumer or a stream as an option, which is UTF-8 text."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise InvalidArgumentError(f"{name} {value!r} is not UTF-8.") from None
+    return _arguments.text(name, value)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user's program, for type checkers: what they must find is marked, and nothing else is wrong.
+
+`test_types.py` has it checked by mypy and pyright. It is not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+import redcol
+
+URL = "redis://localhost"
+SCHEMA = {"action": pl.String, "value": pl.Int64}
+
+
+def reads() -> Iterator[pl.DataFrame]:
+    yield redcol.read_stream(URL, "events")
+    yield redcol.read_stream(URL, b"events", schema=SCHEMA, start_id=datetime(2024, 1, 1), count=5)
+    yield redcol.read_stream(URL, "events", schema={"value": int}, end_id=date(2024, 2, 1))
+    yield redcol.read_stream(
+        URL, "events", group="g", consumer="c", auto_ack=True, on_error="dead_letter", block_ms=0
+    )
+    yield redcol.read_streams(URL, "ev*", include_key=False, counts={}, count_per_stream=3)
+    yield redcol.read_streams(URL, ["a", b"b"], key_column_name="key", discover="auto")
+    yield redcol.read_stream(URL, "events", shcema=SCHEMA)  # wrong
+    yield redcol.read_stream(URL, "events", count="5")  # wrong
+    yield redcol.read_stream(URL, "events", on_error="ignore")  # wrong
+    yield redcol.read_stream(URL, ["a", "b"])  # wrong
+    yield redcol.read_stream(URL, "events", SCHEMA)  # wrong
+    yield redcol.read_stream(5, "events")  # wrong
+    yield redcol.read_streams(URL, "ev*", on_error="dead_letter")  # wrong
+    yield redcol.read_streams(URL, 5)  # wrong
+
+
+def scans() -> Iterator[pl.LazyFrame]:
+    yield redcol.scan_stream(URL, "events", schema=SCHEMA, start_id=1_704_067_200_000)
+    yield redcol.scan_stream(URL, "events", group=None, block_ms=None, create_group=True)
+    yield redcol.scan_streams(URL, "ev*", schema=SCHEMA, include_row_index=True)
+    yield redcol.scan_stream(URL, "events", shcema=SCHEMA)  # wrong
+    yield redcol.scan_stream(URL, "events", group="g")  # wrong
+    yield redcol.scan_stream(URL, "events", block_ms=5)  # wrong
+    yield redcol.scan_stream(URL, "events", discover="bytes")  # wrong
+    yield redcol.scan_streams(URL, "ev*", key_colum="key")  # wrong
+
+
+def follows(client: redcol.Client) -> Iterator[pl.DataFrame]:
+    member = redcol.iter_stream(
+        client, ["a", "b"], group="g", consumer="c", claim_idle_ms=None, on_idle="stop"
+    )
+    with member as batches:
+        for batch in batches:
+            acknowledged: int = batches.ack(batch)
+            print(acknowledged, batches.stats.delivered, batches.last_error)
+            yield batch
+    redcol.iter_stream(URL, "events", batch_timeout_ms=5)  # wrong
+    redcol.iter_stream(URL, "events", on_idle="end")  # wrong
+    redcol.iter_stream(URL, "events", block_ms=timedelta(seconds=1))  # wrong
+    batches.ack(5)  # wrong
+    print(batches.statistics)  # wrong
+
+
+async def follows_without_blocking() -> AsyncIterator[pl.DataFrame]:
+    async with redcol.stream_batches(URL, "events", batch_timeout_ms=250) as batches:
+        async for batch in batches:
+            acknowledged: int = await batches.ack(batch["_id"])
+            print(acknowledged)
+            yield batch
+    redcol.stream_batches(URL, "events", block_ms=None, schema=SCHEMA).close()
+    redcol.stream_batches(URL, "events", shcema=SCHEMA)  # wrong
+    redcol.stream_batches(URL, "events", batch_size=None)  # wrong
+    redcol.stream_batches(URL)  # wrong
+    next(batches)  # wrong
+
+
+def writes(frame: pl.DataFrame) -> None:
+    ids: pl.Series = redcol.write_stream(URL, frame, "events", maxlen=1_000, metadata="omit")
+    keys: int = redcol.write_hashes(URL, frame, key_column="k", ttl=timedelta(hours=1))
+    acknowledged: int = redcol.ack_entries(URL, "events", "g", ids)
+    print(keys, acknowledged)
+    redcol.write_stream(URL, frame, "events", max_len=5)  # wrong
+    redcol.write_stream(URL, [1, 2], "events")  # wrong
+    redcol.write_hashes(URL, frame, if_exists="keep")  # wrong
+    redcol.ack_entries(URL, "events", "g", 5)  # wrong
+    redcol.ack_entries(URL, "events", ids)  # wrong
+
+
+def others() -> None:
+    with redcol.connect(URL, timeout_ms=1_000) as client:
+        table = redcol.read_arrow(client, "events", schema={"value": int}, string_layout="large")
+        print(len(table), pl.DataFrame(table))
+    try:
+        redcol.connect(URL, timeout=5)  # wrong
+        redcol.connect(URL, timeout_ms=5.0)  # wrong
+        redcol.read_arrow(URL, "events", string_layout="small")  # wrong
+    except redcol.ValueConversionError as error:
+        print(error.field, error.entry_id)
+        print(error.column)  # wrong
