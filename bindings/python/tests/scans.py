@@ -18,7 +18,7 @@ for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
 end
 """
 FIRST_MS = 1_000_000
-SERVER_PATIENCE_ENTRIES = 200_000
+SERVER_PATIENCE_ENTRIES = 20_000
 
 
 def add_many(db: redis.Redis, key: str, entries: int) -> None:
