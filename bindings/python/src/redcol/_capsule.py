@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A batch of columns as the library gives it, in the capsules of the Arrow PyCapsule interface."""
+"""A batch of columns from the library, in the capsules of the Arrow PyCapsule interface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .errors import ClosedError
 
 
 class Batch:
-    """One struct array and its schema. The array can be taken once; the taker then owns the memory.
+    """One struct array and its schema. The array can be taken once; its memory moves to the taker.
 
     https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
     """
@@ -21,11 +21,11 @@ class Batch:
         self._length = slot.rows()
 
     def __len__(self) -> int:
-        """Number of rows; known also after the batch was taken."""
+        """Number of rows; still known after the batch was taken."""
         return self._length
 
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
-        """The two capsules. A `requested_schema` is not followed, as the protocol allows."""
+        """The two capsules. `requested_schema` is ignored, which the protocol allows."""
         schema, array = self._schema, self._array
         if schema is None or array is None:
             raise ClosedError("This batch was taken before; a batch can be taken once.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dtypes that callers write otherwise than Polars does: those of pyarrow and numpy, and names."""
+"""Dtypes that are not written in the Polars way: those of pyarrow and numpy, and names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNITS: Final[tuple[typing.Literal["ms", "us", "ns"], ...]] = ("ms", "us", "ns")
 
 
 def polars_dtype(column: str, given: object) -> typing.Any:
-    """What Polars calls a dtype of pyarrow or numpy, or a name; all else as it is.
+    """The Polars dtype for a dtype of pyarrow or numpy, or for a name; anything else unchanged.
 
     Raises:
         SchemaError: text that is not the name of one dtype.
@@ -83,7 +83,7 @@ def _of_pyarrow(column: str, given: typing.Any) -> pl.DataType:
 
 
 def columns_of(schema: object) -> object:
-    """A schema of pyarrow as a mapping of names to its types; all else as it is."""
+    """A pyarrow schema as a mapping of names to types; anything else unchanged."""
     arrow = sys.modules.get("pyarrow")
     if arrow is None or not isinstance(schema, arrow.Schema):
         return schema

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the iterators share: an unending read, batch by batch, with acknowledging and statistics."""
+"""What both iterators share: reading batch by batch, acknowledging, statistics, closing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stats(
         "nulled skipped",
     )
 ):
-    """What an iterator has done so far; numbers of entries, but for `reconnects` and `resets`."""
+    """What an iterator has done so far: numbers of entries, connections, groups and values."""
 
     __slots__ = ()
     delivered: int
@@ -46,37 +46,37 @@ class Stats(
     redelivered: int
     """Rows that had been delivered before, to this consumer or to another."""
     claimed: int
-    """Those of them that were taken over from another consumer."""
+    """Redelivered rows that were taken over from another consumer."""
     deleted: int
-    """Pending entries that had been deleted from the stream: acknowledged, and no row."""
+    """Pending entries that were deleted from the stream: acknowledged, without a row."""
     dead_lettered: int
-    """Entries put away after `max_deliveries`, or since they could not be read."""
+    """Entries moved to the dead letters: after `max_deliveries`, or because of their values."""
     reconnects: int
     """Connections that were lost."""
     resets: int
-    """Groups made again, and streams that were deleted and begun anew."""
+    """Groups that were created again, and streams that were deleted and started again."""
     nulled: int
     """Values that became null with ``on_error="null"``."""
     skipped: int
-    """Entries that gave no row with ``on_error="skip"``."""
+    """Entries that were left out with ``on_error="skip"``."""
 
 
 class Follower:
-    """A read that follows streams; not for users, but for the iterators made of it."""
+    """A read that follows streams: the base of both iterators."""
 
-    #: Whether making it waits for nothing, and the first to ask for a batch connects.
+    #: Whether it connects only when somebody first asks for a batch.
     _connects_later = False
 
     def __init__(self, server: client.Server, request: requests.Request) -> None:
         self._request = request
         self._frames = Frames(request)
         options = dict(request.options)
-        # Not a lock: an interrupt between taking it and knowing that would leave it taken.
+        # Not a lock: an interrupt right after taking one could leave it taken.
         self._turn: dict[int, object] = {}
         self._is_closed = False
         self._is_over = False
-        # What a KeyboardInterrupt may leave half done: a batch that was asked for, one of which no
-        # frame was made yet, and a frame that was not handed over.
+        # What a KeyboardInterrupt can leave half done: a batch that was asked for, a batch that is
+        # not yet a frame, and a frame that was not handed over.
         self._slot: _native.Slot | None = None
         self._is_taken = False
         self._ready: list[pl.DataFrame] = []
@@ -93,7 +93,7 @@ class Follower:
     # -- Reading
 
     def _advance(self, wait_ms: int) -> bool:
-        """Go on for up to `wait_ms`; True when there is a frame or the end."""
+        """Read for up to `wait_ms`; True when there is a frame, or the end has come."""
         if self._ready or self._is_over:
             return True
         if self._is_taken:
@@ -104,7 +104,7 @@ class Follower:
         if slot is None:
             slot = self._slot = _native.Slot()
         if not slot.has_array():
-            # Polars only looks at the schema. With the columns given, one serves all batches.
+            # Polars only reads the schema. If the columns are fixed, one schema serves all batches.
             has_schema = self._frames.is_fixed and slot.has_schema()
             try:
                 status = _native.iter_next(self._handle, wait_ms, slot, wants_schema=not has_schema)
@@ -121,11 +121,11 @@ class Follower:
             if status == _native.END:
                 self._is_over = True
                 return True
-        if slot.rows() == 0:  # on_idle="empty"; there is nothing in it that could be lost
+        if slot.rows() == 0:  # on_idle="empty": there is nothing in it to lose
             self._slot = None
             self._ready = [self._frames.empty()]
             return True
-        # From here on the batch cannot be taken a second time, only be put back.
+        # From here on the batch cannot be taken again, only put back.
         self._is_taken = True
         ready = [self._frames.make(Batch(slot))]
         if slot.has_array() or not self._frames.is_fixed:
@@ -149,7 +149,7 @@ class Follower:
     def _to_acknowledge(
         self, entries: Iterable[str] | pl.Series | pl.DataFrame | None
     ) -> list[tuple[bytes | None, bytes | None]]:
-        """What `ack` acknowledges, stream by stream: ids, or None for all that was handed over."""
+        """What `ack` acknowledges, per stream: ids, or None for all that was handed over."""
         if self._is_closed and self._client.is_ours:
             raise ClosedError(
                 "This iterator was closed, and its connection with it: acknowledge before that, or "
@@ -161,8 +161,8 @@ class Follower:
         return [(None, None)]
 
     def _put_back(self) -> None:
-        """Give a batch back that an interrupt has kept from the caller."""
-        # Without a turn first, which could keep another thread from asking for the next batch.
+        """Put back a batch that an interrupt has kept from the caller."""
+        # First without taking the turn, since that could stop another thread's next batch.
         if not self._is_kept():
             return
         token = object()
@@ -178,7 +178,7 @@ class Follower:
                 del self._turn[0]
 
     def _is_kept(self) -> bool:
-        """Whether a batch is here that the caller has not had."""
+        """Whether there is a batch here that the caller has not received."""
         slot = self._slot
         return (
             self._is_taken
@@ -189,13 +189,13 @@ class Follower:
     def _acknowledges_at_end(self, error: type[BaseException] | None) -> bool:
         """Whether the end of a ``with`` block acknowledges what was handed over: `auto_ack`.
 
-        All batches before the last one the library has acknowledged when the next was asked for.
+        The library has acknowledged earlier batches, each when the next one was asked for.
         """
         return error is None and self._request.acknowledges and not self._is_closed
 
     @contextlib.contextmanager
     def _group_may_be_gone(self) -> Iterator[None]:
-        """A group that is made again has nothing pending, so there is nothing to acknowledge."""
+        """A group that will be created again has nothing pending: nothing to acknowledge."""
         try:
             yield
         except NoGroupError:
@@ -245,12 +245,12 @@ class Follower:
 
     @property
     def is_connected(self) -> bool:
-        """Whether it has its connection, as far as it has looked; False once it is closed."""
+        """Whether it has its connection, as far as it has noticed; False after it is closed."""
         return not self._is_closed and _native.iter_statistic(self._handle, "connected") == 1
 
     @property
     def last_error(self) -> RedcolError | None:
-        """Why there is no connection: the last error after which it tries again; else None."""
+        """Why it has no connection: the last error, after which it tries again; else None."""
         return _native.iter_last_error(self._handle)
 
     @property
@@ -259,13 +259,13 @@ class Follower:
         return Stats(*(_native.iter_statistic(self._handle, name) for name in Stats._fields))
 
     def cancel(self) -> None:
-        """End the wait of another thread with CancelledError; the iterator can go on being used."""
+        """End the wait of another thread with CancelledError. The iterator stays usable."""
         _native.cancel(self._handle)
 
     def close(self) -> None:
-        """Close the connection. Nothing is acknowledged: what is pending stays so. Any thread.
+        """Close the connection. Nothing is acknowledged, so pending entries stay pending.
 
-        A loop that waits in another thread ends. Twice is no error.
+        A loop that waits in another thread ends. May be called from any thread, and twice.
         """
         self._is_closed = True
         deadline = time.monotonic() + _CLOSE_SECONDS
@@ -286,6 +286,6 @@ class Follower:
 
 
 def _finish(handle: _native.Handle, owner: client.Lasting) -> None:
-    """Close what a forgotten iterator has left; the memory goes with the objects themselves."""
+    """Close the connection of an iterator that was garbage collected."""
     handle.close()
     owner.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of the library as DataFrames with the dtypes that were asked for."""
+"""Batches from the library as DataFrames with the dtypes that were asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Frames:
     """Makes the frames of one read."""
 
     def __init__(self, request: Request) -> None:
-        # Before anything is read: Ctrl-C in the middle of this import must not cost a batch.
+        # Before anything is read, so that Ctrl-C during this import cannot lose a batch.
         import polars as pl
 
         self._new_frame = pl.DataFrame
@@ -33,7 +33,7 @@ class Frames:
         self.is_fixed = self._columns is not None
 
     def make(self, batch: Batch) -> DataFrame:
-        """The frame of a batch, which is taken."""
+        """The frame of a batch. Takes the batch."""
         if self.notes_fields:
             self.fields |= batch.fields()
         try:
@@ -47,7 +47,7 @@ class Frames:
         return frame
 
     def empty(self) -> DataFrame:
-        """A frame without rows, of the columns that are known."""
+        """A frame without rows, with the columns that are known."""
         import polars as pl
 
         if self._last is not None:
@@ -61,7 +61,7 @@ class Frames:
         }
         names = self._request.names
         asked = {} if self._columns is None else self._columns.read
-        # Those that the schema has too have their place there.
+        # The schema has the place of those that it names.
         dtypes = {
             names[part]: dtype
             for part, dtype in defaults.items()
@@ -72,7 +72,7 @@ class Frames:
         return pl.DataFrame(schema=dtypes)
 
     def name_dtype(self, error: ValueConversionError) -> None:
-        """Say in `error` the dtype that was asked for: the library knows its Arrow format only."""
+        """Put the requested dtype into `error`: the library knows only its Arrow format."""
         if self._columns is None:
             return
         dtype = self._columns.asked.get(error.field or "")
@@ -81,6 +81,6 @@ class Frames:
 
     @staticmethod
     def stream_name(stream: bytes) -> str:
-        r"""A stream's key as its column shows it: what is not UTF-8, and NUL, as \xNN."""
+        r"""A stream's key as its column shows it: bytes that are not UTF-8, and NUL, as \xNN."""
         text = stream.decode("utf-8", "backslashreplace")
         return text.replace("\0", "\\x00")

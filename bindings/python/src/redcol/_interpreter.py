@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kinds of Python redcol runs in: looked at once, before anything else is imported."""
+"""Which kinds of Python redcol supports: checked once, before anything else is imported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _is_subinterpreter() -> bool:
 
 
 def check() -> None:
-    """Refuse with an ImportError what would go wrong later, and in ways that nobody could read."""
+    """Raise ImportError where redcol would fail later, with errors that nobody could read."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise ImportError(
             "redcol has not been tested with free-threaded Python, in which the GIL is off: "

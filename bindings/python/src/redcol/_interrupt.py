@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C that must not cost what a function is about to return."""
+"""Ctrl-C that must not lose what a function is about to return."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOK_SECONDS: Final = 0.002
 def raise_on_return() -> bool:
     """Raise KeyboardInterrupt again once the function that has caught it has returned.
 
-    False if that cannot be done: somebody else handles the signal, or raised the exception.
+    False if that is not possible: something else handles the signal, or raised the exception.
     """
     is_pythons = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not is_pythons or threading.current_thread() is not threading.main_thread():
@@ -35,11 +35,11 @@ def _interrupt_after(frame: FrameType) -> None:
     main = threading.main_thread().ident
     if main is None:
         return
-    # While this thread runs Python, the main thread waits where it would look at signals: a result
-    # that was returned is with the caller by the time it looks the next time.
+    # While this thread runs Python, the main thread waits at a point where it checks for signals.
+    # At the next such point the caller has the result.
     while _is_inside(frame, main):
         time.sleep(_LOOK_SECONDS)
-    # It may be about to enter a system call, which a signal that comes before does not end.
+    # It may be about to enter a system call, which an earlier signal would not end.
     time.sleep(_LOOK_SECONDS)
     signal.pthread_kill(main, signal.SIGINT)
 

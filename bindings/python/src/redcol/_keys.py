@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which streams can satisfy a Polars predicate: what a scan of many need not ask the server for.
+"""Which streams can satisfy a Polars predicate, so that a scan of many asks for no others.
 
-As in _bounds.py, the predicate is looked at in its JSON form, and only what is understood counts:
-``==`` and ``is_in`` of the key column with constants, and AND and OR of those. The predicate is
-applied to the rows in any case.
+As in _bounds.py, the predicate is read in its JSON form, and only some forms are used: ``==`` and
+``is_in`` of the key column with constants, and AND and OR of those. The predicate is applied to the
+rows in any case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def find(predicate: pl.Expr | None, key_column: str | None) -> frozenset[str] | 
             return None
         return _find(json.loads(predicate.meta.serialize(format="json")), {"Column": key_column})
     except (Exception, polars.exceptions.PanicException):
-        # A form that this version of Polars writes otherwise, or cannot write at all.
+        # This version of Polars writes another form, or cannot write it.
         return None
 
 
@@ -54,7 +54,7 @@ def _find(node: typing.Any, key: typing.Any) -> frozenset[str] | None:
 
 
 def _texts(node: typing.Any) -> frozenset[str] | None:
-    """The texts in a literal; None if it is something else."""
+    """The texts of a literal; None for any other node."""
     import json
 
     import polars
@@ -119,7 +119,7 @@ def _expression(pattern: bytes) -> bytes | None:
 
 
 def _brackets(rest: bytes) -> tuple[bytes, bytes] | None:
-    """What stands for the bytes in brackets, and what comes after them."""
+    """The expression for the bytes in brackets, and the rest after them."""
     is_inverted = rest[:1] == b"^"
     rest = rest[is_inverted:]
     members = b""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libredcol itself: finding it, loading it, and its functions' signatures, for ctypes.
+"""Finding and loading libredcol, and the signatures of its functions for ctypes.
 
-redcol.h is the manual of what is declared here. The library is loaded when it is first needed, so
-that importing redcol stays cheap, and through CDLL: other Python threads run while it waits.
+redcol.h is the manual of these functions. The library is loaded when it is first needed, so that
+importing redcol stays cheap; and with CDLL, so that other Python threads run while it waits.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any, Final
 
-#: The interface that this file binds: major.minor of redcol.h. A test compares the two.
+#: The version of redcol.h that this file declares, major.minor. A test compares the two.
 INTERFACE_VERSION: Final = "0.1"
 
-#: REDCOL_LOG_DEBUG: Python's logging decides what becomes of a line.
+#: REDCOL_LOG_DEBUG: all lines. Python's logging decides which to drop.
 _DEBUG: Final = 4
 _Logger = ctypes.CFUNCTYPE(c_int32, c_int32, c_char_p, c_char_p, c_void_p)
 _write_log = _Logger(_log.write)
@@ -97,7 +97,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_live_objects": (c_int64, []),
     "redcol_set_logger": (None, [c_int32, _Logger, c_void_p]),
     "redcol_capsule_setup": (None, [c_void_p]),
-    # Names are passed on to CPython as the pointers that they are: a capsule keeps the pointer.
+    # Names go to CPython as pointers, since a capsule keeps the pointer.
     "redcol_capsule_schema_name": (c_void_p, []),
     "redcol_capsule_array_name": (c_void_p, []),
     "redcol_capsule_schema_new": (c_void_p, []),
@@ -115,9 +115,9 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
 
 
 def _candidates() -> list[str]:
-    """Where the library may be, in order. REDCOL_LIBRARY, if set, is the only place.
+    """Where the library may be, in order. If REDCOL_LIBRARY is set, it is the only place.
 
-    Python with -I or -E takes nothing from its environment.
+    Python with -I or -E ignores the environment.
     """
     chosen = os.environ.get("REDCOL_LIBRARY")
     if chosen and not sys.flags.ignore_environment:
@@ -162,7 +162,7 @@ def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
             "Install a matching library, or unset REDCOL_LIBRARY."
         )
     lib.redcol_set_logger(_DEBUG, _write_log, None)
-    # A thread that is still inside the library must not call into a Python that is shutting down.
+    # A thread that is still inside the library must not call a Python that is shutting down.
     atexit.register(lib.redcol_set_logger, 0, _Logger(), None)
     lib.redcol_capsule_setup(ctypes.cast(ctypes.pythonapi.PyCapsule_GetPointer, c_void_p))
     return lib

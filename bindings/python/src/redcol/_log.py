@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The library's log as Python's: lines go to the logger "redcol".
 
-The library calls `write` inside its own calls, where an exception cannot pass through it. What a
-handler of the program raises there, a KeyboardInterrupt above all, is kept, and raised when the
-library's call has returned.
+The library calls `write` from inside its own calls, and no exception can pass through them. If a
+handler of the program raises there (KeyboardInterrupt above all), the exception is kept, and raised
+when the library's call has returned.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ raised: dict[int, BaseException] = {}
 
 
 def write(level: int, topic: bytes, message: bytes, _: object) -> int:
-    """Log one line. Not 0 if the library's call should end, since something was raised."""
+    """Log one line. Returns 1 if the library's call should end, because a handler raised."""
     try:
         _write(level, topic.decode(), message.decode("utf-8", "backslashreplace"))
     except BaseException as error:
@@ -30,8 +30,8 @@ def write(level: int, topic: bytes, message: bytes, _: object) -> int:
 
 
 def _write(level: int, topic: str, message: str) -> None:
-    # Until a program loads logging it cannot have said where lines go: warnings go to stderr then,
-    # and logging is worth its import.
+    # A program that has not imported logging has configured no handlers: warnings then go to
+    # stderr, and only they are worth the import.
     if level > _WARNING and "logging" not in sys.modules:
         return
     import logging
@@ -43,12 +43,12 @@ def _write(level: int, topic: str, message: str) -> None:
 
 
 def warn(topic: str, message: str) -> None:
-    """Log a warning of the package's own."""
+    """Log a warning of the Python package."""
     _write(_WARNING, topic, message)
 
 
 def raise_what_was_raised() -> None:
-    """Raise what a handler has raised in this thread while the library called it."""
+    """Raise the exception of a handler that the library called in this thread."""
     if raised:
         error = raised.pop(get_ident(), None)
         if error is not None:

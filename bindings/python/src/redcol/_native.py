@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libredcol's functions for Python: one thin function for each, and the handles that they give.
+"""libredcol's functions for Python: one thin function for each, and the handles they return.
 
-Functions raise the exceptions of errors.py. This file, _library.py and _schema_structs.py are the
-only ones that import ctypes; redcol.h is the manual of what is called here.
+Functions raise the exceptions of errors.py. Only this file, _library.py and _schema_structs.py
+import ctypes. redcol.h is the manual of the functions that are called here.
 """
 
 from __future__ import annotations
@@ -45,11 +45,10 @@ _capsule_new = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_void_p, c_void_p)
 
 
 class Handle:
-    """An object of the library: a client, an iterator, a writer or an error. Freed when this goes.
+    """An object of the library (a client, an iterator, a writer or an error), freed with this one.
 
-    It exists before the call that fills it, so that nothing is lost when a KeyboardInterrupt comes
-    right after that call. A capsule frees it, and no `__del__`: Python swallows a KeyboardInterrupt
-    that comes in there.
+    It exists before the call that fills it, so that a KeyboardInterrupt right after that call loses
+    nothing. A capsule frees it, not `__del__`: Python swallows a KeyboardInterrupt in `__del__`.
     """
 
     __slots__ = (
@@ -64,20 +63,20 @@ class Handle:
         self.pointer = c_void_p.from_address(cell)
         #: Where the library may write it.
         self.pointer_reference = ctypes.byref(self.pointer)
-        #: For the errors of iter_next, one for all of them.
+        #: For the errors of iter_next: one object for all of them.
         self.error: Handle | None = None
         self.is_closed = False
         #: The client that closes this iterator with itself.
         self.owner: ClientHandle | None = None
         self._close = lib.redcol_close
-        # Reentrant, since a signal handler or a finalizer may close what is being closed.
+        # Reentrant, since a signal handler or a finalizer may close it during a close.
         self._lock = threading.RLock()
         self._free = lib.redcol_free
 
     def close(self) -> bool:
-        """Close its connection. Any thread; twice is no error.
+        """Close its connection. May be called from any thread, and twice.
 
-        False if another thread is inside a call on it, which then ends: close again.
+        Returns False if another thread is inside a call on it. That call then ends: close again.
         """
         self.is_closed = True
         # The thread that uses it may be about to free it.
@@ -86,17 +85,17 @@ class Handle:
         return bool(status != errors.BusyError.status)
 
     def free(self) -> None:
-        """Free it now. Not while another thread is inside a call on it. Twice is no error."""
+        """Free it now, but not while another thread is inside a call on it. May be called twice."""
         with self._lock:
             address, self.pointer.value = self.pointer.value, None
             self._free(address)
         if self.owner is not None:
-            # Now, since an interrupt would be swallowed in the weak reference's callback, too.
+            # Now, since Python swallows an interrupt in a weak reference's callback too.
             self.owner.forget(self)
 
 
 class ClientHandle(Handle):
-    """A client, which closes its iterators with itself: the library lets them go on."""
+    """A client. It closes its iterators too, which the library would let live on."""
 
     __slots__ = ("_iterators", "_iterators_lock")
 
@@ -106,7 +105,7 @@ class ClientHandle(Handle):
         self._iterators_lock = threading.RLock()
 
     def add(self, iterator: Handle) -> None:
-        """Let `close` end this iterator, too."""
+        """Let `close` close this iterator too."""
         iterator.owner = self
         with self._iterators_lock:
             self._iterators.add(iterator)
@@ -114,12 +113,12 @@ class ClientHandle(Handle):
             iterator.close()
 
     def forget(self, iterator: Handle) -> None:
-        """`close` need not end this iterator any more."""
+        """Let `close` no longer close this iterator."""
         with self._iterators_lock:
             self._iterators.discard(iterator)
 
     def close(self) -> bool:
-        """Close it and what reads through it. Any thread; twice is no error."""
+        """Close it and its iterators. May be called from any thread, and twice."""
         super().close()
         with self._iterators_lock:
             iterators = list(self._iterators)
@@ -134,13 +133,13 @@ def _raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> 
     if status >= 0:
         return
     if status == errors.CancelledError.status and asked is not None and asked.is_closed:
-        # Closing what waits in another thread is done by cancelling it.
+        # Closing a handle cancels a call that waits in another thread.
         raise errors.ClosedError("the client was closed during this call")
     raise _exception(status, error)
 
 
 def _exception(status: int, error: Handle) -> errors.RedcolError:
-    """The exception for an error, which is freed."""
+    """The exception for an error. Frees the error."""
     lib = library()
     message = lib.redcol_error_message(error.pointer)
     details = {
@@ -172,7 +171,7 @@ def live_objects() -> int:
 
 
 def open_client(server: Server, options: Mapping[str, str]) -> ClientHandle | None:
-    """Connect. None if a signal ended the call: look at it, and call again."""
+    """Connect. None if a signal ended the call: let Python handle it, and call again."""
     client, error = ClientHandle(), Handle()
     status = library().redcol_open(
         server.encoded_url(), _options(options), client.pointer_reference, error.pointer_reference
@@ -263,7 +262,7 @@ def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:
 
 
 def iter_connect(iterator: Handle, wait_ms: int) -> bool:
-    """Do what comes before the first batch; False if that takes longer, or after a signal."""
+    """Do what comes before the first batch. False after `wait_ms` or a signal: call again."""
     error = Handle()
     status = library().redcol_iter_connect(iterator.pointer, wait_ms, error.pointer_reference)
     _raise_if_error(status, error, iterator)
@@ -271,14 +270,14 @@ def iter_connect(iterator: Handle, wait_ms: int) -> bool:
 
 
 def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool = True) -> int:
-    """Take the next batch into a slot without an array: OK, END or TIMEOUT.
+    """Take the next batch into a slot that has no array. Returns OK, END or TIMEOUT.
 
-    `wants_schema`: into one without a schema. Else the one that is there stays.
+    `wants_schema`: take its schema too, into a slot that has none; else the slot keeps its schema.
     """
     error = iterator.error
     if error is None:
         error = iterator.error = Handle()
-    elif error.pointer:  # left there by an interrupt
+    elif error.pointer:  # an interrupt has left it there
         error.free()
     status: int = library().redcol_iter_next(
         iterator.pointer,
@@ -293,7 +292,7 @@ def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool 
 
 
 def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) -> int:
-    """Acknowledge entries that an iterator has handed over: those, or all if None."""
+    """Acknowledge entries that an iterator has handed over: these, or all if None."""
     total = 0
     status = TIMEOUT
     while status == TIMEOUT:  # a signal came whose handler did not raise
@@ -354,7 +353,7 @@ def _fill_from_table(fill: Any, table: Handle, requested_schema: object, address
 
 
 def iter_unread(iterator: Handle) -> None:
-    """Take back the batch that was handed over last: it comes again."""
+    """Put back the batch that was handed over last: it comes again."""
     error = Handle()
     status = library().redcol_iter_unread(iterator.pointer, error.pointer_reference)
     _raise_if_error(status, error)
@@ -366,12 +365,12 @@ def iter_descriptor(iterator: Handle) -> int:
 
 
 def iter_statistic(iterator: Handle, name: str) -> int:
-    """One number of what an iterator has done so far."""
+    """One of an iterator's statistics."""
     return int(library().redcol_iter_statistic(iterator.pointer, name.encode()))
 
 
 def iter_last_error(iterator: Handle) -> errors.RedcolError | None:
-    """Why an iterator has no connection; None if it has one, or has lost none."""
+    """Why an iterator has no connection; None if it has one, or never lost one."""
     error, lib = Handle(), library()
     error.pointer.value = lib.redcol_iter_last_error(iterator.pointer)
     status = lib.redcol_error_status(error.pointer)
@@ -379,7 +378,7 @@ def iter_last_error(iterator: Handle) -> errors.RedcolError | None:
 
 
 def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> tuple[int, bool]:
-    """Acknowledge entries: how many were pending, and whether a signal ended the call too early."""
+    """Acknowledge entries. Returns how many were pending, and whether a signal ended the call."""
     acknowledged, error = c_int64(), Handle()
     status = library().redcol_ack(
         client.pointer,
@@ -399,7 +398,7 @@ def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> 
 def write_stream(
     client: ClientHandle, stream: bytes | None, frame_capsule: object, options: Mapping[str, str]
 ) -> Handle:
-    """Start writing entries. `frame_capsule` is an "arrow_array_stream" capsule, which is used."""
+    """Start writing entries. Takes `frame_capsule`, an "arrow_array_stream" capsule."""
     writer, error = Handle(), Handle()
     status = library().redcol_write_stream(
         client.pointer,
@@ -416,7 +415,7 @@ def write_stream(
 
 
 def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[str, str]) -> Handle:
-    """Start writing hashes, likewise."""
+    """Start writing hashes. Takes `frame_capsule`, an "arrow_array_stream" capsule."""
     writer, error = Handle(), Handle()
     status = library().redcol_write_hashes(
         client.pointer,
@@ -431,7 +430,7 @@ def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[s
 
 
 def writer_run(writer: Handle, wait_ms: int) -> int:
-    """Write on for so long: OK when all is written, else TIMEOUT."""
+    """Write for up to `wait_ms`. Returns OK when everything is written, else TIMEOUT."""
     error = Handle()
     status: int = library().redcol_writer_run(writer.pointer, wait_ms, error.pointer_reference)
     _raise_if_error(status, error, writer)
@@ -439,14 +438,14 @@ def writer_run(writer: Handle, wait_ms: int) -> int:
 
 
 def writer_stop(writer: Handle, wait_ms: int) -> None:
-    """Write no more, and wait so long for the answers that are missing."""
+    """Send no more rows, and wait up to `wait_ms` for the missing answers."""
     error = Handle()
     status = library().redcol_writer_stop(writer.pointer, wait_ms, error.pointer_reference)
     _raise_if_error(status, error, writer)
 
 
 def writer_ids(writer: Handle, slot: Slot) -> None:
-    """Take the ids that came back into an empty slot."""
+    """Take the ids of the written rows into an empty slot."""
     error = Handle()
     status = library().redcol_writer_ids(
         writer.pointer, slot.schema_address, slot.array_address, error.pointer_reference
@@ -455,7 +454,7 @@ def writer_ids(writer: Handle, slot: Slot) -> None:
 
 
 def writer_statistic(writer: Handle, name: str) -> int:
-    """One number of how far a write has come."""
+    """One of a writer's statistics."""
     return int(library().redcol_writer_statistic(writer.pointer, name.encode()))
 
 
@@ -465,10 +464,10 @@ def cancel(handle: Handle) -> None:
 
 
 class Slot:
-    """Room for one batch after the other: an ArrowSchema and an ArrowArray that iter_next fills.
+    """An ArrowSchema and an ArrowArray that iter_next fills, for one batch at a time.
 
-    Both are in capsules, which own them. Where they are is known without asking the capsules, since
-    a small batch takes no longer than a few such questions.
+    Capsules own both. Their addresses are kept here too, since asking the capsules a few times
+    takes as long as a small batch.
     """
 
     __slots__ = ("array", "array_address", "schema", "schema_address")
@@ -482,11 +481,11 @@ class Slot:
         self.array = _new_capsule(self.array_address, *kinds.array)
 
     def has_array(self) -> bool:
-        """Whether an array is here that nobody has moved out."""
+        """Whether it holds an array that nobody has moved out."""
         return c_void_p.from_address(self.array_address + _ARRAY_RELEASE).value is not None
 
     def has_schema(self) -> bool:
-        """Whether a schema is here that nobody has moved out."""
+        """Whether it holds a schema that nobody has moved out."""
         return c_void_p.from_address(self.schema_address + _SCHEMA_RELEASE).value is not None
 
     def rows(self) -> int:
@@ -495,7 +494,7 @@ class Slot:
 
 
 class _CapsuleKinds:
-    """Names and destructors of capsules, as the pointers that CPython wants."""
+    """Names and destructors of capsules, as pointers for CPython."""
 
     def __init__(self) -> None:
         lib = library()
@@ -515,7 +514,7 @@ def _capsule_kinds() -> _CapsuleKinds:
 
 
 def _new_capsule(memory: int | None, name: int, destructor: int) -> object:
-    # NULL would make CPython raise ValueError: say what it means.
+    # For NULL CPython would raise ValueError, which does not say what is wrong.
     if not memory:
         raise errors.OutOfMemoryError("No memory for an Arrow struct.")
     return _capsule_new(memory, name, destructor)
@@ -526,7 +525,7 @@ def _new_schema_capsule() -> object:
 
 
 def copy_schema(schema_capsule: object) -> object:
-    """A copy of a schema that iter_next gave, as a new "arrow_schema" capsule."""
+    """A copy of a schema from iter_next, as a new "arrow_schema" capsule."""
     capsule = _new_schema_capsule()
     given = capsule_pointer(schema_capsule, b"arrow_schema")
     status = library().redcol_capsule_schema_copy(given, capsule_pointer(capsule, b"arrow_schema"))

@@ -16,9 +16,10 @@ _DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
 def prepared(
     df: typing.Any, times: tuple[str, ...] = (), **columns: str | None
 ) -> tuple[typing.Any, int | None]:
-    """The frame to hand over and its height, if known.
+    """The frame to hand over, and its height if that is known.
 
-    `times`: columns that are not written as text. `columns` name keys, streams or ids.
+    `times`: columns whose local times stay as they are. `columns`: the arguments that name keys,
+    streams or ids.
     """
     import polars as pl
 
@@ -67,7 +68,7 @@ def prepared(
 
 
 def _refuse_nul(column: str, name: str, dtype: typing.Any) -> None:
-    """Refuse names with NUL, which a C string cannot hold: Polars would end the process."""
+    """Refuse names with NUL: a C string cannot hold them, and Polars would abort the process."""
     import polars as pl
 
     if "\0" in name:
@@ -82,14 +83,14 @@ def _refuse_nul(column: str, name: str, dtype: typing.Any) -> None:
 
 
 def _in_its_zone(name: str, time_unit: str) -> typing.Any:
-    """Times with the offset of their zone, as CSV has them; the library knows UTC only."""
+    """Times as text with the offset of their zone, as in CSV: the library knows only UTC."""
     import polars as pl
 
     text = f"%Y-%m-%dT%H:%M:%S%.{_DIGITS[time_unit]}f%z"
     column = pl.col(name)
     utc = column.dt.convert_time_zone("UTC")
     offset = column.dt.replace_time_zone(None) - utc.dt.replace_time_zone(None)
-    # Old offsets have seconds, for which %z has no place.
+    # Old offsets have seconds, which %z cannot write.
     is_exact = offset.dt.total_seconds() % 60 == 0
     written = pl.when(is_exact).then(column.dt.to_string(text)).otherwise(utc.dt.to_string(text))
     return written.alias(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Structs of the Arrow C Data Interface that describe columns: read from capsules, and made."""
+"""Arrow schema structs (C Data Interface): reading them from capsules, and making them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class StructSchema:
 
     def __init__(self, columns: Mapping[str, str | object], wrapped: Container[str] = ()) -> None:
         self._kept: list[object] = []  # what the structs point into
-        # It says that a struct is not released, and is never called.
+        # Not NULL means "not released". It is never called.
         self._release = ctypes.cast(library().redcol_capsule_schema_free, c_void_p).value
         children = (c_void_p * len(columns))()
         for index, (name, column) in enumerate(columns.items()):
@@ -73,7 +73,7 @@ def schema_names(schema_capsule: object) -> list[str]:
 
 
 def schema_fields(schema_capsule: object) -> dict[str, str]:
-    """The fields of those columns that have other names, as the library's schemas say it."""
+    """The fields of those columns whose names differ, from the metadata of the library's schema."""
     found = {}
     for child in _children(schema_capsule):
         if child.metadata:
@@ -84,7 +84,7 @@ def schema_fields(schema_capsule: object) -> dict[str, str]:
 
 
 def _metadata(address: int) -> dict[bytes, bytes]:
-    """Arrow's keys and values: their number, then the length and the bytes of each."""
+    """Arrow metadata: the number of pairs, then the length and the bytes of each key and value."""
     found = []
 
     def number() -> int:

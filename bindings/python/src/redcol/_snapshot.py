@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which reads belong to one query, so that all of them see the same snapshot.
 
-Polars tells a source neither when a query begins nor whose reads are whose: two places of a query
-are two calls, on whatever threads. What can be seen is
+Polars does not tell a source when a query begins, nor which reads belong to which query: two places
+of a query are two calls, on any threads. But a source can see
 
 - where the thread that wants the result stands: inside Polars, in one call of the program, for as
   long as the query runs;
-- how often the schema is asked for in that call: once for each place, before any of them is read.
-  Polars 1 does not ask if the frame was planned before, in `collect_schema`; then that call has
-  shown how many places there are.
+- how often that call asks for the schema: once for each place, before any of them is read. Polars 1
+  does not ask if `collect_schema` has planned the frame before; then that call has shown how many
+  places there are.
 
-A read that fits neither begins a query of its own. What is left to doubt is a call of the program
-that is made again and again, of a frame with several places that was planned elsewhere: there the
-time decides.
+A read that fits neither begins a new query. One case stays unclear: a call of the program that is
+repeated, on a frame with several places that was planned elsewhere. There the time decides.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _PLANNING_SECONDS: Final = 1.0
 
 
 class Snapshots:
-    """The snapshots of one source, one for each query. Any thread."""
+    """The snapshots of one source, one for each query. For any thread."""
 
     def __init__(self) -> None:
         # Reentrant: the collection of garbage may end a read anywhere.
@@ -78,7 +77,7 @@ class Snapshots:
             self._planned_at = time.monotonic()
 
     def planning(self, take: Callable[[], Snapshot]) -> Snapshot:
-        """The snapshot of the query that is being planned here. Behind `planned`."""
+        """The snapshot of the query that is being planned here. Called after `planned`."""
         with self._lock:
             snapshot = self._take(take, {self._planned_in})
             self._planned_at = time.monotonic()
@@ -119,7 +118,7 @@ class Snapshots:
 
 
 def _here() -> _Place:
-    """Where this thread stands in Polars, which has called us."""
+    """Where this thread stands in Polars, which called redcol."""
     return next(iter(_places_of(sys._getframe())), _NOWHERE)
 
 
@@ -132,9 +131,9 @@ def _places() -> set[_Place]:
 
 
 def _places_of(innermost: FrameType) -> list[_Place]:
-    """A thread's place in each function of Polars that it is in, the innermost first.
+    """A thread's place in each function of Polars on its stack, the innermost first.
 
-    More than one: Polars may have called a function of the program, or us, on this thread.
+    There can be several: Polars may have called the program, or redcol, on this thread.
     """
     frames = []
     frame: FrameType | None = innermost

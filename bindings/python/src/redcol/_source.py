@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Polars source over what is read in batches: does what Polars pushes down to it.
+"""A Polars source over a read in batches. It does what Polars pushes down to it.
 
 https://docs.pola.rs/user-guide/plugins/io_plugins/
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from ._lazy import LazyReads
 
-#: Where a filter keeps less than one of so many rows, they are copied: Polars would keep the whole
-#: batch alive for their sake.
+#: If a filter keeps less than one row in this many, the rows are copied: else they would keep the
+#: whole batch alive.
 _KEPT_LEAST: Final = 4
 
 
@@ -39,7 +39,7 @@ def lazy_frame(reads: LazyReads) -> LazyFrame:
     ) -> Iterator[DataFrame]:
         return _run(reads, with_columns, predicate, n_rows)
 
-    # Each place in a query reads by itself, so that each has the bounds of its own predicate.
+    # Each place in a query reads by itself, and so has the bounds of its own predicate.
     return register_io_source(source, schema=reads.schema, is_pure=False)
 
 
@@ -78,9 +78,9 @@ def _next(frames: Iterator[DataFrame]) -> DataFrame | None:
 
 @atexit.register
 def _let_threads_leave() -> None:
-    """Wait for reads of a query that was interrupted, whose threads Polars does not wait for.
+    """Wait for reads of an interrupted query, since Polars does not wait for their threads.
 
-    One that comes back to Python after its end is ended by it, which ends the process.
+    A thread that returns to Python after Python has ended would end the process.
     """
     _exit.set()
     deadline = time.monotonic() + _EXIT_SECONDS
@@ -93,13 +93,13 @@ def _finished(frame: DataFrame, shown: list[str] | None, predicate: Expr | None)
 
     kept = frame if predicate is None else frame.filter(predicate)
     if shown is not None and shown != frame.columns:
-        # A frame has its rows without columns too, after `drop`, in versions that know of that.
+        # After `drop`, newer versions of Polars keep the rows of a frame without columns.
         kept = kept.select(shown) if shown else kept.drop(kept.columns)
     if kept.height == 0:
         return kept.clear()
     texts = (pl.String, pl.Binary, pl.List, pl.Struct)
     hidden = [dtype for name, dtype in frame.schema.items() if name not in kept.columns]
-    # Whatever is left of a batch keeps the whole of it alive.
+    # Any part of a batch keeps the whole batch alive.
     if kept.height * _KEPT_LEAST < frame.height or any(
         isinstance(dtype, texts) for dtype in hidden
     ):
@@ -108,13 +108,13 @@ def _finished(frame: DataFrame, shown: list[str] | None, predicate: Expr | None)
 
 
 def _copied(frame: DataFrame) -> DataFrame:
-    """The same rows in memory of their own: texts, too, which no operation on frames copies."""
+    """The same rows in new memory, texts included: no operation on frames copies those."""
     import polars as pl
 
     if not frame.columns:
         return frame
     written = io.BytesIO()
-    # The newest form writes the buffers of texts as they are.
+    # The newest format writes the buffers of texts uncopied.
     frame.write_ipc_stream(written, compat_level=pl.CompatLevel.oldest())
     written.seek(0)
     return pl.read_ipc_stream(written)

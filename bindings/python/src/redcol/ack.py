@@ -23,18 +23,19 @@ def ack_entries(
     """Acknowledge entries of a consumer group, so that the server no longer holds them as pending.
 
     Args:
-        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         stream: the stream's key.
         group: the group's name.
         entry_ids: entry ids, any number of them: a list or another iterable, a Series, or a frame
             with an ``_id`` column.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        How many entries were pending and are no longer. Those that were not pending do not count.
-        If the connection was lost on the way it is a lower bound: acknowledging is then done again.
+        How many entries were pending and are no longer. This is a lower bound if the connection was
+        lost meanwhile, since redcol then acknowledged them again.
 
     Raises:
         InvalidArgumentError: something that is not an entry id; nothing was sent.

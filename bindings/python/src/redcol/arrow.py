@@ -18,13 +18,13 @@ _WAIT_MS: Final = 100
 
 
 class ArrowTable:
-    """Entries that were read, made by :func:`read_arrow`, for whoever takes Arrow streams.
+    """Entries that were read by :func:`read_arrow`, for anything that takes Arrow streams.
 
     ``pl.DataFrame(table)``, ``pa.table(table)``, ``pandas.DataFrame.from_arrow(table)``, DuckDB's
-    SQL and others take it, any number of times and on any thread: nothing is read from the server
-    again. They share its memory, and may outlive it. Strings are string views, unless the schema
-    or ``string_layout`` asked for another layout; a consumer that asks for one gets that. All but
-    views are made for each taker anew.
+    SQL and others take it, any number of times and on any thread. Nothing is read from the server
+    again. They share the table's memory, and may outlive the table. Strings are string views,
+    unless the schema or ``string_layout`` asked for another layout; a consumer that asks for one
+    gets that. Only views are shared: other layouts are made again for each consumer.
 
     https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
     """
@@ -43,10 +43,10 @@ class ArrowTable:
         return _native.table_schema(self._handle, None)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The batches from the first on, in an "arrow_array_stream" capsule.
+        """All batches, in an "arrow_array_stream" capsule.
 
-        Of `requested_schema` the layouts of strings and bytes are followed (``u``, ``U`` or ``vu``;
-        ``z``, ``Z`` or ``vz``), by the columns' names; all else stays as it was read.
+        From `requested_schema` only the layouts of strings (``u``, ``U`` or ``vu``) and bytes
+        (``z``, ``Z`` or ``vz``) are used, by column name.
         """
         return _native.table_stream(self._handle, requested_schema)
 
@@ -87,51 +87,51 @@ def read_arrow(
 ) -> ArrowTable:
     """Read entries of a stream, oldest first, for pandas, DuckDB, pyarrow, Polars or others.
 
-    Everything is read before this returns: whoever takes the columns waits for no server. Polars
-    need not be installed. A consumer group's entries are not read so, since they are acknowledged:
-    use :func:`read_stream` or :func:`iter_stream` for them.
+    Everything is read before this returns, so a consumer of the columns waits for no server. Polars
+    need not be installed. Entries of a consumer group cannot be read in this way, because they are
+    acknowledged: use :func:`read_stream` or :func:`iter_stream`.
 
     Args:
         url: as in :func:`read_stream`.
         stream: the stream's key.
-        schema: column names to types of pyarrow, Polars or any library whose types have
+        schema: column names to types: those of pyarrow, Polars or any library whose types have
             ``__arrow_c_schema__``, or Python types (``str``, ``bytes``, ``int``, ``float``,
-            ``bool``, ``date``, ``datetime``, ``time``, ``timedelta``); or a whole Arrow schema,
-            such as ``pa.schema``. The columns are then exactly these, strings in the layout of
-            their Arrow type; see :func:`read_stream`.
-            Without it every field that is found becomes a string column.
+            ``bool``, ``date``, ``datetime``, ``time``, ``timedelta``). Or a whole Arrow schema,
+            such as a ``pa.schema``. The table has exactly these columns, as in
+            :func:`read_stream`, with strings in the layout of their Arrow type. Without a schema
+            every field becomes a string column.
         start_id: as in :func:`read_stream`.
-        end_id: likewise.
-        count: likewise.
-        block_ms: likewise.
-        batch_size: how many rows a batch has at the most; 0 for one batch of all.
+        end_id: as in :func:`read_stream`.
+        count: as in :func:`read_stream`.
+        block_ms: as in :func:`read_stream`.
+        batch_size: the largest number of rows of a batch; 0 for one batch of all rows.
         include_id: as in :func:`read_stream`.
-        id_column: likewise.
-        include_timestamp: likewise.
-        timestamp_column: likewise.
-        include_sequence: likewise.
-        sequence_column: likewise.
-        on_error: likewise: ``"raise"``, ``"null"`` or ``"skip"``.
-        discover: likewise.
-        string_layout: how strings and bytes are laid out for which the schema names no Arrow type:
+        id_column: as in :func:`read_stream`.
+        include_timestamp: as in :func:`read_stream`.
+        timestamp_column: as in :func:`read_stream`.
+        include_sequence: as in :func:`read_stream`.
+        sequence_column: as in :func:`read_stream`.
+        on_error: ``"raise"``, ``"null"`` or ``"skip"``, as in :func:`read_stream`.
+        discover: as in :func:`read_stream`.
+        string_layout: the layout of strings and bytes for which the schema names no Arrow type:
             those of Python's ``str`` and ``bytes``, ``_id``, and columns without a schema.
-            ``"view"`` (``string_view``, shared without a copy), ``"large"`` (``large_string``) or
-            ``"string"``, in which a batch of a column can have 2 GiB. pyarrow cannot filter, sort
-            or join tables with views: give it one of the others. None: that of the first text in
-            the schema, or ``"view"``.
-        connect_timeout_ms: likewise.
-        timeout_ms: likewise.
-        answer_timeout_ms: likewise.
+            ``"view"`` is ``string_view``, which consumers share without a copy. ``"large"`` is
+            ``large_string``. ``"string"`` is ``string``, of which a column can have 2 GiB in a
+            batch. pyarrow cannot filter, sort or join tables with views: choose one of the other
+            two for it. None takes the layout of the first text in the schema, else ``"view"``.
+        connect_timeout_ms: as in :func:`read_stream`.
+        timeout_ms: as in :func:`read_stream`.
+        answer_timeout_ms: as in :func:`read_stream`.
 
     Returns:
-        A table that can be taken any number of times. An empty or missing stream gives one without
-        rows.
+        A table, which consumers can take any number of times. An empty or missing stream is a table
+        without rows.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a type that cannot be read from a stream; nothing was sent.
-        ValueConversionError: a value does not fit its column. It names stream, entry id, field,
-            dtype and value.
+        ValueConversionError: a value does not fit its column. The error names stream, entry id,
+            field, dtype and value.
         WrongTypeError, PermissionDeniedError, ConnectionFailedError, NameResolutionError,
             TimedOutError, AuthenticationError, ServerLoadingError, ServerError, ProtocolError: as
             in :func:`read_stream`.

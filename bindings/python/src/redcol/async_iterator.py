@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Following streams in an async for loop. The event loop waits on the socket.
 
-No thread is used, but for acknowledging by hand and at the end of a block: each time one, for as
-long as the server takes to answer.
+It uses no thread, except for `ack` and the end of an ``async with`` block: one short-lived thread
+each, which waits for the server's answer. (The library can acknowledge without a thread, with the
+next request. It then reports errors there, and cannot return a count.)
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from .iterator import BLOCK_MS, CLAIM_IDLE_MS
 class AsyncStreamIterator(Follower):
     """Batches of a stream as frames, made by :func:`stream_batches`.
 
-    Made, it has sent nothing yet. ``async with`` and :meth:`connected` connect, make the group and
-    look "$" up: what is added after that is not missed. Else the first batch that is asked for does
-    so. Cancelling the task that waits loses nothing: what was under way is there when the next
-    batch is asked for.
+    When it is made, nothing has been sent. ``async with`` and :meth:`connected` connect, create the
+    group and look "$" up: entries that are added after that are not missed. Otherwise the first
+    request for a batch does so. Cancelling the task that waits loses nothing: entries that were on
+    their way come with the next batch.
     """
 
     _connects_later = True
@@ -62,10 +63,10 @@ class AsyncStreamIterator(Follower):
                 del self._turn[0]
 
     async def connected(self) -> None:
-        """Connect, make the group and look "$" up, unless that was done: it is done once.
+        """Connect, create the group and look "$" up. If that is done, do nothing.
 
         Raises:
-            ConnectionFailedError, TimedOutError, NoGroupError and what else may be wrong with a
+            ConnectionFailedError, TimedOutError, NoGroupError and whatever else may be wrong with a
             server. Calling it again tries again.
         """
         token = object()
@@ -82,7 +83,7 @@ class AsyncStreamIterator(Follower):
                 del self._turn[0]
 
     async def _has_connected(self) -> bool:
-        """Connect; False if another task or thread has closed it meanwhile: that is the end."""
+        """Connect. False if another task or thread has closed the iterator meanwhile: it ends."""
         try:
             await self._connect()
         except (CancelledError, ClosedError):
@@ -118,9 +119,9 @@ class AsyncStreamIterator(Follower):
             loop.remove_reader(descriptor)
 
     def close(self) -> None:
-        """Close the connection. Nothing is acknowledged: what is pending stays so. Any thread.
+        """Close the connection. Nothing is acknowledged, so pending entries stay pending.
 
-        A loop that waits in another task ends. Twice is no error.
+        A loop that waits in another task ends. May be called from any thread, and twice.
         """
         super().close()
         waiting = self._waiting
@@ -130,14 +131,15 @@ class AsyncStreamIterator(Follower):
                 loop.call_soon_threadsafe(wake)
 
     async def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
-        """Acknowledge entries of the group: those given, or all handed over and not acknowledged.
+        """Acknowledge entries of the group.
 
-        Others go on meanwhile, also whoever waits for this iterator's next batch. If the task that
-        waits here is cancelled, the entries may be acknowledged or not.
+        The event loop goes on meanwhile, and so does a task that waits for this iterator's next
+        batch. If the task that waits here is cancelled, the entries may be acknowledged or not.
 
         Args:
-            entries: a frame of this iterator (with its ``_id`` and, of several streams, ``_stream``
-                column), or entry ids of its only stream. None: everything it has handed over.
+            entries: a frame of this iterator (with its ``_id`` column and, if it reads several
+                streams, its ``_stream`` column), or entry ids of its only stream. None: all entries
+                that it has handed over and that are not acknowledged.
 
         Returns:
             How many entries were pending and are no longer.
@@ -209,47 +211,47 @@ def stream_batches(
 
     Args:
         url: as in :func:`iter_stream`.
-        stream: likewise.
-        batch_size: likewise.
-        block_ms: likewise.
+        stream: as in :func:`iter_stream`.
+        batch_size: as in :func:`iter_stream`.
+        block_ms: as in :func:`iter_stream`.
         batch_timeout_ms: another name of ``block_ms``; give one of the two.
-        schema: likewise.
-        start_id: likewise.
-        end_id: likewise.
-        count: likewise.
-        group: likewise.
-        consumer: likewise.
-        auto_ack: likewise.
-        create_group: likewise.
-        include_id: likewise.
-        id_column: likewise.
-        include_timestamp: likewise.
-        timestamp_column: likewise.
-        include_sequence: likewise.
-        sequence_column: likewise.
-        stream_column: likewise.
-        on_error: likewise.
-        discover: likewise.
-        on_idle: likewise.
-        reconnect_timeout_ms: likewise.
-        group_start_id: likewise.
-        claim_idle_ms: likewise.
-        max_deliveries: likewise.
-        dead_letter: likewise.
-        entry_bytes_max: likewise.
-        entry_fields_max: likewise.
-        connect_timeout_ms: likewise.
-        timeout_ms: likewise.
-        answer_timeout_ms: likewise.
+        schema: as in :func:`iter_stream`.
+        start_id: as in :func:`iter_stream`.
+        end_id: as in :func:`iter_stream`.
+        count: as in :func:`iter_stream`.
+        group: as in :func:`iter_stream`.
+        consumer: as in :func:`iter_stream`.
+        auto_ack: as in :func:`iter_stream`.
+        create_group: as in :func:`iter_stream`.
+        include_id: as in :func:`iter_stream`.
+        id_column: as in :func:`iter_stream`.
+        include_timestamp: as in :func:`iter_stream`.
+        timestamp_column: as in :func:`iter_stream`.
+        include_sequence: as in :func:`iter_stream`.
+        sequence_column: as in :func:`iter_stream`.
+        stream_column: as in :func:`iter_stream`.
+        on_error: as in :func:`iter_stream`.
+        discover: as in :func:`iter_stream`.
+        on_idle: as in :func:`iter_stream`.
+        reconnect_timeout_ms: as in :func:`iter_stream`.
+        group_start_id: as in :func:`iter_stream`.
+        claim_idle_ms: as in :func:`iter_stream`.
+        max_deliveries: as in :func:`iter_stream`.
+        dead_letter: as in :func:`iter_stream`.
+        entry_bytes_max: as in :func:`iter_stream`.
+        entry_fields_max: as in :func:`iter_stream`.
+        connect_timeout_ms: as in :func:`iter_stream`.
+        timeout_ms: as in :func:`iter_stream`.
+        answer_timeout_ms: as in :func:`iter_stream`.
 
     Returns:
-        An async iterator of frames, also an async context manager, with ``connected`` and ``ack``
-        (both to be awaited), ``close``, ``cancel``, ``stats``, ``is_connected`` and
-        ``last_error``. This call sends nothing. ``async with`` and ``await batches.connected()``
-        connect, make the group and look ``"$"`` up; a bare ``async for`` does so when it asks for
-        its first batch, so that ``"$"`` then means the entries that are added after that. Nothing
-        of it blocks the event loop, but that the system resolves names: give an address where that
-        may be slow.
+        An async iterator of frames. It is also an async context manager, and has ``connected`` and
+        ``ack`` (await both), ``close``, ``cancel``, ``stats``, ``is_connected`` and ``last_error``.
+        This call sends nothing. ``async with`` and ``await batches.connected()`` connect, create
+        the group and look ``"$"`` up. A bare ``async for`` does so when it asks for its first
+        batch: ``"$"`` then means the entries that are added after that. Only resolving a host's
+        name blocks the event loop, since the system does that: where it may be slow, give an
+        address.
 
     Raises:
         InvalidArgumentError, SchemaError: nothing was sent. The other exceptions of

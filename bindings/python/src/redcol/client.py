@@ -20,10 +20,10 @@ _MS_MAX: Final = 2**31 - 1
 
 
 class Client:
-    """A server to ask, made by :func:`connect`; every function takes it where it takes a URL.
+    """A connection that is kept, made by :func:`connect`. Functions take it in place of a URL.
 
     Any number of threads may use it. Close it, or use it in a ``with`` block. A child process
-    must make its own: after ``fork`` it raises :class:`redcol.ForkedError`.
+    must make its own client: after ``fork`` this one raises :class:`redcol.ForkedError`.
     """
 
     __slots__ = ("__weakref__", "_handle", "_shown")
@@ -58,7 +58,7 @@ class Client:
         return f"<redcol.Client {self._shown}{state}>"
 
     def __del__(self) -> None:
-        # One that was never made, as `Client.__new__` gives, has none.
+        # `Client.__new__` alone makes one without a handle.
         handle = getattr(self, "_handle", None)
         if handle is not None and not handle.is_closed:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
@@ -76,13 +76,14 @@ def connect(
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``valkey://…`` or
             ``unix://[[user]:password@]/path[?db=n]``. ``?db=``, ``&username=`` and ``&password=``
-            may say each of these instead; what is said twice must be the same. Special characters
-            in user and password are percent-encoded.
+            can stand for these parts; a part that is given twice must be the same. Special
+            characters in user and password are percent-encoded.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
-        answer_timeout_ms: how long a whole answer may take that comes at less than 4 KiB a second,
-            in milliseconds; ten times `timeout_ms` if None. An answer that flows faster may take
-            any time.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
+        answer_timeout_ms: how long a whole answer may take that arrives at less than 4 KiB a
+            second, in milliseconds; ten times `timeout_ms` if None. An answer that arrives faster
+            may take any time.
 
     Returns:
         A client. Close it, or use it in a ``with`` block.
@@ -110,7 +111,7 @@ def connect(
 
 
 class Lasting:
-    """The handle of a client, or of a connection that is ours to close."""
+    """The handle of a client, or of a connection that the iterator opened and must close."""
 
     __slots__ = ("handle", "is_ours")
 
@@ -119,17 +120,17 @@ class Lasting:
         self.is_ours = is_ours
 
     def close(self) -> None:
-        """Close what is ours."""
+        """Close the connection, unless it is a client's."""
         if self.is_ours:
             self.handle.close()
 
 
 class Server:
-    """Where to ask and how long to wait: the first thing that public functions make of a URL.
+    """A URL or a client, and the time limits. Public functions make one of them first.
 
-    They then forget the URL, which may hold a password: tracebacks that show local variables show
-    the repr of this object, which does not. It makes no checks before `check`, for the same reason:
-    nothing that can fail has the URL as an argument or a variable.
+    They then delete the URL, which may hold a password. A traceback that shows local variables
+    shows the repr of this object, which hides the password. Checks come in `check`, for the same
+    reason: no call that can fail has the URL as an argument or a variable.
     """
 
     __slots__ = ("_url", "answer_timeout_ms", "connect_timeout_ms", "timeout_ms")
@@ -151,7 +152,7 @@ class Server:
 
     @property
     def client(self) -> Client | None:
-        """The client, if it is one and no URL."""
+        """The client; None if this is a URL."""
         return self._url if isinstance(self._url, Client) else None
 
     def check(self) -> None:
@@ -187,20 +188,21 @@ class Server:
         return _shown(self._url) if isinstance(self._url, str) else repr(self._url)
 
     def open(self, *, connects_later: bool = False) -> _native.ClientHandle:
-        """Connect and log in, or wait for nothing and leave that to who first asks the server."""
+        """Connect and log in. `connects_later`: only when the handle is first used."""
         names = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
         given = {name: getattr(self, name) for name in names}
         options = {name: str(int(value)) for name, value in given.items() if value is not None}
         if connects_later:
             options["connect"] = "later"
         while (handle := _native.open_client(self, options)) is None:
-            # A signal came whose handler did not raise. The same call goes on, with its time limit.
+            # A signal came, and its handler did not raise. The same call continues, with its time
+            # limit.
             pass
         return handle
 
 
 def lasting(server: Server, *, connects_later: bool = False) -> Lasting:
-    """What stands behind a server, for as long as it is needed."""
+    """The handle of a server, to keep for many calls."""
     if server.client is not None:
         return Lasting(server.client._handle, is_ours=False)
     return Lasting(server.open(connects_later=connects_later), is_ours=True)
@@ -208,7 +210,7 @@ def lasting(server: Server, *, connects_later: bool = False) -> Lasting:
 
 @contextlib.contextmanager
 def using(server: Server) -> Iterator[_native.ClientHandle]:
-    """The handle of a client, or of a connection that is gone at the end of one call."""
+    """The handle of a client, or of a connection that is closed at the end of one call."""
     if server.client is not None:
         yield server.client._handle
         return
@@ -240,7 +242,7 @@ _SHOWABLE: Final = (
 
 
 def _shown(url: str) -> str:
-    """A URL without its credentials. What is not clearly free of them is not shown at all."""
+    """A URL without its credentials. Only its scheme if credentials could be in the rest."""
     import re
 
     match = re.fullmatch(_SHOWABLE, url, re.IGNORECASE)

@@ -44,10 +44,10 @@ DETAIL_NAMES: Final = (
 
 
 class RedcolError(Exception):
-    r"""Anything that redcol raises. The message says what was asked, what came back, what to do.
+    r"""The base of all errors of redcol. The message says what was asked, what came back, what to do.
 
     Attributes (each None where the error has no such detail):
-        server_code: first word of the server's answer, such as ``"WRONGTYPE"``.
+        server_code: the first word of the server's answer, such as ``"WRONGTYPE"``.
         stream: the stream's key; bytes that are not printable are escaped as ``\xNN``.
         entry_id: the entry that holds a value that does not fit, or is too large.
         field: the field whose value does not fit.
@@ -57,14 +57,14 @@ class RedcolError(Exception):
         row: the row of the frame that could not be written, counted from 0.
         key: the key of the hash that could not be written, escaped likewise.
         written: how many rows (or keys) the server had confirmed when a write failed.
-        refused_rows: the rows of that write that the server has refused: the first of them ended
-            it, and the others were under way by then. All other rows before those that are unknown
-            or were not sent are written, but for rows of hashes that have only nulls.
-        unknown_rows: the rows of that write that were sent and whose answer is missing, as a range:
-            each may be written or not. Rows before them are known, those after them were not sent.
-        ids: of ``write_stream``: the ids of the frame's rows, null for each that is not known to be
-            written. None if there was no memory for them. Also None, as are `written` and
-            `unknown_rows`, if the write did not begin, because nobody answered at the address.
+        refused_rows: the rows of that write that the server refused. The first of them ended the
+            write; the others had been sent by then. All rows before the unknown ones and those that
+            were not sent are written, except for these, and rows of hashes with nothing but nulls.
+        unknown_rows: a range: the rows of that write that were sent and whose answer is missing.
+            Each may be written or not. Earlier rows are known; later rows were not sent.
+        ids: from ``write_stream``: the ids of the frame's rows, null for each row that is not known
+            to be written. None if there was no memory for them. `written`, `unknown_rows` and this
+            are also None if the write did not begin, because nobody answered at the address.
     """
 
     #: The C interface's status for this cause (``REDCOL_ERROR_…`` in redcol.h); 0 if there is none.
@@ -161,31 +161,31 @@ class ServerError(RedcolError):
 
 
 class ProtocolError(RedcolError):
-    """Bytes that no Redis server should send."""
+    """The server sent bytes that no Redis server should send."""
 
     status = -10
 
 
 class ValueConversionError(RedcolError, ValueError):
-    """A value does not fit its column."""
+    """A value does not fit its column, or cannot be written."""
 
     status = -11
 
 
 class SchemaError(RedcolError, ValueError):
-    """A schema, or a column's dtype, that redcol cannot read."""
+    """A schema, or a column's dtype, that redcol cannot read or write."""
 
     status = -12
 
 
 class OutOfMemoryError(RedcolError, MemoryError):
-    """The system gave no memory."""
+    """The system refused memory."""
 
     status = -13
 
 
 class UnsupportedError(RedcolError, NotImplementedError):
-    """Known, but not offered by this version or server."""
+    """Not supported by the version of redcol, or by the server."""
 
     status = -14
 
@@ -197,7 +197,7 @@ class CancelledError(RedcolError):
 
 
 class ClosedError(RedcolError, ValueError):
-    """The client was closed before."""
+    """The client or iterator is closed."""
 
     status = -16
 
@@ -209,7 +209,7 @@ class BusyError(RedcolError, RuntimeError):
 
 
 class ForkedError(RedcolError, RuntimeError):
-    """The client was made by the parent process, before fork."""
+    """The parent process made the client, before fork."""
 
     status = -18
 
@@ -221,7 +221,7 @@ class NoGroupError(RedcolError, LookupError):
 
 
 class KeyExistsError(RedcolError, ValueError):
-    """A key that was to be made exists already."""
+    """A key that should be created exists."""
 
     status = -20
 

@@ -26,9 +26,9 @@ CLAIM_IDLE_MS: Final = 300_000
 class StreamIterator(Follower):
     """Batches of a stream as frames, made by :func:`iter_stream`.
 
-    Made, it has connected, created the group and looked up "$": what is added afterwards is not
-    missed. One thread at a time may ask for batches; :meth:`ack`, :meth:`cancel` and :meth:`close`
-    may come from any.
+    When it is made, it has connected, created the group and looked up "$": entries that are added
+    after that are not missed. One thread at a time may ask for batches. :meth:`ack`, :meth:`cancel`
+    and :meth:`close` may be called from any thread.
     """
 
     def __iter__(self) -> StreamIterator:
@@ -55,11 +55,12 @@ class StreamIterator(Follower):
                 del self._turn[0]
 
     def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
-        """Acknowledge entries of the group: those given, or all handed over and not acknowledged.
+        """Acknowledge entries of the group.
 
         Args:
-            entries: a frame of this iterator (with its ``_id`` and, of several streams, ``_stream``
-                column), or entry ids of its only stream. None: everything it has handed over.
+            entries: a frame of this iterator (with its ``_id`` column and, if it reads several
+                streams, its ``_stream`` column), or entry ids of its only stream. None: all entries
+                that it has handed over and that are not acknowledged.
 
         Returns:
             How many entries were pending and are no longer.
@@ -121,90 +122,92 @@ def iter_stream(
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
 ) -> StreamIterator:
-    """Follow one or more streams: what is there, then what is added, as frames of whole batches.
+    """Follow one or more streams: frames of the entries that are there, then of new ones.
 
-    Without a group the iterator itself remembers where it is, and asks for small batches that are
-    there already, of one stream up to eight together, while the caller has those before. As a
-    member of a group, entries are delivered to this consumer and stay pending until they are
-    acknowledged: first come its own pending entries, then those that others have held for
-    ``claim_idle_ms``, then new ones. A lost connection is made again, and what was under way comes
-    back. A server that refuses for now (it is starting, has become a replica, runs a script, cannot
-    save, has too many clients) is asked again.
+    Without a group the iterator itself remembers where it is, and redcol prefetches the backlog:
+    while the caller works on a batch, it already asks for the next entries, of one stream up to
+    eight small batches at once. As a member of a group, entries are delivered to this consumer and
+    stay pending until they are acknowledged. The iterator reads its own pending entries first, then
+    those that other members have held for ``claim_idle_ms``, then new ones. If the connection is
+    lost, it connects again, and what was on its way is delivered again. If the server refuses for
+    now (it is starting, has become a replica, runs a script, cannot save, has too many clients), it
+    asks again.
 
     Args:
-        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
-        stream: the stream's key, or a list of keys; then there is a ``_stream`` column.
-        batch_size: how many rows a frame has at the most.
-        block_ms: how long to wait for entries before ``on_idle`` says what happens, in
-            milliseconds; 0 for ever. None does not wait in the server: it is asked once
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
+        stream: the stream's key, or a list of keys; with a list there is a ``_stream`` column.
+        batch_size: the largest number of rows of a frame.
+        block_ms: how long there is nothing to read before ``on_idle`` says what happens, in
+            milliseconds; 0 waits forever. None does not wait in the server: redcol asks it once
             with ``on_idle="stop"`` or ``"empty"``, and about once a second with ``"wait"``.
-        schema: as in :func:`read_stream`; every frame has exactly these columns. Without it a
-            column that was seen once stays.
-        start_id: without a group, read the entries after this one; ``"-"`` all, ``"$"`` those added
-            from now on.
-        end_id: without a group, end after this one, or before the first entry behind it: until one
+        schema: as in :func:`read_stream`; every frame has exactly these columns. Without a schema,
+            a column that was seen once stays.
+        start_id: without a group, read the entries after this one; ``"-"`` reads all, ``"$"`` those
+            that are added from now on.
+        end_id: without a group, end after this entry, or before the first entry after it. Until one
             of them has come, the iterator waits as `on_idle` says.
-        count: end after so many entries.
-        group: the group to read in.
-        consumer: this member's name in the group. Keep it over restarts: the member's pending
-            entries are found by it.
-        auto_ack: acknowledge each batch when the next is asked for, and the last when a ``with``
-            block around the iterator ends without an exception.
-        create_group: make the group (and the stream) if it is missing, now or later. One that
-            vanishes is made again behind what this iterator knows to be handled; entries before
-            that which other consumers had pending are not given again.
+        count: end after so many rows.
+        group: the consumer group to read in.
+        consumer: this member's name in the group. Keep it over restarts: the server finds the
+            member's pending entries by this name.
+        auto_ack: acknowledge each batch when the next one is asked for, and the last one when a
+            ``with`` block around the iterator ends without an exception.
+        create_group: create the group (and the stream) if it is missing, now or later. A group that
+            vanishes is created again after the entries that this iterator knows to be handled;
+            earlier entries that were pending for other members are not delivered again.
         include_id: as in :func:`read_stream`.
-        id_column: likewise.
-        include_timestamp: likewise.
-        timestamp_column: likewise.
-        include_sequence: likewise.
-        sequence_column: likewise.
-        on_error: likewise. An entry that was skipped is acknowledged with its batch, or once
-            :meth:`~StreamIterator.ack` was given a later one.
-        discover: likewise. A column that has become Binary stays so; frames before have it as
-            String.
-        stream_column: the name of a column for the stream's key; ``_stream`` for a list of streams.
-        on_idle: what happens when the server has nothing to read for ``block_ms``. ``"wait"``: keep
-            waiting. ``"empty"``: give a frame without rows. ``"stop"``: end, ``block_ms`` after the
-            iterator has caught up (the server had fewer entries than were asked for). What is added
-            within that time is given too, but does not make it longer: a slow writer does not keep
-            the loop going. A server that does not answer is not idle.
-        reconnect_timeout_ms: when the server has not answered for so long, in milliseconds, raise
-            the last error; the iterator can be asked again. 0 for ever. None: for ever with
-            ``on_idle="wait"``, else 10,000. A silent connection is first given up after
+        id_column: as in :func:`read_stream`.
+        include_timestamp: as in :func:`read_stream`.
+        timestamp_column: as in :func:`read_stream`.
+        include_sequence: as in :func:`read_stream`.
+        sequence_column: as in :func:`read_stream`.
+        stream_column: the name of a column of the stream's key; ``_stream`` for a list of streams.
+        on_error: as in :func:`read_stream`. A skipped entry is acknowledged with its batch, or when
+            :meth:`~StreamIterator.ack` gets a later one.
+        discover: as in :func:`read_stream`. A column that has become Binary stays so; in frames
+            before that it is String.
+        on_idle: what happens when the server has had nothing to read for ``block_ms``. ``"wait"``
+            keeps waiting. ``"empty"`` yields a frame without rows. ``"stop"`` ends the loop,
+            ``block_ms`` after the iterator has caught up (the server had fewer entries than it was
+            asked for). Entries that are added in that time are still read, but do not extend it: a
+            slow writer does not keep the loop running. A server that does not answer is not idle.
+        reconnect_timeout_ms: when the server has not answered for this long, in milliseconds, raise
+            the last error; the iterator can be used again after that. 0 never raises. None: never
+            with ``on_idle="wait"``, else 10,000. A silent connection is first given up after
             ``timeout_ms``.
-        group_start_id: where a group that is made begins: ``"0"``, ``"$"``, or after an id or a
-            time.
-        claim_idle_ms: take over entries that another consumer has held unacknowledged for this
-            long, in milliseconds; None never.
-        max_deliveries: an entry that was delivered so often is not delivered again, but put away.
-            Deliveries that this iterator asked for and never handed over, since their answers were
-            lost, do not count.
-        dead_letter: the stream to which it is then copied and acknowledged, both or neither. It has
-            the entry's fields, and ``dead_id``, ``dead_stream``, ``dead_group``, ``dead_consumer``
-            and ``dead_deliveries``, with ``on_error="dead_letter"`` also ``dead_field`` and
-            ``dead_reason``. A field of the entry's own with one of these names is kept as
-            ``dead_id_field``, or ``dead_id_field2``, ….
+        group_start_id: where a group that the iterator creates begins: ``"0"``, ``"$"``, or after
+            an id or a time.
+        claim_idle_ms: take over entries that another member has held for this long without
+            acknowledging them, in milliseconds; None never does.
+        max_deliveries: do not deliver an entry again that was delivered this often, but move it to
+            `dead_letter`. Deliveries to this iterator that it never handed over, because the
+            server's answer was lost, do not count.
+        dead_letter: the stream that such an entry is copied to. Copying and acknowledging are one
+            step: both happen, or neither. The copy has the entry's fields, and ``dead_id``,
+            ``dead_stream``, ``dead_group``, ``dead_consumer`` and ``dead_deliveries``; with
+            ``on_error="dead_letter"`` also ``dead_field`` and ``dead_reason``. If the entry has a
+            field with one of these names, that field becomes ``dead_id_field``, or
+            ``dead_id_field2``, ….
         entry_bytes_max: as in :func:`read_stream`.
-        entry_fields_max: likewise.
-        connect_timeout_ms: likewise.
-        timeout_ms: likewise.
-        answer_timeout_ms: likewise.
+        entry_fields_max: as in :func:`read_stream`.
+        connect_timeout_ms: as in :func:`read_stream`.
+        timeout_ms: as in :func:`read_stream`.
+        answer_timeout_ms: as in :func:`read_stream`.
 
     Returns:
-        An iterator of frames, also a context manager, with ``ack``, ``close``, ``cancel``,
+        An iterator of frames. It is also a context manager, and has ``ack``, ``close``, ``cancel``,
         ``stats``, ``is_connected`` and ``last_error``.
 
     Raises:
         InvalidArgumentError, SchemaError: nothing was sent.
-        ValueConversionError: from the loop; the entry stays pending, and the iterator goes on
-            behind it.
+        ValueConversionError: from the loop. The entry stays pending, and the iterator continues
+            after it.
         NoGroupError: the group is missing and ``create_group`` is False.
-        EntryTooLargeError: from the loop. Without a group the iterator goes on behind the entry;
-            in a group it is pending, and is raised again until it is acknowledged.
-        ConnectionFailedError, TimedOutError and their like: when the iterator is made, and from the
-            loop after ``reconnect_timeout_ms``.
-        WrongTypeError, PermissionDeniedError, AuthenticationError, ServerError: as they are named.
+        EntryTooLargeError: from the loop. Without a group the iterator continues after the entry.
+            In a group the entry is pending, and the error comes again until it is acknowledged.
+        ConnectionFailedError, TimedOutError and the like: from this call, and from the loop after
+            ``reconnect_timeout_ms``.
+        WrongTypeError, PermissionDeniedError, AuthenticationError, ServerError: as their names say.
 
     Example:
         >>> import redcol

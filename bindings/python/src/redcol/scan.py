@@ -48,61 +48,62 @@ def scan_stream(
 ) -> pl.LazyFrame:
     """Make a LazyFrame of a stream's entries: :func:`read_stream`, done when a query runs.
 
-    Making it sends nothing. A query reads the columns that it needs, and of the entries:
+    This call sends nothing. A query reads only the columns that it needs, and of the entries only:
 
-    - ``head(n)`` and ``limit(n)``: the first n;
-    - ``filter``: those between the bounds of ``_ts`` (``<``, ``<=``, ``==``, ``>=``, ``>`` and
+    - with ``head(n)`` or ``limit(n)``: the first n;
+    - with ``filter``: those between the bounds of ``_ts`` (``<``, ``<=``, ``==``, ``>=``, ``>`` and
       ``is_between`` with constants, joined by ``&``), and the one of ``_id == "…"``. Other filters
-      are applied to all entries as they come. ``_ts`` is a number of milliseconds; for datetimes
-      write ``pl.from_epoch("_ts", "ms") >= datetime(…)``, or cast it to ``pl.Datetime("ms", …)``:
-      next to a bare Int64 Polars takes a datetime for its number of microseconds.
+      are applied to the entries when they arrive. ``_ts`` is a number of milliseconds; to compare
+      it with datetimes write ``pl.from_epoch("_ts", "ms") >= datetime(…)``, or cast it to
+      ``pl.Datetime("ms", …)``: next to a plain Int64, Polars takes a datetime for its number of
+      microseconds.
 
-    What is read is a snapshot: where a query begins to read, the stream's last entry is looked up
-    (XREVRANGE), and nothing behind it is read, at no place of that query. (Places that begin more
-    than a minute after the others have ended have a later one. Entries that are deleted or trimmed
-    meanwhile may be missing.) Each place reads by itself, on a connection of its own and in batches
-    of 65,536 rows, so that a query like ``sink_parquet`` needs little memory, and the server is
-    changed in nothing.
+    A query reads a snapshot. When it begins, redcol asks for the stream's last entry (XREVRANGE),
+    and no place of the query reads past it. (A place that begins more than a minute after the
+    others have ended has a later snapshot. Entries that are deleted or trimmed meanwhile may be
+    missing.) Each place reads by itself, on its own connection, in batches of 65,536 rows. So a
+    query like ``sink_parquet`` needs little memory, and nothing changes on the server.
 
-    **Without a schema** the columns are discovered when a query, or ``collect_schema``, first needs
-    them: all entries from ``start_id`` to ``end_id`` are read for that, whatever the query keeps of
-    them, and once more for its rows. The columns then stay. An entry with another field, added
-    since, is a :class:`SchemaError` of the query that reads it. With a schema the server is asked
-    for nothing but the rows.
+    **Without a schema** redcol discovers the columns when a query, or ``collect_schema``, first
+    needs them: it reads all entries from ``start_id`` to ``end_id`` for that, whatever the query
+    keeps of them, and reads them again for the rows. After that the columns stay. If a query then
+    reads an entry that has another field, that is a :class:`SchemaError`. With a schema, redcol
+    asks the server only for the rows.
 
-    Consumer groups and waiting for entries are refused: a query may run any number of times, or
-    never. Use :func:`iter_stream` or :func:`read_stream`.
+    Consumer groups and waiting for entries are refused, because a query may run any number of
+    times, or never. Use :func:`iter_stream` or :func:`read_stream`.
 
     Args:
-        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         stream: the stream's key.
-        schema: column names to dtypes, as in :func:`read_stream`; better given, see above.
+        schema: column names to dtypes, as in :func:`read_stream`. Better give one, see above.
         start_id: where to begin, inclusive, as in :func:`read_stream`.
-        end_id: where to end, inclusive, likewise.
-        count: only the first so many entries from ``start_id`` on; filters apply to them.
+        end_id: where to end, inclusive, as in :func:`read_stream`.
+        count: read only the first so many entries from ``start_id`` on; filters apply to them.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column
-            of the schema with this name is this one, as in :func:`read_stream`.
+            of the schema with this name is the column of entry ids, as in :func:`read_stream`.
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
         timestamp_column: its name.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
-            if the schema has it.
+            only if the schema has it.
         sequence_column: its name.
-        on_error: what becomes of a value that does not fit its column: ``"raise"``, ``"null"``, or
-            ``"skip"``: its entry gives no row, and a warning in the log says how many there were.
-            Columns that a query does not need are not looked at.
-        discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
-            :func:`read_stream`.
+        on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
+            ``"skip"``, which leaves the entry out and logs a warning with the number of such
+            entries. redcol does not look at columns that a query does not need.
+        discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
+            as in :func:`read_stream`.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
-        block_ms: cannot be given, nor can the arguments below; see above.
-        group: likewise.
-        consumer: likewise.
-        auto_ack: likewise.
-        create_group: likewise.
-        group_start_id: likewise.
-        claim_idle_ms: likewise.
+        block_ms: refused, like the arguments below, unless it is :func:`read_stream`'s default.
+        group: refused.
+        consumer: refused.
+        auto_ack: refused.
+        create_group: refused.
+        group_start_id: refused.
+        claim_idle_ms: refused.
 
     Returns:
         A LazyFrame.
@@ -111,9 +112,10 @@ def scan_stream(
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
 
-        Queries raise what :func:`read_stream` raises; before Polars 2 as a
-        ``polars.exceptions.ComputeError`` that has its name and message, and so in every version
-        while columns are discovered. The user needs ``+xrange +xrevrange`` and ``%R~key``.
+        Queries raise what :func:`read_stream` raises. Before Polars 2 that is a
+        ``polars.exceptions.ComputeError`` with the error's name and message; while columns are
+        discovered it is one in every version. The user needs ``+xrange +xrevrange`` and
+        ``%R~key``.
 
     Example:
         >>> import polars as pl

@@ -52,61 +52,62 @@ def scan_streams(
 ) -> pl.LazyFrame:
     r"""Make a LazyFrame of many streams' entries: :func:`read_streams`, done when a query runs.
 
-    Making it sends nothing. A query reads the columns that it needs, and of the entries:
+    This call sends nothing. A query reads only the columns that it needs, and of the entries only:
 
-    - ``head(n)`` and ``limit(n)``: the first n of all streams together; with a pattern the keys are
-      searched to the end before;
-    - ``filter``: of the streams those that ``_key == "…"`` or ``_key.is_in([…])`` names, without a
-      search for keys; in each stream those between the bounds of ``_ts`` and the one of
-      ``_id == "…"``, as :func:`scan_stream` does it. Not together with ``head`` before the filter,
-      nor where the query needs the rows' numbers. Other filters are applied to all entries as they
-      come.
+    - with ``head(n)`` or ``limit(n)``: the first n of all streams together; with a pattern, redcol
+      first searches all keys;
+    - with ``filter``: those of the streams that ``_key == "…"`` or ``_key.is_in([…])`` names,
+      without a search for keys; and in each stream those between the bounds of ``_ts`` and the one
+      of ``_id == "…"``, as in :func:`scan_stream`. Not if ``head`` comes before the filter, nor if
+      the query needs row numbers. Other filters are applied to the entries when they arrive.
 
-    Each query, and each place that the frame has in one, reads by itself on a connection of its
-    own, in batches of 65,536 rows. There is no snapshot as :func:`scan_stream` has one: each place
-    reads what is there when it reads. If entries are added meanwhile and a query joins the frame
-    with itself, give an `end_id` in the past, or :func:`read_streams` it.
+    Each query, and each place of the frame in a query, reads by itself, on its own connection, in
+    batches of 65,536 rows. There is no snapshot, unlike in :func:`scan_stream`: each place reads
+    what is there when it reads. If entries are added meanwhile and a query joins the frame with
+    itself, give an `end_id` in the past, or use :func:`read_streams`.
 
-    **Without a schema** the columns are discovered when a query, or ``collect_schema``, first needs
-    them: everything is read for that, and once more for the rows. The columns then stay. An entry
-    with another field, added since, is a :class:`SchemaError` of the query that reads it.
+    **Without a schema** redcol discovers the columns when a query, or ``collect_schema``, first
+    needs them: it reads everything for that, and reads it again for the rows. After that the
+    columns stay. If a query then reads an entry that has another field, that is a
+    :class:`SchemaError`.
 
     Args:
-        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
-        pattern: the pattern of the streams' keys, or the keys, as in :func:`read_streams`; so are
-            the arguments below.
-        schema: column names to dtypes; better given, see above.
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
+        pattern: the pattern of the streams' keys, or the keys, as in :func:`read_streams`, which
+            explains the other arguments too.
+        schema: column names to dtypes. Better give one, see above.
         include_key: whether there is a column of the streams' keys (String).
-        key_column_name: its name, ``"_key"`` if none is given.
-        key_column: another name of this argument, as are all pairs below: give one of the two.
+        key_column_name: its name; ``"_key"`` if None.
+        key_column: another name of the argument above, as in all pairs below: give one of the two.
         include_id: whether there is a column of entry ids (String).
-        id_column_name: its name, ``"_id"`` if none is given.
-        id_column: the same.
+        id_column_name: its name; ``"_id"`` if None.
+        id_column: another name of the argument above.
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
-        timestamp_column_name: its name, ``"_ts"`` if none is given.
-        timestamp_column: the same.
+        timestamp_column_name: its name; ``"_ts"`` if None.
+        timestamp_column: another name of the argument above.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
-            if the schema has it.
-        sequence_column_name: its name, ``"_seq"`` if none is given.
-        sequence_column: the same.
-        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64). None:
-            if the schema has it.
-        row_index_column_name: its name, ``"_index"`` if none is given.
-        row_index_column: the same.
+            only if the schema has it.
+        sequence_column_name: its name; ``"_seq"`` if None.
+        sequence_column: another name of the argument above.
+        include_row_index: whether there is a column of row numbers, from 0 (UInt64). None: only if
+            the schema has it.
+        row_index_column_name: its name; ``"_index"`` if None.
+        row_index_column: another name of the argument above.
         start_id: where to begin in each stream, inclusive.
         end_id: where to end in each stream, inclusive.
-        count_per_stream: only the first so many entries of each stream from `start_id` on; filters
-            apply to them.
-        count: the same.
-        batch_size: how many streams are asked for at once at the most.
+        count_per_stream: read only the first so many entries of each stream from `start_id` on;
+            filters apply to them.
+        count: another name of ``count_per_stream``.
+        batch_size: how many streams to ask for at once, at most.
         count_hint: how many keys the server looks at for each answer to SCAN.
-        on_error: what becomes of a value that does not fit its column: ``"raise"``, ``"null"``, or
-            ``"skip"``: its entry gives no row, and a warning in the log says how many there were.
-            Columns that a query does not need are not looked at.
-        discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
-            :func:`read_stream`.
+        on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
+            ``"skip"``, which leaves the entry out and logs a warning with the number of such
+            entries. redcol does not look at columns that a query does not need.
+        discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
+            as in :func:`read_stream`.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
@@ -116,8 +117,8 @@ def scan_streams(
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
 
-        Queries raise what :func:`read_streams` raises; before Polars 2 as a
-        ``polars.exceptions.ComputeError`` that has its name and message.
+        Queries raise what :func:`read_streams` raises. Before Polars 2 that is a
+        ``polars.exceptions.ComputeError`` with the error's name and message.
 
     Example:
         >>> import polars as pl

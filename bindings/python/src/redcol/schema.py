@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns that a caller asks for: Polars dtypes in, an Arrow schema for the library out.
-
-The library reads them all; Struct and List columns from JSON text.
-"""
+"""The columns of a schema: Polars dtypes in, an Arrow schema for the library out."""
 
 from __future__ import annotations
 
@@ -23,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Columns:
-    """What was asked for."""
+    """The columns that were asked for."""
 
     def __init__(self, asked: Schema, read: Schema | None = None) -> None:
         self.asked = asked
-        #: What the library is asked for: all that was asked for, if nothing else is given.
+        #: Those that the library reads: all of them, unless something else is given.
         self.read = asked if read is None else read
 
     def without(self, name: str) -> Columns:
-        """The same, but of `name` the library is not asked."""
+        """The same columns, of which the library does not read `name`."""
         import polars as pl
 
         read = {column: dtype for column, dtype in self.read.items() if column != name}
@@ -42,7 +39,7 @@ class Columns:
         return self.read.__arrow_c_schema__()
 
     def options(self) -> dict[str, str]:
-        """The allowed values of Enum columns, which an Arrow schema has no place for."""
+        """The allowed values of Enum columns: an Arrow schema cannot hold them."""
         found: dict[str, str] = {}
         for index, (name, dtype) in enumerate(self.read.items()):
             _add_categories(found, name, dtype, str(index))
@@ -50,7 +47,7 @@ class Columns:
 
 
 def _add_categories(found: dict[str, str], name: str, dtype: DataType, place: str) -> None:
-    """Add the option for the Enum column at `place`, or those for the ones inside of a column."""
+    """Add the option for the Enum column at `place`, or the options for Enums inside it."""
     import polars as pl
 
     if isinstance(dtype, pl.Struct):
@@ -120,7 +117,7 @@ def parse(schema: object) -> Columns:
 def _dtype(name: str, given: object) -> DataType:
     import polars as pl
 
-    # Those of which Polars has a default, but which pl.Schema wants spelled out.
+    # Polars has defaults for these, but pl.Schema wants all parts spelled out.
     defaults: dict[object, DataType] = {
         timedelta: pl.Duration("us"),
         pl.Duration: pl.Duration("us"),

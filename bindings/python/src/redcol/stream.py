@@ -44,92 +44,94 @@ def read_stream(
 ) -> pl.DataFrame:
     """Read entries of a stream into a DataFrame, oldest first, one row per entry.
 
-    A range of ids, unless ``block_ms`` waits for new entries or ``group`` makes it a member of a
-    consumer group. A member gets its own pending entries first (those that it did not acknowledge
-    before), then, with ``claim_idle_ms``, those that others have held for too long, then new ones.
+    By default this reads a range of entry ids. With ``block_ms`` it waits for new entries. With
+    ``group`` it reads as a member of a consumer group: first the member's own pending entries
+    (delivered to it before, and not acknowledged), then, with ``claim_idle_ms``, entries that other
+    members have held for too long, then new ones.
 
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]`` (see
-            :func:`redcol.connect` for more), or a client
-            from :func:`redcol.connect`, whose own timeouts then hold.
+            :func:`redcol.connect` for more), or a client from that function, whose own timeouts
+            then apply.
         stream: the stream's key.
-        schema: column names to dtypes. The frame then has exactly these columns (after ``_id`` and
-            ``_ts``, unless they are among them), in this order; an entry without the field has null
-            there, and other fields are ignored. The schema of a frame that was read is one, too.
-            Polars dtypes and Python types (``str``, ``int``, …) are taken. Struct and List columns
-            are read from JSON text; docs/dtypes.md says which texts each dtype reads. Without a
-            schema every field that is found becomes a column, as ``discover`` says, in order of
-            first appearance. If a field is twice in an entry, the last one counts.
-        start_id: where to begin, inclusive (with ``block_ms``: after which to begin): an entry
-            id such as ``"1704067200000-0"``, its milliseconds alone as str or int, ``"-"`` for the
-            first entry, or a datetime or date (without a time zone: UTC; parts of a millisecond are
-            dropped; a date is its midnight).
-            A ``"("`` before an id excludes it. With ``block_ms`` also ``"$"``: only what is added
-            from now on. Not with ``group``, which remembers where it is.
-        end_id: where to end, inclusive, likewise; ``"+"`` for the last entry there is.
-        count: how many entries at the most; all if None.
-        block_ms: if there are no entries, wait for the first this long, in milliseconds; 0 for
-            ever. None does not wait.
-        group: read as a member of this consumer group.
-        consumer: the member's name in the group. Keep it over restarts: its pending entries are
-            found by it.
+        schema: column names to dtypes. The frame then has exactly these columns, in this order,
+            after ``_id`` and ``_ts`` (unless the schema names them too). An entry without the field
+            has null there, and other fields are ignored. Polars dtypes and Python types (``str``,
+            ``int``, …) work, and so does the schema of a frame that was read. Struct and List
+            columns are read from JSON text; docs/dtypes.md says which texts each dtype reads.
+            Without a schema every field becomes a column, as ``discover`` says, in order of first
+            appearance. If a field is in an entry twice, the last value counts.
+        start_id: where to begin, inclusive: an entry id such as ``"1704067200000-0"``, its
+            milliseconds alone as str or int, ``"-"`` for the first entry, or a datetime or date.
+            A time without a time zone is UTC, parts of a millisecond are dropped, and a date is its
+            midnight. A ``"("`` before an id excludes it. With ``block_ms`` the read begins after
+            this id, and ``"$"`` means entries that are added from now on. Not with ``group``: the
+            server remembers where a group is.
+        end_id: where to end, inclusive, written in the same ways; ``"+"`` is the last entry.
+        count: the largest number of rows; None reads all entries.
+        block_ms: if there are no entries, wait this long for the first, in milliseconds; 0 waits
+            forever. None does not wait.
+        group: the consumer group to read in.
+        consumer: the member's name in the group. Keep it over restarts: the server finds the
+            member's pending entries by this name.
         auto_ack: acknowledge the entries when the frame is complete, just before it is returned.
-            It is returned whatever becomes of that: a warning is logged, and what was not
-            acknowledged comes again. Ctrl-C meanwhile does not cost the frame: KeyboardInterrupt is
-            raised a moment later, when the caller has it. What is left are exceptions that signal
-            handlers of the program raise meanwhile, and a process that ends before it has used the
-            frame: then entries may be acknowledged that nobody has. To lose nothing, acknowledge
-            with :func:`ack_entries` when the work is done.
+            The frame is returned even if that fails: redcol then logs a warning, and entries that
+            were not acknowledged are delivered again. Ctrl-C at that moment does not lose the
+            frame: KeyboardInterrupt is raised a moment later, when the caller has it. Two gaps
+            remain, in which entries are acknowledged that nobody has used: an exception that a
+            signal handler of the program raises at that moment, and a process that ends before it
+            has used the frame. To lose nothing, call :func:`ack_entries` when the work is done.
         create_group: create the group (and the stream) if it is missing.
         include_id: whether there is a column of entry ids (String).
-        id_column: its name. An entry's own field of this name, or of the name of another such
-            column, becomes the column ``_id_field`` (or ``_id_field2``, … if a field of that
-            name came before it). So does any field whose name another column already has: a
-            later field ``_id_field`` becomes ``_id_field_field``. A column of the schema with this
-            name and dtype is the column of entry ids; to read a field of this name there, choose
-            another `id_column`, or ``include_id=False``. The same applies to the other such
-            columns.
+        id_column: its name. An entry's own field of this name, or of the name of another metadata
+            column, becomes the column ``_id_field`` (or ``_id_field2``, … if a field of that name
+            came before it). A field whose name another column already has is renamed in the same
+            way: a later field ``_id_field`` becomes ``_id_field_field``. A column of the schema
+            with this name and dtype is the column of entry ids. To read a field of this name there,
+            choose another `id_column`, or ``include_id=False``. The other metadata columns work in
+            the same way.
         include_timestamp: whether there is a column of the ids' milliseconds: Int64, or
-            ``Datetime("ms")`` with any time zone if the schema says so. An id may have more than
-            Int64 holds; that is a value that does not fit (see `on_error`).
+            ``Datetime("ms")`` with any time zone if the schema says so. An id can have more
+            milliseconds than Int64 holds; such a value does not fit (see `on_error`).
         timestamp_column: its name.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
-            if the schema has it.
+            only if the schema has it.
         sequence_column: its name.
-        on_error: what becomes of a value that does not fit its column: ``"raise"``; ``"null"``;
-            ``"skip"``: its entry gives no row, is acknowledged as the rest, and a warning in the
-            log says how many there were; or, in a group, ``"dead_letter"``: its entry gives no row,
-            is copied to the stream `dead_letter` at once and acknowledged. `count` counts rows.
-        discover: without a schema, what columns are: ``"string"`` (bytes that are not UTF-8 do not
-            fit), ``"binary"``, or ``"auto"``: a column of strings becomes Binary with the first
-            value that is not UTF-8.
-        group_start_id: where a group that is created begins: ``"0"``, ``"$"``, or after an id or a
-            time.
-        claim_idle_ms: take over entries that another consumer has held unacknowledged for this
-            long, in milliseconds.
+        on_error: what happens to a value that does not fit its column. ``"raise"`` raises.
+            ``"null"`` makes it null. ``"skip"`` leaves the entry out, acknowledges it like the
+            others, and logs a warning with the number of such entries. ``"dead_letter"``, in a
+            group, leaves the entry out, and at once copies it to the stream `dead_letter` and
+            acknowledges it. `count` counts rows.
+        discover: the dtype of columns without a schema. ``"string"``: String; bytes that are not
+            UTF-8 do not fit. ``"binary"``: Binary. ``"auto"``: String, and Binary from the first
+            value on that is not UTF-8.
+        group_start_id: where a group that this call creates begins: ``"0"``, ``"$"``, or after an
+            id or a time.
+        claim_idle_ms: take over entries that another member has held for this long without
+            acknowledging them, in milliseconds.
         dead_letter: the stream for ``on_error="dead_letter"``; see :func:`iter_stream`.
-        entry_bytes_max: how large an entry may be, since it is kept in memory until it has come in
-            full; 1 GiB if None.
-        entry_fields_max: how many fields an entry may have; 1,048,576 if None.
+        entry_bytes_max: the largest size of an entry, in bytes; 1 GiB if None. An entry is kept in
+            memory until all of it has arrived.
+        entry_fields_max: the largest number of fields of an entry; 1,048,576 if None.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds;
-            and how long a lost connection, or a request that the server refuses for now, is tried
-            again without getting any further.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds; and for how long redcol tries again, without getting any further, when the
+            connection is lost or the server refuses for now.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        The entries. An empty or missing stream gives a frame without rows.
+        The entries. An empty or missing stream is a frame without rows.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
-        ValueConversionError: a value does not fit its column. It names stream, entry id, field,
-            dtype and value.
-        EntryTooLargeError: an entry is larger than ``entry_bytes_max`` or ``entry_fields_max``. It
-            names the entry.
+        ValueConversionError: a value does not fit its column. The error names stream, entry id,
+            field, dtype and value.
+        EntryTooLargeError: an entry is larger than ``entry_bytes_max`` or ``entry_fields_max``. The
+            error names the entry.
         NoGroupError: the group is missing and ``create_group`` is False.
-        WrongTypeError: the key holds something that is no stream.
-        PermissionDeniedError: the user may not read it (``+xrange`` and ``%R~key`` are needed).
+        WrongTypeError: the key holds something that is not a stream.
+        PermissionDeniedError: the user may not read it (needed: ``+xrange`` and ``%R~key``).
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             ServerLoadingError, ServerError, ProtocolError: as their names say.
 

@@ -54,76 +54,79 @@ def read_streams(
 ) -> pl.DataFrame:
     r"""Read the same range of many streams into one DataFrame, one row per entry.
 
-    The rows of each stream stand together, oldest first, and the streams in the order of their
-    keys' bytes, or in that of the list. Many streams are asked for at once, on one connection.
-    A stream is read up to the entry that is its last when it is come to. A key that is gone, or
-    holds something other than a stream, is passed over (see `counts`). After a lost connection
-    reading goes on where it was.
+    The rows of a stream stand together, oldest first. The streams are in the order of their keys'
+    bytes, or in the order of the list. One connection asks for many streams at once. A stream is
+    read up to the entry that is its last when the read reaches that stream. A key that is gone, or
+    holds something other than a stream, is skipped (see `counts`). If the connection is lost, the
+    read continues where it was.
 
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]`` (see
-            :func:`redcol.connect` for more), or a client
-            from :func:`redcol.connect`, whose own timeouts then hold.
-        pattern: a str or bytes: the pattern that the streams' keys match, with ``*``, ``?``,
-            ``[abc]``, ``[^a]``, ``[a-z]``, and ``\`` before a character that stands for itself. The
-            keys are searched with SCAN, which looks at all keys of the database without holding the
-            server up; those that are made or deleted meanwhile may be found or not. Anything else:
-            the keys themselves, in a list, a Series or another iterable, each once. No key at all
-            gives a frame without rows.
-        schema: column names to dtypes, as for :func:`redcol.read_stream`. Without a schema every
-            field that is found in any stream becomes a String column, in order of first appearance.
-        include_key: whether there is a column of the streams' keys (String); bytes that are not
+            :func:`redcol.connect` for more), or a client from that function, whose own timeouts
+            then apply.
+        pattern: a str or bytes is a pattern that the streams' keys match, with ``*``, ``?``,
+            ``[abc]``, ``[^a]``, ``[a-z]``, and ``\`` before a character that stands for itself.
+            redcol searches the keys with SCAN, which looks at all keys of the database without
+            blocking the server. Keys that are created or deleted during the search may be found or
+            not. Anything else is the keys themselves, in a list, a Series or another iterable, each
+            once. If there is no key, the frame has no rows.
+        schema: column names to dtypes, as in :func:`redcol.read_stream`. Without a schema every
+            field of any stream becomes a String column, in order of first appearance.
+        include_key: whether there is a column of the streams' keys (String). Bytes that are not
             UTF-8, and NUL, are shown as ``\xNN``.
-        key_column_name: its name, ``"_key"`` if none is given.
-        key_column: another name of this argument, as are all pairs below: give one of the two.
+        key_column_name: its name; ``"_key"`` if None.
+        key_column: another name of the argument above, as in all pairs below: give one of the two.
         include_id: whether there is a column of entry ids (String).
-        id_column_name: its name, ``"_id"`` if none is given. An entry's own field of the name of
-            this or another such column becomes ``_id_field``, and a column of the schema with such
-            a name is that column, as in :func:`read_stream`.
-        id_column: the same.
+        id_column_name: its name; ``"_id"`` if None. An entry's own field of the name of a metadata
+            column becomes ``_id_field``, and a column of the schema with such a name is that
+            metadata column, as in :func:`read_stream`.
+        id_column: another name of the argument above.
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
-        timestamp_column_name: its name, ``"_ts"`` if none is given.
-        timestamp_column: the same.
+        timestamp_column_name: its name; ``"_ts"`` if None.
+        timestamp_column: another name of the argument above.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
-            if the schema has it.
-        sequence_column_name: its name, ``"_seq"`` if none is given.
-        sequence_column: the same.
-        include_row_index: whether there is a column of the rows' numbers, from 0 (UInt64). None:
-            if the schema has it.
-        row_index_column_name: its name, ``"_index"`` if none is given.
-        row_index_column: the same.
+            only if the schema has it.
+        sequence_column_name: its name; ``"_seq"`` if None.
+        sequence_column: another name of the argument above.
+        include_row_index: whether there is a column of row numbers, from 0 (UInt64). None: only if
+            the schema has it.
+        row_index_column_name: its name; ``"_index"`` if None.
+        row_index_column: another name of the argument above.
         start_id: where to begin in each stream, inclusive: an entry id, its milliseconds as str or
-            int, ``"-"``, or a datetime or date (without a time zone: UTC). ``"("`` excludes it.
-        end_id: where to end in each stream, inclusive, likewise; ``"+"`` for its last entry.
-        count_per_stream: how many entries of each stream at the most; all if None.
-        count: another name of `count_per_stream`; both are taken only if they say the same.
-        batch_size: how many streams are asked for at once at the most. If None, that is chosen from
-            the size of the streams and the way to the server.
+            int, ``"-"``, or a datetime or date (without a time zone: UTC). ``"("`` excludes the id.
+        end_id: where to end in each stream, inclusive, written in the same ways; ``"+"`` is its
+            last entry.
+        count_per_stream: the largest number of entries of each stream; None reads all.
+        count: another name of `count_per_stream`. If both are given, they must be the same.
+        batch_size: how many streams to ask for at once, at most. None lets redcol choose from the
+            size of the streams and the distance to the server.
         count_hint: how many keys the server looks at for each answer to SCAN.
-        on_error: what becomes of a value that does not fit its column: ``"raise"``, ``"null"``, or
-            ``"skip"``: its entry gives no row, and a warning in the log says how many there were.
-        discover: without a schema, ``"string"``, ``"binary"`` or ``"auto"`` columns, as in
-            :func:`read_stream`.
-        counts: a dict in which the read notes what it has met: ``"streams"``, the keys that were
-            read; ``"empty_streams"``, those of them without an entry in the range, or that were
-            gone; ``"wrong_types"``, the keys that held something other than a stream. With a
-            pattern the keys are then searched twice, to count those too.
+        on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
+            ``"skip"``, which leaves the entry out and logs a warning with the number of such
+            entries.
+        discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
+            as in :func:`read_stream`.
+        counts: a dict for what the read has met: ``"streams"``, the keys that were read;
+            ``"empty_streams"``, those of them that had no entry in the range or were gone;
+            ``"wrong_types"``, the keys that held something other than a stream. With a pattern,
+            redcol then searches the keys twice, to count those too.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        The entries, with the columns of the row's number, key, id, milliseconds and sequence
-        number that are wanted, then the fields.
+        The entries: first the metadata columns (row number, key, id, milliseconds, sequence
+        number) that are wanted, then the fields.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
-        ValueConversionError: a value does not fit its column. It names stream, entry id, field,
-            dtype and value.
-        PermissionDeniedError: the user may not read one of them (``+xrange`` and ``%R~key`` are
-            needed, and ``+scan`` for a pattern).
-        UnsupportedError: a pattern on a node of a cluster, which knows its own keys only.
+        ValueConversionError: a value does not fit its column. The error names stream, entry id,
+            field, dtype and value.
+        PermissionDeniedError: the user may not read one of the streams (needed: ``+xrange`` and
+            ``%R~key``, and ``+scan`` for a pattern).
+        UnsupportedError: a pattern on a node of a cluster, which knows only its own keys.
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             ServerLoadingError, ServerError, ProtocolError: as their names say.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing a frame's rows: as entries of streams, and as hashes."""
+"""Writing a frame's rows as entries of streams, or as hashes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ else:
 
 
 class Frame(Protocol):
-    """A frame of any library that speaks Arrow: Polars, pandas, pyarrow, DuckDB and others."""
+    """A frame of any Arrow library: Polars, pandas, pyarrow, DuckDB and others."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The frame as an "arrow_array_stream" capsule."""
 
 
-#: How long one call into the library goes on before Python looks at signals.
+#: How long one call into the library takes, at most, before Python checks for signals.
 _WAIT_MS: Final = 100
 #: How long an interrupted write waits for the answers to what it has sent.
 _LAST_ANSWERS_MS: Final = 100
@@ -49,58 +49,59 @@ def write_stream(
 ) -> pl.Series:
     """Append a frame's rows to a stream, or to many: one entry per row, in the frame's order.
 
-    Each column becomes the field of its name, as text: what ``write_csv`` would write without
+    Each column becomes the field of its name, as text: what ``write_csv`` would write, without
     quotes. Binary is written as it is, Duration as ISO 8601 (``PT1.5S``), List, Array and Struct as
-    JSON. Nulls are not written. ``read_stream`` with the frame's schema gives the same values back.
+    JSON. Nulls are not written. ``read_stream`` with the frame's schema returns the same values.
 
-    What was read can be written: under new ids, or with ``id_column="_id"`` under its own. The
-    columns that readers add are not fields and not written as such; see `metadata`. docs/writing.md
-    says more about this.
+    A frame that was read can be written: under new ids, or with ``id_column="_id"`` under its own.
+    Metadata columns, which readers add, are not fields and are not written as fields; see
+    `metadata`. docs/writing.md says more about this.
 
-    Entries are not written as one transaction. When something goes wrong the exception says what
-    became of each row: ``error.ids`` has the ids of the rows that are written, and null for the
-    others; ``error.unknown_rows`` those that were sent and of which no answer came back, each of
-    which may be written or not; no row behind them was sent. An entry is never sent twice.
+    Entries are not written as one transaction. If something goes wrong, the exception says what
+    happened to each row: ``error.ids`` has the ids of the rows that are written, and null for the
+    others. ``error.unknown_rows`` are the rows that were sent and whose answer is missing: each of
+    them may be written or not. No row after them was sent. An entry is never sent twice.
 
     Args:
-        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         df: a Polars DataFrame, or any frame with ``__arrow_c_stream__`` (pandas, pyarrow, …). Times
             with a time zone are written in their zone if it is a Polars frame, else in UTC.
-        stream: the stream's key. It is made if it is missing.
+        stream: the stream's key. It is created if it is missing.
         id_column: the column of the entries' ids: String (``"5-1"``, ``"5"``, ``"5-*"``) or
-            integers (milliseconds). Null lets the server choose, as it does for all rows without
-            an ``id_column``. Ids must increase: the server refuses others.
+            integers (milliseconds). The server chooses the id of a row with null, and the ids of
+            all rows without an ``id_column``. Ids must increase: the server refuses others.
         maxlen: trim the stream to this many entries.
         min_id: trim entries with smaller ids: an id, or its milliseconds as str or int.
-        approximate: trim only what costs little (``~``); False trims exactly.
-        stream_column: the column that names each row's stream, in place of ``stream``; it is not
-            written as a field.
-        metadata: what becomes of columns that readers add: ``_id`` (String), ``_ts`` (Int64 or
-            Datetime), ``_seq`` (UInt64), ``_stream`` and ``_key`` (String) and ``_index`` (UInt64).
+        approximate: trim only where that costs little (``~``); False trims exactly.
+        stream_column: the column with each row's stream, in place of ``stream``. It is not written
+            as a field.
+        metadata: what happens to metadata columns: ``_id`` (String), ``_ts`` (Int64 or Datetime),
+            ``_seq`` (UInt64), ``_stream`` and ``_key`` (String) and ``_index`` (UInt64).
             ``"check"`` leaves the first three out if each row shows that nothing is lost: ``_id``
-            is a whole entry id, the others are its milliseconds and its sequence number (``_id`` is
-            the frame's column, else `id_column`), each null or not. Otherwise it is an error, as
-            are the other columns (but for `stream_column`), since the caller may want them written.
-            ``"omit"`` leaves all of these out. ``"write"`` writes all of them as fields.
+            is a whole entry id, and the others are its milliseconds and its sequence number
+            (``_id`` is the frame's column, else `id_column`), each null or not. Otherwise they are
+            an error. The last three are an error too (except as `stream_column`), because you may
+            want them written. ``"omit"`` leaves all six out. ``"write"`` writes all six as fields.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        The entries' ids (String), one per row. A row that has only nulls is not written, since an
-        entry must have a field; its id is null.
+        The entries' ids (String), one per row. A row with nothing but nulls is not written, because
+        an entry must have a field; its id is null.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
-        SchemaError: a column that cannot be written, or of which `metadata` must say whether it is
-            to be; nothing was sent.
-        ValueConversionError: an id that is none, a null stream, a value that no text can hold, such
-            as NaN in a List, or one that does not agree with the row's id (see `metadata`). It
-            names row and field.
+        SchemaError: a column that cannot be written, or one for which `metadata` must say whether
+            to write it; nothing was sent.
+        ValueConversionError: text that is not an id, a null stream, a value that no text can hold,
+            such as NaN in a List, or one that does not match the row's id (see `metadata`). The
+            error names row and field.
         ServerError: the server refused a row: no memory, a read-only replica, an id that is not
             larger than the last one, ….
-        WrongTypeError: the key holds something that is no stream.
-        PermissionDeniedError: the user may not write it (``+xadd`` and ``%W~key`` are needed).
+        WrongTypeError: the key holds something that is not a stream.
+        PermissionDeniedError: the user may not write it (needed: ``+xadd`` and ``%W~key``).
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             UnsupportedError, ProtocolError: as their names say.
 
@@ -170,43 +171,44 @@ def write_hashes(
 ) -> int:
     """Write a frame's rows as hashes: one key per row, with a field for each value.
 
-    Values are written as :func:`redcol.write_stream` writes them; nulls are not written. Each key
-    is written as a whole or not at all; the keys of a frame are not one transaction. Rows are
-    written in order, so that of rows with the same key the last one holds. After a lost connection
-    rows are sent again where that does no harm (``"replace"``, ``"append"``): calling again after
-    an exception is safe as well. With ``"fail"`` nothing is sent twice. An exception says which
-    rows are not written: ``error.refused_rows``, and ``error.unknown_rows``, each of which may be
-    written or not. Rows after these were not sent.
+    Values are written as in :func:`redcol.write_stream`; nulls are not written. Each key is written
+    as a whole or not at all, but the keys of a frame are not one transaction. Rows are written in
+    order: of rows with the same key, the last one counts. If the connection is lost, redcol sends
+    rows again where that does no harm (``"replace"``, ``"append"``); so it is safe to call this
+    again after an exception. With ``"fail"`` nothing is sent twice. An exception says which rows
+    are not written: ``error.refused_rows``, and ``error.unknown_rows``, of which each may be written
+    or not. Rows after these were not sent.
 
     Args:
-        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then hold.
+        url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         df: a Polars DataFrame, or any frame with ``__arrow_c_stream__`` (pandas, pyarrow, …). Times
             with a time zone are written in their zone if it is a Polars frame, else in UTC.
-        key_column: the column of the keys, of any dtype that is not nested; it is not written as a
-            field. A null key is an error, before anything is sent if the frame is Polars'.
-        key_prefix: stands before each key.
-        ttl: how long the keys live: seconds, or a timedelta of at least a millisecond. None: for
-            ever, but a hash that is appended to keeps the time it has.
-        if_exists: what becomes of a key that exists already. ``"replace"``: it has the row's fields
-            and no others, whatever it held before, a value of another type included; a row that
-            has only nulls deletes it. ``"append"``: the row's fields are set, others stay.
-            ``"fail"``: KeyExistsError, and it stays as it is; rows before it stay written, and so
-            do rows after it that were under way: see ``error.refused_rows``. With the last two
-            nothing is done for a row that has only nulls.
+        key_column: the column of the keys, of any dtype that is not nested. It is not written as a
+            field. A null key is an error; in a Polars frame it is found before anything is sent.
+        key_prefix: text before each key.
+        ttl: how long the keys live: seconds, or a timedelta of at least a millisecond. None keeps
+            them forever, but a hash that is appended to keeps the time that it has.
+        if_exists: what happens to a key that exists. ``"replace"``: after that it has the row's
+            fields and no others, whatever it held before, also a value of another type; a row with
+            nothing but nulls deletes it. ``"append"``: the row's fields are set, others stay.
+            ``"fail"``: KeyExistsError, and the key stays as it is; rows before it stay written, and
+            so do later rows that had been sent: see ``error.refused_rows``. A row with nothing but
+            nulls does nothing with the last two.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
-        timeout_ms: how long the server may stay silent while an answer is awaited, in milliseconds.
+        timeout_ms: how long the server may be silent while redcol waits for an answer, in
+            milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        How many keys were written. A key that is in the frame twice counts twice, and a row that
-        has only nulls does not count.
+        How many keys were written. A key that is in the frame twice counts twice, and a row with
+        nothing but nulls does not count.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a column that cannot be written; nothing was sent.
-        ValueConversionError: a null key, or a value that no text can hold. It names the row.
+        ValueConversionError: a null key, or a value that no text can hold. The error names the row.
         KeyExistsError: a key exists, with ``if_exists="fail"``.
-        WrongTypeError: with ``"append"``, a key that holds something that is no hash.
+        WrongTypeError: with ``"append"``, a key that holds something that is not a hash.
         PermissionDeniedError: the user may not do it. ``"replace"`` needs ``+multi +exec +del
             +hset``, ``"append"`` ``+hset``, ``"fail"`` ``+eval +exists +hset``, a `ttl`
             ``+pexpire`` (with ``"append"`` ``+eval`` too), and all ``~key``.
@@ -265,13 +267,13 @@ def _check(
 
 
 def _run(writer: _native.Handle, frame: object) -> None:
-    """Write it all. Ctrl-C is seen while it goes on; `frame` lives until then."""
+    """Write everything. Ctrl-C works meanwhile. `frame` stays alive until the end."""
     while _native.writer_run(writer, _WAIT_MS) == _native.TIMEOUT:
         pass  # between two bytecodes Python runs signal handlers
 
 
 def _ids(writer: _native.Handle, height: int | None) -> pl.Series:
-    """The ids of all rows that are known; null for those after them."""
+    """The ids of all rows that are known; null for later rows."""
     import polars as pl
 
     slot = _native.Slot()
@@ -285,12 +287,9 @@ def _ids(writer: _native.Handle, height: int | None) -> pl.Series:
 def _tell(
     error: BaseException, writer: _native.Handle, height: int | None, *, has_ids: bool
 ) -> None:
-    """Put into an exception, a KeyboardInterrupt included, how far the write has come."""
-    refused: list[int] | None = None
-    if isinstance(error, RedcolError):
-        refused = error.refused_rows
-    else:
-        try:
+    """Put into an exception (also a KeyboardInterrupt) how far the write has come."""
+    if not isinstance(error, RedcolError):
+        with contextlib.suppress(RedcolError):  # the counts below are right without it
             _native.writer_stop(writer, _LAST_ANSWERS_MS)
         except RedcolError as other:  # what is known without it is told
             refused = other.refused_rows
@@ -301,5 +300,5 @@ def _tell(
     told.refused_rows = refused or []
     told.unknown_rows = range(known, known + unknown)
     if has_ids:
-        with contextlib.suppress(OutOfMemoryError):  # the error that is raised is the first one
+        with contextlib.suppress(OutOfMemoryError):  # keep the first error
             told.ids = _ids(writer, height)
