@@ -44,7 +44,7 @@ DETAIL_NAMES: Final = (
 
 
 class RedcolError(Exception):
-    r"""The base of all errors of redcol. The message says what was asked, what came back, what to do.
+    r"""Any error of redcol. The message says what was asked, what came back, and what to do.
 
     Attributes (each None where the error has no such detail):
         server_code: the first word of the server's answer, such as ``"WRONGTYPE"``.
