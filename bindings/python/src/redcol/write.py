@@ -176,8 +176,8 @@ def write_hashes(
     order: of rows with the same key, the last one counts. If the connection is lost, redcol sends
     rows again where that does no harm (``"replace"``, ``"append"``); so it is safe to call this
     again after an exception. With ``"fail"`` nothing is sent twice. An exception says which rows
-    are not written: ``error.refused_rows``, and ``error.unknown_rows``, of which each may be written
-    or not. Rows after these were not sent.
+    are not written: ``error.refused_rows``, and ``error.unknown_rows``, each of which may be
+    written or not. Rows after these were not sent.
 
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
@@ -288,10 +288,13 @@ def _tell(
     error: BaseException, writer: _native.Handle, height: int | None, *, has_ids: bool
 ) -> None:
     """Put into an exception (also a KeyboardInterrupt) how far the write has come."""
-    if not isinstance(error, RedcolError):
-        with contextlib.suppress(RedcolError):  # the counts below are right without it
+    refused: list[int] | None = None
+    if isinstance(error, RedcolError):
+        refused = error.refused_rows
+    else:
+        try:
             _native.writer_stop(writer, _LAST_ANSWERS_MS)
-        except RedcolError as other:  # what is known without it is told
+        except RedcolError as other:  # the counts below are right without it
             refused = other.refused_rows
     known = _native.writer_statistic(writer, "known")
     unknown = _native.writer_statistic(writer, "unknown")
