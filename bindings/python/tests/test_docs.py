@@ -20,7 +20,7 @@ READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "READM
 READMES += Path(__file__).parents[3].glob("docs/*.md")
 FULLY_DOCUMENTED = [
     *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
-    *("connect", "ack_entries", "write_stream", "write_hashes"),
+    *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
 ]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
 

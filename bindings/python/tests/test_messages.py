@@ -21,7 +21,7 @@ import redis
 import redcol
 from redcol import _native
 from redcol.client import Server as Where
-from servers import Server
+from servers import FakeServer, Server, silent
 
 SOURCES = Path(__file__).parents[3] / "Sources"
 HEADER = SOURCES.parent / "include/redcol.h"
@@ -65,6 +65,42 @@ def test_several_streams_where_one_is_read() -> None:
         said = message(function, NOWHERE, ["a", "b"])
         assert "stream must be one key" in said
         assert "read_streams and scan_streams read several streams" in said
+
+
+NO_PAIR: list[tuple[dict[str, Any], str]] = [
+    ({"group": "g"}, "a group without a consumer: give consumer"),
+    ({"consumer": "c"}, "a consumer without a group: give group too"),
+    ({"auto_ack": True}, "auto_ack is about a consumer group: give group and consumer"),
+    ({"claim_idle_ms": 5}, "claim_idle_ms is about a consumer group"),
+    ({"create_group": False}, "create_group is about a consumer group"),
+    ({"group_start_id": "$"}, "group_start_id is about a consumer group"),
+    ({"dead_letter": "d"}, "dead_letter is about a consumer group"),
+    ({"on_error": "dead_letter"}, "give group, consumer and dead_letter"),
+    ({"group": "g", "consumer": "c", "dead_letter": "d"}, 'on_error "dead_letter"'),
+    ({"group": "g", "consumer": "c", "start_id": 5}, "group_start_id says where a new group"),
+    ({"discover": "auto", "schema": {"a": int}}, "discover says what columns are"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), NO_PAIR, ids=lambda value: str(value)[:40])
+def test_arguments_that_do_not_go_together(arguments: dict[str, Any], words: str) -> None:
+    """The library's own messages serve a user of Python, and come before anything is sent."""
+    with FakeServer(silent) as fake:
+        for function in (redcol.read_stream, redcol.iter_stream, redcol.stream_batches):
+            said = message(function, fake.url, "s", **arguments)
+            assert words in said
+            assert "redcol_" not in said
+        assert fake.connections == []
+
+
+def test_discovering_beside_a_schema_is_refused_when_a_scan_is_made(server: Server) -> None:
+    both: dict[str, Any] = {"discover": "binary", "schema": {"a": int}}
+    with redcol.connect(server.url) as client:
+        for function in (redcol.scan_stream, redcol.scan_streams):
+            for where in (NOWHERE, client):
+                assert "discover says what columns are" in message(function, where, "s", **both)
+    for function in (redcol.read_arrow, redcol.read_streams):
+        assert "discover says what columns are" in message(function, NOWHERE, "s", **both)
 
 
 def test_a_day_as_text() -> None:

@@ -47,6 +47,15 @@ def test_every_annotation_can_be_looked_up() -> None:
         assert "return" in hints, name
 
 
+def test_every_parameter_has_a_name() -> None:
+    free = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+    for name in redcol.__all__:
+        thing = getattr(redcol, name)
+        if not inspect.isclass(thing):
+            parameters = inspect.signature(thing).parameters.values()
+            assert not free & {each.kind for each in parameters}, name
+
+
 def test_classes_too() -> None:
     for name in redcol.__all__:
         thing = getattr(redcol, name)

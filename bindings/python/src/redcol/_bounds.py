@@ -107,7 +107,7 @@ def find(
     Args:
         predicate: what Polars hands to a source; None for all rows.
         timestamp_column: the column of the ids' milliseconds (Int64); None if there is none.
-        id_column: the column of the ids (String), likewise.
+        id_column: the column of the ids (String); None if there is none.
         largest_ms: no id has more milliseconds. Where a predicate multiplies them, this shows that
             nothing overflows.
     """

@@ -11,7 +11,7 @@ from .errors import SchemaError
 if TYPE_CHECKING:
     from typing import Final
 
-#: Names that mean one dtype, whoever writes them, in small letters. Not among them: "float", which
+#: Names that mean the same dtype in every library, in lower case. Not among them: "float", which
 #: has 32 bits in pyarrow and 64 in numpy, and "datetime", which has no unit.
 _NAMES: Final = {
     **{f"int{bits}": f"Int{bits}" for bits in (8, 16, 32, 64)},

@@ -140,8 +140,7 @@ class Follower:
             raise ClosedError("This iterator was closed.")
         if self._turn.setdefault(0, token) is not token:
             raise BusyError(
-                "Another call is under way on this iterator, of another thread or task; one at a "
-                "time."
+                "Another thread or task is inside a call on this iterator: one call at a time."
             )
 
     # -- What users call

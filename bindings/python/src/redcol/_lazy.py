@@ -41,7 +41,7 @@ class LazyReads:
         self._request = request
         self._columns = columns
         self._entries = entries
-        #: The ids that everything lies between.
+        #: The bounds of all entries.
         self._within = _bounds.of_range(request.options["start_id"], request.options["end_id"])
         # Reentrant: the collection of garbage may end a read anywhere.
         self._lock = threading.RLock()
@@ -85,11 +85,12 @@ class LazyReads:
         unless others would then be among the first `rows_max`.
         """
         schema = self._known_schema()
-        columns = {name: schema[name] for name in schema if names is None or name in names}
+        wanted = schema.keys() if names is None else set(names)
+        columns = {name: dtype for name, dtype in schema.items() if name in wanted}
         try:
             yield from self._frames(columns, predicate, rows_max)
         except SchemaError as error:
-            # A field that there was not when the columns were discovered.
+            # A field that was added after the columns were discovered.
             if self._discovered is not None and error.entry_id is not None:
                 error.args = (
                     f"{error}. (That is: pass schema= to {self._function}, or call it again.)",
@@ -134,7 +135,7 @@ class LazyReads:
         }
         spec = replace(self._columns, schema=dict(columns), discover="string", **included)
         if self._discovered is not None:
-            # The library is not told of the rows' numbers.
+            # The library knows nothing about row numbers.
             row_index = self._request.names.get("row_index")
             options |= _discovered_options(
                 self._discovered, [name for name in columns if name != row_index]
@@ -159,13 +160,13 @@ class LazyReads:
 def _needs(columns: Iterable[str], name: str) -> bool:
     """Whether a metadata column is needed for `columns`.
 
-    An entry's own field of its name is read under another one only where there is that column.
+    An entry's own field of its name has another name only if there is that column.
     """
     return any(column == name or column.startswith(f"{name}_field") for column in columns)
 
 
 def _discovered_options(fields: Mapping[str, str], columns: list[str]) -> dict[str, str]:
-    """What the library is told of fields that were discovered; `fields`: those of the columns."""
+    """The library's options for discovered fields; `fields`: the field of each column."""
     from ._specs import netstrings
 
     options = {"discovered": netstrings(fields.values())}

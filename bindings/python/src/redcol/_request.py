@@ -46,7 +46,7 @@ class Request:
 
     @property
     def makes_group(self) -> bool:
-        """Whether a group that is gone is made again."""
+        """Whether a group that is gone is created again."""
         return "group" in self.options and "create_group" not in self.options
 
     @property

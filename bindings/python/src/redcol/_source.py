@@ -48,7 +48,7 @@ def _run(
 ) -> Iterator[DataFrame]:
     """One read. Polars applies neither the predicate nor the number of rows again.
 
-    Where it gives both, the number comes first: `head(5).filter(…)`.
+    If there are both, the number counts first: `head(5).filter(…)`.
     """
     needed = shown
     if shown is not None and predicate is not None:

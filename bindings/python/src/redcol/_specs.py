@@ -95,10 +95,10 @@ class GroupSpec:
 class FollowSpec:
     """Following streams: the size of a batch, and what to do when there is nothing to read."""
 
-    batch_size: int = 100
-    block_ms: int | None = 1000
-    on_idle: str = "wait"
-    reconnect_timeout_ms: int | None = None
+    batch_size: int
+    block_ms: int | None
+    on_idle: str
+    reconnect_timeout_ms: int | None
 
     def options(self) -> dict[str, str]:
         """The library's options."""
@@ -109,7 +109,7 @@ class FollowSpec:
         }
         if self.block_ms is not None:
             block = _milliseconds("block_ms", self.block_ms)
-            # Whoever waits in any case asks the server as seldom as the library does by default.
+            # A read that keeps waiting asks the server at the library's own pace.
             if self.on_idle != "wait":
                 found["block_ms"] = block
         if self.reconnect_timeout_ms is not None:
@@ -142,9 +142,9 @@ class EntrySpec:
 class ManySpec:
     """Reading the ranges of many streams: how many entries of each, and how to ask for them."""
 
-    count_per_stream: int | None = None
-    batch_size: int | None = None
-    count_hint: int = 1_000
+    count_per_stream: int | None
+    batch_size: int | None
+    count_hint: int
 
     def options(self) -> dict[str, str]:
         """The library's options."""

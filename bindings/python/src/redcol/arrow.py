@@ -24,7 +24,7 @@ class ArrowTable:
     SQL and others take it, any number of times and on any thread. Nothing is read from the server
     again. They share the table's memory, and may outlive the table. Strings are string views,
     unless the schema or ``string_layout`` asked for another layout; a consumer that asks for one
-    gets that. Only views are shared: other layouts are made again for each consumer.
+    gets that. Only views are shared: other layouts are made for each consumer.
 
     https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
     """

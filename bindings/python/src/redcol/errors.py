@@ -52,10 +52,10 @@ class RedcolError(Exception):
         entry_id: the entry that holds a value that does not fit, or is too large.
         field: the field whose value does not fit.
         dtype: the Polars dtype that was asked for.
-        value: the value, escaped likewise and cut at 80 bytes.
+        value: the value, escaped in the same way and cut at 80 bytes.
         path: of JSON, where in the value it is that does not fit, such as ``"v.a[3]"``.
         row: the row of the frame that could not be written, counted from 0.
-        key: the key of the hash that could not be written, escaped likewise.
+        key: the key of the hash that could not be written, escaped in the same way.
         written: how many rows (or keys) the server had confirmed when a write failed.
         refused_rows: the rows of that write that the server refused. The first of them ended the
             write; the others had been sent by then. All rows before the unknown ones and those that
@@ -71,7 +71,7 @@ class RedcolError(Exception):
     status: int = 0
 
     # Keyword-only details keep `args` at the message alone, so that str(), repr() and pickling are
-    # right also where the other base is OSError, which gives a second argument another meaning.
+    # right also if the other base is OSError, for which a second argument means something else.
     def __init__(
         self,
         message: str = "",
@@ -203,7 +203,7 @@ class ClosedError(RedcolError, ValueError):
 
 
 class BusyError(RedcolError, RuntimeError):
-    """Another call is under way on the same reader, of another thread or task."""
+    """Another thread or task is inside a call on the same reader."""
 
     status = -17
 

@@ -191,7 +191,7 @@ def read_stream(
             _reading.reading(handle, request) as (iterator, made),
         ):
             frame = made.make(next(_reading.batches(iterator)))
-            # The library acknowledges the only batch before it tells that there is no other.
+            # The library acknowledges the only batch before it says that there is no other.
             for _ in _reading.batches(iterator):
                 raise AssertionError("a read in one batch has given two")
     except KeyboardInterrupt:
