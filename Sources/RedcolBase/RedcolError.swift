@@ -61,9 +61,6 @@ public struct RedcolError: Error, Sendable {
         return error
     }
 
-    /// Whether the message has `words` in it, byte by byte.
-    public func mentions(_ words: String) -> Bool {
-        let text = Array(message.utf8)
-        return text.indices.contains { text[$0...].starts(with: words.utf8) }
-    }
+    /// The first word of a server's error: its code.
+    public var serverCode: String? { details.first { $0.0 == .serverCode }?.1 }
 }

@@ -65,22 +65,22 @@ public func makeReader(
 extension StreamReader {
     /// Throws if there is no memory to acknowledge so many entries, or all that are in hand.
     public func requireMemory(acknowledging ids: Int) throws(RedcolError) {
-        try Memory.require(inHand?.memory(for: ids) ?? 0, for: "acknowledging entries")
+        try Memory.require(pendingEntries?.memory(for: ids) ?? 0, for: "acknowledging entries")
     }
 
     /// What was handed over as a group's member and not acknowledged, stream by stream. Any thread.
     public func handedOver() -> [(stream: [UInt8], ids: [EntryID])] {
-        guard let inHand else { return [] }
+        guard let pendingEntries else { return [] }
         var ids: [[EntryID]] = Array(repeating: [], count: streams.count)
-        for row in inHand.handedOver() { ids[Int(row.stream)].append(row.id) }
+        for row in pendingEntries.handedOver() { ids[Int(row.stream)].append(row.id) }
         return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
     }
 
     /// These entries of `stream` are no longer in hand; `acknowledged` of them were pending. Any
     /// thread.
     public func released(stream: [UInt8], ids: [EntryID], acknowledged: Int64) {
-        guard let inHand, let index = streams.firstIndex(of: stream) else { return }
-        inHand.release(ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) })
+        guard let pendingEntries, let index = streams.firstIndex(of: stream) else { return }
+        pendingEntries.release(ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) })
         statistics.add(.acknowledged, Int(clamping: acknowledged))
     }
 
@@ -89,7 +89,7 @@ extension StreamReader {
     public func acknowledgeLater(
         _ entries: (stream: [UInt8], ids: [EntryID])?
     ) throws(RedcolError) {
-        guard let inHand else { return }
+        guard let pendingEntries else { return }
         try requireMemory(acknowledging: entries?.ids.count ?? 0)
         var rows: [RowID]?
         if let (stream, ids) = entries {
@@ -100,7 +100,7 @@ extension StreamReader {
             }
             rows = ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
         }
-        guard inHand.queue(rows) else {
+        guard pendingEntries.queue(rows) else {
             throw RedcolError(
                 .closed,
                 "this read was closed and sends nothing any more: acknowledge without it")
@@ -108,7 +108,7 @@ extension StreamReader {
     }
 
     /// Entries that are to be acknowledged by the reader itself and have no answer yet. Any thread.
-    public var acknowledging: Int { inHand?.unansweredCount ?? 0 }
+    public var acknowledging: Int { pendingEntries?.unansweredCount ?? 0 }
 
     /// The columns of every batch; nil if more of them may be found.
     public var fixedColumns: [RequestedColumn]? { parser.pointee.fixedColumns }

@@ -96,8 +96,11 @@ public class StreamReader {
     var leftOut = 0
     private var counted = (nulled: 0, skipped: 0)
     private var isClosed = false
-    /// What `askNow` has asked and not heard in full; nil when it is not under way.
-    private var opening: (commands: Int, replies: [Reply])?
+    /// What `askNow` has asked, and how many answers it has taken; nil when it is not under way.
+    private var opening: (commands: Int, taken: Int)?
+    /// The ids that `askLastIDs` has heard, and the one that comes next.
+    private var lastIDs: [EntryID?] = []
+    private var lastEntry = LastEntry()
     /// Whether `begin` has done its work.
     private var hasBegun = false
     /// How long `begin` may wait; nil for as long as it takes.
@@ -177,8 +180,8 @@ public class StreamReader {
     /// When `exchange` should be called even if nothing has come.
     var wakeAt: Int64? { nil }
 
-    /// What a group's member has in hand; nil without a group.
-    var inHand: InHand? { nil }
+    /// What a group's member has of its pending entries; nil without a group.
+    var pendingEntries: PendingEntries? { nil }
 
     /// The stream that an error is about; nil if that is not known.
     var streamInHand: [UInt8]? { streams.count == 1 ? streams[0] : nil }
@@ -377,7 +380,7 @@ public class StreamReader {
                         + "\(rows) rows, which Arrow's u, z and +l cannot number; ask for U, Z and "
                         + "+L (large_string) or vu and vz (string_view), or for smaller batches"))
         }
-        let hasRoom = inHand?.hasRoom(for: rows) ?? true
+        let hasRoom = pendingEntries?.hasRoom(for: rows) ?? true
         let isFinished = parser.pointee.withBatch { batch in
             if !hasRoom { batch.removeRows() }
             return hasRoom && batch.finish(array: array, schema: schema, asViews: asViews)
@@ -528,12 +531,14 @@ public class StreamReader {
     func noteProgress() { retries.succeeded() }
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
-    /// whoever makes a reader wants to know what is wrong. `askMore` may ask for more, which the
-    /// read itself then awaits. A signal, or the end of the time to wait, ends it; calling it again
-    /// goes on with what was asked.
+    /// whoever makes a reader wants to know what is wrong. `take` takes the answer to one of the
+    /// commands, false when it has not come in full; `askMore` may ask for more, which the read
+    /// itself then awaits. A signal, or the end of the time to wait, ends it; calling it again goes
+    /// on with what was asked.
     func askNow(
-        _ commands: [Command], askMore: () throws(RedcolError) -> Void = {}
-    ) throws(RedcolError) -> [Reply] {
+        _ commands: [Command], askMore: () throws(RedcolError) -> Void = {},
+        take: (Int) throws(RedcolError) -> Bool = { _ in true }
+    ) throws(RedcolError) {
         do {
             if opening == nil {
                 // It may have been taken long ago, and be closed by now.
@@ -543,24 +548,40 @@ public class StreamReader {
                 for command in commands { connection.enqueue(command) }
                 try askMore()
                 try connection.flush()
-                opening = (commands.count, [])
+                opening = (commands.count, 0)
             }
-            while let (count, replies) = opening, replies.count < count {
-                // It may hold an entry.
-                if let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) {
-                    opening?.replies.append(reply)
-                } else {
-                    try waitToBegin()
-                }
+            while let (count, taken) = opening, taken < count {
+                if try take(taken) { opening = (count, taken + 1) } else { try waitToBegin() }
             }
-            let replies = opening?.replies ?? []
             opening = nil
             if !awaitsReply { connection.expectNothing() }
-            return replies
         } catch {
             if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
             throw failed(error)
         }
+    }
+
+    /// Asks for the id of each stream's last entry, before the read begins; nil for a stream that
+    /// is empty or missing. See `askNow`.
+    func askLastIDs() throws(RedcolError) -> [EntryID?] {
+        if opening == nil {
+            lastIDs = []
+            lastEntry = LastEntry()
+        }
+        try askNow(
+            streams.map { LastEntry.command($0) },
+            take: { (_: Int) throws(RedcolError) in
+                switch try lastEntry.take(from: connection) {
+                case .incomplete: return false
+                case .id(let id): lastIDs.append(id)
+                case .error(let text):
+                    throw RedcolError.server(
+                        text, endpoint: connection.endpoint,
+                        asked: "asking for the stream's last id")
+                }
+                return true
+            })
+        return lastIDs
     }
 
     private func waitToBegin() throws(RedcolError) {

@@ -83,8 +83,24 @@ private func claim(_ bytes: UnsafeBufferPointer<UInt8>, _ most: Int, _ pieceByte
     }
 }
 
-/// Entries are put away, each of them at most once.
-private func putAway(_ replies: [Reply], _ count: Int) {
+/// The answer to the question for a last entry is the same whether it came whole or in pieces.
+private func lastEntry(_ bytes: UnsafeBufferPointer<UInt8>, _ piece: Int) {
+    for reply in replies(in: bytes) { _ = reply.firstEntry }
+    var received = ReceiveBuffer()
+    var answer = LastEntry()
+    for start in stride(from: 0, to: bytes.count, by: max(1, piece)) {
+        let part = bytes[start..<min(bytes.count, start + max(1, piece))]
+        guard let room = received.room(), room.count >= part.count else { return }
+        _ = room.update(fromContentsOf: part)
+        received.received(part.count)
+        guard case .needsMore(let used) = answer.parse(received.waiting) else { return }
+        require(used >= 0 && used <= received.count, "beyond the end")
+        received.consume(used)
+    }
+}
+
+/// Entries become dead letters, each of them at most once.
+private func moveToDeadLetters(_ replies: [Reply], _ count: Int) {
     let member = GroupMember(streams: [utf8("s")], group: utf8("g"), consumer: utf8("c"))
     var letters = DeadLetterTransaction(member, to: utf8("dead"))
     for number in 0..<count {
@@ -170,10 +186,10 @@ func fuzzReplies(_ bytes: UnsafeBufferPointer<UInt8>) {
     case .claim: claim(text, most, max(1, Int(bytes[2])))
     case .info: for reply in replies(in: text) { _ = reply.lastGeneratedID }
     case .scan: scan(replies(in: text))
-    case .lastEntry: for reply in replies(in: text) { _ = reply.firstEntry }
+    case .lastEntry: lastEntry(text, Int(bytes[2]))
     case .execute: execute(text, most % 4, Int(bytes[2]))
     case .hello: hello(text, replies(in: text))
-    case .deadLetters: putAway(replies(in: text), most % 4)
+    case .deadLetters: moveToDeadLetters(replies(in: text), most % 4)
     }
 }
 

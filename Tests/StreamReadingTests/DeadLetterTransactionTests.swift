@@ -14,12 +14,12 @@ private func int(_ number: Int64) -> Reply { .integer(WireInteger(number)) }
 private func bulk(_ text: String) -> Reply { .bulk(utf8(text)) }
 
 private func letter(
-    _ milliseconds: UInt64 = 5, deliveries: Int64? = 3, inVain: Int64 = 0,
+    _ milliseconds: UInt64 = 5, deliveries: Int64? = 3, undelivered: Int64 = 0,
     refusal: DeadLetter.Refusal? = nil
 ) -> DeadLetter {
     DeadLetter(
         row: RowID(id: EntryID(milliseconds, 1), stream: 0), consumer: utf8("c"),
-        deliveries: deliveries, inVain: inVain, refusal: refusal)
+        deliveries: deliveries, undelivered: undelivered, refusal: refusal)
 }
 
 private func transaction(_ letters: DeadLetter...) -> DeadLetterTransaction {
@@ -92,11 +92,11 @@ private func executing(_ letter: DeadLetter = letter()) -> DeadLetterTransaction
     arguments: [(1, .kept), (0, .moved), (-1, .deleted)]
         as [(Int64, DeadLetterTransaction.Outcome)])
 func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) {
-    var transaction = transaction(letter(inVain: 2))
+    var transaction = transaction(letter(undelivered: 2))
     let sent = words(transaction.next())
     #expect(sent == [["EVAL", "2", "s", "dead", "g", "5-1", "c", "3", "2"]])
     #expect(transaction.rows == [letter().row])
-    #expect(transaction.take(int(number)).0 == .ended(letter(inVain: 2), outcome))
+    #expect(transaction.take(int(number)).0 == .ended(letter(undelivered: 2), outcome))
     #expect(transaction.isEmpty)
     #expect(transaction.next().isEmpty)
 }
@@ -178,7 +178,7 @@ func anEntryThatIsPendingOtherwise(_ consumer: String, _ deliveries: Int64, _ id
 
 @Test func whatIsKept() {
     let refusal = DeadLetter.Refusal(field: utf8("n"), reason: utf8("no number"))
-    var transaction = withoutScript(letter(deliveries: nil, inVain: 1, refusal: refusal))
+    var transaction = withoutScript(letter(deliveries: nil, undelivered: 1, refusal: refusal))
     let fields = entry("a", "1", "dead_id", "x", "dead_id_field", "y", "dead_reason", "z")
     let sent = words(look(&transaction, pendingLine("c", 9), fields))
     #expect(

@@ -5,12 +5,100 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
+/// The one question for a stream's last entry, and its answer as far as it has come. The entry may
+/// be large, and only its id is kept.
+struct LastEntry {
+    enum Answer {
+        case incomplete
+        /// Its id; nil if the stream is empty or missing.
+        case id(EntryID?)
+        case error([UInt8])
+    }
+
+    private var frame = ReplyFrame(.entries, entriesMax: 1)
+    private var skim = EntrySkim(isActive: true)
+    private var last: EntryID?
+
+    /// XREVRANGE: a missing stream is no error, as it would be to XINFO.
+    static func command(_ stream: [UInt8]) -> Command {
+        var command = Command("XREVRANGE")
+        command.add(stream)
+        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
+        return command
+    }
+
+    /// Takes the answer from the connection; begins again when it has come in full.
+    mutating func take(from connection: Connection) throws(RedcolError) -> Answer {
+        while true {
+            switch parse(connection.incoming.waiting) {
+            case .needsMore(let used): connection.consume(used)
+            case .end(let used):
+                connection.consume(used)
+                try connection.answered()
+                defer { self = LastEntry() }
+                return .id(last)
+            case .serverError:
+                guard case .error(let text)? = try connection.nextReply() else {
+                    return .incomplete
+                }
+                self = LastEntry()
+                return .error(text)
+            case .malformed:
+                throw connection.violation("no entry in answer to XREVRANGE")
+            case .tooLarge(let id):
+                throw RedcolError(
+                    .tooLarge, "the stream's last entry, \(id.text), is too large: delete it",
+                    details: [(.entryID, id.text)])
+            }
+            guard try connection.receive() else { return .incomplete }
+        }
+    }
+
+    enum Outcome {
+        case needsMore(used: Int)
+        case end(used: Int)
+        case serverError, malformed
+        case tooLarge(EntryID)
+    }
+
+    /// Reads on in what has come, which needs 16 zero bytes after it.
+    mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>) -> Outcome {
+        guard let start = bytes.baseAddress, !bytes.isEmpty else { return .needsMore(used: 0) }
+        let end = start + bytes.count
+        var position = start
+        while true {
+            switch frame.advance(&position, end, names: []) {
+            case .entry:
+                switch skim.advance(position, end, EntryLimits()) {
+                case .complete: break
+                case .needsMore: return .needsMore(used: position - start)
+                case .malformed: return .malformed
+                case .tooLarge, .tooLong, .hugeValue:
+                    return ReplyFrame.entryID(position, end).map { .tooLarge($0) } ?? .malformed
+                }
+                guard let id = ReplyFrame.entryID(position, end) else { return .malformed }
+                last = id
+                position += skim.length
+                frame.entriesLeft -= 1
+            case .needsMore: return .needsMore(used: position - start)
+            case .end: return .end(used: position - start)
+            case .serverError: return .serverError
+            default: return .malformed
+            }
+        }
+    }
+
+    /// Forgets what has come of an answer: the connection is gone.
+    mutating func connectionLost() { self = LastEntry() }
+}
+
 /// The question for the id of a stream's last entry.
 public struct LastEntryQuestion {
     public let stream: [UInt8]
     /// The id; nil if the stream is empty or missing.
     public private(set) var last: EntryID?
     private var hasAsked = false
+    private var answer = LastEntry()
     private var conversation = Conversation()
 
     public init(stream: [UInt8]) { self.stream = stream }
@@ -24,7 +112,11 @@ public struct LastEntryQuestion {
         defer { self.conversation = conversation }
         do {
             try connection.converse(
-                &conversation, lost: { hasAsked = false },
+                &conversation,
+                lost: {
+                    hasAsked = false
+                    answer.connectionLost()
+                },
                 { () throws(RedcolError) in try exchange(connection) })
         } catch {
             guard error.cause != .interrupted, error.cause != .cancelled else { throw error }
@@ -35,38 +127,18 @@ public struct LastEntryQuestion {
 
     private mutating func exchange(_ connection: Connection) throws(RedcolError) -> Bool {
         if !hasAsked {
-            connection.enqueue(.lastEntry(of: stream))
+            connection.enqueue(LastEntry.command(stream))
             try connection.flush()
             hasAsked = true
         }
-        guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes)
-        else { return false }
-        connection.expectNothing()
-        switch reply {
+        switch try answer.take(from: connection) {
+        case .incomplete: return false
         case .error(let text):
             throw RedcolError.server(
                 text, endpoint: connection.endpoint, asked: "XREVRANGE, for the stream's last id")
-        case .array(let entries):
-            last = reply.firstEntry?.id
-            if last == nil, !entries.isEmpty { throw unreadable(connection) }
-        case .null: last = nil
-        default: throw unreadable(connection)
+        case .id(let id): last = id
         }
+        connection.expectNothing()
         return true
-    }
-
-    private func unreadable(_ connection: Connection) -> RedcolError {
-        connection.violation("no entry in answer to XREVRANGE")
-    }
-}
-
-extension Command {
-    /// XREVRANGE for the stream's last entry: where it ends now. A missing stream is no error, as
-    /// it would be to XINFO.
-    static func lastEntry(of stream: [UInt8]) -> Command {
-        var command = Command("XREVRANGE")
-        command.add(stream)
-        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
-        return command
     }
 }

@@ -125,11 +125,7 @@ public struct Acknowledgement {
     }
 
     private func command(_ ids: ArraySlice<EntryID>) -> Command {
-        var command = Command("XACK")
-        command.add(stream)
-        command.add(group)
-        for id in ids { command.add(id) }
-        return command
+        .acknowledge(stream: stream, group: group, count: ids.count) { ids[ids.startIndex + $0] }
     }
 
     private func error(_ text: [UInt8], _ connection: Connection) -> RedcolError {
@@ -156,7 +152,7 @@ public struct Acknowledgement {
         connection.expectNothing()
         if case .error(let text) = reply {
             let failure = error(text, connection)
-            // Who may not ask is not told, but has done nothing wrong.
+            // No permission for XPENDING: skip the check.
             if failure.cause != .permission { throw failure }
         } else if case .array = reply {
         } else {

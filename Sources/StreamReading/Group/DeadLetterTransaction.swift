@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Putting entries away: each is copied to the dead letters and acknowledged, both or neither, and
+// Moving entries to the dead letters: each is copied there and acknowledged, both or neither, and
 // only if it is still pending as it was when that was decided. Pure: it knows no socket.
 
 import RedcolBase
 import RedisConnection
 
-/// An entry that is to be put away, and why.
+/// An entry that becomes a dead letter, and why.
 struct DeadLetter: Equatable {
     /// A value that does not fit its column.
     struct Refusal: Equatable {
@@ -19,15 +19,15 @@ struct DeadLetter: Equatable {
     /// How often the server must still say that it was delivered; nil: any number.
     var deliveries: Int64?
     /// Deliveries that the server counts, but that nobody has had.
-    var inVain: Int64 = 0
+    var undelivered: Int64 = 0
     var refusal: Refusal?
 }
 
-/// Puts entries away, one after the other. `next` gives the commands to send, `take` is given their
+/// Moves entries to the dead letters, one after the other. `next` gives the commands to send, `take` is given their
 /// answers in order; when all are in, `next` says how it goes on.
 ///
 /// A script does it in one step. Where scripts are not allowed, or one fails, it is a transaction:
-/// WATCH and EXEC see to it that nobody else puts something away meanwhile. They do not see that an
+/// WATCH and EXEC see to it that nobody else writes a dead letter meanwhile. They do not see that an
 /// entry is acknowledged, which is no change of the key for them: then the letter is taken out
 /// again.
 struct DeadLetterTransaction {
@@ -36,7 +36,7 @@ struct DeadLetterTransaction {
         case kept
         /// It had been deleted from the stream: there was nothing to keep.
         case deleted
-        /// It is no longer pending as it was: acknowledged, delivered again, or put away by others.
+        /// It is no longer pending as it was: acknowledged, delivered again, or moved by others.
         case moved
     }
 
@@ -52,6 +52,10 @@ struct DeadLetterTransaction {
     /// Scripts under way at once: other clients wait for one of them at a time.
     static let scriptsUnderWay = 32
 
+    /// Whether the server runs scripts for this user, on this connection. One that has worked may
+    /// fail for one entry alone, which has more fields than a script can pass on.
+    private enum Scripts { case untried, work, fail }
+
     private enum State {
         case idle
         case evaluating(left: Int)
@@ -65,7 +69,7 @@ struct DeadLetterTransaction {
 
     private let member: GroupMember
     private let deadLetter: [UInt8]
-    private var usesScript = true
+    private var scripts = Scripts.untried
     private var state = State.idle
     /// Those that wait, the first of them perhaps under way.
     private var letters: [DeadLetter] = []
@@ -79,7 +83,7 @@ struct DeadLetterTransaction {
 
     var isEmpty: Bool { letters.isEmpty && withoutScript.isEmpty }
 
-    /// The entries that wait to be put away.
+    /// The entries that wait to be moved.
     var rows: [RowID] { (letters + withoutScript).map { $0.row } }
 
     /// Those of them that nobody was given, since they have a value that does not fit.
@@ -89,7 +93,7 @@ struct DeadLetterTransaction {
 
     mutating func add(_ letter: DeadLetter) { letters.append(letter) }
 
-    /// The connection is gone. What was not put away is still pending, and found again.
+    /// The connection is gone. What was not moved is still pending, and found again.
     mutating func connectionLost() {
         self = DeadLetterTransaction(member, to: deadLetter)
     }
@@ -101,7 +105,7 @@ struct DeadLetterTransaction {
         guard case .idle = state else { return [] }
         if let letter = withoutScript.first { return look(letter) }
         guard let letter = letters.first else { return [] }
-        guard usesScript else {
+        guard scripts != .fail else {
             withoutScript.append(letters.removeFirst())
             return look(letter)
         }
@@ -120,7 +124,7 @@ struct DeadLetterTransaction {
         command.add(letter.row.id)
         command.add(letter.consumer)
         command.add(letter.deliveries.map { String($0) } ?? "")
-        command.add(String(letter.inVain))
+        command.add(String(letter.undelivered))
         if let refusal = letter.refusal {
             command.add(refusal.field)
             command.add(refusal.reason)
@@ -174,17 +178,15 @@ struct DeadLetterTransaction {
         state = left > 1 ? .evaluating(left: left - 1) : .idle
         switch reply {
         case .integer(let number):
+            scripts = .work
             switch number.within(-1...1) {
             case 1: return .ended(letter, .kept)
             case 0: return .ended(letter, .moved)
             case -1: return .ended(letter, .deleted)
             default: return .malformed("a strange answer to EVAL")
             }
-        case .error(let text):
-            // Or it failed for this entry alone: one has more fields than a script can pass on.
-            if text.starts(with: Array("NOPERM".utf8)) || text.starts(with: Array("ERR unk".utf8)) {
-                usesScript = false
-            }
+        case .error:
+            if scripts == .untried { scripts = .fail }
             withoutScript.append(letter)
             return .more
         default: return .malformed("a strange answer to EVAL")
@@ -266,8 +268,8 @@ struct DeadLetterTransaction {
 
     // MARK: What is kept
 
-    /// KEYS: the stream, the dead letters. ARGV: group, id, consumer, count or "", deliveries in
-    /// vain, and perhaps field and reason. The same as `GroupMember.keep` does.
+    /// KEYS: the stream, the dead letters. ARGV: group, id, consumer, count or "", undelivered
+    /// ones, and perhaps field and reason. The same as `GroupMember.keep` does.
     static let scriptText = """
         local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)[1]
         if not pending or pending[2] ~= ARGV[3] then return 0 end
@@ -305,6 +307,17 @@ struct DeadLetterTransaction {
         """
 }
 
+extension DeadLetter {
+    func log(_ member: GroupMember, in deadLetter: [UInt8]) {
+        let stream = escaped(member.streams[Int(row.stream)], limit: 200)
+        Log.write(.warning, .deadLetter, about: stream) {
+            "entry \(row.id.text) of stream \"\(stream)\", group "
+                + "\"\(escaped(member.group, limit: 200))\" is a dead letter now, in "
+                + "\"\(escaped(deadLetter, limit: 200))\""
+        }
+    }
+}
+
 extension GroupMember {
     /// XADD of a dead letter: the entry's fields, and what is known of it. A field of its own that
     /// has one of those names is kept under another: `dead_id_field`, `dead_id_field2`, …
@@ -318,7 +331,7 @@ extension GroupMember {
             ("dead_consumer", letter.consumer),
             (
                 "dead_deliveries",
-                Array(String(max(0, deliveries.subtractingReportingOverflow(letter.inVain).0)).utf8)
+                Array(String(max(0, deliveries.subtractingReportingOverflow(letter.undelivered).0)).utf8)
             ),
         ]
         if let refusal = letter.refusal {

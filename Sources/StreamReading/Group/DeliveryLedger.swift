@@ -9,9 +9,9 @@ import RedcolBase
 ///
 /// The server's count is seen before a request that may deliver an entry (`asked`), and again later
 /// (`counted`). If it has grown, and the entry was not handed over meanwhile (`delivered`), that
-/// delivery was in vain.
+/// delivery reached nobody.
 struct DeliveryLedger {
-    private var inVain: [RowID: Int64] = [:]
+    private var undelivered: [RowID: Int64] = [:]
     /// The server's count before the last request that may have delivered the entry.
     private var before: [RowID: Int64] = [:]
     /// The last page of this consumer's pending entries, and that of idle ones, with their counts.
@@ -30,19 +30,19 @@ struct DeliveryLedger {
     /// pending with this consumer; `isInHand`: the caller has it, or is about to.
     mutating func counted(
         _ row: RowID, _ server: Int64, isOwnPage: Bool, isOwn: Bool, isInHand: Bool
-    ) -> (had: Int64, inVain: Int64) {
+    ) -> (had: Int64, undelivered: Int64) {
         // So that nothing below overflows, whatever the server says.
         let count = min(max(0, server), Int64(Int32.max))
         if isOwnPage { ownPage.append((row, count)) } else { idlePage.append((row, count)) }
         if let earlier = before.removeValue(forKey: row) {
             // One of those of another consumer is real.
             let more = count - earlier - (isOwn ? 0 : 1)
-            inVain[row] = (inVain[row] ?? 0) + max(0, min(1, more))
-        } else if isOwn, !isInHand, inVain[row] == nil, begun.contains(row.stream) {
+            undelivered[row] = (undelivered[row] ?? 0) + max(0, min(1, more))
+        } else if isOwn, !isInHand, undelivered[row] == nil, begun.contains(row.stream) {
             // It came with an answer to this reader that was lost.
-            inVain[row] = count
+            undelivered[row] = count
         }
-        let lost = inVain[row] ?? 0
+        let lost = undelivered[row] ?? 0
         return (max(0, count - lost), lost)
     }
 
@@ -65,12 +65,12 @@ struct DeliveryLedger {
     /// The caller is told of this entry, although it is not handed over.
     mutating func told(_ row: RowID) {
         before[row] = nil
-        if inVain[row] == nil { inVain[row] = 0 }
+        if undelivered[row] == nil { undelivered[row] = 0 }
     }
 
     /// These entries were not handed over after all.
     mutating func takenBack(_ rows: [RowID]) {
-        for row in rows { inVain[row] = (inVain[row] ?? 0) + 1 }
+        for row in rows { undelivered[row] = (undelivered[row] ?? 0) + 1 }
     }
 
     /// All that was pending with this consumer when the read began has come.
@@ -78,14 +78,14 @@ struct DeliveryLedger {
 
     /// The entry is no longer pending.
     mutating func forget(_ row: RowID) {
-        inVain[row] = nil
+        undelivered[row] = nil
         before[row] = nil
     }
 
     /// The stream's group is gone, and with it what was pending.
     mutating func forget(stream: Int) {
         let number = Int32(truncatingIfNeeded: stream)
-        for row in inVain.keys where row.stream == number { inVain[row] = nil }
+        for row in undelivered.keys where row.stream == number { undelivered[row] = nil }
         for row in before.keys where row.stream == number { before[row] = nil }
         ownPage = []
         idlePage = []
@@ -95,9 +95,9 @@ struct DeliveryLedger {
     mutating func keepOnly(
         _ pending: Set<RowID>, stream: Int, after first: EntryID, through last: EntryID
     ) {
-        guard !inVain.isEmpty else { return }
+        guard !undelivered.isEmpty else { return }
         let number = Int32(truncatingIfNeeded: stream)
-        for row in inVain.keys
+        for row in undelivered.keys
         where row.stream == number && row.id > first && row.id <= last && !pending.contains(row) {
             forget(row)
         }

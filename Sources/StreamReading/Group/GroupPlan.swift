@@ -1,246 +1,469 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a member of a consumer group asks for next, and why: its own pending entries, entries that
-// others have held for too long, new ones. Pure: it knows no socket, and time is given to it.
+// What a member of a consumer group does next, and why: read its own pending entries, claim entries
+// that others have held for too long, read new ones, hand over a batch. Pure: it knows no socket,
+// and time is given to it. What it says is sent as it stands.
 
 import RedcolBase
 
-/// The state of a group read over all its streams.
+/// The state of a group read over all its streams. `next` says what to do, the other functions what
+/// came of it.
 struct GroupPlan {
     /// How long the server is asked to wait for new entries. A connection that is dead, but not
     /// closed, can take entries for no longer than this after the next one was made.
     static let sliceMs: Int64 = 1_000
-    /// When the pending list is looked at again after a reconnect: a slice later, and a little.
-    static let secondLookMs: Int64 = sliceMs + 250
-    static let lookEveryMs: Int64 = 30_000
-    static let missingRetryMs: Int64 = 1_000
+    /// Entries asked for at once by a read that does not follow, or where deliveries are counted.
+    static let pageRows = 10_000
+    /// Lines asked of XPENDING at once.
+    static let pendingPage = 1_000
+    private static let batchRowsMax = 1_000_000
 
-    enum Request: Equatable {
-        /// Where the stream begins, and whether the entry that was handled last is there: was it
-        /// begun anew? Before its group is made anew.
-        case wasReset(stream: Int)
-        /// XGROUP CREATE … MKSTREAM.
-        case create(stream: Int, at: EntryID)
-        /// XPENDING with counts: which entries were delivered too often. `isOwn`: of this consumer;
-        /// else those that are idle, of any, and which of them may be claimed.
-        case deliveries(stream: Int, after: EntryID, isOwn: Bool)
-        /// XREADGROUP with an id: this consumer's pending entries after it.
-        case own(stream: Int, after: EntryID)
-        /// XPENDING of this consumer: are there entries that nobody has in hand?
-        case look(stream: Int, after: EntryID)
-        /// XAUTOCLAIM of so many idle entries from one on, none of which is in hand.
-        case claim(stream: Int, cursor: EntryID, last: EntryID, count: Int)
-        /// XREADGROUP with ">".
-        case new(streams: [Int], blockMs: Int64?)
-        /// Nothing to ask before this time: all streams are missing.
+    enum Step: Equatable {
+        /// Wait for the answer that comes next.
+        case receive
+        /// Hand over the batch, with the rows that it has.
+        case handOver
+        /// Ask for nothing more: what is left is to hand over the rows, and to acknowledge.
+        case finish
+        /// Send this; and in the same write a request that does not depend on its answer.
+        case ask(GroupRequest, companion: GroupRequest?)
+        /// All streams are missing: ask nothing before this time.
         case pause(until: Int64)
     }
 
-    /// A run of idle entries without one in hand: claiming that would count as a delivery.
-    struct Claimable: Equatable {
-        var first: EntryID
-        var last: EntryID
-        var count: Int
+    /// What is awaited of the server.
+    enum Awaits { case nothing, acknowledgements, deadLetters, answers }
+
+    /// What the plan has to know of its reader.
+    struct Moment {
+        var now: Int64
+        /// Rows in the batch.
+        var rows = 0
+        var awaits = Awaits.nothing
+        /// How many entries an answer may have.
+        var entriesMax = Int.max
+        var idleness: Idleness
     }
 
-    private enum Phase: Equatable {
-        case lost
-        case creating(EntryID)
-        case missing(retryAt: Int64)
-        case counting(after: EntryID)
-        case own(after: EntryID)
-        case ready
-    }
-
-    private struct Stream {
-        var phase = Phase.ready
-        var lookAt: Int64 = 0
-        var lookCursor = EntryID.smallest
-        var claimAt: Int64 = 0
-        var claimCursor = EntryID.smallest
-        /// Idle entries after the cursor that are to be claimed.
-        var claimable: Claimable?
-    }
-
+    private let follows: Bool
+    private let isCounted: Bool
+    private let batchRows: Int
     private let creates: Bool
-    private let countsDeliveries: Bool
+    private let blockMs: Int64?
     private let claimIdleMs: Int64?
-    private let waits: Bool
-    private var streams: [Stream]
+    private let deliveriesMax: Int64?
+    private let consumer: [UInt8]
+
+    private let pending: PendingEntries
+    private var streams: [GroupStream]
+    private var ledger = DeliveryLedger()
+    private var handled: HandledEntries
+    /// Entries that may still be read.
+    private(set) var remaining: Int
+    /// Whether rows were handed over.
+    private var hasRows = false
     /// New entries are asked for between two pages of claimed ones, so that they are not starved.
     private var isTurnOfNew = false
+    /// How many of this consumer's pending entries can be asked for, those of the last page.
+    private var ownMax = Int.max
+    /// Whether all that could be claimed had been when new entries were asked for.
+    private var hadClaimed = false
+    /// Whether the last answer had no new entries, and nothing was left to claim.
+    private(set) var cameEmpty = false
+    /// Whether the last answer had as many new entries as were asked for: there may be more.
+    private var hasBacklog = false
+    /// When a read that does not follow stops waiting.
+    private var blockUntil: Int64?
+    /// When there is something to ask again.
+    private(set) var pauseUntil: Int64?
+    /// No more entries are asked for.
+    private(set) var isEnding = false
 
-    /// `waits`: new entries are waited for.
-    init(streams: Int, creates: Bool, countsDeliveries: Bool, claimIdleMs: Int64?, waits: Bool) {
-        self.creates = creates
-        self.countsDeliveries = countsDeliveries
-        self.claimIdleMs = claimIdleMs
-        self.waits = waits
-        self.streams = Array(repeating: Stream(), count: streams)
+    init(streams count: Int, options: ReadOptions, pending: PendingEntries) {
+        follows = options.follows
+        isCounted = options.count != nil
+        batchRows = options.batchRows
+        creates = options.createGroup
+        blockMs = options.blockMs
+        claimIdleMs = options.claimIdleMs
+        deliveriesMax = options.deliveriesMax
+        consumer = options.consumer
+        remaining = options.count ?? .max
+        self.pending = pending
+        handled = HandledEntries(streams: count)
+        streams = Array(
+            repeating: GroupStream(
+                countsDeliveries: options.deliveriesMax != nil, claimIdleMs: options.claimIdleMs),
+            count: count)
     }
 
-    /// How often entries that others hold are looked for.
-    private var claimEveryMs: Int64 {
-        max(100, min(GroupPlan.lookEveryMs, (claimIdleMs ?? 0) / 2))
+    // MARK: What to do
+
+    mutating func next(_ moment: Moment) -> Step {
+        let isReady = isBatchReady(moment)
+        switch moment.awaits {
+        case .nothing: break
+        // More is asked for although acknowledgements have not been answered yet.
+        case .acknowledgements where hasBacklog && wanted(moment) > 0 && !isReady: break
+        default: return .receive
+        }
+        if isReady { return .handOver }
+        if wanted(moment) == 0 || moment.idleness.isOver { return finish() }
+        if moment.idleness.isEmpty { return .handOver }
+        if let pauseUntil, pauseUntil > moment.now { return .pause(until: pauseUntil) }
+        pauseUntil = nil
+        if !follows, isOver(moment) { return finish() }
+        return ask(moment)
     }
 
-    // MARK: What to ask
+    /// Whether the batch is handed over now.
+    func isBatchReady(_ moment: Moment) -> Bool {
+        guard moment.rows > 0 else { return false }
+        return moment.rows >= rowsMax || follows && moment.awaits != .answers
+    }
 
-    /// What to ask now. `mayBlock`: whether there is nothing that could be handed over instead.
-    mutating func next(_ now: Int64, mayBlock: Bool) -> Request {
+    /// How many rows the batch may have.
+    var rowsMax: Int { min(batchRows, remaining) }
+
+    private func wanted(_ moment: Moment) -> Int { max(0, remaining - moment.rows) }
+
+    private mutating func finish() -> Step {
+        isEnding = true
+        return .finish
+    }
+
+    /// A read that does not follow takes what there is, and waits only if that is nothing.
+    private mutating func isOver(_ moment: Moment) -> Bool {
+        guard cameEmpty else { return false }
+        if hasRows || moment.rows > 0 { return true }
+        guard let blockMs else { return true }
+        if blockUntil == nil, blockMs > 0 {
+            blockUntil = moment.now + blockMs
+            return false
+        }
+        return blockUntil.map { moment.now >= $0 } ?? false
+    }
+
+    private mutating func ask(_ moment: Moment) -> Step {
+        let now = moment.now
         for index in streams.indices {
-            if case .missing(let retryAt) = streams[index].phase, retryAt <= now {
-                recover(index, now)
-            }
+            streams[index].retryIfDue(now)
             switch streams[index].phase {
-            case .lost: return .wasReset(stream: index)
-            case .creating(let id): return .create(stream: index, at: id)
-            case .counting(let after): return .deliveries(stream: index, after: after, isOwn: true)
-            case .own(let after): return .own(stream: index, after: after)
+            case .lost:
+                return .ask(
+                    .firstEntry(stream: index),
+                    companion: .entry(stream: index, id: handled.last(index)))
+            case .creating(let id): return .ask(.create(stream: index, at: id), companion: nil)
+            case .counting(let after):
+                let count = max(GroupPlan.pendingPage, 2 * page(moment))
+                return .ask(
+                    .deliveries(stream: index, after: after, count: count, idleMs: nil),
+                    companion: nil)
+            case .own(let after): return askForOwn(index, after: after, moment)
             case .missing, .ready: break
             }
         }
-        let ready = streams.indices.filter { streams[$0].phase == .ready }
-        guard !ready.isEmpty else { return .pause(until: nextMissingRetry(now)) }
-        for index in ready where streams[index].lookAt <= now {
-            return .look(stream: index, after: streams[index].lookCursor)
+        let ready = streams.indices.filter { streams[$0].isReady }
+        guard !ready.isEmpty else {
+            let until = nextMissingRetry(now)
+            pauseUntil = until
+            return .pause(until: until)
         }
-        if !isTurnOfNew, let index = ready.first(where: { isClaimDue($0, now) }) {
-            guard let run = streams[index].claimable else {
-                return .deliveries(
-                    stream: index, after: streams[index].claimCursor, isOwn: false)
-            }
-            return .claim(stream: index, cursor: run.first, last: run.last, count: run.count)
+        for index in ready where streams[index].isLookDue(now) {
+            return .ask(
+                .look(
+                    stream: index, after: streams[index].lookCursor, count: GroupPlan.pendingPage),
+                companion: nil)
+        }
+        if !isTurnOfNew, let index = ready.first(where: { streams[$0].isClaimDue(now) }) {
+            return askForIdle(index, moment)
         }
         isTurnOfNew = false
-        guard waits, mayBlock, !ready.contains(where: { isClaimDue($0, now) }) else {
-            return .new(streams: ready, blockMs: nil)
+        return askForNew(ready, moment)
+    }
+
+    private mutating func askForOwn(_ stream: Int, after: EntryID, _ moment: Moment) -> Step {
+        var count = page(moment)
+        if deliveriesMax != nil {
+            // No more than were counted.
+            count = min(count, ownMax)
+            ledger.askedForOwn()
         }
-        return .new(streams: ready, blockMs: max(1, min(GroupPlan.sliceMs, nextDue(ready, now))))
+        // When a member begins, it is asked at once which entries can be claimed.
+        let asksForIdle =
+            after == .smallest && streams[stream].isClaimDue(moment.now)
+            && streams[stream].claimable == nil
+        return .ask(
+            .own(stream: stream, after: after, count: count),
+            companion: asksForIdle ? countIdle(stream, moment) : nil)
     }
 
-    /// What can be asked together with this, since it does not depend on the answer: whose entries
-    /// can be claimed, when a member begins.
-    func besides(_ request: Request, _ now: Int64) -> Request? {
-        guard case .own(let index, after: .smallest) = request, isClaimDue(index, now),
-            streams[index].claimable == nil
-        else { return nil }
-        return .deliveries(stream: index, after: streams[index].claimCursor, isOwn: false)
+    private func countIdle(_ stream: Int, _ moment: Moment) -> GroupRequest {
+        .deliveries(
+            stream: stream, after: streams[stream].claimCursor,
+            count: max(GroupPlan.pendingPage, min(page(moment), GroupPlan.pageRows)),
+            idleMs: claimIdleMs ?? 0)
     }
 
-    private func isClaimDue(_ index: Int, _ now: Int64) -> Bool {
-        claimIdleMs != nil && streams[index].claimAt <= now
+    private mutating func askForIdle(_ stream: Int, _ moment: Moment) -> Step {
+        guard let run = streams[stream].claimable else {
+            return .ask(countIdle(stream, moment), companion: nil)
+        }
+        if deliveriesMax != nil { ledger.askedForIdle(from: run.first, through: run.last) }
+        return .ask(
+            .claim(
+                stream: stream, first: run.first, last: run.last,
+                count: min(page(moment), run.count), idleMs: claimIdleMs ?? 0),
+            companion: nil)
+    }
+
+    private mutating func askForNew(_ ready: [Int], _ moment: Moment) -> Step {
+        // COUNT counts each stream by itself. What comes beyond what is wanted stays pending.
+        var share = moment
+        share.entriesMax /= ready.count
+        var count = page(share)
+        if wanted(moment) < count * ready.count { count = max(1, wanted(moment) / ready.count) }
+        hadClaimed = hasClaimed(moment.now)
+        return .ask(
+            .new(streams: ready, count: count, blockMs: blockMs(ready, moment)), companion: nil)
+    }
+
+    /// How long the server is to wait for new entries.
+    private func blockMs(_ ready: [Int], _ moment: Moment) -> Int64? {
+        let now = moment.now
+        let isDue = ready.contains { streams[$0].isClaimDue(now) }
+        if isDue || follows && hasBacklog { return nil }
+        let due = ready.reduce(nextMissingRetry(now)) { min($0, streams[$1].dueAt) }
+        let slice = max(1, min(GroupPlan.sliceMs, due - now))
+        if follows { return moment.idleness.waitMs(now, most: slice) }
+        // Only if nothing could be handed over instead.
+        guard blockMs != nil, moment.rows == 0, !hasRows, cameEmpty else { return nil }
+        return max(1, min(slice, blockUntil.map { $0 - now } ?? slice))
+    }
+
+    /// How many entries to ask for.
+    private func page(_ moment: Moment) -> Int {
+        var count = follows ? min(batchRows, GroupPlan.batchRowsMax) : GroupPlan.pageRows
+        // What XPENDING tells of twice as many is read whole.
+        if deliveriesMax != nil { count = min(count, GroupPlan.pageRows) }
+        return max(1, min(count, wanted(moment), moment.entriesMax))
     }
 
     /// Whether no claiming is due: a read that does not follow has then looked at everything.
-    func hasClaimed(_ now: Int64) -> Bool {
-        !streams.indices.contains { streams[$0].phase == .ready && isClaimDue($0, now) }
-    }
-
-    private func nextDue(_ ready: [Int], _ now: Int64) -> Int64 {
-        var due = Int64.max
-        for index in ready {
-            due = min(due, streams[index].lookAt - now)
-            if claimIdleMs != nil { due = min(due, streams[index].claimAt - now) }
-        }
-        return min(due, nextMissingRetry(now) - now)
+    private func hasClaimed(_ now: Int64) -> Bool {
+        !streams.contains { $0.isReady && $0.isClaimDue(now) }
     }
 
     private func nextMissingRetry(_ now: Int64) -> Int64 {
-        var soonest = now + GroupPlan.missingRetryMs
-        for stream in streams {
-            if case .missing(let retryAt) = stream.phase { soonest = min(soonest, retryAt) }
+        let soonest = streams.reduce(now + GroupStream.missingRetryMs) {
+            min($0, $1.retryAt ?? .max)
         }
         return max(soonest, now)
     }
 
-    // MARK: What has come of it
+    /// Whether this asks for entries that are there already, without waiting for them: what was
+    /// handed over is acknowledged while they come, and not before.
+    func readsBacklog(_ request: GroupRequest) -> Bool {
+        guard follows, case .new(_, _, blockMs: nil) = request else { return false }
+        return true
+    }
 
-    /// The connection is new: what the one before had taken is in this consumer's pending list.
+    // MARK: The connection and the groups
+
     mutating func connected(_ now: Int64) {
-        for index in streams.indices {
-            if streams[index].phase == .lost { continue }
-            if case .creating = streams[index].phase { continue }
-            recover(index, now)
-        }
+        for index in streams.indices { streams[index].connected(now) }
+        pauseUntil = nil
     }
 
-    private mutating func recover(_ index: Int, _ now: Int64) {
-        readOwn(index, after: .smallest)
-        streams[index].lookAt = now + GroupPlan.secondLookMs
-        streams[index].lookCursor = .smallest
+    /// `rows`: those of the batch, which stay in hand.
+    mutating func connectionLost(rows: [RowID]) {
+        hasBacklog = false
+        ledger.delivered(rows)
+        pending.connectionLost()
     }
 
-    private mutating func readOwn(_ index: Int, after: EntryID) {
-        streams[index].phase = countsDeliveries ? .counting(after: after) : .own(after: after)
-    }
-
-    /// The own entries of this page that were delivered too often are put away. `next`: all of
-    /// them were, and there are more after this one.
-    mutating func countedOwn(_ index: Int, next: EntryID?) {
-        if case .counting(let after) = streams[index].phase {
-            streams[index].phase = next.map { .counting(after: $0) } ?? .own(after: after)
-        }
-    }
-
-    /// A page of idle entries. `run`: the first of them that are to be claimed; if there are none,
-    /// `last` is the page's last entry, or nil if no page comes after it.
-    mutating func countedIdle(_ index: Int, _ now: Int64, run: Claimable?, last: EntryID?) {
-        streams[index].claimable = run
-        if run != nil { return }
-        streams[index].claimCursor = last ?? .smallest
-        if last == nil { streams[index].claimAt = now + claimEveryMs }
-    }
-
-    /// A page of own pending entries: `entries` of the `asked`, the last of them `last`.
-    mutating func ownPage(_ index: Int, entries: Int, asked: Int, last: EntryID?) {
-        guard case .own = streams[index].phase else { return }
-        if let last, entries >= asked {
-            readOwn(index, after: last)
-        } else {
-            streams[index].phase = .ready
-        }
-    }
-
-    /// A page of XPENDING. `stray`: the first entry that nobody has in hand.
-    mutating func looked(_ index: Int, _ now: Int64, isFull: Bool, last: EntryID?, stray: EntryID?)
-    {
-        if let stray { readOwn(index, after: stray.previous ?? .smallest) }
-        if isFull, let last {
-            streams[index].lookCursor = last
-        } else {
-            streams[index].lookCursor = .smallest
-            streams[index].lookAt = now + GroupPlan.lookEveryMs
-        }
-    }
-
-    /// A page of XAUTOCLAIM. `hasNameless`: entries of which the server did not tell the id are now
-    /// in the own pending list.
-    mutating func claimed(_ index: Int, hasNameless: Bool) {
-        isTurnOfNew = true
-        guard let run = streams[index].claimable else { return }
-        streams[index].claimCursor = run.last
-        streams[index].claimable = nil
-        if hasNameless { readOwn(index, after: run.first.previous ?? .smallest) }
-    }
-
-    /// The group of these streams is gone, or was never there. False if that is an error to raise.
-    mutating func groupLost(_ lost: [Int], _ now: Int64) -> Bool {
-        for index in lost {
-            streams[index].phase =
-                creates ? .lost : .missing(retryAt: now + GroupPlan.missingRetryMs)
-            streams[index].claimCursor = .smallest
-            streams[index].claimable = nil
-        }
-        return creates
-            || streams.contains { stream in
-                if case .missing = stream.phase { return false }
-                return true
+    /// The server knows no group in the stream, or in one of the streams, of this request. False if
+    /// that is an error to raise.
+    mutating func groupLost(_ request: GroupRequest, _ now: Int64) -> Bool {
+        guard let stream = request.stream else {
+            if case .new(let asked, _, _) = request {
+                for stream in asked { streams[stream].groupDoubted() }
             }
+            return true
+        }
+        streams[stream].groupLost(now, creates: creates)
+        return creates || streams.contains { !$0.isMissing }
     }
 
-    /// The group is to be made at `id`.
-    mutating func create(_ index: Int, at id: EntryID) { streams[index].phase = .creating(id) }
+    /// The first entry of a stream whose group is lost.
+    mutating func foundFirst(_ stream: Int, _ id: EntryID?) { streams[stream].foundFirst(id) }
 
-    /// The group is there.
-    mutating func created(_ index: Int, _ now: Int64) { recover(index, now) }
+    /// Whether the entry of such a stream is there that was handled last; nil if this user may not
+    /// ask. The group is made where all is known to have been handled, or at the stream's beginning
+    /// if the stream was begun again.
+    mutating func foundHandled(_ stream: Int, isThere: Bool?) {
+        let last = handled.last(stream)
+        guard let isThere,
+            !streams[stream].wasReset(
+                since: last, isThere: handled.isEntry(stream) ? isThere : nil)
+        else { return streams[stream].create(at: .smallest) }
+        let oldest = pending.oldest(stream: stream)
+        streams[stream].create(at: min(last, oldest.map { $0.previous ?? .smallest } ?? last))
+    }
+
+    /// The group is there. `isNew`: it was made at `id`; else it was there after all, and may still
+    /// count as pending what is in hand.
+    mutating func created(_ stream: Int, at id: EntryID, isNew: Bool, _ now: Int64) {
+        if isNew {
+            pending.forget(stream: stream)
+            ledger.forget(stream: stream)
+            handled.begin(stream, at: id)
+        }
+        streams[stream].created(now)
+    }
+
+    /// The group was made before anything was read.
+    mutating func begin(_ stream: Int, at id: EntryID) { handled.begin(stream, at: id) }
+
+    // MARK: Pending entries
+
+    /// A page of XPENDING with counts. `inHand`: the entries that must not come again; `rows`: how
+    /// many are in the batch. Returns the entries that were delivered too often.
+    mutating func counted(
+        _ page: [PendingEntry], _ request: GroupRequest, inHand: Set<RowID>, rows: Int, _ now: Int64
+    ) -> [DeadLetter] {
+        guard case .deliveries(let stream, _, let count, let idleMs) = request else { return [] }
+        let isOwn = idleMs == nil
+        var letters: [DeadLetter] = []
+        var claimable: [Int] = []
+        ledger.beginPage(isOwn: isOwn)
+        for (index, entry) in page.enumerated() {
+            let row = RowID(id: entry.id, stream: Int32(truncatingIfNeeded: stream))
+            let isInHand = inHand.contains(row)
+            if let letter = deadLetter(entry, row, isOwnPage: isOwn, isInHand: isInHand) {
+                letters.append(letter)
+            } else if !isInHand {
+                claimable.append(index)
+            }
+        }
+        let isFull = page.count >= count
+        if isOwn {
+            ownMax = isFull ? page.count - letters.count : .max
+            streams[stream].countedOwn(next: ownMax == 0 ? page.last?.id : nil)
+        } else {
+            streams[stream].countedIdle(
+                now, run: firstRun(of: claimable, in: page, wanted: remaining - rows),
+                last: isFull ? page.last?.id : nil)
+        }
+        return letters
+    }
+
+    private mutating func deadLetter(
+        _ entry: PendingEntry, _ row: RowID, isOwnPage: Bool, isInHand: Bool
+    ) -> DeadLetter? {
+        guard let deliveriesMax else { return nil }
+        let (had, undelivered) = ledger.counted(
+            row, entry.deliveries, isOwnPage: isOwnPage, isOwn: entry.consumer == consumer,
+            isInHand: isInHand)
+        guard !isInHand, had >= deliveriesMax else { return nil }
+        return DeadLetter(
+            row: row, consumer: entry.consumer, deliveries: entry.deliveries,
+            undelivered: undelivered)
+    }
+
+    /// The first entries of a page that stand together and are all claimable.
+    private func firstRun(
+        of claimable: [Int], in page: [PendingEntry], wanted: Int
+    ) -> GroupStream.Claimable? {
+        guard let first = claimable.first else { return nil }
+        let most = min(batchRows, GroupPlan.pageRows, max(1, wanted), claimable.count)
+        var count = 1
+        while count < most, claimable[count] == first + count { count += 1 }
+        return GroupStream.Claimable(
+            first: page[first].id, last: page[first + count - 1].id, count: count)
+    }
+
+    /// A page of a look. `inHand`: the entries that must not come again. True if it was the last.
+    mutating func looked(
+        _ page: [PendingEntry], _ request: GroupRequest, inHand: Set<RowID>, _ now: Int64
+    ) -> Bool {
+        guard case .look(let stream, let after, let count) = request else { return true }
+        var rows: Set<RowID> = []
+        var stray: EntryID?
+        for entry in page {
+            let row = RowID(id: entry.id, stream: Int32(truncatingIfNeeded: stream))
+            rows.insert(row)
+            if stray == nil, !inHand.contains(row) { stray = entry.id }
+        }
+        let last = page.count >= count ? page.last?.id : nil
+        // What the server no longer counts as pending was acknowledged by someone else.
+        pending.keepOnly(rows, stream: stream, after: after, through: last ?? .largest)
+        ledger.keepOnly(rows, stream: stream, after: after, through: last ?? .largest)
+        streams[stream].looked(now, last: last, stray: stray)
+        return last == nil
+    }
+
+    // MARK: Entries
+
+    /// An answer with entries has come to its end. `last`: the last of them. `hasNameless`: some
+    /// were deleted, and the server did not tell their ids. `rows`: those of the batch.
+    mutating func ended(
+        _ request: GroupRequest, entries: Int, last: EntryID?, hasNameless: Bool, rows: [RowID]
+    ) {
+        ledger.delivered(rows)
+        switch request {
+        case .own(let stream, _, let count):
+            streams[stream].ownPage(last: entries >= count ? last : nil)
+            if entries < count { ledger.hasBegun(stream) }
+        case .claim(let stream, _, _, _, _):
+            isTurnOfNew = true
+            streams[stream].claimed(hasNameless: hasNameless)
+        case .new(_, let count, _):
+            cameEmpty = entries == 0 && hadClaimed
+            hasBacklog = entries >= count
+        default: break
+        }
+    }
+
+    /// Whether there may be more to read than the last answer had.
+    var mayHaveMore: Bool { hasBacklog || !hadClaimed }
+
+    /// The rows of a batch are handed over.
+    mutating func handedOver(_ rows: [RowID]) {
+        ledger.delivered(rows)
+        remaining -= min(rows.count, remaining)
+        handled.note(rows)
+        if !rows.isEmpty { hasRows = true }
+    }
+
+    /// These entries gave no row, and are acknowledged as the rest of their batch.
+    mutating func leftOut(_ rows: [RowID]) {
+        ledger.delivered(rows)
+        handled.note(rows)
+    }
+
+    /// How far the entries were handled: to be given back to `takenBack`.
+    var progress: HandledEntries { handled }
+
+    /// The last batch was taken back: `count` of its rows come again.
+    mutating func takenBack(_ rows: [RowID], count: Int, to progress: HandledEntries) {
+        if deliveriesMax != nil { ledger.takenBack(rows) }
+        handled = progress
+        if isCounted { remaining += count }
+    }
+
+    /// The caller is told of this entry, although it is not handed over; it is left alone until
+    /// then.
+    mutating func refused(_ row: RowID, until: Int64) {
+        pending.refuse(row, until: until)
+        ledger.told(row)
+    }
+
+    /// An entry was moved to the dead letters, or it turned out that it cannot be.
+    mutating func letterEnded(_ letter: DeadLetter, _ outcome: DeadLetterTransaction.Outcome) {
+        pending.forgetRefused(letter.row)
+        switch outcome {
+        case .kept, .deleted: ledger.forget(letter.row)
+        case .moved: ledger.told(letter.row)  // it may still be pending here
+        }
+    }
 }

@@ -59,15 +59,16 @@ final class ManyRangesReader: StreamReader {
         /// The last entry of the stream that is read on.
         case end
         case page(ManyRangesPlan.Page)
-        /// A page whose entries are not wanted, or asked for again.
-        case inVain(ManyRangesPlan.Page)
+        /// A page whose entries are not wanted, or are asked for again.
+        case discarded(ManyRangesPlan.Page)
     }
     private var awaited = Queue<Awaited>()
     private var pagesUnderWay = 0
     /// Whether the parser has been told of the page that comes next.
     private var hasBegunPage = false
     private var pageBytes = 0
-    private var askedAt: Int64?
+    private var roundTrip = RoundTrip()
+    private var lastEntry = LastEntry()
     /// The stream whose name the parser writes, and whether it had an entry.
     private var current = -1
     private var currentHasEntries = false
@@ -132,9 +133,10 @@ final class ManyRangesReader: StreamReader {
             head, upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed,
             isEndTold: isEndTold)
         scan?.interrupted()
+        lastEntry.connectionLost()
         awaited.removeAll()
         pagesUnderWay = 0
-        askedAt = nil
+        roundTrip = RoundTrip()
         endPage()
     }
 
@@ -164,7 +166,7 @@ final class ManyRangesReader: StreamReader {
                 case .needsMore: hasTaken = try connection.receive()
                 default: hasTaken = true
                 }
-            case .inVain(let page):
+            case .discarded(let page):
                 hasTaken = try passOver(page) ? true : connection.receive()
             }
             guard hasTaken else { return false }
@@ -197,11 +199,11 @@ final class ManyRangesReader: StreamReader {
                 return try connection.flush()
             }
         }
-        if case .inVain = awaited.first { return }
+        if case .discarded = awaited.first { return }
         var hasAsked = false
         while let page = plan.nextPage(underWay: pagesUnderWay) {
             if page.range.asksForEnd {
-                connection.enqueue(.lastEntry(of: Array(names[page.stream])))
+                connection.enqueue(LastEntry.command(Array(names[page.stream])))
                 awaited.append(.end)
             }
             connection.enqueue(.entries(of: names[page.stream], page.range))
@@ -210,7 +212,7 @@ final class ManyRangesReader: StreamReader {
             hasAsked = true
         }
         guard hasAsked else { return }
-        if askedAt == nil { askedAt = platform_monotonic_ms() }
+        roundTrip.asked(platform_monotonic_ms())
         try connection.flush()
     }
 
@@ -231,12 +233,13 @@ final class ManyRangesReader: StreamReader {
 
     /// Takes the last entry of the stream that is read on; false when it has not come in full.
     private func takeEnd() throws(RedcolError) -> Bool {
-        guard let reply = try connection.nextReply(bytesMax: ProtocolLimits.entryBytes) else {
-            return false
+        switch try lastEntry.take(from: connection) {
+        case .incomplete: return false
+        case .id(let id): plan.found(end: id)
+        // A user who may only use XRANGE reads until a page is not full.
+        case .error: plan.found(end: nil)
         }
         awaited.removeFirst()
-        // A user who may only use XRANGE reads until a page is not full.
-        plan.found(end: reply.firstEntry?.id)
         return true
     }
 
@@ -271,10 +274,7 @@ final class ManyRangesReader: StreamReader {
         try beginStream(page.stream)
         try beginPage(page)
         let before = connection.incoming.count
-        if before > 0, let asked = askedAt, asked > 0 {
-            plan.measured(roundTripMs: platform_monotonic_ms() - asked)
-            askedAt = 0
-        }
+        if before > 0, let took = roundTrip.answered() { plan.measured(roundTripMs: took) }
         let wanted = min(plan.wanted(page), plan.remaining) - parser.pointee.rowsParsed
         let (rowsMax, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(wanted)
         let outcome = parse(rowsMax: min(options.batchRows, overflow ? .max : rowsMax))
@@ -291,7 +291,7 @@ final class ManyRangesReader: StreamReader {
             } else if plan.wanted(page) <= rows {
                 // The stream has given as many as may be; the rest of this page is passed over.
                 _ = pageEnded(page)
-                awaited.replaceAll(inVain)
+                awaited.replaceAll(discarded)
                 pagesUnderWay = 0
                 parser.pointee.forgetPosition()
                 return .replyEnd
@@ -332,12 +332,12 @@ final class ManyRangesReader: StreamReader {
 
     /// What was asked behind the page that came last is not what is to come next.
     private func giveUpPages() {
-        awaited.replaceAll(inVain)
+        awaited.replaceAll(discarded)
         pagesUnderWay = 0
     }
 
-    private func inVain(_ reply: Awaited) -> Awaited {
-        if case .page(let page) = reply { return .inVain(page) }
+    private func discarded(_ reply: Awaited) -> Awaited {
+        if case .page(let page) = reply { return .discarded(page) }
         return reply
     }
 

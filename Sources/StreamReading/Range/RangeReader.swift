@@ -11,22 +11,22 @@ import RedisTopology
 /// A range read in progress.
 final class RangeReader: StreamReader {
     private var plan: RangePlan
-    /// Answers the question for the stream's last id; keeps no rows.
-    private let endParser: ParserOwner
+    /// The answer to the question for the stream's last id.
+    private var lastEntry = LastEntry()
 
     /// The replies that are awaited, in the order in which they will come.
     private enum Awaited {
         case end
         case page(RangePlan.Page)
         /// A page that lies behind one that was cut: its entries are asked for again.
-        case inVain(RangePlan.Page)
+        case discarded(RangePlan.Page)
     }
     private var awaited: [Awaited] = []
     private var pagesUnderWay = 0
     /// Whether the parser has been told of the page that comes next.
     private var hasBegunPage = false
     private var pageBytes = 0
-    private var askedAt: Int64?
+    private var roundTrip = RoundTrip()
 
     /// Nothing is sent before the first `next`.
     static func make(
@@ -36,28 +36,17 @@ final class RangeReader: StreamReader {
             first: try RangeBound.lower(options.startID, name: "start_id"),
             last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
             pageRows: options.pageRows, isLocal: topology.isLocal)
-        let endParser = ParserOwner(
-            try RowParser(
-                streams: [], columns: [], idColumns: RowParser.IDColumns(), fields: [],
-                reserved: [], unknown: .ignore(but: [:]), columnsMax: 0, onRefused: .null,
-                secrets: topology.secrets))
         let parts = try ReaderParts(
             topology: topology, streams: [stream], schema: schema, options: options)
-        return RangeReader(parts, plan, endParser)
+        return RangeReader(parts, plan)
     }
 
-    private init(_ parts: ReaderParts, _ plan: RangePlan, _ endParser: ParserOwner) {
+    private init(_ parts: ReaderParts, _ plan: RangePlan) {
         self.plan = plan
-        self.endParser = endParser
         super.init(parts)
     }
 
     override var awaitsReply: Bool { !awaited.isEmpty }
-
-    override func discard() {
-        super.discard()
-        endParser.discard()
-    }
 
     override var entriesLost: Int? {
         guard parser.pointee.entriesParsed == 0 else { return nil }
@@ -83,7 +72,7 @@ final class RangeReader: StreamReader {
         awaited = []
         pagesUnderWay = 0
         parser.pointee.upperBound = nil
-        endParser.parser.pointee.abandonReply()
+        lastEntry.connectionLost()
         endPage()
     }
 
@@ -103,17 +92,14 @@ final class RangeReader: StreamReader {
             }
             switch reply {
             case .end:
-                guard try parseEnd() else {
-                    guard try connection.receive() else { return false }
-                    continue
-                }
+                guard try takeEnd() else { return false }
             case .page(let page):
                 switch try parsePage(page) {
                 case .batchFull: return true
                 case .needsMore: guard try connection.receive() else { return false }
                 default: continue
                 }
-            case .inVain(let page):
+            case .discarded(let page):
                 switch try passOver(page) {
                 case .needsMore: guard try connection.receive() else { return false }
                 default: continue
@@ -124,13 +110,12 @@ final class RangeReader: StreamReader {
 
     /// Asks for all that may be under way.
     private func ask() throws(RedcolError) {
-        if case .inVain = awaited.first { return }
+        if case .discarded = awaited.first { return }
         var hasAsked = false
         while let page = plan.nextPage(underWay: pagesUnderWay) {
             if page.asksForEnd {
-                connection.enqueue(.lastEntry(of: streams[0]))
+                connection.enqueue(LastEntry.command(streams[0]))
                 awaited.append(.end)
-                endParser.parser.pointee.expect(.entries, entriesMax: 1)
             }
             connection.enqueue(.entries(of: streams[0][...], page))
             awaited.append(.page(page))
@@ -138,7 +123,7 @@ final class RangeReader: StreamReader {
             hasAsked = true
         }
         guard hasAsked else { return }
-        if askedAt == nil { askedAt = platform_monotonic_ms() }
+        roundTrip.asked(platform_monotonic_ms())
         try connection.flush()
     }
 
@@ -152,10 +137,7 @@ final class RangeReader: StreamReader {
     private func parsePage(_ page: RangePlan.Page) throws(RedcolError) -> ParseOutcome {
         beginPage(page)
         let before = connection.incoming.count
-        if before > 0, let asked = askedAt, asked > 0 {
-            plan.measured(roundTripMs: platform_monotonic_ms() - asked)
-            askedAt = 0
-        }
+        if before > 0, let took = roundTrip.answered() { plan.measured(roundTripMs: took) }
         // Pages under way may hold more than is wanted in all.
         let (wanted, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(
             plan.remaining - parser.pointee.rowsParsed)
@@ -190,7 +172,7 @@ final class RangeReader: StreamReader {
     /// A page was cut: those behind it come all the same, but out of order.
     private func giveUpPages() {
         for index in awaited.indices {
-            if case .page(let page) = awaited[index] { awaited[index] = .inVain(page) }
+            if case .page(let page) = awaited[index] { awaited[index] = .discarded(page) }
         }
         pagesUnderWay = 0
     }
@@ -214,20 +196,13 @@ final class RangeReader: StreamReader {
         return outcome
     }
 
-    /// Reads the answer to the question for the stream's last id; false when it has not come in
-    /// full.
-    private func parseEnd() throws(RedcolError) -> Bool {
-        let (used, outcome) = endParser.parser.pointee.parse(
-            connection.incoming.waiting, rowsMax: .max)
-        connection.consume(used)
-        switch noted(outcome) {
-        case .needsMore, .batchFull: return false
-        case .replyEnd: plan.found(end: endParser.parser.pointee.lastID)
-        case .serverError:
-            // A user who may only use XRANGE reads until a page is not full.
-            guard try connection.nextReply() != nil else { return false }
-            plan.found(end: nil)
-        case .refused(let error), .failed(let error): throw error
+    /// Takes the stream's last entry; false when it has not come in full.
+    private func takeEnd() throws(RedcolError) -> Bool {
+        switch try lastEntry.take(from: connection) {
+        case .incomplete: return false
+        case .id(let id): plan.found(end: id)
+        // A user who may only use XRANGE reads until a page is not full.
+        case .error: plan.found(end: nil)
         }
         awaited.removeFirst()
         noteProgress()

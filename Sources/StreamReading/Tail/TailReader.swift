@@ -92,13 +92,10 @@ final class TailReader: StreamReader {
     /// Connects, and finds out where "$" is.
     override func begin() throws(RedcolError) {
         if isNew {
-            for (stream, reply) in try askNow(streams.indices.map(askLastID)).enumerated() {
-                let last = try lastID(in: reply)
-                cursors[stream] = last ?? .smallest
-                seen[stream] = last
-            }
+            seen = try askLastIDs()
+            cursors = seen.map { $0 ?? .smallest }
         } else {
-            _ = try askNow([])
+            try askNow([])
         }
         batchFrom = cursors
         nextResetCheck = platform_monotonic_ms() + TailReader.resetCheckMs
@@ -115,17 +112,6 @@ final class TailReader: StreamReader {
         }
         let digits = text.utf8.first == 0x28 ? String(text.dropFirst()) : text
         return try RangeBound.lower(digits, name: "start_id") ?? .largest
-    }
-
-    private func askLastID(_ stream: Int) -> Command { .lastEntry(of: streams[stream]) }
-
-    private func lastID(in reply: Reply) throws(RedcolError) -> EntryID? {
-        if case .error(let text) = reply {
-            throw failed(
-                .server(
-                    text, endpoint: connection.endpoint, asked: "asking for the stream's last id"))
-        }
-        return reply.firstEntry?.id
     }
 
     override var awaitsReply: Bool { !awaited.isEmpty }

@@ -5,8 +5,9 @@
 import CPlatform
 import RedcolBase
 
-/// Entries in hand. Any thread: a caller may acknowledge while another one waits for a batch.
-final class InHand: @unchecked Sendable {
+/// What one reader has of its consumer's pending entries list. Any thread: a caller may acknowledge
+/// while another one waits for a batch.
+final class PendingEntries: @unchecked Sendable {
     private let lock: OpaquePointer
     /// Handed over, not acknowledged.
     private var held: [RowID] = []
@@ -19,14 +20,17 @@ final class InHand: @unchecked Sendable {
     private var queue: [RowID] = []
     private var queueAnswered = 0
     private var queueSent = 0
+    /// Entries whose values were refused: the caller was told of them and has not had them. They
+    /// are left alone until this time.
+    private var refused: [RowID: Int64] = [:]
     /// Nothing more will be sent.
     private var isClosed = false
 
-    static func make() throws(RedcolError) -> InHand {
+    static func make() throws(RedcolError) -> PendingEntries {
         guard let lock = platform_lock_new() else {
             throw RedcolError(.memory, "no memory for a group reader")
         }
-        return InHand(lock)
+        return PendingEntries(lock)
     }
 
     private init(_ lock: OpaquePointer) { self.lock = lock }
@@ -54,13 +58,25 @@ final class InHand: @unchecked Sendable {
     /// Memory that a copy of all that is in hand, and of so many rows more, takes.
     func memory(for rows: Int) -> Int {
         locked {
-            let count = held.count + released.count + queue.count - queueAnswered
-            return (count + rows) * InHand.bytesPerRow
+            let count =
+                held.count + released.count + queue.count - queueAnswered + refused.count
+            return (count + rows) * PendingEntries.bytesPerRow
         }
     }
 
     /// These rows are handed over now.
-    func hold(_ rows: [RowID]) { locked { held.append(contentsOf: rows) } }
+    func hold(_ rows: [RowID]) {
+        locked {
+            held.append(contentsOf: rows)
+            if !refused.isEmpty { for row in rows { refused[row] = nil } }
+        }
+    }
+
+    /// An entry has a value that was refused: it is left alone until then.
+    func refuse(_ row: RowID, until: Int64) { locked { refused[row] = until } }
+
+    /// An entry that was refused is a dead letter now, or somebody else's.
+    func forgetRefused(_ row: RowID) { locked { refused[row] = nil } }
 
     /// These belong to rows that are handed over, but gave none themselves.
     func holdRowless(_ rows: [RowID]) {
@@ -172,6 +188,7 @@ final class InHand: @unchecked Sendable {
     func takeBack(_ rows: [RowID], others: [RowID]) -> Int {
         locked {
             settle()
+            refused = [:]
             let (gone, before) = (Set(rows), held.count)
             held.removeAll { gone.contains($0) }
             let count = before - held.count
@@ -184,12 +201,13 @@ final class InHand: @unchecked Sendable {
         }
     }
 
-    /// Everything that must not be delivered again.
-    func all() -> Set<RowID> {
+    /// Everything that must not be delivered again now.
+    func all(_ now: Int64) -> Set<RowID> {
         locked {
             settle()
             var rows = Set(held)
             rows.formUnion(queue[queueAnswered...])
+            for (row, until) in refused where until > now { rows.insert(row) }
             return rows
         }
     }
@@ -206,9 +224,11 @@ final class InHand: @unchecked Sendable {
         }
     }
 
-    /// Forgets what the server no longer counts as pending: `pending` are all entries of the stream
-    /// up to `last` that are.
-    func keepOnly(_ pending: Set<RowID>, stream: Int, from first: EntryID, upTo last: EntryID) {
+    /// Forgets what the server no longer counts as pending: of the stream's entries after one and
+    /// up to another, only these are.
+    func keepOnly(
+        _ pending: Set<RowID>, stream: Int, after first: EntryID, through last: EntryID
+    ) {
         locked {
             let number = Int32(truncatingIfNeeded: stream)
             held.removeAll {
@@ -224,7 +244,8 @@ final class InHand: @unchecked Sendable {
             let number = Int32(truncatingIfNeeded: stream)
             let ids = held.lazy.filter { $0.stream == number }.map { $0.id }
             let queued = queue[queueAnswered...].lazy.filter { $0.stream == number }.map { $0.id }
-            return [ids.min(), queued.min()].compactMap { $0 }.min()
+            let left = refused.keys.lazy.filter { $0.stream == number }.map { $0.id }
+            return [ids.min(), queued.min(), left.min()].compactMap { $0 }.min()
         }
     }
 }

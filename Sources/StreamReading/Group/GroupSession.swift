@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a member of a group and its server say to each other, apart from the entries: requests,
+// acknowledgements, what is pending, dead letters. It sends what the plan says, and tells it what
+// was answered.
+
+import ArrowColumns
+import CPlatform
+import RedcolBase
+import RedisConnection
+
+/// The requests of a group's member that are under way, and what their answers mean.
+final class GroupSession {
+    /// Ids in one XACK: any number costs the server the same per id.
+    private static let idsPerCommand = 16_384
+    /// Bytes of an answer for which an entry of the batch before is acknowledged.
+    private static let bytesPerID = 128
+
+    enum Awaited {
+        case acknowledged(Int)
+        case answer(GroupRequest)
+        /// The next answer that `letters` wants.
+        case letter
+    }
+
+    enum Taken {
+        case incomplete
+        case answer
+        /// An answer that is not asked for again: the read has come further.
+        case progress
+    }
+
+    let member: GroupMember
+    let pending: PendingEntries
+    var plan: GroupPlan
+    private let deadLetter: [UInt8]
+    private let connection: Connection
+    private let parser: UnsafeMutablePointer<RowParser>
+    private let statistics: Statistics
+    private var awaited: [Awaited] = []
+    /// The entries that become dead letters.
+    private var letters: DeadLetterTransaction
+    /// What was in hand when a look at several pages of pending entries began: with many entries
+    /// that takes longer to find out than to ask.
+    private var inHandAtLook: Set<RowID>?
+
+    init(_ parts: ReaderParts, _ pending: PendingEntries) {
+        let (streams, options) = (parts.streams, parts.options)
+        member = GroupMember(streams: streams, group: options.group, consumer: options.consumer)
+        self.pending = pending
+        plan = GroupPlan(streams: streams.count, options: options, pending: pending)
+        deadLetter = options.deadLetter
+        letters = DeadLetterTransaction(member, to: deadLetter)
+        connection = parts.connection
+        parser = parts.parserOwner.parser
+        statistics = parts.statistics
+    }
+
+    /// The answer that comes next.
+    var next: Awaited? { awaited.first }
+
+    var awaits: GroupPlan.Awaits {
+        var found = GroupPlan.Awaits.nothing
+        for next in awaited {
+            switch next {
+            case .answer: return .answers
+            case .letter: found = .deadLetters
+            case .acknowledged: if found == .nothing { found = .acknowledgements }
+            }
+        }
+        return found
+    }
+
+    /// How many entries may come in the answers that are awaited; nil if they bring none.
+    var entriesAwaited: Int? {
+        for case .answer(let request) in awaited {
+            if let count = request.entriesMax { return count }
+        }
+        return nil
+    }
+
+    func connectionLost() {
+        awaited = []
+        inHandAtLook = nil
+        // They come again; a group that is made again begins no later.
+        for row in letters.refusedRows { pending.refuse(row, until: 0) }
+        letters.connectionLost()
+        plan.connectionLost(rows: parser.pointee.rows)
+    }
+
+    // MARK: Sending
+
+    func send(_ request: GroupRequest, _ companion: GroupRequest?) throws(RedcolError) {
+        // What is handled is acknowledged first, since a request that blocks would keep it waiting;
+        // but one for a backlog does not block, and it is acknowledged while its answer comes.
+        if !plan.readsBacklog(request) { _ = enqueueAcknowledgements() }
+        var extraMs: Int64 = 0
+        switch request {
+        case .own(_, let after, let count):
+            parser.pointee.skipped = try entriesInHand()
+            parser.pointee.expect(.streams, entriesMax: count, after: after)
+        case .claim(let stream, let first, _, let count, _):
+            parser.pointee.skipped = try entriesInHand()
+            parser.pointee.expect(
+                .claimed(stream: stream), entriesMax: count, after: first.previous ?? .smallest)
+        case .new(_, let count, let blockMs):
+            parser.pointee.skipped = []
+            parser.pointee.expect(.streams, entriesMax: count)
+            extraMs = blockMs ?? 0
+        default: break
+        }
+        enqueue(request)
+        if let companion { enqueue(companion) }
+        parser.pointee.forgetPosition()
+        try connection.flush(extraMs: extraMs)
+    }
+
+    private func enqueue(_ request: GroupRequest) {
+        connection.enqueue(member.command(for: request))
+        awaited.append(.answer(request))
+    }
+
+    /// Entries that the caller has, or that are in the batch, must not come again; and one that was
+    /// refused not at once.
+    private func entriesInHand() throws(RedcolError) -> Set<RowID> {
+        let others = [parser.pointee.rows, parser.pointee.leftOut.rows, letters.rows]
+        let count = others.reduce(0) { $0 + $1.count }
+        try Memory.require(pending.memory(for: count), for: "the entries in hand")
+        var rows = pending.all(platform_monotonic_ms())
+        for other in others { rows.formUnion(other) }
+        return rows
+    }
+
+    /// Acknowledges all that waits for it; false if nothing does.
+    func sendAcknowledgements() throws(RedcolError) -> Bool {
+        guard enqueueAcknowledgements() else { return false }
+        try connection.flush()
+        return true
+    }
+
+    private func enqueueAcknowledgements() -> Bool {
+        var hasSome = false
+        while enqueueAcknowledgement(most: GroupSession.idsPerCommand) { hasSome = true }
+        return hasSome
+    }
+
+    /// Acknowledges some of the batch before while the answer comes, of which `bytes` have just
+    /// come: the server works on the one while the other is parsed here, and acknowledging takes
+    /// it as long as a fourth of reading. In pieces, so that no part of the answer waits for long.
+    func acknowledge(for bytes: Int) throws(RedcolError) {
+        let most = max(512, bytes / GroupSession.bytesPerID)
+        if enqueueAcknowledgement(most: most) { try connection.flush() }
+    }
+
+    private func enqueueAcknowledgement(most: Int) -> Bool {
+        let rows = pending.takeUnsent(most: most)
+        if rows.isEmpty { return false }
+        connection.enqueue(member.acknowledge(rows))
+        awaited.append(.acknowledged(rows.count))
+        return true
+    }
+
+    /// Moves an entry to the dead letters, with what is under way.
+    func moveToDeadLetter(_ letter: DeadLetter) throws(RedcolError) {
+        letters.add(letter)
+        try send(letters.next())
+    }
+
+    private func send(_ commands: [Command]) throws(RedcolError) {
+        guard !commands.isEmpty else { return }
+        for command in commands {
+            connection.enqueue(command)
+            awaited.append(.letter)
+        }
+        try connection.flush()
+    }
+
+    // MARK: Receiving
+
+    /// The answer with entries that came next has come to its end.
+    func entriesEnded() {
+        awaited.removeFirst()
+        if awaited.isEmpty { connection.expectNothing() }
+    }
+
+    /// Takes the answer that comes next, which has no entries.
+    func take(_ next: Awaited) throws(RedcolError) -> Taken {
+        var bytesMax = ProtocolLimits.entryBytes
+        if case .acknowledged = next { bytesMax = ProtocolLimits.replyBytes }
+        guard let reply = try connection.nextReply(bytesMax: bytesMax) else { return .incomplete }
+        awaited.removeFirst()
+        var taken = Taken.progress
+        switch next {
+        case .answer(let request):
+            taken = .answer
+            try takeReply(reply, to: request)
+        case .acknowledged(let count): try takeAcknowledged(reply, count)
+        case .letter: try takeLetter(reply)
+        }
+        if awaited.isEmpty { connection.expectNothing() }
+        return taken
+    }
+
+    /// Takes all answers that have come, when nothing more is to be sent.
+    func takeLast() {
+        guard connection.isReady, awaits == .acknowledgements else { return }
+        _ = connection.receiveLast()
+        do throws(RedcolError) {
+            while let next { guard case .progress = try take(next) else { return } }
+        } catch {
+            // What was refused stays pending, like all that is not acknowledged when it is closed.
+        }
+    }
+
+    private func takeAcknowledged(_ reply: Reply, _ count: Int) throws(RedcolError) {
+        if case .error(let text) = reply { throw error(text, "acknowledging entries") }
+        guard let number = reply.count(most: count) else {
+            throw connection.violation("a count that cannot be in answer to XACK")
+        }
+        statistics.add(.acknowledged, number)
+        pending.answered(count)
+    }
+
+    private func takeReply(_ reply: Reply, to request: GroupRequest) throws(RedcolError) {
+        switch request {
+        case .firstEntry(let stream): plan.foundFirst(stream, reply.firstEntry?.id)
+        case .entry(let stream, _):
+            var isThere: Bool? = reply.firstEntry != nil
+            if case .error(let text) = reply {
+                let failure = error(text, "asking for the stream's entries")
+                guard failure.cause == .permission else { throw failure }
+                isThere = nil
+            }
+            plan.foundHandled(stream, isThere: isThere)
+        case .create(let stream, let id):
+            var isNew = true
+            if case .error(let text) = reply {
+                let failure = creationError(text)
+                guard failure.serverCode == "BUSYGROUP" else { throw failure }
+                isNew = false
+            }
+            if isNew { statistics.add(.resets, 1) }
+            plan.created(stream, at: id, isNew: isNew, platform_monotonic_ms())
+        case .deliveries, .look: try takePage(reply, of: request)
+        case .own, .claim, .new: break
+        }
+    }
+
+    /// Takes the answer to the first request of all, which makes a group that may be there.
+    func takeCreated(_ reply: Reply, _ stream: Int, at id: EntryID) throws(RedcolError) {
+        guard case .error(let text) = reply else { return plan.begin(stream, at: id) }
+        let failure = creationError(text)
+        // It is there already; or this user may not make groups, and then it must be.
+        if failure.serverCode == "BUSYGROUP" || failure.cause == .permission { return }
+        throw failure
+    }
+
+    private func creationError(_ text: [UInt8]) -> RedcolError {
+        error(text, "creating the group \"\(escaped(member.group, limit: 200))\"")
+    }
+
+    /// Takes a page of the pending entries list.
+    private func takePage(_ reply: Reply, of request: GroupRequest) throws(RedcolError) {
+        if case .error(let text) = reply { return try takeError(error(text, "XPENDING"), request) }
+        guard let page = try PendingEntry.page(reply, most: request.linesMax) else {
+            throw connection.violation("a strange XPENDING")
+        }
+        if case .look(_, let after, _) = request {
+            if after == .smallest { inHandAtLook = nil }
+            let inHand: Set<RowID>
+            if let inHandAtLook { inHand = inHandAtLook } else { inHand = try entriesInHand() }
+            let isLast = plan.looked(page, request, inHand: inHand, platform_monotonic_ms())
+            inHandAtLook = isLast ? nil : inHand
+            return
+        }
+        let inHand = try entriesInHand()
+        let rows = parser.pointee.batch.rowCount
+        for letter in plan.counted(
+            page, request, inHand: inHand, rows: rows, platform_monotonic_ms())
+        {
+            letters.add(letter)
+        }
+        try send(letters.next())
+    }
+
+    private func takeLetter(_ reply: Reply) throws(RedcolError) {
+        let (step, commands) = letters.take(reply)
+        switch step {
+        case .more: break
+        case .ended(let letter, let outcome):
+            plan.letterEnded(letter, outcome)
+            switch outcome {
+            case .kept:
+                statistics.add(.deadLettered, 1)
+                letter.log(member, in: deadLetter)
+            case .deleted: statistics.add(.deleted, 1)
+            case .moved: break
+            }
+        case .failed(let text):
+            let name = escaped(deadLetter, limit: 200)
+            let failure = error(text, "moving an entry to the dead letters \"\(name)\"")
+            // Entries of its own stream have just been read.
+            if failure.cause == .wrongType { throw failure.adding("", .stream, name) }
+            guard failure.cause == .noGroup else { throw failure }
+            // What was to be moved is pending no longer, and what is under way says the same.
+            throw RedcolError(.connection, failure.message)
+        case .malformed(let what): throw connection.violation(what)
+        }
+        try send(commands)
+        try send(letters.next())
+    }
+
+    /// What is done about an error that a request for pending or new entries was answered with.
+    func takeError(_ error: RedcolError, _ request: GroupRequest) throws(RedcolError) {
+        // The key is gone, or a cluster's slot has moved: the next request tells which.
+        if error.serverCode == "UNBLOCKED" { return }
+        guard error.cause == .noGroup, plan.groupLost(request, platform_monotonic_ms())
+        else { throw error }
+    }
+
+    private func error(_ text: [UInt8], _ asked: String) -> RedcolError {
+        .server(text, endpoint: connection.endpoint, asked: asked)
+    }
+}
