@@ -83,16 +83,15 @@ private func claim(_ bytes: UnsafeBufferPointer<UInt8>, _ most: Int, _ pieceByte
     }
 }
 
-/// The answer to the question for a last entry is the same whether it came whole or in pieces.
+/// The answer to the question for a last entry, in pieces.
 private func lastEntry(_ bytes: UnsafeBufferPointer<UInt8>, _ piece: Int) {
     for reply in replies(in: bytes) { _ = reply.firstEntry }
     var received = ReceiveBuffer()
     var answer = LastEntry()
     for start in stride(from: 0, to: bytes.count, by: max(1, piece)) {
-        let part = bytes[start..<min(bytes.count, start + max(1, piece))]
-        guard let room = received.room(), room.count >= part.count else { return }
-        _ = room.update(fromContentsOf: part)
-        received.received(part.count)
+        let end = min(start + max(1, piece), bytes.count)
+        let part = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[start..<end]))
+        require(received.append(part), "no memory")
         guard case .needsMore(let used) = answer.parse(received.waiting) else { return }
         require(used >= 0 && used <= received.count, "beyond the end")
         received.consume(used)

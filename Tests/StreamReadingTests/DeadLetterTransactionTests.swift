@@ -241,3 +241,67 @@ func aStrangeAnswerToExec(_ reply: Reply) {
         return
     }
 }
+
+@Test(arguments: ["ERR unknown command 'EVAL'", "NOSCRIPT", "NOPERM", "ERR whatever"])
+func aFirstScriptThatFailsIsTheLast(_ text: String) {
+    var transaction = transaction(letter(1))
+    #expect(names(transaction.next()) == ["EVAL"])
+    #expect(transaction.take(.error(utf8(text))).0 == .more)
+    transaction.add(letter(2))
+    #expect(names(transaction.next()) == ["WATCH", "XPENDING", "XRANGE", "XLEN"])
+}
+
+/// One that has got so many answers of moving a letter without a script.
+private func afterAnswers(_ count: Int) -> DeadLetterTransaction {
+    var transaction = transaction(letter())
+    _ = transaction.next()
+    let answers: [Reply] = [
+        .error(utf8("NOPERM no scripts")), .status(utf8("OK")), pendingLine(), entry("a", "1"),
+        int(0), .status(utf8("OK")), .status(utf8("QUEUED")), .status(utf8("QUEUED")),
+        .array([bulk("7-7"), int(0)]),
+    ]
+    for reply in answers.prefix(count) {
+        #expect(transaction.take(reply).0 == .more)
+        _ = transaction.next()
+    }
+    return transaction
+}
+
+/// What was not moved is pending, and begins again on the next connection.
+@Test(arguments: 0...9)
+func aReplyLostAtEachPoint(_ answers: Int) {
+    var transaction = afterAnswers(answers)
+    #expect(transaction.rows == [letter().row])
+    transaction.connectionLost()
+    #expect(transaction.isEmpty)
+    #expect(transaction.next().isEmpty)
+    transaction.add(letter())
+    #expect(names(transaction.next()) == ["EVAL"])
+    #expect(transaction.take(int(0)).0 == .ended(letter(), .moved))
+}
+
+@Test(arguments: 0...9)
+func noGroupAtEachPoint(_ answers: Int) {
+    var transaction = afterAnswers(answers)
+    let text = utf8("NOGROUP No such key 's' or consumer group 'g'")
+    let step = transaction.take(.error(text)).0
+    switch answers {
+    // A script's error may be that of one entry: the transaction finds out.
+    case 0: #expect(step == .more)
+    // It is said by EXEC again.
+    case 5, 6, 7:
+        #expect(step == .more)
+        for _ in answers..<7 { _ = transaction.take(.status(utf8("QUEUED"))) }
+        #expect(transaction.take(.error(utf8("EXECABORT"))).0 == .failed(text))
+    // The letter may not be taken out again, and was the last step.
+    case 9: #expect(step == .ended(letter(), .moved))
+    default: #expect(step == .failed(text))
+    }
+}
+
+@Test func anAcknowledgementThatRacesWithAScript() {
+    var transaction = transaction(letter())
+    _ = transaction.next()
+    #expect(transaction.take(int(0)).0 == .ended(letter(), .moved))
+    #expect(transaction.isEmpty)
+}

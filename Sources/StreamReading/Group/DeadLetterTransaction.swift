@@ -324,15 +324,13 @@ extension GroupMember {
     func keep(
         _ letter: DeadLetter, deliveries: Int64, fields: [[UInt8]], in deadLetter: [UInt8]
     ) -> Command {
+        let (had, overflow) = deliveries.subtractingReportingOverflow(letter.undelivered)
         var added: [(name: String, value: [UInt8])] = [
             ("dead_id", Array(letter.row.id.text.utf8)),
             ("dead_stream", streams[Int(letter.row.stream)]),
             ("dead_group", group),
             ("dead_consumer", letter.consumer),
-            (
-                "dead_deliveries",
-                Array(String(max(0, deliveries.subtractingReportingOverflow(letter.undelivered).0)).utf8)
-            ),
+            ("dead_deliveries", Array(String(overflow ? 0 : max(0, had)).utf8)),
         ]
         if let refusal = letter.refusal {
             added.append(("dead_field", refusal.field))
