@@ -23,12 +23,12 @@ struct DeadLetter: Equatable {
     var refusal: Refusal?
 }
 
-/// Moves entries to the dead letters, one after the other. `next` gives the commands to send, `take` is given their
-/// answers in order; when all are in, `next` says how it goes on.
+/// Moves entries to the dead letters, one after the other. `next` returns the commands to send, and
+/// `take` takes their answers in order; when all are in, `next` says how it goes on.
 ///
 /// A script does it in one step. Where scripts are not allowed, or one fails, it is a transaction:
-/// WATCH and EXEC see to it that nobody else writes a dead letter meanwhile. They do not see that an
-/// entry is acknowledged, which is no change of the key for them: then the letter is taken out
+/// WATCH and EXEC see to it that nobody else writes a dead letter meanwhile. They do not see that
+/// an entry is acknowledged, which is no change of the key for them: then the letter is taken out
 /// again.
 struct DeadLetterTransaction {
     enum Outcome: Equatable {
