@@ -80,7 +80,8 @@ let package = Package(
         .testTarget(
             name: "FrameWritingTests",
             dependencies: [
-                "FrameWriting", "ArrowColumns", "RedisConnection", "RedcolBase", "TestSupport",
+                "FrameWriting", "StreamReading", "ArrowColumns", "RedisConnection", "RedcolBase",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

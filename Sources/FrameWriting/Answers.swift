@@ -38,7 +38,7 @@ struct AnswerCursor {
         // Said at once, since no end of a line may follow.
         switch type {
         case 0x24, 0x2A, 0x2B, 0x2D, 0x3A: break
-        default: throw .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
+        default: throw .hostile("a reply of type \"\(escaped([type], limit: 4, keeping: .ascii))\"")
         }
         let begin = offset &+ 1
         let end = try lineEnd(begin)

@@ -4,7 +4,7 @@
 import RedcolBase
 
 /// What becomes of a hash that exists already.
-enum ExistingKey {
+enum ExistingKey: String {
     /// It goes, whatever it held.
     case replace
     /// It stays, and gets the row's fields besides its own.
@@ -13,38 +13,27 @@ enum ExistingKey {
     case fail
 }
 
-/// How rows become hashes; the defaults are those of the C header.
+/// How rows become hashes; the defaults are those of the table.
 public struct HashOptions {
     var keyColumn: [UInt8] = Array("_key".utf8)
     var keyPrefix: [UInt8] = []
     var ttlMs: Int?
     var ifExists = ExistingKey.replace
 
-    static var names: [String] { ["key_column", "key_prefix", "ttl_ms", "if_exists"] }
-
     public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
-        for (key, value) in pairs {
-            switch key {
-            case "key_column": keyColumn = Array(value.utf8)
-            case "key_prefix": keyPrefix = Array(value.utf8)
-            // More is refused by servers, which add the time of day in milliseconds.
-            case "ttl_ms": ttlMs = try OptionValue.integer(key, value, 1...(1 << 52))
-            case "if_exists":
-                switch value {
-                case "replace": ifExists = .replace
-                case "append": ifExists = .append
-                case "fail": ifExists = .fail
-                default:
-                    throw OptionValue.wrong(
-                        key, value, "\"replace\", \"append\" or \"fail\"")
-                }
-            default: throw OptionValue.unknown(key, "writing hashes", known: HashOptions.names)
+        for (key, text) in pairs {
+            let (name, value) = try HashOption.given(key, text)
+            switch name {
+            case .keyColumn: keyColumn = value.bytes
+            case .keyPrefix: keyPrefix = value.bytes
+            case .timeToLiveMs: ttlMs = try value.integer()
+            case .ifExists: ifExists = try value.word(as: ExistingKey.self)
             }
         }
     }
 }
 
-/// How rows become entries of streams; the defaults are those of the C header.
+/// How rows become entries of streams; the defaults are those of the table.
 public struct EntryOptions {
     var stream: [UInt8]?
     var streamColumn: [UInt8]?
@@ -54,33 +43,23 @@ public struct EntryOptions {
     var isApproximate = true
     var metadata = MetadataRule.check
 
-    static var names: [String] {
-        ["stream_column", "id_column", "maxlen", "min_id", "approximate", "metadata"]
-    }
-
     public init(
         stream: [UInt8]?, _ pairs: [(key: String, value: String)]
     ) throws(RedcolError) {
         self.stream = stream
-        for (key, value) in pairs {
-            switch key {
-            case "stream_column": streamColumn = Array(value.utf8)
-            case "id_column": idColumn = Array(value.utf8)
-            case "maxlen": lengthMost = try OptionValue.integer(key, value, 0...Int.max)
-            case "min_id":
-                guard EntryID(value.utf8, sequenceIfMissing: 0) != nil else {
-                    throw OptionValue.wrong(key, value, "an entry id, such as 1704067200000-0")
+        for (key, text) in pairs {
+            let (name, value) = try EntryOption.given(key, text)
+            switch name {
+            case .streamColumn: streamColumn = value.bytes
+            case .idColumn: idColumn = value.bytes
+            case .maxLength: lengthMost = try value.integer()
+            case .minID:
+                guard EntryID(value.text.utf8, sequenceIfMissing: 0) != nil else {
+                    throw value.wrong("an entry id, such as 1704067200000-0")
                 }
-                idLeast = Array(value.utf8)
-            case "approximate": isApproximate = try OptionValue.boolean(key, value)
-            case "metadata":
-                switch value {
-                case "check": metadata = .check
-                case "omit": metadata = .omit
-                case "write": metadata = .write
-                default: throw OptionValue.wrong(key, value, "\"check\", \"omit\" or \"write\"")
-                }
-            default: throw OptionValue.unknown(key, "writing to streams", known: EntryOptions.names)
+                idLeast = value.bytes
+            case .approximate: isApproximate = try value.boolean()
+            case .metadata: metadata = try value.word(as: MetadataRule.self)
             }
         }
         guard (stream == nil) != (streamColumn == nil) else {

@@ -162,13 +162,11 @@ func openTopology(
     if let kept {
         open = kept
     } else {
-        var connectsLater = false
-        for (key, value) in options where key == "connect" {
-            connectsLater = try OptionValue.later(key, value)
-        }
-        let topology = try Topology.singleServer(
-            try Endpoint(url: url), try Timeouts(options: options))
-        if connectsLater { return topology }
+        // A wrong URL is told before a wrong option.
+        let endpoint = try Endpoint(url: url)
+        let chosen = try ClientOptions(options)
+        let topology = try Topology.singleServer(endpoint, chosen.timeouts)
+        if chosen.connectsLater { return topology }
         open = UnfinishedOpen(
             url: url, options: options, topology: topology,
             connection: try topology.take(for: nil, to: .reading))

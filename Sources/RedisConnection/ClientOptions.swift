@@ -3,26 +3,26 @@
 
 import RedcolBase
 
-extension Timeouts {
-    static var names: [String] {
-        ["connect_timeout_ms", "timeout_ms", "answer_timeout_ms", "connect"]
-    }
+/// How a client connects; the defaults are those of the table.
+public struct ClientOptions {
+    public var timeouts = Timeouts()
+    /// The first call that asks the server connects, not the one that makes the client.
+    public var connectsLater = false
 
-    /// The options of a client.
-    public init(options: [(key: String, value: String)]) throws(RedcolError) {
-        self.init()
-        let range = 1...Int(Int32.max)
-        for (key, value) in options {
-            switch key {
-            case "connect_timeout_ms":
-                connectMs = Int64(try OptionValue.integer(key, value, range))
-            case "timeout_ms": silenceMs = Int64(try OptionValue.integer(key, value, range))
-            case "answer_timeout_ms":
-                answerMsGiven = Int64(try OptionValue.integer(key, value, range))
-            case "connect": _ = try OptionValue.later(key, value)  // says nothing about times
-            default:
-                throw OptionValue.unknown(key, "a client", known: Timeouts.names)
+    public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
+        for (key, text) in pairs {
+            let (name, value) = try ClientOption.given(key, text)
+            switch name {
+            case .connectTimeoutMs: timeouts.connectMs = Int64(try value.integer())
+            case .timeoutMs: timeouts.silenceMs = Int64(try value.integer())
+            case .answerTimeoutMs: timeouts.answerMsGiven = Int64(try value.integer())
+            case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
             }
         }
     }
+}
+
+/// The values of the options "connect".
+public enum ConnectMoment: String, Sendable {
+    case now, later
 }

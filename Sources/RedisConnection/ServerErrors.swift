@@ -8,7 +8,7 @@ extension RedcolError {
     /// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
     public static func server(_ text: [UInt8], endpoint: Endpoint, asked: String) -> RedcolError {
         let text = endpoint.secrets.removed(from: text)
-        let shown = escaped(text, limit: 512)
+        let shown = escaped(text, limit: 512, keeping: .ascii)
         var word = ""
         for byte in text {
             guard byte >= 0x41, byte <= 0x5A else { break }

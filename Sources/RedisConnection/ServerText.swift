@@ -30,7 +30,7 @@ public struct Secrets: Sendable {
         var forms = [secret]
         // As the URL spells it, as we escape it, as servers quote it, and on one line.
         let others = [
-            raw, Array(escaped(secret, limit: .max).utf8), quoted(secret),
+            raw, Array(escaped(secret, limit: .max, keeping: .ascii).utf8), quoted(secret),
             secret.map { $0 == 0x0D || $0 == 0x0A ? 0x20 : $0 },
         ]
         for form in others where !form.isEmpty && !forms.contains(form) { forms.append(form) }
@@ -55,7 +55,7 @@ public struct Secrets: Sendable {
             case 0x07: text += Array("\\a".utf8)
             case 0x08: text += Array("\\b".utf8)
             case 0x20...0x7E: text.append(byte)
-            default: text += Array(escaped([byte], limit: 1).utf8)
+            default: text += Array(escaped([byte], limit: 1, keeping: .ascii).utf8)
             }
         }
         return text
@@ -88,18 +88,24 @@ public struct Secrets: Sendable {
     /// Bytes that a server sent as text that is safe to print, and has no credentials in it. See
     /// `escaped`.
     public func shown(
-        _ text: UnsafeBufferPointer<UInt8>, limit: Int, mayGoOn: Bool = false
+        _ text: UnsafeBufferPointer<UInt8>, limit: Int, mayGoOn: Bool = false,
+        keeping legible: Legible = .ascii
     ) -> String {
         // A secret that is cut at the limit is found by its beginning.
         let longest = max(passwords.first?.count ?? 0, users.first?.count ?? 0)
         let (most, overflow) = limit.addingReportingOverflow(longest + 1)
         let part = UnsafeBufferPointer(rebasing: text.prefix(overflow ? .max : most))
         return escaped(
-            removed(from: part, mayGoOn: mayGoOn || part.count < text.count), limit: limit)
+            removed(from: part, mayGoOn: mayGoOn || part.count < text.count), limit: limit,
+            keeping: legible)
     }
 
-    public func shown(_ text: [UInt8], limit: Int, mayGoOn: Bool = false) -> String {
-        text.withUnsafeBufferPointer { shown($0, limit: limit, mayGoOn: mayGoOn) }
+    public func shown(
+        _ text: [UInt8], limit: Int, mayGoOn: Bool = false, keeping legible: Legible = .ascii
+    ) -> String {
+        text.withUnsafeBufferPointer {
+            shown($0, limit: limit, mayGoOn: mayGoOn, keeping: legible)
+        }
     }
 
     /// How long the secret is that stands at `index`.

@@ -5,7 +5,7 @@ import ArrowColumns
 import RedcolBase
 import RedisConnection
 
-/// How a stream is read; the defaults are those of the C header.
+/// How a stream is read; the defaults are those of the table.
 public struct ReadOptions {
     public var startID = "-"
     public var endID = "+"
@@ -64,11 +64,15 @@ public struct ReadOptions {
     public var deadLetter: [UInt8] = []
 
     public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
-        for (key, value) in pairs {
-            try set(key, value)
-            if OptionValue.needsGroup(key) { groupOption = key }
-            if OptionValue.needsFollowing(key) { followOption = key }
-            if OptionValue.needsManyStreams(key) { manyStreamsOption = key }
+        for (key, text) in pairs {
+            let (name, value) = try ReadOption.given(key, text)
+            try set(name, value)
+            switch value.option.need {
+            case .group: groupOption = value.key
+            case .follow: followOption = value.key
+            case .manyStreams: manyStreamsOption = value.key
+            case nil: break
+            }
         }
         try checkGroup()
         if !follows, let followOption {
@@ -78,8 +82,7 @@ public struct ReadOptions {
         }
     }
 
-    /// An option that was given and says nothing without a group, or about one stream; nil if there
-    /// is none.
+    /// Options that were given and need a group, following or many streams; nil if there are none.
     private var groupOption: String?
     private var followOption: String?
     private(set) var manyStreamsOption: String?
@@ -106,10 +109,6 @@ public struct ReadOptions {
             throw RedcolError(
                 .invalidArgument,
                 "\(groupOption) is about a consumer group: give group and consumer too")
-        }
-        if groupStartID != "$", EntryID(groupStartID.utf8, sequenceIfMissing: 0) == nil {
-            throw OptionValue.wrong(
-                "group_start_id", groupStartID, "\"0\", \"$\" or an entry id")
         }
         try checkDeadLetters()
         if !group.isEmpty, startID != "-" || endID != "+" {
@@ -141,92 +140,84 @@ public struct ReadOptions {
         }
     }
 
-    private mutating func set(_ key: String, _ value: String) throws(RedcolError) {
-        switch key {
-        case "start_id": startID = value
-        case "end_id": endID = value
-        case "count": count = try OptionValue.integer(key, value, 0...Int.max)
-        case "batch_rows":
-            let rows = try OptionValue.integer(key, value, 0...Int.max)
+    private mutating func set(
+        _ name: ReadOption, _ value: GivenOption
+    ) throws(RedcolError) {
+        switch name {
+        case .startID: startID = value.text
+        case .endID: endID = value.text
+        case .count: count = try value.integer()
+        case .batchRows:
+            let rows = try value.integer()
             batchRows = rows == 0 ? Int.max : rows
-        case "page_rows": pageRows = try OptionValue.integer(key, value, 0...1_000_000)
-        case "include_id": includeID = try OptionValue.boolean(key, value)
-        case "include_timestamp": includeTimestamp = try OptionValue.boolean(key, value)
-        case "include_sequence": includeSequence = try OptionValue.boolean(key, value)
-        case "id_column": idColumn = value
-        case "timestamp_column": timestampColumn = value
-        case "sequence_column": sequenceColumn = value
-        case "on_error":
-            guard let policy = RefusalPolicy(rawValue: value) else {
-                throw OptionValue.wrong(
-                    key, value, "\"raise\", \"null\", \"skip\" or \"dead_letter\"")
+        case .pageRows: pageRows = try value.integer()
+
+        case .includeID: includeID = try value.boolean()
+        case .includeTimestamp: includeTimestamp = try value.boolean()
+        case .includeSequence: includeSequence = try value.boolean()
+        case .idColumn: idColumn = value.text
+        case .timestampColumn: timestampColumn = value.text
+        case .sequenceColumn: sequenceColumn = value.text
+        case .streamColumn: streamColumn = value.text
+        case .stringLayout: stringLayout = try value.word(as: LayoutName.self).layout
+        case .categories: categories.append((value.place, try value.netstrings()))
+        case .field:
+            // The children of nested columns are no fields.
+            guard value.place.count == 1 else { throw ReadOption.unknown(value.key) }
+            fields.append((value.place[0], value.bytes))
+        case .reserved: reserved = try value.netstrings()
+
+        case .discover: discover = try value.word(as: DiscoveredType.self)
+        case .discovered: discovered = try value.netstrings()
+        case .columnsMax: columnsMax = try value.integer()
+
+        case .onError: onError = try value.word(as: RefusalPolicy.self)
+        case .entryBytesMax: entryBytesMax = try value.integer()
+        case .entryFieldsMax: entryFieldsMax = try value.integer()
+
+        case .countPerStream: countPerStream = try value.integer()
+        case .scanCount: scanCount = try value.integer()
+        case .streamsAtOnce: streamsAtOnce = try value.integer()
+        case .countWrongTypes: countsWrongTypes = try value.boolean()
+
+        case .follow: follows = try value.boolean()
+        case .blockMs: blockMs = Int64(try value.integer())
+        case .onIdle: onIdle = try value.word(as: IdleAction.self)
+        case .reconnectTimeoutMs: reconnectTimeoutMs = Int64(try value.integer())
+        case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
+
+        case .group: group = try value.name()
+        case .consumer: consumer = try value.name()
+        case .createGroup: createGroup = try value.boolean()
+        case .groupStartID:
+            groupStartID = value.text
+            if groupStartID != "$", EntryID(groupStartID.utf8, sequenceIfMissing: 0) == nil {
+                throw value.wrong("\"0\", \"$\" or an entry id")
             }
-            onError = policy
-        case "stream_column": streamColumn = value
-        case "count_per_stream": countPerStream = try OptionValue.integer(key, value, 0...Int.max)
-        case "scan_count": scanCount = try OptionValue.integer(key, value, 1...100_000)
-        case "count_wrong_types": countsWrongTypes = try OptionValue.boolean(key, value)
-        case "streams_at_once": streamsAtOnce = try OptionValue.integer(key, value, 0...Int.max)
-        case "discovered": discovered = try OptionValue.netstrings(key, value)
-        case "follow": follows = try OptionValue.boolean(key, value)
-        case "block_ms": blockMs = try OptionValue.milliseconds(key, value)
-        case "connect": connectsLater = try OptionValue.later(key, value)
-        case "on_idle":
-            switch value {
-            case "wait": onIdle = .wait
-            case "stop": onIdle = .stop
-            case "empty": onIdle = .empty
-            default: throw OptionValue.wrong(key, value, "\"wait\", \"stop\" or \"empty\"")
-            }
-        case "reconnect_timeout_ms":
-            reconnectTimeoutMs = try OptionValue.milliseconds(key, value)
-        case "entry_bytes_max":
-            entryBytesMax = try OptionValue.integer(key, value, 1...Int(Int32.max))
-        case "entry_fields_max":
-            entryFieldsMax = try OptionValue.integer(key, value, 1...Int(Int32.max))
-        case "group": group = try OptionValue.name(key, value)
-        case "consumer": consumer = try OptionValue.name(key, value)
-        case "auto_ack": autoAck = try OptionValue.boolean(key, value)
-        case "create_group": createGroup = try OptionValue.boolean(key, value)
-        case "group_start_id": groupStartID = value
-        case "claim_idle_ms": claimIdleMs = try OptionValue.milliseconds(key, value)
-        case "max_deliveries":
-            deliveriesMax = Int64(try OptionValue.integer(key, value, 1...Int(Int32.max)))
-        case "dead_letter": deadLetter = try OptionValue.name(key, value)
-        case "discover":
-            switch value {
-            case "string": discover = .string
-            case "binary": discover = .binary
-            case "auto": discover = .auto
-            default: throw OptionValue.wrong(key, value, "\"string\", \"binary\" or \"auto\"")
-            }
-        case "string_layout":
-            switch value {
-            case "view": stringLayout = .view
-            case "large": stringLayout = .large
-            case "string": stringLayout = .small
-            default: throw OptionValue.wrong(key, value, "\"view\", \"large\" or \"string\"")
-            }
-        case "columns_max": columnsMax = try OptionValue.integer(key, value, 1...1_000_000)
-        case "reserved": reserved = try OptionValue.netstrings(key, value)
-        default:
-            if key.hasPrefix("field:"), let column = Int(key.dropFirst(6)), column >= 0 {
-                fields.append((column, Array(value.utf8)))
-                return
-            }
-            guard key.hasPrefix("categories:"),
-                let column = OptionValue.place(key.utf8.dropFirst(11))
-            else {
-                throw OptionValue.unknown(key, "a read", known: ReadOptions.names)
-            }
-            categories.append((column, try OptionValue.netstrings(key, value)))
+        case .autoAck: autoAck = try value.boolean()
+        case .claimIdleMs: claimIdleMs = Int64(try value.integer())
+        case .maxDeliveries: deliveriesMax = Int64(try value.integer())
+        case .deadLetter: deadLetter = try value.name()
         }
     }
 }
 
 /// What a column is that is found without a schema.
-public enum DiscoveredType: Sendable {
+public enum DiscoveredType: String, Sendable {
     case string, binary
     /// A string, and binary from the first value on that is not UTF-8.
     case auto
+}
+
+/// The values of the option "string_layout".
+private enum LayoutName: String {
+    case view, large, string
+
+    var layout: TextLayout {
+        switch self {
+        case .view: .view
+        case .large: .large
+        case .string: .small
+        }
+    }
 }

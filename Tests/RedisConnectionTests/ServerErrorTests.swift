@@ -79,5 +79,24 @@ func aServerThatRepeatsThePassword(_ text: String, _ shown: String) throws {
     ([], 0, ""),
 ])
 func escapedText(_ bytes: [UInt8], _ limit: Int, _ shown: String) {
+    #expect(escaped(bytes, limit: limit, keeping: .ascii) == shown)
+}
+
+@Test(arguments: [
+    (utf8("größe\n\0"), 80, "größe\\x0a\\x00"),
+    ([0x61, 0xFF, 0xC3], 80, "a\\xff\\xc3"),
+    (utf8("a\\b\"c"), 80, "a\\\\b\"c"),
+    (utf8("日本 😀"), 80, "日本 😀"),
+    // Of what is cut, no character is cut in two.
+    (utf8("abä!"), 3, "ab…"),
+    (utf8("abä"), 4, "abä"),
+    ([0x61, 0xC3, 0xA4, 0xED, 0xA0, 0x80], 80, "aä\\xed\\xa0\\x80"),
+    // Bytes that a terminal obeys, ends of lines, and what reorders the text beside it.
+    (utf8("\u{9B}2J\u{A0}"), 80, "\\xc2\\x9b2J\u{A0}"),
+    (utf8("\u{2027}\u{2028}"), 80, "\u{2027}\\xe2\\x80\\xa8"),
+    (utf8("\u{202E}\u{202F}"), 80, "\\xe2\\x80\\xae\u{202F}"),
+    (utf8("\u{2066}\u{2069}\u{206A}"), 80, "\\xe2\\x81\\xa6\\xe2\\x81\\xa9\u{206A}"),
+])
+func escapedNames(_ bytes: [UInt8], _ limit: Int, _ shown: String) {
     #expect(escaped(bytes, limit: limit) == shown)
 }

@@ -112,30 +112,14 @@ func theMostAlikeOptionIsNamedFirst(_ key: String, _ alike: String) {
     let error = #expect(throws: RedcolError.self) { try options(key, "1") }
     let message = error?.message ?? ""
     if key != "BLOCK_MS" { #expect(message.contains("; there are \(alike), "), "\(message)") }
-    for name in ReadOptions.names { #expect(message.contains(name)) }
-}
-
-/// Of each name there is an option: its value may be wrong, the name is not.
-@Test func theNamesOfOptionsAreThose() {
-    for name in ReadOptions.names {
-        let key = name.hasSuffix(":N") ? name.dropLast() + "0" : name
-        do throws(RedcolError) {
-            _ = try options(key, "\n")
-        } catch {
-            #expect(!error.message.contains("there is no option"), "\(name)")
-        }
-    }
-    for name in Timeouts.names {
-        let value = name == "connect" ? "later" : "1"
-        #expect(throws: Never.self) { try Timeouts(options: [(name, value)]) }
-    }
+    for name in ReadOption.names { #expect(message.contains(name)) }
 }
 
 @Test(arguments: [
     ("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2),
 ])
 func distances(_ one: String, _ other: String, _ expected: Int) {
-    #expect(OptionValue.editDistance(utf8(one), utf8(other)) == expected)
+    #expect(editDistance(utf8(one), utf8(other)) == expected)
 }
 
 @Test(
@@ -148,22 +132,25 @@ func distances(_ one: String, _ other: String, _ expected: Int) {
         ("7:größe,", ["größe"]),
     ] as [(String, [String])])
 func netstrings(_ text: String, _ expected: [String]) throws {
-    #expect(try OptionValue.netstrings("categories:0", text) == expected.map { utf8($0) })
+    #expect(try options("categories:0", text).categories[0].values == expected.map { utf8($0) })
 }
 
 @Test func timeouts() throws {
-    let plain = try Timeouts(options: [])
-    #expect(plain.connectMs == 5_000 && plain.silenceMs == 5_000)
-    let given = try Timeouts(options: [("connect_timeout_ms", "1"), ("timeout_ms", "2147483647")])
-    #expect(given.connectMs == 1 && given.silenceMs == 2_147_483_647)
+    let plain = try ClientOptions([])
+    #expect(plain.timeouts.connectMs == 5_000 && plain.timeouts.silenceMs == 5_000)
+    let given = try ClientOptions([
+        ("connect_timeout_ms", "1"), ("timeout_ms", "2147483647"), ("connect", "later"),
+    ])
+    #expect(given.timeouts.connectMs == 1 && given.timeouts.silenceMs == 2_147_483_647)
+    #expect(given.connectsLater && !plain.connectsLater)
 }
 
 @Test(arguments: [
     ("timeout_ms", "0"), ("timeout_ms", "2147483648"), ("connect_timeout_ms", "-5"),
-    ("connect_timeout_ms", "soon"), ("count", "1"), ("", ""),
+    ("connect_timeout_ms", "soon"), ("count", "1"), ("", ""), ("connect", "soon"),
 ])
 func timeoutsThatCannotBeRight(_ key: String, _ value: String) {
-    let error = #expect(throws: RedcolError.self) { try Timeouts(options: [(key, value)]) }
+    let error = #expect(throws: RedcolError.self) { try ClientOptions([(key, value)]) }
     #expect(error?.cause == .invalidArgument)
 }
 

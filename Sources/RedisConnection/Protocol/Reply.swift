@@ -100,7 +100,7 @@ public func scanReply(
                     open.append(Int(count))
                 }
             default:
-                return .hostile("a reply of type \"\(escaped([type], limit: 4))\"")
+                return .hostile("a reply of type \"\(escaped([type], limit: 4, keeping: .ascii))\"")
             }
         case .incomplete: return .incomplete
         case .tooLong: return .hostile("a line longer than \(lineMax) bytes")

@@ -96,31 +96,3 @@ private func readDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
     }
     return wrong == 0 ? value : nil
 }
-
-/// A field's name as a column's: Arrow wants UTF-8 without NUL, so the bytes that are neither are
-/// written as \xNN.
-public func columnName(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
-    if bytes.allSatisfy({ $0 > 0 && $0 < 0x80 }) { return Array(bytes) }
-    if !bytes.contains(0), let text = String(validating: bytes, as: UTF8.self) {
-        return Array(text.utf8)
-    }
-    var name: [UInt8] = []
-    let digits: [UInt8] = Array("0123456789abcdef".utf8)
-    func escape(_ byte: UInt8) {
-        name.append(contentsOf: [0x5C, 0x78, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
-    }
-    var rest = bytes[...]
-    while let first = rest.first {
-        var length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
-        length = min(length, rest.count)
-        let part = rest.prefix(length)
-        if first != 0, String(validating: part, as: UTF8.self) != nil {
-            name.append(contentsOf: part)
-            rest = rest.dropFirst(length)
-        } else {
-            escape(first)
-            rest = rest.dropFirst()
-        }
-    }
-    return name
-}

@@ -11,14 +11,15 @@ extension RowParser {
         _ text: [UInt8], _ nested: NestedRefusal?, _ column: RequestedColumn, _ id: String,
         isField: Bool
     ) -> RedcolError {
-        let field = secrets.shown(column.name, limit: 200)
+        let field = secrets.shown(column.name, limit: 200, keeping: .names)
         let dtype = String(decoding: column.type.format, as: UTF8.self)
         let value = secrets.shown(text, limit: 80, mayGoOn: text.count > 80)
         var details: [(RedcolError.Detail, String)] = [
             (.entryID, id), (.field, field), (.dtype, dtype), (.value, value),
         ]
         if let nested, nested.value != nil {
-            details.append((.path, field + secrets.shown(nested.path, limit: 1_000)))
+            let path = secrets.shown(nested.path, limit: 1_000, keeping: .names)
+            details.append((.path, field + path))
         }
         let what = reason(text, nested, column, isField: isField)
         return RedcolError(
@@ -34,7 +35,8 @@ extension RowParser {
         if let nested {
             guard let inner = nested.value else { return "\(what): it is not JSON" }
             let path =
-                secrets.shown(column.name, limit: 200) + secrets.shown(nested.path, limit: 1_000)
+                secrets.shown(column.name, limit: 200, keeping: .names)
+                + secrets.shown(nested.path, limit: 1_000, keeping: .names)
             let shown = secrets.shown(inner, limit: 80, mayGoOn: inner.count > 80)
             return "\(what): \(path) is \(shown), which does not fit \(nested.type)"
         }
@@ -62,7 +64,7 @@ extension RowParser {
         let column = columns[refusal.column]
         let name = column.categories == nil ? column.type.wholeName : "Enum"
         return "entry \(id): the value of field "
-            + "\"\(secrets.shown(column.name, limit: 200))\" does not fit \(name)"
+            + "\"\(secrets.shown(column.name, limit: 200, keeping: .names))\" does not fit \(name)"
     }
 
     /// Whether the columns are, or were, found without a schema.

@@ -510,7 +510,8 @@ struct RowParser {
                     + "want",
                 details: [(.entryID, id)])
         case Step.newField:
-            let field = secrets.shown(failedField, limit: 200, mayGoOn: failedField.count > 200)
+            let field = secrets.shown(
+                failedField, limit: 200, mayGoOn: failedField.count > 200, keeping: .names)
             return RedcolError(
                 .schema,
                 "entry \(id) has a field \"\(field)\", which was not there when the columns were "

@@ -280,7 +280,7 @@ OF_C = re.compile(
 )
 #: Where options of C are taken apart, and functions are wrapped that Python does not call: their
 #: messages are about what a C caller gave.
-TAKES_C = ("RedcolABI/", "ReadOptions.swift", "OptionNames.swift", "WriteOptions.swift")
+TAKES_C = ("RedcolABI/", "ReadOptions.swift", "OptionTables.swift")
 
 
 def test_no_message_names_what_only_c_has() -> None:

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options are texts, keys and values. This file finds an option in its table, turns its value into
+// what it means, and makes the errors. The tables are in OptionTables.swift.
+
+import CPlatform
+
+/// A row of a table of options.
+public struct Option: Sendable {
+    public enum Kind: Sendable {
+        case text
+        /// Text that is not empty.
+        case name
+        case boolean
+        case integer(from: Int, to: Int = .max)
+        /// One of these words, which stand with a space between two.
+        case word(StaticString)
+        /// Any number of texts, each after its length: "1:a,4:blue,".
+        case netstrings
+    }
+
+    /// Without what an option has no effect.
+    public enum Need: Sendable {
+        case group, follow, manyStreams
+    }
+
+    /// A name that ends in ":N" stands for those with the place of a column in place of the N.
+    public let name: StaticString
+    public let kind: Kind
+    /// What holds if the option is not given; nil: the option then has no effect.
+    public let standard: StaticString?
+    public let need: Need?
+
+    init(_ name: StaticString, _ kind: Kind, default: StaticString? = nil, needs need: Need? = nil)
+    {
+        self.name = name
+        self.kind = kind
+        standard = `default`
+        self.need = need
+    }
+
+    public var nameText: String { "\(name)" }
+
+    /// Whether `key` is this option's name; `place` then has the numbers of a column.
+    fileprivate func isNamed(_ key: UnsafeBufferPointer<UInt8>, _ place: inout [Int]) -> Bool {
+        let isOfColumn = name.utf8Start[name.utf8CodeUnitCount - 2] == UInt8(ascii: ":")
+        let fixed = name.utf8CodeUnitCount - (isOfColumn ? 1 : 0)
+        guard let start = key.baseAddress, isOfColumn ? key.count > fixed : key.count == fixed,
+            memcmp(start, name.utf8Start, fixed) == 0
+        else { return false }
+        guard isOfColumn else { return true }
+        guard let numbers = Option.place(key[fixed...]) else { return false }
+        place = numbers
+        return true
+    }
+
+    /// Whole numbers with points between them.
+    private static func place(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> [Int]? {
+        var place: [Int] = []
+        for part in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
+            guard let number = Int(String(decoding: part, as: UTF8.self)), number >= 0 else {
+                return nil
+            }
+            place.append(number)
+        }
+        return place
+    }
+}
+
+/// The options of one kind of call.
+public protocol OptionTable: CaseIterable, Equatable, Sendable {
+    /// What the options are for, as in "there is no option … for a read".
+    static var purpose: StaticString { get }
+    var option: Option { get }
+}
+
+extension OptionTable {
+    public static var names: [String] { allCases.map { $0.option.nameText } }
+
+    /// The option that a caller gave. Its value is checked when it is taken.
+    public static func given(
+        _ key: String, _ value: String
+    ) throws(RedcolError) -> (name: Self, value: GivenOption) {
+        var text = key
+        var place: [Int] = []
+        let name = text.withUTF8 { bytes in
+            allCases.first { $0.option.isNamed(bytes, &place) }
+        }
+        guard let name else { throw unknown(key) }
+        return (name, GivenOption(option: name.option, key: key, text: value, place: place))
+    }
+
+    /// The error for an option that does not exist. It lists those that do, the one with the most
+    /// similar name first.
+    public static func unknown(_ key: String) -> RedcolError {
+        let given = Array(key.utf8.prefix(80))
+        var ranked: [(distance: Int, name: String)] = []
+        for name in names {
+            let distance = editDistance(given, Array(name.utf8))
+            let place = ranked.firstIndex { $0.distance > distance } ?? ranked.count
+            ranked.insert((distance, name), at: place)
+        }
+        var list = ""
+        for (_, name) in ranked { list += list.isEmpty ? name : ", " + name }
+        return RedcolError(
+            .invalidArgument,
+            "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for \(purpose); "
+                + "there are \(list)")
+    }
+}
+
+/// An option that a caller gave: its row, and its value, which is checked when it is taken as what
+/// the row says.
+public struct GivenOption {
+    public let option: Option
+    /// As it was given: "categories:3".
+    public let key: String
+    public let text: String
+    /// The numbers of a column, where the key has them.
+    public let place: [Int]
+
+    public var bytes: [UInt8] { Array(text.utf8) }
+
+    public func wrong(_ wanted: String) -> RedcolError {
+        RedcolError(
+            .invalidArgument, "\(key) is \"\(escaped(bytes, limit: 80))\", but must be \(wanted)")
+    }
+
+    private var wrong: RedcolError { wrong(option.kind.wanted) }
+
+    public func name() throws(RedcolError) -> [UInt8] {
+        guard case .name = option.kind, !text.isEmpty else { throw wrong }
+        return bytes
+    }
+
+    public func integer() throws(RedcolError) -> Int {
+        guard case .integer(let least, let most) = option.kind, let number = Int(text),
+            number >= least, number <= most
+        else { throw wrong }
+        return number
+    }
+
+    public func boolean() throws(RedcolError) -> Bool {
+        guard case .boolean = option.kind, text == "true" || text == "false" else { throw wrong }
+        return text == "true"
+    }
+
+    /// The value of an enum whose raw values are the words of the row.
+    public func word<Word: RawRepresentable>(
+        as _: Word.Type
+    ) throws(RedcolError) -> Word where Word.RawValue == String {
+        guard case .word = option.kind, let word = Word(rawValue: text) else { throw wrong }
+        return word
+    }
+
+    /// https://cr.yp.to/proto/netstrings.txt
+    public func netstrings() throws(RedcolError) -> [[UInt8]] {
+        guard case .netstrings = option.kind else { throw wrong }
+        let text = bytes
+        var strings: [[UInt8]] = []
+        var index = 0
+        while index < text.count {
+            var length = 0
+            let digitsBegin = index
+            while index < text.count, text[index] >= UInt8(ascii: "0"),
+                text[index] <= UInt8(ascii: "9")
+            {
+                length = min(length * 10 + Int(text[index] - UInt8(ascii: "0")), text.count + 1)
+                index += 1
+            }
+            let begin = index + 1
+            guard index > digitsBegin, index < text.count, text[index] == UInt8(ascii: ":"),
+                begin + length < text.count, text[begin + length] == UInt8(ascii: ",")
+            else { throw wrong }
+            strings.append(Array(text[begin..<(begin + length)]))
+            index = begin + length + 1
+        }
+        return strings
+    }
+}
+
+extension Option.Kind {
+    /// What a value must be, for an error.
+    fileprivate var wanted: String {
+        switch self {
+        case .text: return "text"
+        case .name: return "a name that is not empty"
+        case .boolean: return "\"true\" or \"false\""
+        case .integer(let least, let most):
+            return "a whole number from \(least)" + (most == .max ? "" : " to \(most)")
+        case .netstrings: return "netstrings, as in \"1:a,4:blue,\""
+        case .word(let words):
+            let parts = "\(words)".utf8.split(separator: UInt8(ascii: " "))
+            var list = ""
+            for (index, part) in parts.enumerated() {
+                list += index == 0 ? "" : index == parts.count - 1 ? " or " : ", "
+                list += "\"\(Substring(part))\""
+            }
+            return list
+        }
+    }
+}
+
+/// How many bytes must be added, removed or changed to make one text of the other.
+func editDistance(_ one: [UInt8], _ other: [UInt8]) -> Int {
+    var row = Array(0...other.count)
+    for (index, byte) in one.enumerated() {
+        var diagonal = row[0]
+        row[0] = index + 1
+        for (column, otherByte) in other.enumerated() {
+            let changed = diagonal + (byte == otherByte ? 0 : 1)
+            diagonal = row[column + 1]
+            row[column + 1] = min(changed, diagonal + 1, row[column] + 1)
+        }
+    }
+    return row[other.count]
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every option of the library, once: name, kind and range, default, and what it needs. What each
+// does is said in redcol.h. Tests compare redcol.h and the parameters of Python with these rows.
+
+/// The options of redcol_open.
+public enum ClientOption: OptionTable {
+    case connectTimeoutMs, timeoutMs, answerTimeoutMs, connect
+
+    public static var purpose: StaticString { "a client" }
+
+    public var option: Option {
+        switch self {
+        case .connectTimeoutMs:
+            Option("connect_timeout_ms", .integer(from: 1, to: 2_147_483_647), default: "5000")
+        case .timeoutMs:
+            Option("timeout_ms", .integer(from: 1, to: 2_147_483_647), default: "5000")
+        case .answerTimeoutMs: Option("answer_timeout_ms", .integer(from: 1, to: 2_147_483_647))
+        case .connect: Option("connect", .word("now later"), default: "now")
+        }
+    }
+}
+
+/// The options of redcol_read_stream, redcol_read_streams and redcol_read_ranges.
+public enum ReadOption: OptionTable {
+    // Which entries, and how many at once
+    case startID, endID, count, batchRows, pageRows
+    // Columns
+    case includeID, includeTimestamp, includeSequence, idColumn, timestampColumn, sequenceColumn
+    case streamColumn, stringLayout, categories, field, reserved
+    // Without a schema
+    case discover, discovered, columnsMax
+    // Values that do not fit, and limits
+    case onError, entryBytesMax, entryFieldsMax
+    // Ranges of many streams
+    case countPerStream, scanCount, streamsAtOnce, countWrongTypes
+    // Waiting
+    case follow, blockMs, onIdle, reconnectTimeoutMs, connect
+    // Consumer groups
+    case group, consumer, createGroup, groupStartID, autoAck, claimIdleMs
+    case maxDeliveries, deadLetter
+
+    public static var purpose: StaticString { "a read" }
+
+    public var option: Option {
+        switch self {
+        case .startID: Option("start_id", .text, default: "-")
+        case .endID: Option("end_id", .text, default: "+")
+        case .count: Option("count", .integer(from: 0))
+        case .batchRows: Option("batch_rows", .integer(from: 0), default: "65536")
+        case .pageRows: Option("page_rows", .integer(from: 0, to: 1_000_000), default: "0")
+
+        case .includeID: Option("include_id", .boolean, default: "true")
+        case .includeTimestamp: Option("include_timestamp", .boolean, default: "true")
+        case .includeSequence: Option("include_sequence", .boolean)
+        case .idColumn: Option("id_column", .text, default: "_id")
+        case .timestampColumn: Option("timestamp_column", .text, default: "_ts")
+        case .sequenceColumn: Option("sequence_column", .text, default: "_seq")
+        case .streamColumn: Option("stream_column", .text)
+        case .stringLayout: Option("string_layout", .word("view large string"))
+        case .categories: Option("categories:N", .netstrings)
+        case .field: Option("field:N", .text)
+        case .reserved: Option("reserved", .netstrings)
+
+        case .discover: Option("discover", .word("string binary auto"), default: "string")
+        case .discovered: Option("discovered", .netstrings)
+        case .columnsMax: Option("columns_max", .integer(from: 1, to: 1_000_000), default: "10000")
+
+        case .onError: Option("on_error", .word("raise null skip dead_letter"), default: "raise")
+        case .entryBytesMax:
+            Option("entry_bytes_max", .integer(from: 1, to: 2_147_483_647), default: "1073741824")
+        case .entryFieldsMax:
+            Option("entry_fields_max", .integer(from: 1, to: 2_147_483_647), default: "1048576")
+
+        case .countPerStream: Option("count_per_stream", .integer(from: 0), needs: .manyStreams)
+        case .scanCount:
+            Option(
+                "scan_count", .integer(from: 1, to: 100_000), default: "1000", needs: .manyStreams)
+        case .streamsAtOnce:
+            Option("streams_at_once", .integer(from: 0), default: "0", needs: .manyStreams)
+        case .countWrongTypes:
+            Option("count_wrong_types", .boolean, default: "false", needs: .manyStreams)
+
+        case .follow: Option("follow", .boolean, default: "false")
+        case .blockMs: Option("block_ms", .integer(from: 0, to: 2_147_483_647))
+        case .onIdle: Option("on_idle", .word("wait stop empty"), default: "wait", needs: .follow)
+        case .reconnectTimeoutMs:
+            Option("reconnect_timeout_ms", .integer(from: 0, to: 2_147_483_647), needs: .follow)
+        case .connect: Option("connect", .word("now later"), default: "now")
+
+        case .group: Option("group", .name)
+        case .consumer: Option("consumer", .name)
+        case .createGroup: Option("create_group", .boolean, default: "true", needs: .group)
+        case .groupStartID: Option("group_start_id", .text, default: "0", needs: .group)
+        case .autoAck: Option("auto_ack", .boolean, default: "false", needs: .group)
+        case .claimIdleMs:
+            Option("claim_idle_ms", .integer(from: 0, to: 2_147_483_647), needs: .group)
+        case .maxDeliveries:
+            Option("max_deliveries", .integer(from: 1, to: 2_147_483_647), needs: .group)
+        case .deadLetter: Option("dead_letter", .name, needs: .group)
+        }
+    }
+}
+
+/// The options of redcol_write_stream.
+public enum EntryOption: OptionTable {
+    case idColumn, streamColumn, maxLength, minID, approximate, metadata
+
+    public static var purpose: StaticString { "writing to streams" }
+
+    public var option: Option {
+        switch self {
+        case .idColumn: Option("id_column", .text)
+        case .streamColumn: Option("stream_column", .text)
+        case .maxLength: Option("maxlen", .integer(from: 0))
+        case .minID: Option("min_id", .text)
+        case .approximate: Option("approximate", .boolean, default: "true")
+        case .metadata: Option("metadata", .word("check omit write"), default: "check")
+        }
+    }
+}
+
+/// The options of redcol_write_hashes.
+public enum HashOption: OptionTable {
+    case keyColumn, keyPrefix, timeToLiveMs, ifExists
+
+    public static var purpose: StaticString { "writing hashes" }
+
+    public var option: Option {
+        switch self {
+        case .keyColumn: Option("key_column", .text, default: "_key")
+        case .keyPrefix: Option("key_prefix", .text, default: "")
+        // Servers add the time of day in milliseconds, and refuse more.
+        case .timeToLiveMs: Option("ttl_ms", .integer(from: 1, to: 4_503_599_627_370_496))
+        case .ifExists: Option("if_exists", .word("replace append fail"), default: "replace")
+        }
+    }
+}
