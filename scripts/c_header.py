@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/redcol.h taken apart: its comments, and what is declared behind each.
+"""include/redcol.h taken apart: its comments, and what is declared after each.
 
 For the scripts that make a page of it and compare its releases.
 """
@@ -11,15 +11,26 @@ from dataclasses import dataclass
 
 #: A comment that begins in the first column, and what is declared up to the next.
 _PIECE = re.compile(r"^/\*(.*?)\*/\n(.*?)(?=^/\*|\Z)", re.DOTALL | re.MULTILINE)
+#: An option in a list: its name, its values, its default and what it does.
+OPTION_ROW = re.compile(
+    r'^ *"(?P<name>[\w:]+)" {2,}(?P<values>\d+ (?:to \d+|or more)|[a-z]+) {2,}'
+    r'(?P<default>"[^"]*"|none) {2,}(?P<text>\S.*)$'
+)
 _FUNCTION = re.compile(r"^[a-z][\w *]*?\b(redcol_\w+)\([^;{}]*\);$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A comment, line by line without its stars, and the declarations behind it."""
+    """A comment, line by line without its stars, and the declarations after it."""
 
     comment: list[str]
     code: str
+
+    @property
+    def title(self) -> str:
+        """The section of the header that begins here: a line in capitals; "" if none does."""
+        first = next((line for line in self.comment if line), "")
+        return first if re.fullmatch(r"[A-Z][A-Z ]+", first) else ""
 
     @property
     def functions(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ import sys
 from html import escape
 from pathlib import Path
 
-from c_header import Piece, pieces
+from c_header import OPTION_ROW, Piece, pieces
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = ROOT / "include/redcol.h"
@@ -65,6 +65,7 @@ class Page:
     def comment(self, lines: list[str]) -> None:
         """A comment: paragraphs, examples, and rows of a term and what it means, nested."""
         rows: list[int] = []  # where the descriptions of the open rows begin
+        outermost = ""  # the term of the first of them
         text: list[str] = []
 
         def close(down_to: int) -> None:
@@ -89,6 +90,14 @@ class Page:
             if not line:
                 close(0)
                 continue
+            if option := OPTION_ROW.match(line):
+                close(1 if rows and outermost == "options" else 0)
+                self.option(option)
+                continue
+            if self._heads_options(lines, number):
+                close(0)
+                self.parts.append(f"<h3>{self.inline(line)}</h3>")
+                continue
             indent = len(line) - len(line.lstrip())
             row = _ROW.match(line)
             alone = _TERM_ALONE.match(line)
@@ -97,6 +106,7 @@ class Page:
                 close(depth)
                 match = row or alone
                 assert match is not None
+                outermost = outermost if rows else match[2]
                 term = self.inline(match[2])
                 self.parts.append(f"<dl><dt>{term}</dt><dd>")
                 if row:
@@ -111,8 +121,21 @@ class Page:
         close(0)
 
     @staticmethod
+    def _heads_options(lines: list[str], number: int) -> bool:
+        """A line that is no row itself, before options."""
+        line, after = lines[number], "".join(lines[number + 1 : number + 2])
+        return bool(not line[0].isspace() and not _ROW.match(line) and OPTION_ROW.match(after))
+
+    def option(self, row: re.Match[str]) -> None:
+        """An option: its name, its values and its default, and what it does."""
+        values = escape(f"{row['values']}; default {row['default']}.", quote=False)
+        name = escape(f'"{row["name"]}"', quote=False)
+        text = self.inline(row["text"])
+        self.parts.append(f"<dl><dt>{name}</dt><dd><i>{values}</i> {text}</dd></dl>")
+
+    @staticmethod
     def _begins_example(lines: list[str], number: int) -> bool:
-        """Indented lines behind a sentence that ends with a colon and an empty line."""
+        """Indented lines after a sentence that ends with a colon and an empty line."""
         if number < 2 or lines[number - 1] or not lines[number].startswith("  "):
             return False
         return lines[number - 2].endswith(":")
@@ -126,7 +149,10 @@ class Page:
             self.parts.append(f"<section>{anchors}<h2>{title}</h2>")
         else:
             self.parts.append("<section>")
-        if piece.code and not names:
+        if piece.title:
+            self.parts.append(f"<h2>{escape(piece.title, quote=False)}</h2>")
+            self.comment([line for line in piece.comment if line != piece.title])
+        elif piece.code and not names:
             self.comment(piece.comment)
             self.parts.append(f"<pre>{escape(piece.code, quote=False)}</pre>")
         else:

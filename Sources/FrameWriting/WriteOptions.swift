@@ -55,7 +55,7 @@ public struct EntryOptions {
             case .maxLength: lengthMost = try value.integer()
             case .minID:
                 guard EntryID(value.text.utf8, sequenceIfMissing: 0) != nil else {
-                    throw value.wrong("an entry id, such as 1704067200000-0")
+                    throw value.wrong
                 }
                 idLeast = value.bytes
             case .approximate: isApproximate = try value.boolean()

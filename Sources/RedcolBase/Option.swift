@@ -8,6 +8,8 @@ import CPlatform
 public struct Option: Sendable {
     public enum Kind: Sendable {
         case text
+        /// An entry id, or what else the option says; whoever uses it checks it.
+        case id
         /// Text that is not empty.
         case name
         case boolean
@@ -18,9 +20,9 @@ public struct Option: Sendable {
         case netstrings
     }
 
-    /// Without what an option has no effect.
+    /// Without what an option has no effect, so that it is refused.
     public enum Need: Sendable {
-        case group, follow, manyStreams
+        case group, follow, manyStreams, noSchema
     }
 
     /// A name that ends in ":N" stands for those with the place of a column in place of the N.
@@ -89,23 +91,29 @@ extension OptionTable {
         return (name, GivenOption(option: name.option, key: key, text: value, place: place))
     }
 
-    /// The error for an option that does not exist. It lists those that do, the one with the most
-    /// similar name first.
     public static func unknown(_ key: String) -> RedcolError {
-        let given = Array(key.utf8.prefix(80))
-        var ranked: [(distance: Int, name: String)] = []
-        for name in names {
-            let distance = editDistance(given, Array(name.utf8))
-            let place = ranked.firstIndex { $0.distance > distance } ?? ranked.count
-            ranked.insert((distance, name), at: place)
-        }
-        var list = ""
-        for (_, name) in ranked { list += list.isEmpty ? name : ", " + name }
-        return RedcolError(
-            .invalidArgument,
-            "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for \(purpose); "
-                + "there are \(list)")
+        unknownOption(key, for: purpose, names)
     }
+}
+
+/// The error for an option that does not exist. It lists those that do, the one with the most
+/// similar name first.
+private func unknownOption(
+    _ key: String, for purpose: StaticString, _ names: [String]
+) -> RedcolError {
+    let given = Array(key.utf8.prefix(80))
+    var ranked: [(distance: Int, name: String)] = []
+    for name in names {
+        let distance = editDistance(given, Array(name.utf8))
+        let place = ranked.firstIndex { $0.distance > distance } ?? ranked.count
+        ranked.insert((distance, name), at: place)
+    }
+    var list = ""
+    for (_, name) in ranked { list += list.isEmpty ? name : ", " + name }
+    return RedcolError(
+        .invalidArgument,
+        "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for \(purpose); "
+            + "there are \(list)")
 }
 
 /// An option that a caller gave: its row, and its value, which is checked when it is taken as what
@@ -120,12 +128,13 @@ public struct GivenOption {
 
     public var bytes: [UInt8] { Array(text.utf8) }
 
+    @inline(never)
     public func wrong(_ wanted: String) -> RedcolError {
         RedcolError(
             .invalidArgument, "\(key) is \"\(escaped(bytes, limit: 80))\", but must be \(wanted)")
     }
 
-    private var wrong: RedcolError { wrong(option.kind.wanted) }
+    public var wrong: RedcolError { wrong(option.kind.wanted) }
 
     public func name() throws(RedcolError) -> [UInt8] {
         guard case .name = option.kind, !text.isEmpty else { throw wrong }
@@ -183,6 +192,7 @@ extension Option.Kind {
     fileprivate var wanted: String {
         switch self {
         case .text: return "text"
+        case .id: return "an entry id, such as 1704067200000-0"
         case .name: return "a name that is not empty"
         case .boolean: return "\"true\" or \"false\""
         case .integer(let least, let most):

@@ -43,8 +43,8 @@ public enum ReadOption: OptionTable {
 
     public var option: Option {
         switch self {
-        case .startID: Option("start_id", .text, default: "-")
-        case .endID: Option("end_id", .text, default: "+")
+        case .startID: Option("start_id", .id, default: "-")
+        case .endID: Option("end_id", .id, default: "+")
         case .count: Option("count", .integer(from: 0))
         case .batchRows: Option("batch_rows", .integer(from: 0), default: "65536")
         case .pageRows: Option("page_rows", .integer(from: 0, to: 1_000_000), default: "0")
@@ -61,7 +61,9 @@ public enum ReadOption: OptionTable {
         case .field: Option("field:N", .text)
         case .reserved: Option("reserved", .netstrings)
 
-        case .discover: Option("discover", .word("string binary auto"), default: "string")
+        case .discover:
+            Option(
+                "discover", .word("string binary auto"), default: "string", needs: .noSchema)
         case .discovered: Option("discovered", .netstrings)
         case .columnsMax: Option("columns_max", .integer(from: 1, to: 1_000_000), default: "10000")
 
@@ -90,7 +92,7 @@ public enum ReadOption: OptionTable {
         case .group: Option("group", .name)
         case .consumer: Option("consumer", .name)
         case .createGroup: Option("create_group", .boolean, default: "true", needs: .group)
-        case .groupStartID: Option("group_start_id", .text, default: "0", needs: .group)
+        case .groupStartID: Option("group_start_id", .id, default: "0", needs: .group)
         case .autoAck: Option("auto_ack", .boolean, default: "false", needs: .group)
         case .claimIdleMs:
             Option("claim_idle_ms", .integer(from: 0, to: 2_147_483_647), needs: .group)
@@ -112,7 +114,7 @@ public enum EntryOption: OptionTable {
         case .idColumn: Option("id_column", .text)
         case .streamColumn: Option("stream_column", .text)
         case .maxLength: Option("maxlen", .integer(from: 0))
-        case .minID: Option("min_id", .text)
+        case .minID: Option("min_id", .id)
         case .approximate: Option("approximate", .boolean, default: "true")
         case .metadata: Option("metadata", .word("check omit write"), default: "check")
         }

@@ -22,7 +22,7 @@ public struct ReadOptions {
     public var onError = RefusalPolicy.raise
     public var columnsMax = 10_000
     /// What a column is that is found without a schema.
-    public var discover: DiscoveredType?
+    public var discover = DiscoveredType.string
     /// How the texts of columns are laid out that are not in a schema; nil: as those in the schema.
     public var stringLayout: TextLayout?
     /// The place of a dictionary column among those of the schema, then in each column around it.
@@ -71,6 +71,7 @@ public struct ReadOptions {
             case .group: groupOption = value.key
             case .follow: followOption = value.key
             case .manyStreams: manyStreamsOption = value.key
+            case .noSchema: noSchemaOption = value.key
             case nil: break
             }
         }
@@ -82,10 +83,12 @@ public struct ReadOptions {
         }
     }
 
-    /// Options that were given and need a group, following or many streams; nil if there are none.
+    /// Options that were given and have no effect without a group, without following, for one
+    /// stream or with a schema; nil if there are none.
     private var groupOption: String?
     private var followOption: String?
     private(set) var manyStreamsOption: String?
+    private(set) var noSchemaOption: String?
 
     /// How long a read that follows tries to get a connection or an answer; nil for ever.
     var reconnectLimitMs: Int64? {

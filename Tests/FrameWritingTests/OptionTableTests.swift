@@ -12,7 +12,7 @@ import Testing
 /// Values that a row allows, and some that it refuses.
 private func samples(_ kind: Option.Kind) -> (good: [String], bad: [String]) {
     switch kind {
-    case .text: return (["1-1"], [])
+    case .text, .id: return (["1-1", "2-2"], [])
     case .name: return (["a"], [""])
     case .boolean: return (["true", "false"], ["", "True", "1"])
     case .integer(let least, let most):
@@ -118,7 +118,9 @@ func whatAnOptionNeeds(_ name: ReadOption) throws {
         let error = #expect(throws: RedcolError.self) { try ReadOptions(alone) }
         #expect(error?.message.contains("\(option.nameText) is about") == true)
     case .manyStreams: #expect(try ReadOptions(alone).manyStreamsOption == option.nameText)
+    case .noSchema: #expect(try ReadOptions(alone).noSchemaOption == option.nameText)
     case nil:
-        #expect(try ReadOptions(companions(option, value) + alone).manyStreamsOption == nil)
+        let options = try ReadOptions(companions(option, value) + alone)
+        #expect(options.manyStreamsOption == nil && options.noSchemaOption == nil)
     }
 }

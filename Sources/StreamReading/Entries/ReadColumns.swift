@@ -62,8 +62,8 @@ struct ReadColumns {
         columns += schema
 
         if given == nil {
-            unknown = .discover(options.discover ?? .string, layout)
-        } else if options.discover != nil {
+            unknown = .discover(options.discover, layout)
+        } else if options.noSchemaOption != nil {
             throw RedcolError(
                 .invalidArgument,
                 "discover says what columns are that are found without a schema: leave one of the "

@@ -86,8 +86,9 @@ def test_rows_are_rows(html: str) -> None:
     for term in [
         "url",
         '"connect_timeout_ms"',
-        '"group", "consumer"',
-        '"id_column", "timestamp_column", "sequence_column"',
+        '"group"',
+        '"sequence_column"',
+        '"entry_bytes_max", "entry_fields_max"',
         "Threads",
         "REDCOL_TIMEOUT",
         '"dead_letter"',
@@ -95,10 +96,28 @@ def test_rows_are_rows(html: str) -> None:
         "wait_ms",
     ]:
         assert term in shown, term
+    assert '<dt>"count"</dt><dd><i>0 or more; default none.</i> at most' in html
     # an option stands inside of the row "options" of its function
     opened = html[html.index('<a id="redcol_open">') :]
     row = opened[opened.index("<dt>options</dt>") : opened.index("</section>")]
     assert row.index("timeout_ms") < row.index("</dd>")
+
+
+def test_the_contents_are_the_sections_and_their_functions() -> None:
+    first, *others = pieces(HEADER)
+    contents = "\n".join(first.comment).partition("\nContents\n")[2].partition("\n\n")[0]
+    listed: dict[str, list[str]] = {}
+    for line in contents.splitlines():
+        title = line[:18].strip() or list(listed)[-1]
+        listed.setdefault(title, []).extend(re.findall(r"redcol_\w+", line))
+    found: dict[str, list[str]] = {}
+    for piece in others:
+        if piece.title:
+            found[piece.title] = []
+        elif piece.functions:
+            list(found.values())[-1].extend(piece.functions)
+    found["PYTHON"] = found["PYTHON"][:1]
+    assert listed == found
 
 
 def test_nothing_of_c_is_taken_for_html(html: str) -> None:

@@ -23,8 +23,12 @@ from redcol import _native
 from redcol.client import Server as Where
 from servers import FakeServer, Server, silent
 
-SOURCES = Path(__file__).parents[3] / "Sources"
-HEADER = SOURCES.parent / "include/redcol.h"
+ROOT = Path(__file__).resolve().parents[3]
+SOURCES = ROOT / "Sources"
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import option_tables  # noqa: E402
+
 NOWHERE = "unix:///nowhere"
 
 
@@ -232,43 +236,29 @@ def test_a_cancelled_wait_and_too_many_columns(server: Server, db: redis.Redis, 
     db.delete(key)
 
 
-def named_in_header(*functions: str) -> set[str]:
-    """The options that the comments before these functions list, one or more a line."""
-    found: set[str] = set()
-    for comment, name in re.findall(
-        r"/\*((?:[^*]|\*(?!/))*)\*/\s*redcol_status (\w+)\(", HEADER.read_text()
-    ):
-        if name in functions:
-            for line in re.findall(
-                r'^ \* {3,12}("[a-z_:N]+"(?:, "[a-z_]+")*)(?: |$)', comment, re.M
-            ):
-                found.update(re.findall(r'"([^"]+)"', line))
-    return found
-
-
 def test_the_error_for_an_option_that_there_is_not_lists_all(server: Server) -> None:
     unknown = {"blok_ms": "1"}
     frame = pl.DataFrame({"_key": ["a"]})
     with redcol.connect(server.url) as client:
         handle = client._handle
-        calls: dict[tuple[str, ...], Callable[[], Any]] = {
-            ("redcol_open",): lambda: _native.open_client(Where(server.url), unknown),
-            ("redcol_read_stream", "redcol_read_ranges"): lambda: _native.read_streams(
-                handle, [b"s"], None, unknown
-            ),
-            ("redcol_write_stream",): lambda: _native.write_stream(
+        calls: dict[str, Callable[[], Any]] = {
+            "redcol_open": lambda: _native.open_client(Where(server.url), unknown),
+            "READING": lambda: _native.read_streams(handle, [b"s"], None, unknown),
+            "redcol_write_stream": lambda: _native.write_stream(
                 handle, b"s", frame.__arrow_c_stream__(), unknown
             ),
-            ("redcol_write_hashes",): lambda: _native.write_hashes(
+            "redcol_write_hashes": lambda: _native.write_hashes(
                 handle, frame.__arrow_c_stream__(), unknown
             ),
         }
-        for functions, call in calls.items():
+        in_header = option_tables.listed()
+        assert set(calls) == set(in_header)
+        for place, call in calls.items():
             said = message(call)
             assert 'there is no option "blok_ms" for' in said
             listed = said.partition("; there are ")[2].split(", ")
-            assert set(listed) == named_in_header(*functions), functions
-            if "redcol_read_stream" in functions:
+            assert set(listed) == {option.name for option in in_header[place]}, place
+            if place == "READING":
                 assert listed[0] == "block_ms"
 
 
