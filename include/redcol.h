@@ -80,7 +80,8 @@
  *              text, name  any UTF-8; a name is not empty
  *              id          an entry id, "1704067200000-0", or its milliseconds alone
  *              netstrings  texts, each with its length in bytes before it: "1:a,4:blue,"
- *              A default of none means that the option has no effect unless it is given.
+ *              Where the default is none, the text says what happens without the option, unless
+ *              that is clear.
  *   Memory     REDCOL_ERROR_MEMORY is returned when the system refuses memory for anything whose
  *              size a caller or a server chooses: columns and buffers, texts and keys, ids, names
  *              of streams and fields, options, schemas, commands and answers, and the entries that
@@ -411,7 +412,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    default 1000. With another "on_idle": how long there is nothing to read before
  *                    that happens; by default the server is asked once and does not wait.
  *   "on_idle"        with "follow": what happens when the server has had nothing to read for
- *                    "block_ms". "wait": the read goes on waiting. "empty": redcol_iter_next
+ *                    "block_ms". "wait": the read keeps waiting. "empty": redcol_iter_next
  *                    returns a batch without rows. "stop": the read ends, "block_ms" after it has
  *                    caught up, which means that the server had fewer entries than were asked for.
  *                    Entries that are added within that time are returned too, and do not make it
@@ -536,8 +537,8 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  * REDCOL_TIMEOUT  not done within `wait_ms`, or a signal came; call again to continue. After
  *                 wait_ms 0, redcol_iter_descriptor becomes readable once that is worth it.
  * negative        an error. Calling again begins again, except for a read that does not follow.
- * redcol_iter_next does the same first. A lost connection is not made again here. Blocks up to
- * `wait_ms`. Any thread, one at a time.
+ * redcol_iter_next does the same first. This call does not reconnect. Blocks up to `wait_ms`. Any
+ * thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
  * LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED.
  */
@@ -565,10 +566,11 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * An empty or missing stream is not an error: the read returns one batch without rows, then
  * REDCOL_END. Only the first batch may be empty, so that there always is one that shows the
  * columns. A read that follows returns no empty batch, unless "on_idle" is "empty".
- * A lost connection is made again: at once, then after 50 ms, then after longer and longer times,
- * up to 5 s, until a new entry or answer comes. The same happens when the server refuses for now,
- * having executed nothing: LOADING, BUSY, READONLY, MASTERDOWN, NOREPLICAS, MISCONF, CLUSTERDOWN,
- * TRYAGAIN and too many clients. A range read gives up after "timeout_ms" without any progress.
+ * After a lost connection redcol connects again: at once, then after 50 ms, then after longer and
+ * longer times, up to 5 s, until a new entry or answer comes. It does the same when the server
+ * refuses for now, having executed nothing: LOADING, BUSY, READONLY, MASTERDOWN, NOREPLICAS,
+ * MISCONF, CLUSTERDOWN, TRYAGAIN and too many clients. A range read gives up after "timeout_ms"
+ * without any progress.
  * When answers do not get through, redcol asks for fewer entries at once.
  * Blocks up to `wait_ms`. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
@@ -585,7 +587,7 @@ redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowS
  * Take back the batch that redcol_iter_next returned last, because the caller could not use it (an
  * exception came, memory ran out). Its entries come again, except those that were acknowledged.
  * This works for a read that follows, before the next batch is asked for; otherwise it does
- * nothing. The connection is made again. Does not block. Any thread.
+ * nothing. The iterator connects again. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also if the read does not follow), CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_unread(redcol_iter *iter, redcol_error **error_out);
@@ -904,11 +906,11 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  *                 way, and returns the same error again; "row" is the first row that it is about.
  *                 Rows before and after may be written: redcol_writer_statistic, redcol_writer_ids
  *                 and the detail "refused_rows" tell.
- * A lost connection is made again for up to "timeout_ms" where rows can be sent twice without harm:
- * hashes, unless "if_exists" is "fail", and rows that cannot have reached the server. An XADD whose
- * answer is missing is never sent again: CONNECTION, and "unknown" counts the rows. Rows that the
- * server refuses for now, having executed nothing (see redcol_iter_next), are sent again for as
- * long, unless a row after them was written: rows come in their order.
+ * After a lost connection redcol connects again for up to "timeout_ms", where rows can be sent
+ * twice without harm: hashes, unless "if_exists" is "fail", and rows that cannot have reached the
+ * server. An XADD whose answer is missing is never sent again: CONNECTION, and "unknown" counts the
+ * rows. Rows that the server refuses for now, having executed nothing (see redcol_iter_next), are
+ * sent again for as long, unless a row after them was written: rows come in their order.
  * The frame's get_next is called here, and must not free the writer. Blocks up to `wait_ms`, and as
  * long as the frame takes. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
@@ -1063,7 +1065,7 @@ typedef int32_t (*redcol_logger)(int32_t level, const char *topic, const char *m
 
 /*
  * Send the log of the process to `callback`: what no call returns, such as connections that were
- * lost and made again. About the same thing there is at most one line a second.
+ * lost and came back. About the same thing there is at most one line a second.
  *
  * level      the last level wanted: REDCOL_LOG_WARNING logs warnings and errors.
  * callback   NULL: no log, which is how the library starts.

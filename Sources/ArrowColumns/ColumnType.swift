@@ -74,7 +74,7 @@ public struct ColumnType: Equatable, Sendable {
         let bytes = copyBytes(format)
         guard let type = ColumnType.read(bytes) else {
             throw .schema(
-                "Arrow format \"\(escaped(bytes, limit: 80))\" is not supported. Supported are b, c C s S i I "
+                "Arrow format \"\(escaped(bytes))\" is not supported. Supported are b, c C s S i I "
                     + "l L, f g, u U vu, z Z vz, d:p,s with a precision of 1 to 38 and a scale of 0"
                     + " to the precision, tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn: with any time "
                     + "zone, tDs tDm tDu tDn, integers with a dictionary of strings, and +s +l +L "

@@ -15,13 +15,15 @@ public enum Legible: Sendable {
 
 /// `bytes` as text that is safe to print. What goes past `limit` bytes becomes an ellipsis; no
 /// character is cut in two.
-public func escaped(_ bytes: [UInt8], limit: Int, keeping legible: Legible = .names) -> String {
+public func escaped(
+    _ bytes: [UInt8], limit: Int = 80, keeping legible: Legible = .names
+) -> String {
     bytes.withUnsafeBufferPointer { escaped($0, limit: limit, keeping: legible) }
 }
 
 /// See `escaped(_:limit:keeping:)` for an array.
 public func escaped(
-    _ bytes: UnsafeBufferPointer<UInt8>, limit: Int, keeping legible: Legible = .names
+    _ bytes: UnsafeBufferPointer<UInt8>, limit: Int = 80, keeping legible: Legible = .names
 ) -> String {
     var text: [UInt8] = []
     let isCut = append(bytes, to: &text, limit: limit, keeping: legible)

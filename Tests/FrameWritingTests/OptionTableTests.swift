@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of options and what becomes of them: every row is taken by the parser of its room, with
-// the range, the words and the default that the row says.
+// The tables of options: the parser of its room takes every row, with the range, the words and the
+// default that the row says.
 
 import Testing
 

@@ -71,7 +71,7 @@ public func importSchema(
     guard strcmp(format, "+s") == 0 else {
         throw .schema(
             "The schema must be a struct (Arrow format \"+s\") whose children are the columns, "
-                + "not \"\(escaped(copyBytes(format), limit: 80))\".")
+                + "not \"\(escaped(copyBytes(format)))\".")
     }
     let count = schema.pointee.n_children
     guard count >= 0, count <= columnsMax else {
@@ -109,7 +109,7 @@ private func importColumn(
         return isValidUTF8(base, buffer.count)
     }
     // Made for messages only.
-    var label: String { "Column \(index) (\"\(escaped(name, limit: 80))\") of the schema" }
+    var label: String { "Column \(index) (\"\(escaped(name))\") of the schema" }
     guard isText else { throw .schema("\(label) has a name that is not UTF-8.") }
     guard child.pointee.release != nil else { throw .schema("\(label) was released before.") }
     guard let format = child.pointee.format else { throw .schema("\(label) has no format.") }
@@ -136,8 +136,8 @@ private func importColumn(
             let indexed = ColumnType.dictionary(index: type.kind)
         else {
             throw .schema(
-                "\(label) has a dictionary of Arrow format \"\(escaped(copyBytes(valueFormat), limit: 80))\" "
-                    + "with indices of format \"\(escaped(copyBytes(format), limit: 80))\". Supported are "
+                "\(label) has a dictionary of Arrow format \"\(escaped(copyBytes(valueFormat)))\" "
+                    + "with indices of format \"\(escaped(copyBytes(format)))\". Supported are "
                     + "dictionaries of strings (u, U, vu) with integer indices.")
         }
         type = indexed
@@ -212,7 +212,7 @@ func refuseDuplicates(_ columns: [RequestedColumn]) throws(ColumnError) {
     }
     for index in 1..<max(order.count, 1)
     where compare(columns[order[index - 1]].name, columns[order[index]].name) == 0 {
-        let name = escaped(columns[order[index]].name, limit: 80)
+        let name = escaped(columns[order[index]].name)
         throw .schema("The schema has two columns named \"\(name)\"; a name can be used once.")
     }
 }

@@ -47,7 +47,7 @@ public struct SchemaText {
                     + "name:format, as in \"value:l,name:vu\".")
         }
         next += 1
-        let label = "Column \(index) (\"\(escaped(name, limit: 80))\") of the schema"
+        let label = "Column \(index) (\"\(escaped(name))\") of the schema"
         let isDecimal = text[next...].starts(with: [UInt8(ascii: "d"), UInt8(ascii: ":")])
         let ends = [UInt8(ascii: ","), UInt8(ascii: "{")]
         guard let format = isDecimal ? takeDecimal() : take(until: ends) else {
@@ -79,7 +79,7 @@ public struct SchemaText {
     private func type(_ format: [UInt8], _ label: String) throws(ColumnError) -> ColumnType {
         guard format.first != UInt8(ascii: "+") else {
             throw .schema(
-                "\(label): Arrow format \"\(escaped(format, limit: 80))\" is not supported in a text: nested "
+                "\(label): Arrow format \"\(escaped(format))\" is not supported in a text: nested "
                     + "types need a schema of structs.")
         }
         do throws(ColumnError) {
@@ -108,8 +108,8 @@ public struct SchemaText {
             let type = ColumnType.dictionary(index: try type(index, label).kind)
         else {
             throw .schema(
-                "\(label) has a dictionary of Arrow format \"\(escaped(values, limit: 80))\" with indices of "
-                    + "format \"\(escaped(index, limit: 80))\". Supported are dictionaries of strings (u, U, "
+                "\(label) has a dictionary of Arrow format \"\(escaped(values))\" with indices of "
+                    + "format \"\(escaped(index))\". Supported are dictionaries of strings (u, U, "
                     + "vu) with integer indices.")
         }
         return type
