@@ -1101,6 +1101,12 @@ void redcol_set_logger(int32_t level, redcol_logger callback, void *user_data);
  * redcol_capsule_handle_new     memory for a pointer to a handle, NULL at first, to be passed as
  *                               `client_out`, `iter_out` or `error_out`; owned by the capsule.
  * redcol_capsule_handle_free    a PyCapsule_Destructor: redcol_free of what the pointer points to.
+ * redcol_capsule_logger         a redcol_logger for callbacks written in Python, which a signal's
+ *                               handler can end before their first line. `user_data` points to a
+ *                               redcol_logger and an int64_t, 0 at first. It calls that logger with
+ *                               a pointer to an int32_t as `user_data`, which the logger sets to 1
+ *                               when it is done. If it does not, the int64_t becomes 1 larger, and
+ *                               the library's call ends as if the logger had asked for that.
  * The _new functions return NULL when there is no memory. Any thread that holds the GIL.
  */
 void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
@@ -1117,6 +1123,8 @@ int redcol_capsule_schema_copy(const struct ArrowSchema *schema, struct ArrowSch
 const char *redcol_capsule_handle_name(void);
 void **redcol_capsule_handle_new(void);
 void redcol_capsule_handle_free(void *capsule);
+int32_t redcol_capsule_logger(int32_t level, const char *topic, const char *message,
+                              void *user_data);
 
 #ifdef __cplusplus
 }

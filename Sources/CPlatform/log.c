@@ -117,6 +117,22 @@ void platform_log_write(int level, const char *topic, uint64_t key, const char *
   count_running(-1);
 }
 
+int32_t platform_log_to_python(int32_t level, const char *topic, const char *message,
+                               void *user_data) {
+  struct {
+    platform_log_callback *callback;
+    _Atomic int64_t unfinished;
+  } *python = user_data;
+  int32_t finished = 0;
+  if (!python || !python->callback)
+    return 0;
+  int32_t result = python->callback(level, topic, message, &finished);
+  if (finished)
+    return result;
+  atomic_fetch_add(&python->unfinished, 1);
+  return 1;
+}
+
 bool platform_log_is_running_here(void) { return running_here > 0; }
 
 bool platform_log_take_control(void) {

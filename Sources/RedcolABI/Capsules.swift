@@ -108,3 +108,11 @@ public func redcol_capsule_handle_free(_ capsule: UnsafeMutableRawPointer?) {
     redcol_free(cell.pointee)
     free(memory)
 }
+
+@c @implementation
+public func redcol_capsule_logger(
+    _ level: Int32, _ topic: UnsafePointer<CChar>?, _ message: UnsafePointer<CChar>?,
+    _ user_data: UnsafeMutableRawPointer?
+) -> Int32 {
+    platform_log_to_python(level, topic, message, user_data)
+}

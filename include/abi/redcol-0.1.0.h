@@ -139,6 +139,8 @@ int redcol_capsule_schema_copy(const struct ArrowSchema *schema, struct ArrowSch
 const char *redcol_capsule_handle_name(void);
 void **redcol_capsule_handle_new(void);
 void redcol_capsule_handle_free(void *capsule);
+int32_t redcol_capsule_logger(int32_t level, const char *topic, const char *message,
+                              void *user_data);
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -132,3 +133,47 @@ def test_lines_come_from_several_threads_at_once() -> None:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
+
+
+INTERRUPTED_BEFORE_THE_FIRST_LINE = """
+import signal, sys, threading, time
+import redcol
+
+def interrupt():
+    # Nobody else runs Python until this thread waits. The main thread connects in the meantime, and
+    # is about to enter the function that logs it when the signal comes.
+    entered.wait()
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        pass
+    signal.pthread_kill(main, signal.SIGINT)
+
+redcol.read_stream(sys.argv[1], "none")  # imports all that a read needs
+time.sleep(1.1)  # the same line is written again after a second
+main, entered = threading.get_ident(), threading.Event()
+threading.Thread(target=interrupt, daemon=True).start()
+sys.setswitchinterval(100)
+entered.set()
+try:
+    redcol.read_stream(sys.argv[1], "none", block_ms=0)  # for ever, if nothing ends it
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_before_the_first_line_of_the_logger_is_not_lost() -> None:
+    with Server() as fresh:
+        for _ in range(10):  # on a busy machine the signal may come at another place
+            done = subprocess.run(
+                [sys.executable, "-c", INTERRUPTED_BEFORE_THE_FIRST_LINE, fresh.url],
+                env={"PYTHONPATH": str(PACKAGE)} | os.environ,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.stdout == "interrupted\n", done.stderr
+            if "_write_log" in done.stderr:  # where Python says what it has dropped
+                break
+        else:
+            pytest.fail("no signal came before the first line of the logger")

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import os
 import sys
+import threading
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint64, c_void_p
 
 from . import _log
@@ -26,7 +27,25 @@ INTERFACE_VERSION: Final = "0.1"
 #: REDCOL_LOG_DEBUG: all lines. Python's logging decides which to drop.
 _DEBUG: Final = 4
 _Logger = ctypes.CFUNCTYPE(c_int32, c_int32, c_char_p, c_char_p, c_void_p)
-_write_log = _Logger(_log.write)
+
+
+def _write_log(level: int, topic: bytes, message: bytes, finished: int) -> int:
+    result = _log.write(level, topic, message)
+    c_int32.from_address(finished).value = 1
+    return result
+
+
+class _PythonLogger(ctypes.Structure):
+    """What redcol_capsule_logger gets.
+
+    Python runs signal handlers before the first line of a function: what they raise there ends
+    `_write_log`, and nothing in Python can catch it.
+    """
+
+    _fields_ = (("callback", _Logger), ("unfinished", c_int64))
+
+
+_logger: Final = _PythonLogger(_Logger(_write_log), 0)
 
 _Out = POINTER(c_void_p)
 _Strings = POINTER(c_char_p)
@@ -95,7 +114,9 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_error_message": (c_char_p, [c_void_p]),
     "redcol_error_detail": (c_char_p, [c_void_p, c_char_p]),
     "redcol_live_objects": (c_int64, []),
-    "redcol_set_logger": (None, [c_int32, _Logger, c_void_p]),
+    # The callback as a pointer: it is the next function, or NULL.
+    "redcol_set_logger": (None, [c_int32, c_void_p, c_void_p]),
+    "redcol_capsule_logger": (c_int32, [c_int32, c_char_p, c_char_p, c_void_p]),
     "redcol_capsule_setup": (None, [c_void_p]),
     # Names go to CPython as pointers, since a capsule keeps the pointer.
     "redcol_capsule_schema_name": (c_void_p, []),
@@ -145,6 +166,17 @@ def library() -> ctypes.CDLL:
     )
 
 
+def is_interrupted() -> bool:
+    """Whether a signal's handler raised before `_write_log` could catch it. Says so once.
+
+    Python prints that exception and drops it. Handlers run in the main thread alone.
+    """
+    if threading.current_thread() is not threading.main_thread() or not _logger.unfinished:
+        return False
+    _logger.unfinished = 0
+    return True
+
+
 def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
     try:
         for name, (restype, argtypes) in SIGNATURES.items():
@@ -161,8 +193,9 @@ def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
             f"{path} is version {found}, but this package needs {INTERFACE_VERSION}.x. "
             "Install a matching library, or unset REDCOL_LIBRARY."
         )
-    lib.redcol_set_logger(_DEBUG, _write_log, None)
+    logger = ctypes.cast(lib.redcol_capsule_logger, c_void_p)
+    lib.redcol_set_logger(_DEBUG, logger, ctypes.addressof(_logger))
     # A thread that is still inside the library must not call a Python that is shutting down.
-    atexit.register(lib.redcol_set_logger, 0, _Logger(), None)
+    atexit.register(lib.redcol_set_logger, 0, None, None)
     lib.redcol_capsule_setup(ctypes.cast(ctypes.pythonapi.PyCapsule_GetPointer, c_void_p))
     return lib

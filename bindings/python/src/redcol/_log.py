@@ -19,7 +19,7 @@ _WARNING = 2
 raised: dict[int, BaseException] = {}
 
 
-def write(level: int, topic: bytes, message: bytes, _: object) -> int:
+def write(level: int, topic: bytes, message: bytes) -> int:
     """Log one line. Returns 1 if the library's call should end, because a handler raised."""
     try:
         _write(level, topic.decode(), message.decode("utf-8", "backslashreplace"))
@@ -49,7 +49,6 @@ def warn(topic: str, message: str) -> None:
 
 def raise_what_was_raised() -> None:
     """Raise the exception of a handler that the library called in this thread."""
-    if raised:
-        error = raised.pop(get_ident(), None)
-        if error is not None:
-            raise error
+    error = raised.pop(get_ident(), None)
+    if error is not None:
+        raise error

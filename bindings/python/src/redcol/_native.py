@@ -17,6 +17,7 @@ from ctypes import c_char_p, c_int64, c_uint64, c_void_p
 from . import _log, errors
 from ._library import INTERFACE_VERSION as INTERFACE_VERSION
 from ._library import SIGNATURES as SIGNATURES
+from ._library import is_interrupted
 from ._library import library as library
 from ._schema_structs import StructSchema as StructSchema
 from ._schema_structs import capsule_pointer
@@ -130,6 +131,8 @@ class ClientHandle(Handle):
 def _raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> None:
     if _log.raised:
         _log.raise_what_was_raised()
+    if is_interrupted():
+        raise KeyboardInterrupt
     if status >= 0:
         return
     if status == errors.CancelledError.status and asked is not None and asked.is_closed:
@@ -286,7 +289,7 @@ def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool 
         slot.array_address,
         error.pointer_reference,
     )
-    if status < 0 or _log.raised:
+    if status < 0 or status == TIMEOUT or _log.raised:
         _raise_if_error(status, error, iterator)
     return status
 
