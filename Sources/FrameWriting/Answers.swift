@@ -141,3 +141,47 @@ extension AnswerCursor {
         }
     }
 }
+
+/// What the answers to a frame's rows look like.
+enum ExpectedAnswers {
+    /// The ids of entries.
+    case ids
+    /// What hashes count, up to `max`; a transaction has so many commands between MULTI and EXEC.
+    case counts(max: Int, transactionCount: Int, zeroMeansExists: Bool)
+}
+
+/// The answer to one row.
+enum RowAnswer {
+    case written(id: UnsafeBufferPointer<UInt8>?)
+    /// The row has no values, and its key is gone.
+    case deleted
+    /// The key exists, and must not.
+    case exists
+    case refused(UnsafeBufferPointer<UInt8>)
+}
+
+extension AnswerCursor {
+    /// The answer to a row that was encoded as `kind`.
+    @inline(__always)
+    mutating func answer(
+        to kind: EncodedRow, _ expected: ExpectedAnswers
+    ) throws(AnswerError) -> RowAnswer {
+        if case .counts(let max, let transactionCount, _) = expected, kind == .transaction {
+            let refusal = try transaction(transactionCount, most: max)
+            return refusal.map { .refused($0) } ?? .written(id: nil)
+        }
+        switch (try next(), expected) {
+        case (.bulk(let id), .ids): return .written(id: id)
+        case (.bulk, _): throw .hostile("a string in answer to a number")
+        case (.integer, .ids): throw .hostile("a number in answer to XADD")
+        case (.integer(let number), .counts(let max, _, let zeroMeansExists)):
+            guard let count = number.count(most: kind == .deletion ? 1 : max) else {
+                throw .hostile("a count that cannot be")
+            }
+            if kind == .deletion { return .deleted }
+            return count == 0 && zeroMeansExists ? .exists : .written(id: nil)
+        case (.error(let text), _): return .refused(text)
+        default: throw .hostile("an answer that does not fit the command")
+        }
+    }
+}

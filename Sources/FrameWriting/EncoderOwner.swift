@@ -2,13 +2,17 @@
 // The memory of a write: what encodes its rows, and the ids that it collects.
 
 import ArrowColumns
+import CArrowData
 import RedcolBase
 
 /// A row encoder and the ids that come back, behind pointers, where their fields are reached
 /// without the checks that a class's have.
 final class EncoderOwner {
     let encoder: UnsafeMutablePointer<RowEncoder>
-    let ids: UnsafeMutablePointer<BatchBuilder>?
+    private let ids: UnsafeMutablePointer<BatchBuilder>?
+    /// Whether there was no memory for an id. Then none is told: each would be taken for that of
+    /// another row.
+    private var idsAreLost = false
 
     static func make(_ encoder: consuming RowEncoder) throws(RedcolError) -> EncoderOwner {
         var ids: UnsafeMutablePointer<BatchBuilder>?
@@ -31,6 +35,27 @@ final class EncoderOwner {
         self.ids = ids
         self.encoder = .allocate(capacity: 1)
         self.encoder.initialize(to: encoder)
+    }
+
+    /// Notes the id of the next row, nil if it has none. False if that was not possible: it is said
+    /// once.
+    @inline(__always)
+    func note(_ id: UnsafeBufferPointer<UInt8>?) -> Bool {
+        guard let ids, !idsAreLost else { return true }
+        var isStored = ids.pointee.beginRow()
+        if let text = id?.baseAddress, let id { ids.pointee.set(0, text, id.count) }
+        if case .committed = ids.pointee.commitRow() {} else { isStored = false }
+        idsAreLost = !isStored
+        return isStored
+    }
+
+    /// Moves the ids that were noted into `array`; false if they are lost, or there are none.
+    func takeIDs(
+        array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
+    ) -> Bool {
+        guard let ids, !idsAreLost else { return false }
+        idsAreLost = !ids.pointee.finish(array: array, schema: schema)
+        return !idsAreLost
     }
 
     /// Frees the ids before this object goes.

@@ -9,77 +9,32 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// A write in progress. One thread at a time, but for `cancel()`.
+/// A write in progress. One thread at a time, but for `cancel()`. What to do is the plan's to say.
 public final class FrameWriter {
-    /// Bytes that are sent, or about to be, and not answered.
-    private static let bytesUnderWayMost = 1 << 20
-    /// Bytes that are encoded before they are sent.
+    /// Bytes that are encoded, or sent, and not answered.
+    private static let bytesUnderWayMax = 1 << 20
+    /// Bytes and rows that are encoded before they are sent.
     private static let chunkBytes = 1 << 16
-
-    /// A row that waits for its answer.
-    private struct UnderWay {
-        let row: Int
-        /// Where its commands end, counted in bytes from the beginning of the connection's use.
-        let end: Int
-        let kind: EncodedRow
-    }
+    private static let chunkRows = 16_384
 
     private let topology: Topology
     private let connection: Connection
     private let source: FrameSource
     private let owner: EncoderOwner
     private let encoder: UnsafeMutablePointer<RowEncoder>
-    private let isRepeatable: Bool
-    private let transactionCount: Int
-
-    private var underWay: [UnderWay] = []
-    /// The first of `underWay` that is not answered.
-    private var head = 0
-    private var nextRow = 0
-    private var encodedBytes = 0
-    /// Where the commands of the last row that was answered end.
-    private var answeredBytes = 0
-    /// What the connection had sent before.
-    private var bytesBefore = 0
-    private var isConnected = false
-    /// Answers that are awaited to the question whether transactions are allowed.
-    private var probesLeft = 0
-
-    private var retries: RetryWindow
-    private var retryAt: Int64?
-    /// Rows from one on that the server has refused for now, and will be sent again.
-    private var refusedForNow: RefusedRows?
-    private var failure: RedcolError?
-    private var hasReadAll = false
-    private var isStopping = false
-    /// The caller has ended it, rather than an error.
-    private var wasStopped = false
-    private var isDone = false
-    private var isClosed = false
+    private let expected: ExpectedAnswers
+    private var plan: WritePlan
 
     /// Rows, or keys, that the server has confirmed.
-    public private(set) var written = 0
+    public var written: Int { plan.rows.written }
     /// Rows that the server has refused.
-    public var refused: Int { refusedRows.count }
-    /// Which they are: the first of them ends the write, and the others were sent already.
-    private var refusedRows = RowRanges()
+    public var refused: Int { plan.rows.refused.count }
     /// Rows that have no values.
-    public private(set) var empty = 0
-    /// Rows from the beginning, of each of which it is known what became of it.
-    public var known: Int {
-        if let refusedForNow { return refusedForNow.first }
-        return head < underWay.count ? underWay[head].row : lostFrom ?? nextRow
-    }
+    public var empty: Int { plan.rows.empty }
+    /// Leading rows whose outcome is known.
+    public var known: Int { plan.rows.known }
     /// Rows after those, which were sent and have no answer: they may be written or not.
-    public var unknown: Int { lostFrom == nil ? unanswered : lost }
-    private var lost = 0
-    private var lostFrom: Int?
-    /// The row after the last one that was sent on a connection that was lost before its answer
-    /// came: rows up to it may be written, although they are sent again.
-    private var mayBeWrittenEnd = 0
-    /// Whether there was no memory for an id. Then none is told: each would be taken for that of
-    /// another row.
-    private var hasLostIDs = false
+    public var unknown: Int { plan.rows.unknown(sent: connection.bytesSent) }
 
     /// Rows as entries of streams. `stream` is taken over in every case.
     public static func make(
@@ -114,18 +69,19 @@ public final class FrameWriter {
     ) {
         self.owner = owner
         encoder = owner.encoder
-        isRepeatable = owner.encoder.pointee.isRepeatable
-        transactionCount = owner.encoder.pointee.transactionCount
+        expected = owner.encoder.pointee.expectedAnswers
         self.topology = topology
         self.source = source
         self.connection = connection
-        retries = RetryWindow(limitMs: topology.timeouts.silenceMs)
+        plan = WritePlan(
+            isRepeatable: owner.encoder.pointee.isRepeatable,
+            writesEntries: owner.encoder.pointee.writesEntries,
+            silenceMs: topology.timeouts.silenceMs)
     }
 
     deinit {
-        if isClosed { return }
-        let isIdle = head == underWay.count && probesLeft == 0 && retryAt == nil
-        topology.giveBack(connection, isIdle: isIdle && !connection.hasUnsent)
+        if case .closed = plan.state { return }
+        topology.giveBack(connection, isIdle: plan.isIdle && !connection.hasUnsent)
     }
 
     // MARK: Any thread
@@ -140,31 +96,29 @@ public final class FrameWriter {
 
     /// Writes on for up to `waitMs` (-1: as long as it takes); true when all rows are written.
     public func run(waitMs: Int64) throws(RedcolError) -> Bool {
-        if wasStopped { throw RedcolError(.closed, "this write was stopped") }
+        if plan.state.isStopped { throw RedcolError(.closed, "this write was stopped") }
         return try proceed(waitMs)
     }
 
     /// Sends no more rows, and waits up to `waitMs` for the answers to those that were sent; true
     /// when all have come.
     public func stop(waitMs: Int64) throws(RedcolError) -> Bool {
-        isStopping = true
-        wasStopped = wasStopped || !isDone
+        plan.stop()
         return try proceed(waitMs)
     }
 
     private func proceed(_ waitMs: Int64) throws(RedcolError) -> Bool {
-        if isClosed { throw RedcolError(.closed, "this write was closed") }
+        if case .closed = plan.state { throw RedcolError(.closed, "this write was closed") }
         let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
         let until = waitMs < 0 || overflow ? nil : sum
         connection.callerIsBack()
         defer { connection.callerIsAway() }
-        while !isDone {
+        while !plan.state.isOver {
             do throws(RedcolError) {
-                let step = try goOn()
-                if step == .done { break }
-                if step == .wait {
+                guard let step = try advance() else { break }
+                if case .wait(let wake) = step {
                     var end = until
-                    if let retryAt { end = end.map { min($0, retryAt) } ?? retryAt }
+                    if let wake { end = min(until ?? wake, wake) }
                     // Also when the time is over: only a look shows what has come meanwhile.
                     if case .interrupted = try connection.wait(until: end) {
                         return pause(waitMs, step)
@@ -174,20 +128,23 @@ public final class FrameWriter {
             } catch {
                 // A cancel or a signal says nothing about the write.
                 if error.cause == .cancelled || error.cause == .interrupted { throw error }
-                try connectionLost(error)
+                connectionLost(error)
             }
         }
-        isDone = true
         // Nothing of the frame is read any more: its last batch need not wait until this is freed.
         source.finish()
-        if let failure { throw failure }
+        if let error = plan.state.error { throw error }
         return true
     }
 
     /// The caller's time is over. One that does not wait here waits for `pollDescriptor`, which has
     /// to tell of all that is worth another call.
     private func pause(_ waitMs: Int64, _ step: Step) -> Bool {
-        if waitMs == 0 { connection.armAlarm(until: step == .again ? 0 : retryAt) }
+        guard waitMs == 0 else { return false }
+        switch step {
+        case .again: connection.armAlarm(until: 0)
+        case .wait(let until): connection.armAlarm(until: until)
+        }
         return false
     }
 
@@ -195,122 +152,93 @@ public final class FrameWriter {
     public func takeIDs(
         array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
     ) throws(RedcolError) {
-        guard let ids = owner.ids else {
+        guard encoder.pointee.writesEntries else {
             throw RedcolError(
                 .invalidArgument, "hashes are written under the keys they have: no ids")
         }
-        guard !hasLostIDs, ids.pointee.finish(array: array, schema: schema) else {
-            hasLostIDs = true
-            throw RedcolError(.memory, "no memory for the ids" + progress)
+        guard owner.takeIDs(array: array, schema: schema) else {
+            throw RedcolError(.memory, "no memory for the ids" + plan.told)
         }
     }
 
-    /// Closes the connection. Later calls of `run` are errors. It is not given back: a
+    /// Closes the connection, also after a call that will never end has used it, in whatever state
+    /// that left it. Later calls of `run` are errors. The connection is not given back: a
     /// `cancel()` that comes late must not reach another writer or reader.
     public func close() {
-        guard !isClosed else { return }
-        isClosed = true
+        plan.close()
         connection.closeSocket()
     }
 
-    /// Closes it after a call that will never end has used it, in whatever state that left it.
-    public func closeAbandoned() {
-        isClosed = true
-        connection.closeSocket()
-    }
-
-    /// Frees what it holds, though a call that will never end still has it. After `closeAbandoned`.
+    /// Frees what it holds, though a call that will never end still has it. After `close`.
     public func discard() {
         connection.discard()
         source.finish()
         owner.discard()
     }
 
-    /// Rows that were sent and have no answer yet, from the first of them to the last.
-    private var unanswered: Int {
-        let sent = connection.bytesSent - bytesBefore
-        var last: Int?
-        for index in head..<underWay.count {
-            // A row's commands do nothing before the server has the last byte of them.
-            guard underWay[index].end <= sent else { break }
-            if underWay[index].kind != .nothing { last = underWay[index].row }
-        }
-        return max(last.map { $0 - known + 1 } ?? 0, mayBeWrittenEnd - known, 0)
-    }
-
-    // MARK: Going on
+    // MARK: Sending
 
     private enum Step {
-        case done, again, wait
+        case again
+        /// Until something comes, or until this time.
+        case wait(until: Int64?)
     }
 
-    private func goOn() throws(RedcolError) -> Step {
-        if let retryAt {
-            guard platform_monotonic_ms() >= retryAt else { return .wait }
-            self.retryAt = nil
-        }
-        if !isConnected {
-            if isStopping { return .done }
-            guard try connection.advance() else { return .wait }
+    /// Does what can be done now; nil if the write is over.
+    private func advance() throws(RedcolError) -> Step? {
+        if case .connecting(let notBefore) = plan.state {
+            if let notBefore, platform_monotonic_ms() < notBefore {
+                return .wait(until: notBefore)
+            }
+            guard try connection.advance() else { return .wait(until: nil) }
             try begin()
         }
-        if probesLeft > 0 {
-            guard try readProbes() else { return .wait }
-        }
+        guard try readProbes() else { return .wait(until: nil) }
         try readAnswers()
         let mayEncodeMore = try sendMore()
-        if head == underWay.count, let rows = refusedForNow {
-            if !isStopping { throw rows.error }
-            tellRefused(rows)
-        }
-        if head == underWay.count, isStopping || hasReadAll {
+        if plan.rows.first == nil, !plan.state.mayTryAgain { giveUpRefused(plan.giveUpRefused()) }
+        if try plan.isOver() {
             connection.expectNothing()
-            finishFailure()
-            return .done
+            return nil
         }
-        return mayEncodeMore ? .again : .wait
+        return mayEncodeMore ? .again : .wait(until: nil)
     }
 
     private func begin() throws(RedcolError) {
-        isConnected = true
-        bytesBefore = connection.bytesSent
-        encodedBytes = 0
-        answeredBytes = 0
-        guard encoder.pointee.usesTransactions else { return }
-        // A user who may not use MULTI would have its commands done one by one, all the same.
+        let usesTransactions = encoder.pointee.usesTransactions
+        plan.connected(usesTransactions: usesTransactions, sent: connection.bytesSent)
+        guard usesTransactions else { return }
         connection.enqueue(Command("MULTI"))
         connection.enqueue(Command("EXEC"))
         try connection.flush()
-        probesLeft = 2
     }
 
     private func readProbes() throws(RedcolError) -> Bool {
-        while probesLeft > 0 {
+        while plan.state.probesLeft > 0 {
             guard let reply = try connection.nextReply() else { return false }
-            probesLeft -= 1
-            guard case .error(let text) = reply, failure == nil else { continue }
-            let error = RedcolError.server(
-                text, endpoint: connection.endpoint, asked: "beginning a transaction")
-            if error.isRefusalForNow { throw error }
-            fail(error, row: nil)
+            var error: RedcolError?
+            if case .error(let text) = reply {
+                error = RedcolError.server(
+                    text, endpoint: connection.endpoint, asked: "beginning a transaction")
+            }
+            try plan.probeAnswered(error, sent: connection.bytesSent)
         }
-        bytesBefore = connection.bytesSent
         return true
     }
 
     /// Encodes and sends rows while there is room; true if there is more to do without a wait.
     private func sendMore() throws(RedcolError) -> Bool {
-        while !isStopping, !hasReadAll, !connection.hasUnsent, refusedForNow == nil {
-            guard encodedBytes - answeredBytes < FrameWriter.bytesUnderWayMost else { return false }
-            let rowsBefore = nextRow
+        while plan.mayEncode, !connection.hasUnsent {
+            guard plan.rows.bytesUnderWay < FrameWriter.bytesUnderWayMax else { return false }
+            let rowsBefore = plan.rows.next
             encodeChunk()
             let commands = encoder.pointee.commands.bytes
             if commands.count > 0 {
                 connection.enqueue(encoded: commands)
                 encoder.pointee.commands.clear()
                 try connection.flush()
-            } else if nextRow > rowsBefore {
-                settleEmptyRows()
+            } else if plan.rows.next > rowsBefore {
+                noteMissingIDs(plan.settleEmpty())
                 return true
             }
         }
@@ -320,33 +248,33 @@ public final class FrameWriter {
     private func encodeChunk() {
         do throws(RedcolError) {
             var rows = 0
-            while encoder.pointee.commands.count < FrameWriter.chunkBytes, rows < 16_384 {
-                guard let batch = try source.batch(holding: nextRow) else {
-                    hasReadAll = true
+            while encoder.pointee.commands.count < FrameWriter.chunkBytes,
+                rows < FrameWriter.chunkRows
+            {
+                guard let batch = try source.batch(holding: plan.rows.next) else {
+                    plan.frameEnded()
                     return
                 }
                 let end = batch.firstRow + batch.rowCount
-                while nextRow < end, rows < 16_384,
+                while plan.rows.next < end, rows < FrameWriter.chunkRows,
                     encoder.pointee.commands.count < FrameWriter.chunkBytes
                 {
                     let before = encoder.pointee.commands.count
-                    let kind = try encoder.pointee.encode(nextRow - batch.firstRow)
-                    encodedBytes += encoder.pointee.commands.count - before
-                    underWay.append(UnderWay(row: nextRow, end: encodedBytes, kind: kind))
-                    nextRow += 1
+                    let kind = try encoder.pointee.encode(plan.rows.next - batch.firstRow)
+                    plan.encoded(kind, bytes: encoder.pointee.commands.count - before)
                     rows += 1
                 }
             }
         } catch {
-            fail(error, row: nextRow)
+            fail(error, row: plan.rows.next)
         }
     }
 
     // MARK: Answers
 
     private func readAnswers() throws(RedcolError) {
-        guard head < underWay.count else { return }
-        settleEmptyRows()
+        guard plan.rows.first != nil else { return }
+        noteMissingIDs(plan.settleEmpty())
         if try connection.receive() { try takeAnswers() }
     }
 
@@ -354,19 +282,18 @@ public final class FrameWriter {
     private func takeAnswers() throws(RedcolError) {
         var cursor = AnswerCursor(connection.incoming.waiting)
         var used = 0
-        let sent = connection.bytesSent - bytesBefore
+        let sent = connection.bytesSent
         do throws(AnswerError) {
-            while head < underWay.count {
+            while let row = plan.rows.first {
                 let isError = cursor.isError
-                try take(underWay[head], &cursor)
+                let answer = try cursor.answer(to: row.kind, expected)
                 // A server may refuse a row that it has not read to the end, but not take it.
-                guard isError || underWay[head].end <= sent else {
+                guard isError || row.end <= sent else {
                     throw .hostile("an answer to what was not sent")
                 }
+                take(answer, row)
                 used = cursor.offset
-                answeredBytes = underWay[head].end
-                head += 1
-                settleEmptyRows()
+                noteMissingIDs(plan.removeFirst())
             }
         } catch {
             if case .hostile(let what) = error { throw connection.violation(what) }
@@ -375,137 +302,64 @@ public final class FrameWriter {
             connection.consume(used)
             connection.answeredEncoded()
         }
-        if head == underWay.count, connection.incoming.count > 0 {
+        if plan.rows.first == nil, connection.incoming.count > 0 {
             throw connection.violation("an answer that nobody asked for")
         }
-        forgetAnswered()
-    }
-
-    private func settleEmptyRows() {
-        while head < underWay.count, underWay[head].kind == .nothing {
-            if refusedForNow != nil {
-                refusedForNow?.outcomes.append(.empty)
-            } else {
-                empty += 1
-                noteID(nil)
-            }
-            answeredBytes = underWay[head].end
-            head += 1
-        }
-    }
-
-    private func forgetAnswered() {
         source.forget(before: known)
-        if head == underWay.count {
-            underWay.removeAll(keepingCapacity: true)
-            head = 0
-        } else if head > 32_768 {
-            underWay.removeFirst(head)
-            head = 0
-        }
+        plan.forgetAnswered()
     }
 
-    private func take(_ sent: UnderWay, _ cursor: inout AnswerCursor) throws(AnswerError) {
-        if sent.kind == .transaction {
-            if let text = try cursor.transaction(transactionCount, most: encoder.pointee.answerMost)
-            {
-                refuse(text, sent.row)
-            } else if isDone(sent.row) {
-                written += 1
-            }
-            return
+    private func take(_ answer: RowAnswer, _ row: SentRow) {
+        switch answer {
+        case .written(let id): settle(plan.executed(row.number, .written), id: id)
+        case .deleted: settle(plan.executed(row.number, .empty), id: nil)
+        case .exists:
+            settle(plan.executed(row.number, .refused), id: nil)
+            fail(RedcolError(.keyExists, "the key exists already"), row: row.number)
+        case .refused(let text): refuse(text, row.number)
         }
-        switch try cursor.next() {
-        case .bulk(let id):
-            guard owner.ids != nil else { throw .hostile("a string in answer to a number") }
-            guard isDone(sent.row) else { return }
-            written += 1
-            noteID(id)
-        case .integer(let number):
-            guard owner.ids == nil else { throw .hostile("a number in answer to XADD") }
-            let most = sent.kind == .deletion ? 1 : encoder.pointee.answerMost
-            guard let number = number.count(most: most) else {
-                throw .hostile("a count that cannot be")
-            }
-            guard isDone(sent.row) else { return }
-            if sent.kind == .deletion {
-                empty += 1
-            } else if number == 0, !isRepeatable {
-                refusedRows.add(sent.row)
-                fail(RedcolError(.keyExists, "the key exists already"), row: sent.row)
-            } else {
-                written += 1
-            }
-        case .error(let text):
-            refuse(text, sent.row)
-        default: throw .hostile("an answer that does not fit the command")
-        }
-    }
-
-    private func noteID(_ id: UnsafeBufferPointer<UInt8>?) {
-        guard let ids = owner.ids, !hasLostIDs else { return }
-        var isStored = ids.pointee.beginRow()
-        if let text = id?.baseAddress, let id { ids.pointee.set(0, text, id.count) }
-        if case .committed = ids.pointee.commitRow() {} else { isStored = false }
-        guard !isStored else { return }
-        hasLostIDs = true
-        fail(RedcolError(.memory, "no memory for the ids"), row: nil)
     }
 
     private func refuse(_ text: UnsafeBufferPointer<UInt8>, _ row: Int) {
-        let asked = owner.ids == nil ? "writing a hash" : "adding an entry"
+        let asked = encoder.pointee.writesEntries ? "adding an entry" : "writing a hash"
         let error = RedcolError.server(Array(text), endpoint: connection.endpoint, asked: asked)
-        if error.isRefusalForNow, failure == nil, !isStopping {
-            if refusedForNow == nil { refusedForNow = RefusedRows(first: row, error: error) }
-            refusedForNow?.outcomes.append(.refused)
-            return
-        }
-        if let rows = refusedForNow { tellRefused(rows) }
-        refusedRows.add(row)
-        noteID(nil)
-        if failure == nil { fail(error, row: row) }
+        let settlement = plan.refused(row, error)
+        settle(settlement, id: nil)
+        if case .counted = settlement { fail(error, row: row) }
     }
 
-    /// The row was executed; false if it will be sent again all the same, with those before it that
-    /// were refused.
-    private func isDone(_ row: Int) -> Bool {
-        if let rows = refusedForNow {
-            if isRepeatable {
-                refusedForNow?.outcomes.append(.written)
-                return false
-            }
-            // Rows come in their order or not at all: those before this one are too late.
-            tellRefused(rows)
-        } else {
-            retries.succeeded()
-        }
-        return true
+    /// Notes the id of a row, if the plan has counted it.
+    @inline(__always)
+    private func settle(_ settlement: Settlement, id: UnsafeBufferPointer<UInt8>?) {
+        guard case .counted(let given) = settlement else { return }
+        if let given { giveUpRefused(given) }
+        note(id)
     }
 
-    /// Rows that were refused for now are not sent again.
-    private func tellRefused(_ rows: RefusedRows) {
-        refusedForNow = nil
-        for (index, outcome) in rows.outcomes.enumerated() {
-            switch outcome {
-            case .refused: refusedRows.add(rows.first + index)
-            case .empty: empty += 1
-            case .written: written += 1
-            }
-            noteID(nil)
-        }
+    /// Tells of rows that were refused for now, and will not be sent again.
+    private func giveUpRefused(_ rows: RefusedRows?) {
+        guard let rows else { return }
+        noteMissingIDs(rows.outcomes.count)
         fail(rows.error, row: rows.first)
+    }
+
+    private func noteMissingIDs(_ count: Int) {
+        for _ in 0..<count { note(nil) }
+    }
+
+    private func note(_ id: UnsafeBufferPointer<UInt8>?) {
+        if !owner.note(id) { fail(RedcolError(.memory, "no memory for the ids"), row: nil) }
     }
 
     // MARK: Failing
 
-    /// Keeps the first error. Nothing more is sent; what is under way is still awaited.
+    /// The write fails. The first error is kept, with what is known of its row.
     private func fail(_ error: RedcolError, row: Int?) {
-        isStopping = true
-        guard failure == nil else { return }
-        guard let row else {
-            failure = error
-            return
-        }
+        guard plan.state.error == nil else { return }
+        plan.fail(row.map { named(error, row: $0) } ?? error)
+    }
+
+    private func named(_ error: RedcolError, row: Int) -> RedcolError {
         // Of one stream the name is known even if the row cannot be read.
         var key = encoder.pointee.stream
         do throws(RedcolError) {
@@ -513,88 +367,34 @@ public final class FrameWriter {
                 key = encoder.pointee.keyText(row - batch.firstRow)
             }
         } catch {}
-        guard let key else {
-            failure = error.adding("row \(row): ", .row, String(row))
-            return
-        }
-        let name = owner.ids == nil ? "key" : "stream"
-        let shown = escaped(key, limit: 200)
-        failure = error.adding("row \(row), \(name) \"\(shown)\": ", .row, String(row))
-        failure = failure?.adding("", owner.ids == nil ? .key : .stream, shown)
+        return encoder.pointee.naming(row, key, in: error)
     }
 
-    /// Says how far the write has come, once that is known.
-    private func finishFailure() {
-        guard let error = failure else { return }
-        failure = error.saying(progress)
-        let rows = refusedRows.text(limit: .max)
-        if !rows.isEmpty { failure = failure?.adding("", .refusedRows, rows) }
-    }
-
-    private var progress: String {
-        var told = "; \(written) "
-        told += owner.ids == nil ? "key" : "entr"
-        told += owner.ids == nil ? (written == 1 ? "" : "s") : (written == 1 ? "y" : "ies")
-        told += written == 1 ? " was written" : " were written"
-        if refused > 1 {
-            told += "; of the rows before row \(known), the server refused rows "
-            told += refusedRows.text(limit: 100)
-        }
-        if lost > 0 {
-            told += ", and of \(lost) more, from row \(known) on, it is unknown: they were sent, "
-            told += "and no answer came"
-        }
-        return told
-    }
-
-    /// The connection is gone: what may be repeated is, and else it is said what is unknown.
-    private func connectionLost(_ error: RedcolError) throws(RedcolError) {
+    private func connectionLost(_ error: RedcolError) {
         takeLastAnswers(error)
-        if isStopping, let rows = refusedForNow { tellRefused(rows) }
-        let firstUnknown = known
-        var unknown = unanswered
-        if let rows = refusedForNow {
-            refusedForNow = nil
-            if rows.hasWritten { unknown = max(unknown, rows.outcomes.count) }
-        }
-        mayBeWrittenEnd = firstUnknown + unknown
+        if !plan.state.mayTryAgain { giveUpRefused(plan.giveUpRefused()) }
+        let loss = plan.connectionLost(
+            error, sent: connection.bytesSent, platform_monotonic_ms())
         connection.closeSocket()
-        isConnected = false
-        probesLeft = 0
         encoder.pointee.commands.clear()
-        underWay.removeAll(keepingCapacity: true)
-        head = 0
-        nextRow = firstUnknown
-        hasReadAll = false
-        if failure == nil, !isStopping, error.isWorthAnotherTry, isRepeatable || unknown == 0,
-            scheduleRetry(error)
-        {
-            return
+        switch loss {
+        case .tryAgain:
+            Log.write(
+                error.isRefusalForNow ? .warning : .info, .retry, about: connection.endpoint.shown
+            ) { "writing again from row \(plan.rows.next) on: \(error.message)" }
+        case .giveUp(let row):
+            fail(error, row: row)
+            plan.connectionGone()
         }
-        isStopping = true
-        lost = unknown
-        lostFrom = firstUnknown
-        if failure == nil { fail(error, row: error.isRefusalForNow ? firstUnknown : nil) }
-        finishFailure()
-        isDone = true
     }
 
     /// A reset, or a failure to send, says nothing of the answers that have come already.
     private func takeLastAnswers(_ error: RedcolError) {
-        guard error.cause == .connection, isConnected, probesLeft == 0 else { return }
+        guard error.cause == .connection, plan.state.awaitsRows else { return }
         // Rows without values have no answer, and may have been added since the last look.
-        settleEmptyRows()
+        noteMissingIDs(plan.settleEmpty())
         do throws(RedcolError) {
-            while head < underWay.count, connection.receiveLast() { try takeAnswers() }
+            while plan.rows.first != nil, connection.receiveLast() { try takeAnswers() }
         } catch {}
-    }
-
-    private func scheduleRetry(_ error: RedcolError) -> Bool {
-        guard let next = retries.failed(platform_monotonic_ms()) else { return false }
-        retryAt = next
-        Log.write(
-            error.isRefusalForNow ? .warning : .info, .retry, about: connection.endpoint.shown
-        ) { "writing again from row \(nextRow) on: \(error.message)" }
-        return true
     }
 }

@@ -170,13 +170,16 @@ struct RowEncoder: ~Copyable {
         return false
     }
 
-    /// What an answer may count: the fields that were set, or 1.
-    var answerMost: Int { max(1, fields.count) }
-
-    /// How many commands a transaction holds.
-    var transactionCount: Int {
-        if case .hashes(let options) = target { return options.ttlMs == nil ? 2 : 3 }
-        return 0
+    var expectedAnswers: ExpectedAnswers {
+        // The fields that were set, or 1.
+        let countMax = max(1, fields.count)
+        switch target {
+        case .stream: return .ids
+        case .hashes(let options):
+            return .counts(
+                max: countMax, transactionCount: options.ttlMs == nil ? 2 : 3,
+                zeroMeansExists: options.ifExists == .fail)
+        }
     }
 
     // MARK: Rows
@@ -210,6 +213,15 @@ struct RowEncoder: ~Copyable {
         } catch {
             return nil
         }
+    }
+
+    /// The error with the row that it is about, and the row's key if that is known.
+    func naming(_ row: Int, _ key: [UInt8]?, in error: RedcolError) -> RedcolError {
+        guard let key else { return error.adding("row \(row): ", .row, String(row)) }
+        let shown = escaped(key, limit: 200)
+        let context = "row \(row), \(writesEntries ? "stream" : "key") \"\(shown)\": "
+        return error.adding(context, .row, String(row))
+            .adding("", writesEntries ? .stream : .key, shown)
     }
 
     private mutating func readKey(_ row: Int) throws(RedcolError) {

@@ -390,7 +390,7 @@ final class WriterHandle: Handle {
 
     private func closeAbandoned() -> Bool {
         guard turn.endAbandoned() else { return false }
-        writer.closeAbandoned()
+        writer.close()
         return true
     }
 
