@@ -23,88 +23,81 @@ struct AnswerCursor {
     private(set) var offset = 0
 
     /// An entry id is shorter, and no other string is asked for.
-    private static let stringMost = 64
+    private static let stringMax = 64
+    /// A transaction has fewer commands.
+    private static let arrayMax = 8
 
+    /// 16 zero bytes must stand after `bytes`, as they do in a `ReceiveBuffer`.
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     /// Whether the next answer is an error, as far as it has come.
-    var isError: Bool { offset < bytes.count && bytes[offset] == 0x2D }
+    var isError: Bool { offset < bytes.count && bytes[offset] == UInt8(ascii: "-") }
 
     /// The next answer; the cursor is then behind it.
     @inline(__always)
     mutating func next() throws(AnswerError) -> Answer {
-        guard offset < bytes.count else { throw .incomplete }
-        let type = bytes[offset]
-        // Said at once, since no end of a line may follow.
-        switch type {
-        case 0x24, 0x2A, 0x2B, 0x2D, 0x3A: break
-        default: throw .hostile("a reply of type \"\(escaped([type], limit: 4, keeping: .ascii))\"")
-        }
-        let begin = offset &+ 1
-        let end = try lineEnd(begin)
-        let line = UnsafeBufferPointer(rebasing: bytes[begin..<end])
-        switch type {
-        case 0x24:  // $
-            guard let length = integer(line), length >= -1, length <= AnswerCursor.stringMost else {
+        guard let start = bytes.baseAddress, offset < bytes.count else { throw .incomplete }
+        let end = start + bytes.count
+        let answer: Answer
+        var position = start + offset
+        switch position[0] {
+        case UInt8(ascii: "$"):
+            let length = readLength(&position, end, UInt8(ascii: "$"))
+            if length == Length.needsMore { throw .incomplete }
+            if length == Length.null {
+                answer = .null
+                break
+            }
+            guard length >= 0, length <= AnswerCursor.stringMax else {
                 throw .hostile("a string where an entry id was expected")
             }
-            if length == -1 {
-                offset = end &+ 2
-                return .null
-            }
-            let last = end &+ 2 &+ Int(length)
-            guard last &+ 2 <= bytes.count else { throw .incomplete }
-            guard bytes[last] == 0x0D, bytes[last &+ 1] == 0x0A else {
+            guard end - position >= length &+ 2 else { throw .incomplete }
+            guard endsLine(position + length) else {
                 throw .hostile("a string without an end of line")
             }
-            offset = last &+ 2
-            return .bulk(UnsafeBufferPointer(rebasing: bytes[(end &+ 2)..<last]))
-        case 0x3A:  // :
-            guard let number = integer(line) else { throw .hostile("an integer that is none") }
-            offset = end &+ 2
-            return .integer(WireInteger(number))
-        case 0x2B:  // +
-            offset = end &+ 2
-            return .status
-        case 0x2D:  // -
-            offset = end &+ 2
-            return .error(line)
-        default:  // *
-            guard let count = integer(line), count >= -1, count <= 8 else {
+            answer = .bulk(UnsafeBufferPointer(start: position, count: length))
+            position += length &+ 2
+        case UInt8(ascii: ":"):
+            // Nearly all counts are small, which this reads at once.
+            let count = readLength(&position, end, UInt8(ascii: ":"))
+            if count >= 0 {
+                answer = .integer(WireInteger(Int64(count)))
+                break
+            }
+            position = start + (offset + 1)
+            switch readNumber(&position, end, digitsMax: ProtocolLimits.numberDigits) {
+            case .value(let number): answer = .integer(WireInteger(number))
+            case .needsMore: throw .incomplete
+            case .malformed: throw .hostile("an integer that is none")
+            }
+        case UInt8(ascii: "*"):
+            let count = readLength(&position, end, UInt8(ascii: "*"))
+            if count == Length.needsMore { throw .incomplete }
+            guard count == Length.null || count >= 0 && count <= AnswerCursor.arrayMax else {
                 throw .hostile("an array where none was expected")
             }
-            offset = end &+ 2
-            return count < 0 ? .null : .array(Int(count))
+            answer = count < 0 ? .null : .array(count)
+        case UInt8(ascii: "+"):
+            _ = try readLine(&position, end)
+            answer = .status
+        case UInt8(ascii: "-"): answer = .error(try readLine(&position, end))
+        default:
+            let type = escaped([position[0]], limit: 4, keeping: .ascii)
+            throw .hostile("a reply of type \"\(type)\"")
         }
+        offset = position - start
+        return answer
     }
 
-    @inline(__always)
-    private func lineEnd(_ begin: Int) throws(AnswerError) -> Int {
-        var index = begin
-        while index &+ 1 < bytes.count {
-            if bytes[index] == 0x0D, bytes[index &+ 1] == 0x0A { return index }
-            index &+= 1
+    private func readLine(
+        _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+    ) throws(AnswerError) -> UnsafeBufferPointer<UInt8> {
+        position += 1
+        switch readTextLine(&position, end, bytesMax: ProtocolLimits.lineBytes) {
+        case .text(let text): return text
+        case .needsMore: throw .incomplete
+        case .tooLong: throw .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
         }
-        guard bytes.count &- begin <= ProtocolLimits.lineBytes else {
-            throw .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
-        }
-        throw .incomplete
-    }
-
-    @inline(__always)
-    private func integer(_ line: UnsafeBufferPointer<UInt8>) -> Int64? {
-        let isNegative = line.first == 0x2D
-        let begin = isNegative ? 1 : 0
-        guard line.count > begin, line.count <= 19 else { return nil }
-        var number: Int64 = 0
-        for index in begin..<line.count {
-            let digit = line[index] &- 0x30
-            guard digit <= 9 else { return nil }
-            number = number &* 10 &+ Int64(digit)
-        }
-        // What is too large for 19 digits has wrapped to a negative number.
-        guard number >= 0 else { return nil }
-        return isNegative ? 0 &- number : number
     }
 }
 

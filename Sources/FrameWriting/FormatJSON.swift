@@ -7,7 +7,7 @@ import CPlatform
 import RedcolBase
 import RedisConnection
 
-extension CommandBytes {
+extension GrowingBytes {
     /// Appends the value at `row`: numbers and booleans as such, durations as their ticks, all else
     /// as strings; decimals too, since readers take numbers for floats.
     mutating func appendJSON(

@@ -191,13 +191,13 @@ extension InputNode {
     }
 }
 
-extension CommandBytes {
+extension GrowingBytes {
     /// Appends the value at `row`, which is not null, as a string with its header. `scratch` is for
     /// nested values.
     @inline(__always)
     mutating func appendBulk(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema,
-        scratch: inout CommandBytes
+        scratch: inout GrowingBytes
     ) throws(RedcolError) {
         if let bytes = try node.pointee.bytes(row) { return try appendBulk(bytes) }
         if node.pointee.kind == .dictionary || node.pointee.kind.isNested {

@@ -78,7 +78,7 @@ struct MetadataColumns {
 
     /// Sees that what is left out of a row says the same as its id, so that nothing is lost.
     func check(
-        _ row: Int, _ schema: InputSchema, _ scratch: inout CommandBytes
+        _ row: Int, _ schema: InputSchema, _ scratch: inout GrowingBytes
     ) throws(RedcolError) {
         guard let id else { return }
         scratch.clear()

@@ -28,17 +28,17 @@ struct RowEncoder: ~Copyable {
     private let schema: InputSchema
     private let target: Target
     /// Commands that wait to be sent.
-    var commands: CommandBytes
-    private var scratch: CommandBytes
-    private var key: CommandBytes
+    var commands: GrowingBytes
+    private var scratch: GrowingBytes
+    private var key: GrowingBytes
     /// The encoded names of the columns that are written, one after the other.
-    private let names: CommandBytes
+    private let names: GrowingBytes
     private let fields: [Field]
     private let keyColumn: Int?
     private let idColumn: Int?
     private let metadata: MetadataColumns?
     /// XADD's arguments between the key and the id.
-    private let trimming: CommandBytes
+    private let trimming: GrowingBytes
     private let trimmingCount: Int
     private let script: [UInt8]
     /// Whether rows are entries of streams; else they are hashes.
@@ -82,11 +82,11 @@ struct RowEncoder: ~Copyable {
         _ schema: InputSchema, _ target: Target, script: [UInt8]
     ) throws(RedcolError) {
         // Nothing is stored before all is made: what is made cannot be unmade half.
-        let commands = try CommandBytes()
-        let scratch = try CommandBytes()
-        let key = try CommandBytes()
-        var names = try CommandBytes()
-        var trimming = try CommandBytes()
+        let commands = try GrowingBytes()
+        let scratch = try GrowingBytes()
+        let key = try GrowingBytes()
+        var names = try GrowingBytes()
+        var trimming = try GrowingBytes()
         var trimmingCount = 0
         var (keyColumn, idColumn): (Int?, Int?) = (nil, nil)
         var metadata: MetadataColumns?

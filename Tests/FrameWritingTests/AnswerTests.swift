@@ -6,10 +6,18 @@ import Testing
 
 @testable import FrameWriting
 
+/// Calls `body` with a cursor over `text`, as it lies in a receive buffer.
+private func withCursor<Result>(_ text: String, _ body: (inout AnswerCursor) -> Result) -> Result {
+    var received = ReceiveBuffer()
+    let isThere = Array(text.utf8).withUnsafeBytes { received.append($0) }
+    #expect(isThere)
+    var cursor = AnswerCursor(received.waiting)
+    return body(&cursor)
+}
+
 /// What a cursor says of `text`.
 private func read(_ text: String) -> String {
-    Array(text.utf8).withUnsafeBufferPointer { bytes in
-        var cursor = AnswerCursor(bytes)
+    withCursor(text) { cursor in
         do throws(AnswerError) {
             switch try cursor.next() {
             case .status: return "status, \(cursor.offset)"
@@ -61,8 +69,7 @@ private func read(_ text: String) -> String {
 
     /// nil: incomplete.
     private func transaction(_ text: String) -> String? {
-        Array(text.utf8).withUnsafeBufferPointer { bytes in
-            var cursor = AnswerCursor(bytes)
+        withCursor(text) { cursor in
             do throws(AnswerError) {
                 guard let failure = try cursor.transaction(2, most: 5) else { return "done" }
                 return String(decoding: failure, as: UTF8.self)

@@ -141,13 +141,15 @@ private func scan(_ replies: [Reply]) {
 /// Answers as the writer reads them: each is the same whether it came whole or in part.
 private func execute(_ bytes: UnsafeBufferPointer<UInt8>, _ commands: Int, _ most: Int) {
     for count in [bytes.count, bytes.count / 2, bytes.count / 3] {
+        var received = ReceiveBuffer()
         let part = UnsafeBufferPointer(rebasing: bytes[..<count])
-        var cursor = AnswerCursor(part)
+        require(received.append(UnsafeRawBufferPointer(part)), "no memory")
+        var cursor = AnswerCursor(received.waiting)
         do throws(AnswerError) {
             _ = try cursor.transaction(commands, most: most)
             require(cursor.offset > 0 && cursor.offset <= count, "beyond the end")
         } catch {}
-        var single = AnswerCursor(part)
+        var single = AnswerCursor(received.waiting)
         do throws(AnswerError) {
             while true {
                 if case .integer(let number) = try single.next(),

@@ -24,10 +24,10 @@ public struct Command: Sendable {
     public var arguments: [[UInt8]] {
         var found: [[UInt8]] = []
         var rest = encoded[...]
-        while let lineEnd = rest.firstIndex(of: 0x0D) {
+        while let lineEnd = rest.firstIndex(of: UInt8(ascii: "\r")) {
             var length = 0
             for digit in rest[(rest.startIndex + 1)..<lineEnd] {
-                length = length * 10 + Int(digit) - 0x30
+                length = length * 10 + Int(digit &- UInt8(ascii: "0"))
             }
             let start = lineEnd + 2
             found.append(Array(encoded[start..<(start + length)]))
@@ -94,13 +94,13 @@ public struct Command: Sendable {
     }
 
     private mutating func addHeader(_ length: Int) {
-        appendHeader(0x24, length, to: &encoded)
+        appendHeader(UInt8(ascii: "$"), length, to: &encoded)
         argumentCount += 1
     }
 
     private mutating func addLineEnd() {
-        encoded.append(0x0D)
-        encoded.append(0x0A)
+        encoded.append(UInt8(ascii: "\r"))
+        encoded.append(UInt8(ascii: "\n"))
     }
 
     /// The command's name, for messages.
@@ -110,43 +110,26 @@ public struct Command: Sendable {
 /// "$41\r\n", twice twenty digits, a hyphen and "\r\n". Eight more may be written behind a number.
 private let hyphenatedBytes = 48
 
-/// Writes two numbers with a hyphen between them, as an argument; gives how many bytes it has.
+/// Writes two numbers with a hyphen between them, as an argument; returns the number of bytes.
 @inline(__always)
 private func writeHyphenated(
     _ first: UInt64, _ second: UInt64, to start: UnsafeMutablePointer<UInt8>
 ) -> Int {
     // Ids have 3 to 41 bytes: their own length has one digit or two, and nearly always two.
-    let text = start + 5
+    let text = start + shortHeaderBytes
     var length = writeDecimal(first, to: text)
-    text[length] = 0x2D
+    text[length] = UInt8(ascii: "-")
     length &+= 1
     length &+= writeDecimal(second, to: text + length)
-    var header = 5
-    if length >= 10 {
-        start[1] = UInt8(truncatingIfNeeded: length / 10) &+ 0x30
-        start[2] = UInt8(truncatingIfNeeded: length % 10) &+ 0x30
-    } else {
-        header = 4
-        start[1] = UInt8(truncatingIfNeeded: length) &+ 0x30
-        memmove(start + header, text, length)
-    }
-    start[0] = 0x24
-    start[header &- 2] = 0x0D
-    start[header &- 1] = 0x0A
-    start[header &+ length] = 0x0D
-    start[header &+ length &+ 1] = 0x0A
-    return header &+ length &+ 2
+    return writeShortHeader(length, at: start)
 }
 
-/// `mark`, a number and the end of the line: "*3\r\n" or "$5\r\n".
+/// Appends `mark`, a number and the end of the line.
 private func appendHeader(_ mark: UInt8, _ number: Int, to bytes: inout [UInt8]) {
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { room in
         guard let start = room.baseAddress else { return }
-        start.pointee = mark
-        let end = start + 1 + writeDecimal(UInt64(number.magnitude), to: start + 1)
-        end[0] = 0x0D
-        end[1] = 0x0A
-        bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end + 2 - start))
+        let count = writeHeader(mark, number, to: start)
+        bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: count))
     }
 }
 
@@ -179,7 +162,7 @@ struct SendBuffer: ~Copyable {
             return
         }
         guard hasRoom(command.encoded.count) else { return }
-        appendHeader(0x2A, command.argumentCount, to: &bytes)
+        appendHeader(UInt8(ascii: "*"), command.argumentCount, to: &bytes)
         bytes.append(contentsOf: command.encoded)
         largestCommand = max(largestCommand, command.encoded.count)
         commandsQueued += 1

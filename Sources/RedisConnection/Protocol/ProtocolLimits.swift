@@ -6,8 +6,8 @@
 public enum ProtocolLimits {
     /// An error or status line; a server's own are far below.
     public static let lineBytes = 64 * 1024
-    /// The digits of a length, with its sign: enough for any Int64.
-    public static let lengthDigits = 20
+    /// The digits of a number: enough for any Int64.
+    public static let numberDigits = 19
     /// One string: proto-max-bulk-len, whose default is 512 MiB.
     public static let bulkBytes = 512 * 1024 * 1024
     /// One stream entry, with all its fields: it is kept whole in the receive buffer.

@@ -46,6 +46,7 @@ public func scanReply(
     errorBytesMax: Int = ProtocolLimits.lineBytes
 ) -> ReplyExtent {
     let bytesMax = max(bytesMax, errorBytesMax)
+    guard let start = bytes.baseAddress else { return .incomplete }
     var offset = 0
     var elements = 0
     // How many elements each open array still lacks; the outermost "array" is the reply itself.
@@ -63,47 +64,55 @@ public func scanReply(
         guard offset < bytes.count else {
             return offset > bytesMax ? tooLong(bytesMax) : .incomplete
         }
-        let type = bytes[offset]
-        let lineMax = type == 0x2D ? errorBytesMax : ProtocolLimits.lineBytes
-        switch lineEnd(bytes, from: offset + 1, lineMax) {
-        case .found(let end):
-            let line = UnsafeBufferPointer(rebasing: bytes[(offset + 1)..<end])
-            offset = end + 2
-            switch type {
-            case 0x2B, 0x2D: break  // + -
-            case 0x3A:  // :
-                guard decimal(line) != nil else { return .hostile("an integer that is none") }
-            case 0x24:  // $
-                guard let length = decimal(line), length >= -1 else {
-                    return .hostile("a string length that is none")
-                }
+        let begin = start + (offset + 1)
+        var position = begin
+        let end = start + bytes.count
+        switch bytes[offset] {
+        case UInt8(ascii: "+"), UInt8(ascii: "-"):
+            let isError = bytes[offset] == UInt8(ascii: "-")
+            let lineMax = isError ? errorBytesMax : ProtocolLimits.lineBytes
+            switch readTextLine(&position, end, bytesMax: lineMax) {
+            case .text: offset = position - start
+            case .needsMore: return .incomplete
+            case .tooLong: return .hostile("a line longer than \(lineMax) bytes")
+            }
+        case UInt8(ascii: ":"):
+            switch readNumber(&position, end, digitsMax: ProtocolLimits.numberDigits) {
+            case .value: offset = position - start
+            case .needsMore: return .incomplete
+            case .malformed: return notANumber("an integer", begin, end)
+            }
+        case UInt8(ascii: "$"):
+            switch readNumber(&position, end, digitsMax: ProtocolLimits.numberDigits) {
+            case .value(let length) where length >= -1:
                 guard length <= Int64(bytesMax) else { return tooLong(bytesMax) }
-                if length >= 0 {
-                    offset += Int(length) + 2
-                    if offset <= bytes.count,
-                        bytes[offset - 2] != 0x0D || bytes[offset - 1] != 0x0A
-                    {
-                        return .hostile("a string without an end of line")
-                    }
+                offset = position - start
+                if length < 0 { continue }
+                offset += Int(length) + 2
+                if offset <= bytes.count, !endsLine(start + (offset - 2)) {
+                    return .hostile("a string without an end of line")
                 }
-            case 0x2A:  // *
-                guard let count = decimal(line), count >= -1 else {
-                    return .hostile("an array length that is none")
-                }
+            case .needsMore: return .incomplete
+            default: return notANumber("a string length", begin, end)
+            }
+        case UInt8(ascii: "*"):
+            switch readNumber(&position, end, digitsMax: ProtocolLimits.numberDigits) {
+            case .value(let count) where count >= -1:
                 guard count <= Int64(ProtocolLimits.replyElements) else {
                     return .hostile("an array of \(count) elements")
                 }
-                if count > 0 {
-                    guard open.count < ProtocolLimits.replyDepth else {
-                        return .hostile("arrays nested deeper than \(ProtocolLimits.replyDepth)")
-                    }
-                    open.append(Int(count))
+                offset = position - start
+                if count <= 0 { continue }
+                guard open.count < ProtocolLimits.replyDepth else {
+                    return .hostile("arrays nested deeper than \(ProtocolLimits.replyDepth)")
                 }
-            default:
-                return .hostile("a reply of type \"\(escaped([type], limit: 4, keeping: .ascii))\"")
+                open.append(Int(count))
+            case .needsMore: return .incomplete
+            default: return notANumber("an array length", begin, end)
             }
-        case .incomplete: return .incomplete
-        case .tooLong: return .hostile("a line longer than \(lineMax) bytes")
+        default:
+            let type = escaped([bytes[offset]], limit: 4, keeping: .ascii)
+            return .hostile("a reply of type \"\(type)\"")
         }
     }
     if offset > bytesMax { return tooLong(bytesMax) }
@@ -114,30 +123,16 @@ private func tooLong(_ bytesMax: Int) -> ReplyExtent {
     .hostile("a reply of more than \(bytesMax) bytes")
 }
 
-private enum LineEnd {
-    case found(Int)
-    case incomplete, tooLong
-}
-
-private func lineEnd(
-    _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ lineMax: Int
-) -> LineEnd {
-    var index = start
-    let limit = min(bytes.count, start + lineMax)
-    while index + 1 < limit, let base = bytes.baseAddress,
-        let found = memchr(base + index, 0x0D, limit - 1 - index)
-    {
-        index = UnsafeRawPointer(base).distance(to: found)
-        if bytes[index + 1] == 0x0A { return .found(index) }
-        index += 1
+/// There is no number at `begin`, which is said when the end of its line has come.
+private func notANumber(
+    _ what: StaticString, _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+) -> ReplyExtent {
+    var position = begin
+    switch readTextLine(&position, end, bytesMax: ProtocolLimits.lineBytes) {
+    case .text: return .hostile("\(what) that is none")
+    case .needsMore: return .incomplete
+    case .tooLong: return .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
     }
-    return limit - start >= lineMax ? .tooLong : .incomplete
-}
-
-/// The whole of `text` as a decimal integer, or nil.
-private func decimal(_ text: UnsafeBufferPointer<UInt8>) -> Int64? {
-    guard text.count <= ProtocolLimits.lengthDigits else { return nil }
-    return Int64(String(decoding: text, as: UTF8.self))
 }
 
 /// What a reply takes, at most, when it has been parsed: its parts twice, and objects for them. The
