@@ -2,6 +2,7 @@
 // A frame as it comes: batches pulled from an ArrowArrayStream, kept until they are answered.
 // https://arrow.apache.org/docs/format/CStreamInterface.html
 
+import ArrowColumns
 import CArrowData
 import CPlatform
 import RedcolBase

@@ -102,9 +102,9 @@ struct RowEncoder: ~Copyable {
             }
             metadata = try MetadataColumns(
                 schema, options.metadata, keyColumn: keyColumn, idColumn: idColumn)
-            let limit = options.lengthMost.map { Array(String($0).utf8) } ?? options.idLeast
+            let limit = options.lengthMax.map { Array(String($0).utf8) } ?? options.idMin
             if !limit.isEmpty {
-                try trimming.appendBulk(options.lengthMost == nil ? "MINID" : "MAXLEN")
+                try trimming.appendBulk(options.lengthMax == nil ? "MINID" : "MAXLEN")
                 try trimming.appendBulk(options.isApproximate ? "~" : "=")
                 try trimming.appendBulk(limit)
                 trimmingCount = 3
@@ -269,7 +269,7 @@ struct RowEncoder: ~Copyable {
         if keyColumn != nil || key.count == 0 { try readKey(row) }
         if count == 0 { return .nothing }
         if let metadata { try metadata.check(row, schema, &scratch) }
-        try commands.appendHeader(0x2A, 3 &+ trimmingCount &+ 2 &* count)
+        try commands.appendHeader(UInt8(ascii: "*"), 3 &+ trimmingCount &+ 2 &* count)
         try commands.append("$4\r\nXADD\r\n")
         try commands.appendBulk(key.bytes)
         try commands.append(trimming.bytes)
@@ -306,7 +306,7 @@ struct RowEncoder: ~Copyable {
             return .deletion
         }
         if !script.isEmpty {
-            try commands.appendHeader(0x2A, 5 &+ 2 &* count)
+            try commands.appendHeader(UInt8(ascii: "*"), 5 &+ 2 &* count)
             try commands.append("$4\r\nEVAL\r\n")
             try commands.appendBulk(script)
             try commands.append("$1\r\n1\r\n")
@@ -337,7 +337,7 @@ struct RowEncoder: ~Copyable {
     }
 
     private mutating func appendHash(_ row: Int, _ count: Int) throws(RedcolError) {
-        try commands.appendHeader(0x2A, 2 &+ 2 &* count)
+        try commands.appendHeader(UInt8(ascii: "*"), 2 &+ 2 &* count)
         try commands.append("$4\r\nHSET\r\n")
         try commands.appendBulk(key.bytes)
         try appendValues(row)
@@ -350,6 +350,25 @@ struct RowEncoder: ~Copyable {
     }
 }
 
+extension GrowingBytes {
+    /// Appends the value at `row`, which is not null, as a string with its header. `scratch` is for
+    /// nested values.
+    @inline(__always)
+    fileprivate mutating func appendBulk(
+        _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema,
+        scratch: inout GrowingBytes
+    ) throws(RedcolError) {
+        if let bytes = try node.pointee.bytes(row) { return try appendBulk(bytes) }
+        if node.pointee.kind == .dictionary || node.pointee.kind.isNested {
+            scratch.clear()
+            try scratch.appendText(node, row, schema)
+            return try appendBulk(scratch.bytes)
+        }
+        try appendShortBulk { text throws(RedcolError) in try node.pointee.writeShort(row, to: text)
+        }
+    }
+}
+
 /// Whether XADD takes this for an id: "*", or milliseconds and, behind a hyphen, a sequence number
 /// or "*".
 private func isEntryID(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -358,7 +377,7 @@ private func isEntryID(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     var hasHyphen = false
     for index in 0..<text.count {
         let byte = text[index]
-        if byte >= 0x30, byte <= 0x39, digits < 20 {
+        if byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), digits < 20 {
             digits &+= 1
         } else if byte == UInt8(ascii: "-"), !hasHyphen, digits > 0 {
             hasHyphen = true

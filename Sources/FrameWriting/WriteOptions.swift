@@ -38,8 +38,8 @@ public struct EntryOptions {
     var stream: [UInt8]?
     var streamColumn: [UInt8]?
     var idColumn: [UInt8]?
-    var lengthMost: Int?
-    var idLeast: [UInt8] = []
+    var lengthMax: Int?
+    var idMin: [UInt8] = []
     var isApproximate = true
     var metadata = MetadataRule.check
 
@@ -52,12 +52,12 @@ public struct EntryOptions {
             switch name {
             case .streamColumn: streamColumn = value.bytes
             case .idColumn: idColumn = value.bytes
-            case .maxLength: lengthMost = try value.integer()
+            case .maxLength: lengthMax = try value.integer()
             case .minID:
                 guard EntryID(value.text.utf8, sequenceIfMissing: 0) != nil else {
                     throw value.wrong
                 }
-                idLeast = value.bytes
+                idMin = value.bytes
             case .approximate: isApproximate = try value.boolean()
             case .metadata: metadata = try value.word(as: MetadataRule.self)
             }
@@ -67,7 +67,7 @@ public struct EntryOptions {
                 .invalidArgument,
                 "give either a stream, or stream_column, whose values name each row's stream")
         }
-        if lengthMost != nil, !idLeast.isEmpty {
+        if lengthMax != nil, !idMin.isEmpty {
             throw RedcolError(
                 .invalidArgument,
                 "maxlen and min_id are two ways of trimming: give one of them")

@@ -17,16 +17,16 @@ public func writeDecimal(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>)
     } else {
         let highest = high / 100_000_000
         count = writeFirst(highest, to: start) &+ 8
-        store(eightDigits(high &- highest &* 100_000_000), to: start + (count &- 8))
+        store(textOfEightDigits(high &- highest &* 100_000_000), to: start + (count &- 8))
     }
-    store(eightDigits(low), to: start + count)
+    store(textOfEightDigits(low), to: start + count)
     return count &+ 8
 }
 
 /// Writes a number below 100,000,000, and above 0, without zeros before it.
 @inline(__always)
 private func writeFirst(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>) -> Int {
-    let digits = eightDigits(value)
+    let digits = textOfEightDigits(value)
     // The first digit is in the lowest byte.
     let zeros = (digits ^ 0x3030_3030_3030_3030).trailingZeroBitCount &>> 3
     store(digits &>> UInt64(truncatingIfNeeded: zeros &<< 3), to: start)
@@ -41,7 +41,7 @@ private func store(_ digits: UInt64, to start: UnsafeMutablePointer<UInt8>) {
 /// The eight digits of a number below 100,000,000, the first one in the lowest byte: it is split
 /// into fours, those into pairs, those into digits, each time all halves at once.
 @inline(__always)
-private func eightDigits(_ value: UInt64) -> UInt64 {
+private func textOfEightDigits(_ value: UInt64) -> UInt64 {
     let high = value / 10_000
     let fours = high | (value &- high &* 10_000) &<< 32
     // 10,486 / 2^20 is a hundredth, exact enough for four digits; 103 / 2^10 a tenth for two.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames as commands, and frames that are not what they claim to be.
 
+import ArrowColumns
 import CArrowData
 import RedcolBase
 import RedisConnection

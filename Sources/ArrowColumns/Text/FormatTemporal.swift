@@ -4,10 +4,8 @@
 
 import RedcolBase
 
-private let secondsPerDay: Int64 = 86_400
-
 /// Years that are written: more than six digits could not be read back.
-private let yearMost: Int64 = 999_999
+private let yearMax: Int64 = 999_999
 
 private func writePair(_ value: Int64, to text: UnsafeMutablePointer<UInt8>) {
     writePadded(UInt64(truncatingIfNeeded: value), 2, to: text)
@@ -16,20 +14,8 @@ private func writePair(_ value: Int64, to text: UnsafeMutablePointer<UInt8>) {
 /// Days since 1970-01-01 as "YYYY-MM-DD"; years before 0 and after 9999 with a sign. nil: the year
 /// has too many digits.
 public func writeDate(_ days: Int64, to text: UnsafeMutablePointer<UInt8>) -> Int? {
-    // The year begins in March here, so that a leap day is its last one; an era has 400 years. The
-    // callers' days fit into 48 bits.
-    let shifted = days &+ 719_468
-    let era = (shifted >= 0 ? shifted : shifted &- 146_096) / 146_097
-    let dayOfEra = shifted &- era &* 146_097
-    let yearOfEra =
-        (dayOfEra &- dayOfEra / 1_460 &+ dayOfEra / 36_524 &- dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra &- (365 &* yearOfEra &+ yearOfEra / 4 &- yearOfEra / 100)
-    let shiftedMonth = (5 &* dayOfYear &+ 2) / 153
-    let day = dayOfYear &- (153 &* shiftedMonth &+ 2) / 5 &+ 1
-    let month = shiftedMonth < 10 ? shiftedMonth &+ 3 : shiftedMonth &- 9
-    let year = yearOfEra &+ era &* 400 &+ (month <= 2 ? 1 : 0)
-
-    guard year >= -yearMost, year <= yearMost else { return nil }
+    let (year, month, day) = calendarDay(days)
+    guard year >= -yearMax, year <= yearMax else { return nil }
     var at = 0
     if year < 0 || year > 9_999 {
         text.pointee = UInt8(ascii: year < 0 ? "-" : "+")

@@ -28,7 +28,7 @@ func parseDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
     }
     if count <= 16 {
         guard let high = leadingDigits(text, count &- 8),
-            let low = eightDigits(loadWord(text + (count &- 8)))
+            let low = valueOfEightDigits(loadWord(text + (count &- 8)))
         else { return nil }
         return high &* 100_000_000 &+ low
     }
@@ -46,8 +46,8 @@ private func parseManyDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt
         count -= 1
     }
     guard let high = leadingDigits(digits, count - 16),
-        let middle = eightDigits(loadWord(digits + (count - 16))),
-        let low = eightDigits(loadWord(digits + (count - 8)))
+        let middle = valueOfEightDigits(loadWord(digits + (count - 16))),
+        let low = valueOfEightDigits(loadWord(digits + (count - 8)))
     else { return nil }
     let (shifted, isTooLarge) = high.multipliedReportingOverflow(by: 10_000_000_000_000_000)
     let (sum, isOverflow) = shifted.addingReportingOverflow(middle &* 100_000_000 &+ low)
@@ -70,12 +70,12 @@ private func leadingDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64
     let missingBits = UInt64(truncatingIfNeeded: 8 &- count) &* 8
     // Shifts are masked to 6 bits, so that 8 digits (no bits missing) need the zeros masked away.
     let zeros: UInt64 = missingBits == 0 ? 0 : 0x3030_3030_3030_3030 &>> (64 &- missingBits)
-    return eightDigits(loadWord(text) &<< missingBits | zeros)
+    return valueOfEightDigits(loadWord(text) &<< missingBits | zeros)
 }
 
 /// The value of 8 digits, of which the first is in the lowest byte; nil if one is no digit.
 @inline(__always)
-private func eightDigits(_ word: UInt64) -> UInt64? {
+private func valueOfEightDigits(_ word: UInt64) -> UInt64? {
     let values = word ^ 0x3030_3030_3030_3030
     guard isAllBelowTen(values) else { return nil }
     // Neighbours are joined into pairs, pairs into fours, fours into the whole.

@@ -2,8 +2,6 @@
 // ISO 8601 text to dates, times, timestamps and durations. As with integers, at least 16 bytes
 // behind a value's text may be read.
 
-private let secondsPerDay: Int64 = 86_400
-
 /// "YYYY-MM-DD" of the proleptic Gregorian calendar, or with a sign and 4 to 6 digits of year, as
 /// days since 1970-01-01.
 func parseDate(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int32? {
@@ -36,27 +34,6 @@ private func parseSignedDate(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int3
         let month = twoDigits(rest + 1), let day = twoDigits(rest + 4)
     else { return nil }
     return daysSinceEpoch(year, month, day)
-}
-
-/// Days since 1970-01-01, or nil if there is no such day; the year has six digits at the most.
-/// The year begins in March here, so that a leap day is its last one.
-@inline(__always)
-func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int32? {
-    guard month >= 1, month <= 12, day >= 1 else { return nil }
-    if day > 28 {
-        let isLeap = year & 3 == 0 && (year % 100 != 0 || year % 400 == 0)
-        let february: Int64 = isLeap ? 29 : 28
-        // From March on, long and short months alternate, and begin anew in August.
-        guard day <= (month == 2 ? february : 30 &+ (month ^ month &>> 3) & 1) else { return nil }
-    }
-    let shiftedYear = month > 2 ? year : year &- 1
-    let shiftedMonth = month > 2 ? month &- 3 : month &+ 9
-    let era = (shiftedYear >= 0 ? shiftedYear : shiftedYear &- 399) / 400
-    let yearOfEra = shiftedYear &- era &* 400
-    let dayOfYear = (153 &* shiftedMonth &+ 2) / 5 &+ day &- 1
-    let dayOfEra = yearOfEra &* 365 &+ yearOfEra / 4 &- yearOfEra / 100 &+ dayOfYear
-    // 146,097 days are 400 years; 719,468 days lie between 0000-03-01 and 1970-01-01.
-    return Int32(truncatingIfNeeded: era &* 146_097 &+ dayOfEra &- 719_468)
 }
 
 /// "HH:MM", "HH:MM:SS" or "HH:MM:SS.f" with 1 to 9 digits, as ticks since midnight. What is finer

@@ -97,7 +97,7 @@ struct ZoneRule {
             if !isInMonth { day -= 7 }
             days = day
         }
-        return days * 86_400 + change.time
+        return days * secondsPerDay + change.time
     }
 }
 

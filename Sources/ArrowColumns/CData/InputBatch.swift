@@ -7,14 +7,14 @@ import CPlatform
 import RedcolBase
 
 /// A batch of rows, owned. Released when this goes.
-final class InputBatch {
+public final class InputBatch {
     private var array: ArrowArray
-    let rowCount: Int
+    public let rowCount: Int
     /// The number in the frame of its first row.
-    let firstRow: Int
+    public let firstRow: Int
 
     /// Takes `array` over; it is released also if it is refused.
-    init(
+    public init(
         moving array: ArrowArray, firstRow: Int, _ schema: InputSchema
     ) throws(RedcolError) {
         self.array = array
@@ -30,7 +30,7 @@ final class InputBatch {
     }
 
     /// Points the schema's nodes at this batch.
-    func bind(_ schema: InputSchema) throws(RedcolError) {
+    public func bind(_ schema: InputSchema) throws(RedcolError) {
         let binding = Binding(schema: schema)
         try binding.bind(&array)
     }

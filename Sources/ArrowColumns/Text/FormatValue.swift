@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values as text, as Polars prints them in CSV. Nothing is allocated for a value.
 
-import ArrowColumns
 import CPlatform
 import RedcolBase
-import RedisConnection
 
 extension InputNode {
     /// Whether the value at `row` is null.
     @inline(__always)
-    func isNull(_ row: Int, _ nodes: UnsafePointer<InputNode>) throws(RedcolError) -> Bool {
+    public func isNull(_ row: Int, _ nodes: UnsafePointer<InputNode>) throws(RedcolError) -> Bool {
         if let validity {
             let at = offset &+ row
             if validity[at &>> 3] &>> UInt8(truncatingIfNeeded: at & 7) & 1 == 0 { return true }
@@ -20,7 +18,7 @@ extension InputNode {
     }
 
     @inline(__always)
-    func load<Value: BitwiseCopyable>(_ row: Int, as type: Value.Type) -> Value? {
+    public func load<Value: BitwiseCopyable>(_ row: Int, as type: Value.Type) -> Value? {
         values?.loadUnaligned(
             fromByteOffset: (offset &+ row) &* MemoryLayout<Value>.size, as: type)
     }
@@ -52,7 +50,7 @@ extension InputNode {
 
     /// The bytes of a text or binary value, where they lie; nil if the kind is another one.
     @inline(__always)
-    func bytes(_ row: Int) throws(RedcolError) -> UnsafeBufferPointer<UInt8>? {
+    public func bytes(_ row: Int) throws(RedcolError) -> UnsafeBufferPointer<UInt8>? {
         switch kind {
         case .textView, .binaryView: return try viewBytes(row)
         case .text64, .binary64: return try slice(extent(row, as: Int64.self))
@@ -111,7 +109,7 @@ extension InputNode {
 
     /// Writes the text of a number, a boolean or a time, which has at most 64 bytes.
     @inline(__always)
-    func writeShort(
+    public func writeShort(
         _ row: Int, to text: UnsafeMutablePointer<UInt8>
     ) throws(RedcolError) -> Int {
         switch kind {
@@ -152,17 +150,30 @@ extension InputNode {
         case .date32:
             return try written(writeDate(Int64(load(row, as: Int32.self) ?? 0), to: text))
         case .date64:
-            let days = (load(row, as: Int64.self) ?? 0) / 86_400_000
+            let days = (load(row, as: Int64.self) ?? 0) / (secondsPerDay * 1_000)
             return try written(writeDate(days, to: text))
         case .time32: return try time(Int64(load(row, as: Int32.self) ?? 0), text)
         case .time64: return try time(load(row, as: Int64.self) ?? 0, text)
         case .timestamp:
-            let ticks = load(row, as: Int64.self) ?? 0
             // Years that no text holds: the reading half takes ticks too.
-            return writeTimestamp(ticks, unit, isUTC: isUTC, to: text)
-                ?? writeDecimal(ticks, to: text)
+            return writeDateAndTime(row, to: text)
+                ?? writeDecimal(load(row, as: Int64.self) ?? 0, to: text)
         case .duration: return writeDuration(load(row, as: Int64.self) ?? 0, unit, to: text)
         default: throw InputNode.malformed("no values")
+        }
+    }
+
+    /// Writes a timestamp as a date and a time; nil if its year has more than six digits.
+    func writeDateAndTime(_ row: Int, to text: UnsafeMutablePointer<UInt8>) -> Int? {
+        writeTimestamp(load(row, as: Int64.self) ?? 0, unit, isUTC: isUTC, to: text)
+    }
+
+    /// Whether a float is a number, and not infinite.
+    func isFinite(_ row: Int) -> Bool {
+        switch kind {
+        case .float16: return halfFloat(load(row, as: UInt16.self) ?? 0).isFinite
+        case .float32: return (load(row, as: Float.self) ?? 0).isFinite
+        default: return (load(row, as: Double.self) ?? 0).isFinite
         }
     }
 
@@ -192,25 +203,8 @@ extension InputNode {
 }
 
 extension GrowingBytes {
-    /// Appends the value at `row`, which is not null, as a string with its header. `scratch` is for
-    /// nested values.
-    @inline(__always)
-    mutating func appendBulk(
-        _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema,
-        scratch: inout GrowingBytes
-    ) throws(RedcolError) {
-        if let bytes = try node.pointee.bytes(row) { return try appendBulk(bytes) }
-        if node.pointee.kind == .dictionary || node.pointee.kind.isNested {
-            scratch.clear()
-            try scratch.appendText(node, row, schema)
-            return try appendBulk(scratch.bytes)
-        }
-        try appendShortBulk { text throws(RedcolError) in try node.pointee.writeShort(row, to: text)
-        }
-    }
-
     /// Appends the text of the value at `row`, which is not null, and nothing around it.
-    mutating func appendText(
+    public mutating func appendText(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema
     ) throws(RedcolError) {
         if let bytes = try node.pointee.bytes(row) { return try append(bytes) }

@@ -2,10 +2,8 @@
 // Lists and structs as JSON text: what the reading half decodes to the same values.
 // https://www.rfc-editor.org/rfc/rfc8259
 
-import ArrowColumns
 import CPlatform
 import RedcolBase
-import RedisConnection
 
 extension GrowingBytes {
     /// Appends the value at `row`: numbers and booleans as such, durations as their ticks, all else
@@ -33,12 +31,15 @@ extension GrowingBytes {
         case .float16, .float32, .float64: try appendJSONFloat(node, row)
         case .date32, .date64, .time32, .time64, .timestamp, .decimal32, .decimal64, .decimal128:
             let text = try reserve(66)
-            let length = try node.pointee.writeShort(row, to: text + 1)
-            // Ticks, for want of a text: JSON's readers take no ticks for a time.
-            if node.pointee.kind == .timestamp,
-                !UnsafeBufferPointer(start: text + 1, count: length).contains(UInt8(ascii: "T"))
-            {
-                throw RedcolError(.value, "a time whose year has more than six digits")
+            let length: Int
+            if node.pointee.kind == .timestamp {
+                // JSON's readers take no ticks for a time.
+                guard let written = node.pointee.writeDateAndTime(row, to: text + 1) else {
+                    throw RedcolError(.value, "a time whose year has more than six digits")
+                }
+                length = written
+            } else {
+                length = try node.pointee.writeShort(row, to: text + 1)
             }
             text[0] = UInt8(ascii: "\"")
             text[length &+ 1] = UInt8(ascii: "\"")
@@ -54,8 +55,7 @@ extension GrowingBytes {
     ) throws(RedcolError) {
         let text = try reserve(64)
         let length = try node.pointee.writeShort(row, to: text)
-        // "NaN", "inf" and "-inf" end with letters.
-        guard text[length &- 1] <= UInt8(ascii: "9") else {
+        guard node.pointee.isFinite(row) else {
             throw RedcolError(
                 .value,
                 "\(escaped(UnsafeBufferPointer(start: text, count: length), limit: 8)) in a list "

@@ -2,13 +2,12 @@
 // What the columns of a frame hold, read from an ArrowSchema that is borrowed and never trusted.
 // https://arrow.apache.org/docs/format/CDataInterface.html#data-type-description-format-strings
 
-import ArrowColumns
 import CArrowData
 import CPlatform
 import RedcolBase
 
 /// The layouts that values are read from.
-enum InputKind: UInt8 {
+public enum InputKind: UInt8, Sendable {
     case null, boolean
     case int8, int16, int32, int64, uint8, uint16, uint32, uint64, int128, uint128
     case float16, float32, float64
@@ -20,9 +19,9 @@ enum InputKind: UInt8 {
 }
 
 /// One column, or a part of a nested one. `InputBatch` sets the second half, that of one batch.
-struct InputNode {
-    var kind: InputKind
-    var unit = ColumnType.Unit.second
+public struct InputNode {
+    public internal(set) var kind: InputKind
+    public internal(set) var unit = ColumnType.Unit.second
     var scale = 0
     /// Bytes of a fixed binary, elements of a fixed list.
     var width = 0
@@ -47,22 +46,24 @@ struct InputNode {
 }
 
 /// The columns of a frame. Belongs to one thread.
-final class InputSchema {
-    let columnCount: Int
+public final class InputSchema {
+    public let columnCount: Int
     /// All nodes: the columns, then their parts.
-    let nodes: UnsafeMutablePointer<InputNode>
+    public let nodes: UnsafeMutablePointer<InputNode>
     let nodeCount: Int
     /// Names of all nodes, in their order.
-    let names: [[UInt8]]
+    public let names: [[UInt8]]
     /// Formats of the columns, for messages.
-    let formats: [[UInt8]]
+    public let formats: [[UInt8]]
 
     private static let nodesMax = 100_000
     /// What a part of the schema takes, its name apart.
     private static let bytesPerNode = 512
     private static let depthMax = 64
 
-    static func make(_ schema: UnsafePointer<ArrowSchema>) throws(RedcolError) -> InputSchema {
+    public static func make(
+        _ schema: UnsafePointer<ArrowSchema>
+    ) throws(RedcolError) -> InputSchema {
         guard schema.pointee.release != nil, let format = schema.pointee.format else {
             throw RedcolError(.schema, "the frame's schema was released before, or has no format")
         }
@@ -99,9 +100,9 @@ final class InputSchema {
     deinit { nodes.deallocate() }
 
     /// The number of the column of this name.
-    func column(_ name: [UInt8]) -> Int? { names[..<columnCount].firstIndex(of: name) }
+    public func column(_ name: [UInt8]) -> Int? { names[..<columnCount].firstIndex(of: name) }
 
-    func shownName(_ column: Int) -> String { escaped(names[column], limit: 200) }
+    public func shownName(_ column: Int) -> String { escaped(names[column], limit: 200) }
 
     fileprivate static func shown(_ text: UnsafePointer<CChar>) -> String {
         escaped(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))), limit: 80)
@@ -201,7 +202,7 @@ final class InputSchema {
 }
 
 extension InputKind {
-    var isNested: Bool {
+    public var isNested: Bool {
         switch self {
         case .list32, .list64, .fixedList, .structure: return true
         default: return false
@@ -231,12 +232,12 @@ extension InputNode {
             self.init(kind)
             return
         }
-        if text.starts(with: [0x77, 0x3A]), let width = InputNode.number(text[2...]) {  // w:
+        if text.starts(with: "w:".utf8), let width = InputNode.number(text[2...]) {
             self.init(.fixedBinary)
             self.width = width
             return
         }
-        if text.starts(with: [0x2B, 0x77, 0x3A]), let width = InputNode.number(text[3...]) {  // +w:
+        if text.starts(with: "+w:".utf8), let width = InputNode.number(text[3...]) {
             self.init(.fixedList)
             self.width = width
             return
@@ -245,9 +246,9 @@ extension InputNode {
         var name = text
         var decimal = InputKind.decimal128
         for (suffix, kind) in [(",32", InputKind.decimal32), (",64", InputKind.decimal64)]
-        where text.starts(with: [0x64, 0x3A]) && text.count > 5
+        where text.starts(with: "d:".utf8) && text.count > 5
             && text.suffix(3).elementsEqual(suffix.utf8)
-            && text.filter({ $0 == 0x2C }).count == 2
+            && text.filter({ $0 == UInt8(ascii: ",") }).count == 2
         {
             name.removeLast(3)
             decimal = kind
@@ -279,8 +280,8 @@ extension InputNode {
         guard !digits.isEmpty, digits.count <= 9 else { return nil }
         var number = 0
         for digit in digits {
-            guard digit >= 0x30, digit <= 0x39 else { return nil }
-            number = number * 10 + Int(digit - 0x30)
+            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+            number = number * 10 + Int(digit - UInt8(ascii: "0"))
         }
         return number
     }
