@@ -75,7 +75,7 @@
  *              four columns: the key, the values, the default, what it does. Values are:
  *              boolean     "true" or "false"
  *              0 to 1000   an integer in this range, in decimal digits
- *              0 or more   an integer of at most 64 bits
+ *              0 or more   an integer of at most 63 bits
  *              word        one of the words that the entry lists
  *              text, name  any UTF-8; a name is not empty
  *              id          an entry id, "1704067200000-0", or its milliseconds alone
@@ -358,17 +358,17 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * remembers where it reads: it takes neither "start_id" nor "end_id".
  *
  * Columns of the entry id. They come first, except those that the schema names: a column of the
- * schema with their name and type is theirs, even if "include_sequence" is not given (the
- * milliseconds may also be tsm:). Such a column with another type is SCHEMA. With "false" the name
- * is free for a field. An entry's own field of such a name, "_id" for example, becomes the column
- * "_id_field", or "_id_field2", and so on, if another field has that name. The column's schema then
- * has Arrow metadata with the key "redcol.field": the field's name, bytes that are not UTF-8 and
- * NUL as \xNN (and so a backslash that begins such a text). With a schema such a column is filled
- * in the same way, but a field of the column's own name takes precedence. Without a schema, a field
- * whose name another column already has is treated alike: a later field "_id_field" becomes the
- * column "_id_field_field". A schema finds that column's field only by the field's own name, so the
- * log says when this happens. All this also holds for "stream_column" and for the names in
- * "reserved".
+ * schema with their name and type is theirs (the milliseconds may also be tsm:). Such a column with
+ * another type is SCHEMA. Without "include_sequence" there are sequences only if the schema names
+ * them so. With "false" the name is free for a field. An entry's own field of such a name, "_id"
+ * for example, becomes the column "_id_field", or "_id_field2", and so on, if another field has
+ * that name. The column's schema then has Arrow metadata with the key "redcol.field": the field's
+ * name, bytes that are not UTF-8 and NUL as \xNN (and so a backslash that begins such a text). With
+ * a schema such a column is filled in the same way, but a field of the column's own name takes
+ * precedence. Without a schema, a field whose name another column already has is treated alike: a
+ * later field "_id_field" becomes the column "_id_field_field". A schema finds that column's field
+ * only by the field's own name, so the log says when this happens. All this also holds for
+ * "stream_column" and for the names in "reserved".
  *
  * Other columns:
  *   "string_layout"  the layout of strings and bytes that are not in the schema: "view" is vu and

@@ -58,12 +58,21 @@ public struct Option: Sendable {
     /// Whole numbers with points between them.
     private static func place(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> [Int]? {
         var place: [Int] = []
-        for part in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
-            guard let number = Int(String(decoding: part, as: UTF8.self)), number >= 0 else {
-                return nil
+        var number: Int?
+        for byte in text {
+            if byte == UInt8(ascii: "."), let complete = number {
+                place.append(complete)
+                number = nil
+                continue
             }
-            place.append(number)
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+            let (tens, isTooLarge) = (number ?? 0).multipliedReportingOverflow(by: 10)
+            let (sum, isTooMuch) = tens.addingReportingOverflow(Int(byte - UInt8(ascii: "0")))
+            if isTooLarge || isTooMuch { return nil }
+            number = sum
         }
+        guard let number else { return nil }
+        place.append(number)
         return place
     }
 }
@@ -199,13 +208,17 @@ extension Option.Kind {
             return "a whole number from \(least)" + (most == .max ? "" : " to \(most)")
         case .netstrings: return "netstrings, as in \"1:a,4:blue,\""
         case .word(let words):
-            let parts = "\(words)".utf8.split(separator: UInt8(ascii: " "))
-            var list = ""
-            for (index, part) in parts.enumerated() {
-                list += index == 0 ? "" : index == parts.count - 1 ? " or " : ", "
-                list += "\"\(Substring(part))\""
+            let bytes = UnsafeBufferPointer(start: words.utf8Start, count: words.utf8CodeUnitCount)
+            let last = bytes.lastIndex(of: UInt8(ascii: " "))
+            var list: [UInt8] = [UInt8(ascii: "\"")]
+            for (index, byte) in bytes.enumerated() {
+                if byte != UInt8(ascii: " ") {
+                    list.append(byte)
+                } else {
+                    list += Array((index == last ? "\" or \"" : "\", \"").utf8)
+                }
             }
-            return list
+            return String(decoding: list, as: UTF8.self) + "\""
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * redcol.hpp - redcol.h for C++17: who owns what is said by types, and columns are typed. Headers
- * only, this one and those it includes; redcol.h is the manual of what the calls do.
+ * redcol.hpp - redcol.h for C++17: types say who owns what, and columns are typed. It consists of
+ * headers only, this one and those it includes. redcol.h is the manual of what the calls do.
  *
  *   redcol::Client client = redcol::Client::open("redis://localhost");
  *   redcol::Reader events = client.read("events", redcol::Schema().add<std::int64_t>("value"));
@@ -11,17 +11,17 @@
  *       sum += value.value_or(0);
  *
  * Errors: every call that can fail has two forms. One throws redcol::Exception. The other takes a
- * redcol::Error as its last argument, sets it, and gives something empty; a program that is built
- * without exceptions has these alone. Files of both kinds can be linked together; what one hands to
- * the other are the handles of redcol.h (get()) and the structs of Arrow, since the classes are not
- * the same. Memory that C++ itself cannot get is std::bad_alloc.
+ * redcol::Error as its last argument, sets it, and returns something empty. A program that is built
+ * without exceptions has only this form. Files of both kinds can be linked together. They exchange
+ * the handles of redcol.h (get()) and the structs of Arrow, since their classes differ. If C++
+ * itself gets no memory, it throws std::bad_alloc.
  *
  * Text: keys, patterns, and the group of Client::ack may be any bytes. A URL, an option or
  * the name of a column with a NUL byte is REDCOL_ERROR_INVALID_ARGUMENT.
  *
- * Objects can be moved, not copied, and destroyed in any order. One that was moved from holds
- * nothing: its calls give REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. A Client may be
- * used by any number of them, a Reader by one at a time, but for cancel, ack, descriptor and
+ * Objects can be moved, not copied, and destroyed in any order. An object that was moved from holds
+ * nothing: its calls return REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. Any number of
+ * threads may use a Client, one at a time a Reader, except for cancel, ack, descriptor and
  * statistic.
  */
 #ifndef REDCOL_HPP
@@ -166,7 +166,7 @@ public:
                      detail::length(ids), error);
   }
 
-  /* The same without a wait: the next calls of next() send it, and give its errors. */
+  /* The same without waiting: the next calls of next() send it, and return its errors. */
   bool ack_start(Error &error) noexcept { return ack_these_later(nullptr, -1, nullptr, -1, error); }
   bool ack_start(std::string_view ids, Error &error) noexcept {
     return ack_these_later(nullptr, -1, detail::address(ids), detail::length(ids), error);
@@ -288,7 +288,7 @@ public:
   explicit operator bool() const noexcept { return handle_ != nullptr; }
   redcol_writer *get() const noexcept { return handle_.get(); }
 
-  /* Writes on: REDCOL_OK when all rows are written, REDCOL_TIMEOUT, or an error. */
+  /* Continues to write: REDCOL_OK when all rows are written, REDCOL_TIMEOUT, or an error. */
   redcol_status run(std::int64_t wait_ms, Error &error) noexcept {
     Error::Out out(error);
     return out.done(redcol_writer_run(get(), wait_ms, out));
@@ -331,7 +331,7 @@ private:
   detail::Owned<redcol_writer> handle_;
 };
 
-/* A server that can be asked: redcol_client. */
+/* A server: redcol_client. */
 class Client {
 public:
   Client() = default;
@@ -368,7 +368,7 @@ public:
   Reader read_ranges(const Keys &streams, const Options &options, Error &error) {
     return ranges(nullptr, streams, nullptr, options, error);
   }
-  /* And of all streams whose keys match: "clicks:*" */
+  /* All streams whose keys match: "clicks:*" */
   Reader read_matching(std::string_view pattern, const Schema &schema, const Options &options,
                        Error &error) {
     return ranges(&pattern, std::vector<std::string>(), &schema, options, error);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * redcol_columns.hpp - the part of redcol.hpp that needs no connection: the columns that are
- * wanted, and batches with typed columns. Include redcol.hpp.
+ * redcol_columns.hpp - the part of redcol.hpp that needs no connection: the columns wanted,
+ * and batches with typed columns. Include redcol.hpp.
  */
 #ifndef REDCOL_COLUMNS_HPP
 #define REDCOL_COLUMNS_HPP
@@ -240,8 +240,8 @@ private:
 };
 
 /* The values of one column of a batch, as long as the batch is: a range of optionals, with
-   iterators of random access. [] gives a value that means nothing where is_null. It refers to the
-   batch and owns nothing, so that it can be copied and passed on at no cost. */
+   iterators of random access. Where is_null, [] returns a value that means nothing. The column
+   refers to the batch and owns nothing, so that it can be copied and passed on at no cost. */
 template <class T> class Column {
 public:
   using value_type = std::optional<T>;
@@ -285,7 +285,7 @@ public:
     return (*this)[row];
   }
 
-  /* Of random access. Since it gives values, not references, what C++17 calls it is an input
+  /* Of random access. Since it returns values, not references, what C++17 calls it is an input
      iterator; it has all operators in C++17, too. */
   class Iterator {
   public:
@@ -411,7 +411,7 @@ public:
   std::size_t size() const noexcept { return static_cast<std::size_t>(array_.length); }
   bool empty() const noexcept { return size() == 0; }
   std::size_t column_count() const noexcept { return static_cast<std::size_t>(array_.n_children); }
-  /* Of a column that there is. */
+  /* Of a column that exists. */
   std::string_view name(std::size_t column) const noexcept {
     return schema_.children[column]->name;
   }

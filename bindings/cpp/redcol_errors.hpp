@@ -43,7 +43,7 @@ template <class Handle> using Owned = std::unique_ptr<Handle, Free>;
 
 } // namespace detail
 
-/* What went wrong in the call that it was given to; false if nothing did. */
+/* What went wrong in the call that it was passed to; false if nothing did. */
 class Error {
 public:
   redcol_status status() const noexcept { return status_; }
@@ -106,7 +106,7 @@ inline void raise(Error &error) {
   if (error)
     throw Exception(std::move(error));
 }
-/* What `call`, which takes an Error, gives, or its error thrown. */
+/* Returns what `call`, which takes an Error, returns, or throws its error. */
 template <class Call> auto thrown(Call call) {
   Error error;
   auto result = call(error);
