@@ -48,11 +48,12 @@ class RedcolError(Exception):
 
     Attributes (each None where the error has no such detail):
         server_code: the first word of the server's answer, such as ``"WRONGTYPE"``.
-        stream: the stream's key; bytes that are not printable are escaped as ``\xNN``.
+        stream: the stream's key. Bytes that are not UTF-8 and characters that control a terminal
+            are escaped as ``\xNN``.
         entry_id: the entry that holds a value that does not fit, or is too large.
         field: the field whose value does not fit.
         dtype: the Polars dtype that was asked for.
-        value: the value, escaped in the same way and cut at 80 bytes.
+        value: the value, cut at 80 bytes; everything but printable ASCII is escaped.
         path: of JSON, where in the value it is that does not fit, such as ``"v.a[3]"``.
         row: the row of the frame that could not be written, counted from 0.
         key: the key of the hash that could not be written, escaped in the same way.
