@@ -10,6 +10,8 @@ public struct RetryWindow: Sendable {
     private var backoff = Backoff()
     /// When the first failure since the last success was.
     private var began: Int64?
+    /// When the next attempt is to be made; nil when none waits.
+    public private(set) var nextAt: Int64?
 
     public init(limitMs: Int64?) { self.limitMs = limitMs }
 
@@ -21,6 +23,13 @@ public struct RetryWindow: Sendable {
         guard let began, let limitMs else { return nil }
         let (sum, overflow) = began.addingReportingOverflow(limitMs)
         return overflow ? nil : sum
+    }
+
+    /// Whether the next attempt may be made now, which then waits no longer.
+    public mutating func mayTry(_ now: Int64) -> Bool {
+        if let nextAt, now < nextAt { return false }
+        nextAt = nil
+        return true
     }
 
     /// Something came that is not asked for again: the next failure is a new one.
@@ -37,10 +46,12 @@ public struct RetryWindow: Sendable {
         _ now: Int64, silentMs: Int64 = 0, isOther: Bool = false
     ) -> Int64? {
         if began == nil { began = now - silentMs }
-        let next = now + (isOther ? Backoff.firstMs : backoff.nextDelayMs())
-        guard let deadline, next > deadline else { return next }
-        // The last attempt comes just before the end, however long the wait would have been.
-        let last = deadline - Backoff.firstMs
-        return now < last - Backoff.firstMs ? last : nil
+        nextAt = now + (isOther ? Backoff.firstMs : backoff.nextDelayMs())
+        if let deadline, let next = nextAt, next > deadline {
+            // The last attempt comes just before the end, however long the wait would have been.
+            let last = deadline - Backoff.firstMs
+            nextAt = now < last - Backoff.firstMs ? last : nil
+        }
+        return nextAt
     }
 }

@@ -10,7 +10,6 @@ import RedisConnection
 /// and no time limit begins again.
 public struct Conversation: Sendable {
     fileprivate var retries: RetryWindow?
-    fileprivate var retryAt: Int64?
     /// Replies before the first of these on this connection; nil while there is none.
     fileprivate var repliesBefore: Int?
 
@@ -31,8 +30,8 @@ extension Connection {
         defer { conversation.retries = retries }
         while true {
             do throws(RedcolError) {
-                if let until = conversation.retryAt, platform_monotonic_ms() < until {
-                    try waitOrStop(until: until)
+                guard retries.mayTry(platform_monotonic_ms()) else {
+                    try waitOrStop(until: retries.nextAt)
                     continue
                 }
                 if try advance() {
@@ -48,8 +47,7 @@ extension Connection {
                 let replies = conversation.repliesBefore.map { repliesTaken &- $0 } ?? 0
                 if replies > (error.isAnswer ? 1 : 0) { retries.succeeded() }
                 conversation.repliesBefore = nil
-                guard let next = retries.failed(platform_monotonic_ms()) else { throw error }
-                conversation.retryAt = next
+                guard retries.failed(platform_monotonic_ms()) != nil else { throw error }
                 closeSocket()
                 lost()
             }

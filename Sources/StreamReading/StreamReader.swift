@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all reads have in common: a connection of their own, a parser, the wait for the next batch,
-// and going on after a lost connection. What to ask and what an answer means is a subclass's.
+// What all reads have in common: a connection of their own, a parser, the wait for the next batch.
+// What to ask and what an answer means is a subclass's; when to connect again says `Reconnecting`.
 
 import ArrowColumns
 import CArrowData
@@ -14,56 +14,6 @@ public enum ReadOutcome: Sendable {
     case batch, end, timeout
 }
 
-/// A row parser behind a pointer, where its fields are reached without the checks that a class's
-/// have.
-final class ParserOwner {
-    let parser: UnsafeMutablePointer<RowParser>
-
-    init(_ parser: RowParser) {
-        self.parser = .allocate(capacity: 1)
-        self.parser.initialize(to: parser)
-    }
-
-    /// Frees the parser's memory before this object goes.
-    func discard() {
-        if !isDiscarded { parser.pointee.free() }
-        isDiscarded = true
-    }
-    private var isDiscarded = false
-
-    deinit {
-        discard()
-        parser.deinitialize(count: 1)
-        parser.deallocate()
-    }
-}
-
-/// What a reader is made from: all that may fail comes before there is one.
-struct ReaderParts {
-    let topology: Topology
-    let streams: [[UInt8]]
-    let options: ReadOptions
-    let parserOwner: ParserOwner
-    let statistics: Statistics
-    let state: ConnectionState
-    let connection: Connection
-
-    init(
-        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-    ) throws(RedcolError) {
-        self.topology = topology
-        self.streams = streams
-        self.options = options
-        let columns = try ReadColumns(options, schema: schema)
-        parserOwner = ParserOwner(
-            try columns.makeParser(options, streams: streams, secrets: topology.secrets))
-        statistics = try Statistics.make()
-        state = try ConnectionState.make()
-        connection = try topology.take(
-            for: streams.first, to: options.group.isEmpty ? .reading : .writing)
-    }
-}
-
 /// A read in progress. One thread at a time, but for `cancel()`.
 public class StreamReader {
     let topology: Topology
@@ -75,13 +25,12 @@ public class StreamReader {
     public let statistics: Statistics
     public let state: ConnectionState
 
-    private var retries: RetryWindow
-    private var retryAt: Int64?
-    /// The last error after which it is tried again.
-    private var lastLoss: RedcolError?
-    private var isConnected = false
+    private var reconnecting: Reconnecting
     /// What is asked for at once is held to what gets through.
-    var answerSize = AnswerSize()
+    var answerSize: AnswerSize {
+        get { reconnecting.answerSize }
+        set { reconnecting.answerSize = newValue }
+    }
     var idleness: Idleness
     private var failure: RedcolError?
     /// An error that belongs to the place in the stream after the rows of the batch.
@@ -115,8 +64,7 @@ public class StreamReader {
         parser = parts.parserOwner.parser
         statistics = parts.statistics
         state = parts.state
-        retries = RetryWindow(
-            limitMs: options.follows ? options.reconnectLimitMs : topology.timeouts.silenceMs)
+        reconnecting = Reconnecting(options, topology.timeouts)
         idleness = Idleness(options.onIdle, blockMs: options.blockMs)
     }
 
@@ -286,7 +234,7 @@ public class StreamReader {
             var isLate = false
             if options.follows { idleness.isAsked(platform_monotonic_ms()) }
             while true {
-                if try goOn() { return try handOver(array, schema, asViews: asViews) }
+                if try advance() { return try handOver(array, schema, asViews: asViews) }
                 // A server that never stops sending must not keep the caller.
                 if isLate {
                     isAway = waitMs > 0
@@ -332,8 +280,7 @@ public class StreamReader {
         }
         if error.cause == .value, options.follows { return shown }
         dropConnection(error)
-        retryAt = nil
-        retries.succeeded()
+        reconnecting.begin()
         // A read that follows a stream may be asked again; one that has an end is over.
         if !options.follows { failure = shown }
         return shown
@@ -412,10 +359,7 @@ public class StreamReader {
         return error
     }
 
-    private var nextWake: Int64? {
-        guard !isConnected, let deadline = retries.deadline else { return retryAt ?? wakeAt }
-        return min(retryAt ?? deadline, deadline)
-    }
+    private var nextWake: Int64? { reconnecting.wakeAt(wakeAt) }
 
     private func wait(_ until: Int64?) throws(RedcolError) -> Connection.Wake {
         guard let wake = nextWake else { return try connection.wait(until: until) }
@@ -426,31 +370,23 @@ public class StreamReader {
         return outcome
     }
 
-    // MARK: Going on
+    // MARK: Advancing
 
     /// Does all that can be done without waiting; true when a batch (or the end) can be handed
     /// over.
-    func goOn() throws(RedcolError) -> Bool {
+    func advance() throws(RedcolError) -> Bool {
         if isDone {
             guard parser.pointee.batch.rowCount == 0, hasMoreToSay else { return true }
             isDone = false  // until that is answered
         }
-        if !isConnected, let lastLoss, let deadline = retries.deadline,
-            platform_monotonic_ms() >= deadline
-        {
-            throw tooLate(lastLoss)
-        }
-        if let retryAt {
-            guard platform_monotonic_ms() >= retryAt else { return false }
-            self.retryAt = nil
-        }
+        guard try reconnecting.mayTry(platform_monotonic_ms()) else { return false }
         do {
             if heldError != nil { return try acknowledgeAlone() }
             if !connection.isReady {
                 guard try connection.advance() else { return false }
                 connected()
             }
-            if !isConnected { noteConnected() }
+            noteConnected()
             return try exchange()
         } catch {
             try scheduleRetry(after: error)
@@ -460,75 +396,30 @@ public class StreamReader {
 
     /// What to do about an error: wait and try again, or give up by throwing it.
     private func scheduleRetry(after error: RedcolError) throws(RedcolError) {
-        let isLoss = error.isConnectionLoss
-        guard error.isWorthAnotherTry || options.follows && isLoss else { throw error }
-        var isLess = false
-        if isLoss, isConnected {
-            statistics.add(.reconnects, 1)
-            if error.cause == .connection, let asked = entriesLost {
-                isLess = answerSize.lost(asked: asked)
-            }
-        }
-        let silentMs =
-            error.cause != .timedOut
-            ? 0 : isConnected ? topology.timeouts.silenceMs : topology.timeouts.connectMs
-        logLoss(error, isLess: isLess)
-        let now = platform_monotonic_ms()
-        guard let next = retries.failed(now, silentMs: silentMs, isOther: isLess) else {
-            throw tooLate(error)
-        }
-        retryAt = next
-        lastLoss = error
+        guard reconnecting.triesAgain(after: error) else { throw error }
+        if error.isConnectionLoss, reconnecting.isConnected { statistics.add(.reconnects, 1) }
+        try reconnecting.failed(
+            error, entriesLost: entriesLost, shown: connection.endpoint.shown,
+            platform_monotonic_ms())
         dropConnection(error)
-    }
-
-    /// The error of a read that has tried for long enough.
-    private func tooLate(_ error: RedcolError) -> RedcolError {
-        var shown = error
-        if let limit = retries.limitMs, options.follows {
-            shown = error.adding("no answer for \(limit) ms (reconnect_timeout_ms): ")
-        }
-        if answerSize.isStuck {
-            shown = shown.saying(
-                "; even one entry did not get through: see the server's client-output-buffer-limit")
-        }
-        return shown
     }
 
     private func dropConnection(_ error: RedcolError?) {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()
-        isConnected = false
+        reconnecting.disconnected()
         state.disconnected(error)
     }
 
     private func noteConnected() {
-        isConnected = true
+        if reconnecting.isConnected { return }
+        reconnecting.connected(shown: connection.endpoint.shown)
         state.connected()
-        guard let error = lastLoss else { return }
-        lastLoss = nil
-        let shown = connection.endpoint.shown
-        Log.write(.info, .connection, about: shown) {
-            "connected to \(shown) again, after: \(error.message)"
-        }
-    }
-
-    private func logLoss(_ error: RedcolError, isLess: Bool) {
-        let attempts = retries.attempts
-        // One loss is nobody's business; a second without anything between them is.
-        Log.write(
-            attempts == 0 ? .info : .warning, .retry, about: connection.endpoint.shown
-        ) {
-            var text = "trying again: \(error.message)"
-            if attempts > 0 { text += "; \(attempts + 1) attempts without a success" }
-            if isLess { text += "; from now on \(answerSize.entriesMax) entries at once" }
-            return text
-        }
     }
 
     /// What has come is not asked for again: the next loss is another one.
-    func noteProgress() { retries.succeeded() }
+    func noteProgress() { reconnecting.progressed() }
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
     /// whoever makes a reader wants to know what is wrong. `take` takes the answer to one of the
@@ -544,7 +435,7 @@ public class StreamReader {
                 // It may have been taken long ago, and be closed by now.
                 if connection.isReady, connection.isStale() { connection.closeSocket() }
                 while try !connection.advance() { try waitToBegin() }
-                if !isConnected { noteConnected() }
+                noteConnected()
                 for command in commands { connection.enqueue(command) }
                 try askMore()
                 try connection.flush()

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reader is made from: all that may fail comes before there is one.
+
+import ArrowColumns
+import RedcolBase
+import RedisConnection
+import RedisTopology
+
+/// A row parser behind a pointer, where its fields are reached without the checks that a class's
+/// have.
+final class ParserOwner {
+    let parser: UnsafeMutablePointer<RowParser>
+
+    init(_ parser: RowParser) {
+        self.parser = .allocate(capacity: 1)
+        self.parser.initialize(to: parser)
+    }
+
+    /// Frees the parser's memory before this object goes.
+    func discard() {
+        if !isDiscarded { parser.pointee.free() }
+        isDiscarded = true
+    }
+    private var isDiscarded = false
+
+    deinit {
+        discard()
+        parser.deinitialize(count: 1)
+        parser.deallocate()
+    }
+}
+
+/// The parts of a reader.
+struct ReaderParts {
+    let topology: Topology
+    let streams: [[UInt8]]
+    let options: ReadOptions
+    let parserOwner: ParserOwner
+    let statistics: Statistics
+    let state: ConnectionState
+    let connection: Connection
+
+    init(
+        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+    ) throws(RedcolError) {
+        self.topology = topology
+        self.streams = streams
+        self.options = options
+        let columns = try ReadColumns(options, schema: schema)
+        parserOwner = ParserOwner(
+            try columns.makeParser(options, streams: streams, secrets: topology.secrets))
+        statistics = try Statistics.make()
+        state = try ConnectionState.make()
+        connection = try topology.take(
+            for: streams.first, to: options.group.isEmpty ? .reading : .writing)
+    }
+}

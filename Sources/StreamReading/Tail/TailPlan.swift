@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// What to ask next when streams are followed without a group: entries after those that were read,
+// and now and then whether a stream was deleted and begun again. Pure: it knows no socket, and time
+// is given to it. What it says is sent as it stands.
+
+import RedcolBase
+
+/// Where a read that follows is in each of its streams. `next` says what to do, the other functions
+/// what came of it.
+struct TailPlan {
+    /// The server is asked to wait this long at most: a connection that died unnoticed is found
+    /// out.
+    static let sliceMs: Int64 = 1_000
+    /// How often an idle stream is looked at, to see whether it was deleted and begun again.
+    static let resetCheckMs: Int64 = 5_000
+    private static let pageRows = 10_000
+    private static let batchRowsMax = 1_000_000
+    /// The next answer is prefetched if the one before was no larger: a reader that is slow leaves
+    /// about that waiting in the server.
+    private static let prefetchBytesMax = 256 * 1024
+    /// Entries, batches, and about how many bytes, of a backlog that are asked for together where
+    /// batches are smaller: while the server collects them, its other clients wait. The next
+    /// entries may be far larger than the last ones: then the number of batches is what bounds
+    /// them.
+    private static let backlogRows = 800
+    private static let backlogBytes = 128 * 1024
+    private static let backlogBatches = 8
+
+    /// XREAD: entries after these ids.
+    struct Entries: Equatable {
+        var streams: [Int]
+        var after: [EntryID]
+        /// COUNT: how many of each stream.
+        var count: Int
+        /// How long the server is asked to wait for some; nil for not at all.
+        var blockMs: Int64?
+        /// Whether the caller has a batch to work on meanwhile.
+        var isPrefetch = false
+
+        /// How many may come of all streams.
+        var entriesMax: Int {
+            let (all, overflow) = count.multipliedReportingOverflow(by: streams.count)
+            return overflow ? .max : all
+        }
+    }
+
+    enum Step: Equatable {
+        /// Wait for the answer that comes next.
+        case receive
+        /// Hand over the batch, with the rows that it has; `prefetch`: ask for this before.
+        case handOver(prefetch: Entries?)
+        /// Nothing more will come.
+        case end
+        case ask(Entries)
+        /// XINFO STREAM: how far these streams have come.
+        case askHowFar([Int])
+    }
+
+    /// What the plan has to know of its reader.
+    struct Moment {
+        var now: Int64
+        /// Rows in the batch.
+        var rows = 0
+        var awaitsReply = false
+        /// How many entries an answer may have.
+        var entriesMax = Int.max
+        var idleness: Idleness
+    }
+
+    /// An answer with entries.
+    struct Answer {
+        var entries: Int
+        var bytes: Int
+        /// How many streams it has entries of, and of how many it has all that were asked for.
+        var streams: Int
+        var fullStreams: Int
+        /// Whether it had rows, or entries that were left out.
+        var hadRows: Bool
+    }
+
+    private let follows: Bool
+    private let isCounted: Bool
+    private let batchRows: Int
+    private let readBlockMs: Int64?
+    /// Entries after this one are not read; nil: all are.
+    private let upper: EntryID?
+
+    /// The last entry that was read of each stream.
+    private(set) var cursors: [EntryID]
+    /// How far each stream is known to have come; nil before that is known.
+    private var seen: [EntryID?]
+    /// Where the batch that is being read begins, and where the last one did, with its rows.
+    private var batchFrom: [EntryID]
+    private var lastBatch: (from: [EntryID], rows: Int)?
+    /// Entries that may still be read.
+    private(set) var remaining: Int
+    private var hasRows = false
+    private var nextResetCheck: Int64 = 0
+    /// When a read that does not follow stops waiting; nil for never.
+    private var blockUntil: Int64?
+    private var hasBlocked = false
+    /// A read that does not follow has what it came for.
+    private var isOver = false
+    /// Whether the last answer had as many entries of a stream as were asked for: there may be
+    /// more.
+    private(set) var hasBacklog = false
+    private var answerBytes = 0
+    /// What an entry takes, as far as the last answer tells.
+    private var entryBytes = 128
+    /// Among how many streams a batch is shared: those of which the last answer had all that was
+    /// asked for, or if there is none, those of which it had something. Entries that trickle into
+    /// others take nothing from one that has a backlog.
+    private var streamsSharing: Int
+
+    /// `upper`: the last entry that is wanted; nil for no end.
+    init(streams: Int, options: ReadOptions, upper: EntryID?) {
+        follows = options.follows
+        isCounted = options.count != nil
+        batchRows = options.batchRows
+        readBlockMs = options.blockMs
+        self.upper = upper
+        remaining = options.count ?? .max
+        streamsSharing = max(1, streams)
+        cursors = Array(repeating: .smallest, count: streams)
+        seen = Array(repeating: nil, count: streams)
+        batchFrom = cursors
+    }
+
+    /// Reading begins after these entries. `seen`: how far the streams have come, where known.
+    mutating func begin(after ids: [EntryID], seen: [EntryID?], _ now: Int64) {
+        cursors = ids
+        batchFrom = ids
+        self.seen = seen
+        nextResetCheck = now + TailPlan.resetCheckMs
+    }
+
+    // MARK: What to do
+
+    mutating func next(_ moment: Moment) -> Step {
+        if remaining == 0 { return .end }
+        if moment.awaitsReply { return .receive }
+        if isOver || hasReachedEnd { return .end }
+        if follows, moment.rows > 0 {
+            let mayPrefetch =
+                hasBacklog && answerBytes <= TailPlan.prefetchBytesMax
+                && moment.now < nextResetCheck
+            return .handOver(
+                prefetch: mayPrefetch ? entries(moment, blockMs: nil, isPrefetch: true) : nil)
+        }
+        if moment.idleness.isOver { return .end }
+        if moment.idleness.isEmpty { return .handOver(prefetch: nil) }
+        if follows, moment.now >= nextResetCheck {
+            nextResetCheck = moment.now + TailPlan.resetCheckMs
+            let known = seen.indices.filter { seen[$0] != nil }
+            // Not together with XREAD, whose answer could lie before what is to be read again.
+            if !known.isEmpty { return .askHowFar(known) }
+        }
+        return .ask(entries(moment, blockMs: blockMs(moment), isPrefetch: false))
+    }
+
+    /// How many rows the batch may have, `noted` of which were noted: no more than a batch, and no
+    /// more than are wanted in all.
+    func rowsMax(noted: Int) -> Int {
+        let (wanted, overflow) = noted.addingReportingOverflow(remaining)
+        return min(batchRows, overflow ? .max : wanted)
+    }
+
+    private var hasReachedEnd: Bool {
+        guard let upper else { return false }
+        return !cursors.contains { $0 < upper }
+    }
+
+    /// A read that does not follow takes what is there, and waits only if that is nothing.
+    private mutating func blockMs(_ moment: Moment) -> Int64? {
+        if follows { return moment.idleness.waitMs(moment.now, most: TailPlan.sliceMs) }
+        if hasRows { return nil }
+        if blockUntil == nil, let readBlockMs, readBlockMs > 0 {
+            blockUntil = moment.now + readBlockMs
+        }
+        hasBlocked = true
+        guard let blockUntil else { return TailPlan.sliceMs }
+        return max(1, min(TailPlan.sliceMs, blockUntil - moment.now))
+    }
+
+    private func entries(_ moment: Moment, blockMs: Int64?, isPrefetch: Bool) -> Entries {
+        let wanted = cursors.indices.filter { stream in
+            upper.map { cursors[stream] < $0 } ?? true
+        }
+        let most = moment.entriesMax / max(1, wanted.count)
+        return Entries(
+            streams: wanted, after: wanted.map { cursors[$0] },
+            count: max(1, min(page(of: wanted.count), remaining, most)), blockMs: blockMs,
+            isPrefetch: isPrefetch)
+    }
+
+    /// How many entries of each of so many streams are asked for, so that all that have some make
+    /// up a batch; of a backlog several small batches, since every answer wakes the server and this
+    /// reader up.
+    private func page(of streamCount: Int) -> Int {
+        guard follows else { return TailPlan.pageRows }
+        let batch = min(batchRows, TailPlan.batchRowsMax)
+        let share = batch / streamsSharing
+        guard hasBacklog else { return max(1, share) }
+        // By now, any of the streams may have that many.
+        let most =
+            min(
+                TailPlan.backlogRows, TailPlan.backlogBytes / entryBytes,
+                TailPlan.backlogBatches * batch) / max(1, streamCount)
+        return max(1, share, most < batch ? most : most / batch * batch)
+    }
+
+    // MARK: What has come of it
+
+    /// The connection is gone. The server may come back without what it had.
+    mutating func connectionLost() {
+        hasBacklog = false
+        nextResetCheck = 0
+    }
+
+    /// These entries were read. `passed`: the streams of which an entry after the end has come.
+    mutating func note(_ rows: [RowID], leftOut: [RowID], passed: Set<Int>) {
+        for row in rows {
+            let stream = Int(row.stream)
+            cursors[stream] = row.id
+            seen[stream] = max(seen[stream] ?? row.id, row.id)
+        }
+        for row in leftOut {
+            let stream = Int(row.stream)
+            cursors[stream] = max(cursors[stream], row.id)
+            seen[stream] = max(seen[stream] ?? row.id, row.id)
+        }
+        if let upper { for stream in passed { cursors[stream] = upper } }
+        remaining -= min(rows.count, remaining)
+        if !rows.isEmpty { hasRows = true }
+    }
+
+    /// An answer has come to its end.
+    mutating func ended(_ answer: Answer, _ now: Int64) {
+        answerBytes = answer.bytes
+        if answer.entries > 0 { entryBytes = max(1, answer.bytes / answer.entries) }
+        hasBacklog = answer.fullStreams > 0
+        if answer.streams > 0 { streamsSharing = hasBacklog ? answer.fullStreams : answer.streams }
+        if !follows, !answer.hadRows {
+            let isLate = blockUntil.map { now >= $0 } ?? false
+            isOver = hasRows || hasBlocked && isLate
+        }
+    }
+
+    /// Reading goes on after this entry, which gives no row, and of which the caller is told.
+    /// `isFirst`: the batch has no rows before it.
+    mutating func pass(_ id: EntryID, _ stream: Int, isFirst: Bool) {
+        cursors[stream] = max(cursors[stream], id)
+        // The caller is told of it now, and no second time.
+        if isFirst { batchFrom = cursors }
+    }
+
+    /// How far a stream has come. If that is not as far as it was seen, it was deleted and begun
+    /// again: then its entries are all new. Deleting and trimming entries does not change how far
+    /// it came. Returns how far it was seen before, if it was begun again.
+    mutating func foundLast(_ last: EntryID, _ stream: Int) -> EntryID? {
+        guard let before = seen[stream], last < before else { return nil }
+        cursors[stream] = .smallest
+        batchFrom[stream] = .smallest
+        seen[stream] = last
+        return before
+    }
+
+    /// A batch of so many rows is handed over.
+    mutating func handedOver(rows: Int) {
+        lastBatch = (batchFrom, rows)
+        batchFrom = cursors
+    }
+
+    /// The caller is done with the last batch.
+    mutating func nextIsAsked() { lastBatch = nil }
+
+    /// The last batch comes again. Returns how many rows it had; nil if there is none.
+    mutating func takeBack() -> Int? {
+        guard let (from, rows) = lastBatch else { return nil }
+        lastBatch = nil
+        goBack(to: from, rows: rows)
+        return rows
+    }
+
+    /// The batch that was being read comes again.
+    mutating func readAgain(rows: Int) { goBack(to: batchFrom, rows: rows) }
+
+    private mutating func goBack(to from: [EntryID], rows: Int) {
+        cursors = from
+        batchFrom = from
+        if isCounted { remaining += rows }
+    }
+}

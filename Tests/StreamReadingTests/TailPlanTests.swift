@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is asked to follow streams, without a server: each transition of the plan, and whole reads of
+// made-up streams that lose replies and are begun again.
+
+import RedcolBase
+import TestSupport
+import Testing
+
+@testable import StreamReading
+
+private typealias Pairs = (key: String, value: String)
+
+private func makePlan(
+    streams: Int = 1, after: EntryID = .smallest, upper: EntryID? = nil, _ pairs: Pairs...
+) throws -> TailPlan {
+    var plan = TailPlan(streams: streams, options: try ReadOptions(pairs), upper: upper)
+    plan.begin(
+        after: Array(repeating: after, count: streams),
+        seen: Array(repeating: nil, count: streams), 0)
+    return plan
+}
+
+private func moment(
+    _ now: Int64, rows: Int = 0, awaits: Bool = false,
+    idleness: Idleness = Idleness(.wait, blockMs: nil)
+) -> TailPlan.Moment {
+    TailPlan.Moment(now: now, rows: rows, awaitsReply: awaits, idleness: idleness)
+}
+
+private func row(_ milliseconds: UInt64, _ stream: Int32 = 0) -> RowID {
+    RowID(id: EntryID(milliseconds, 0), stream: stream)
+}
+
+private func ask(_ after: UInt64, _ count: Int, blockMs: Int64?) -> TailPlan.Step {
+    .ask(
+        TailPlan.Entries(
+            streams: [0], after: [EntryID(after, 0)], count: count, blockMs: blockMs))
+}
+
+extension TailPlan {
+    /// An answer with entries of one stream.
+    fileprivate mutating func came(
+        _ rows: [RowID], bytes: Int = 100, isFull: Bool = false, _ now: Int64 = 0
+    ) {
+        note(rows, leftOut: [], passed: [])
+        ended(
+            Answer(
+                entries: rows.count, bytes: bytes, streams: rows.isEmpty ? 0 : 1,
+                fullStreams: isFull ? 1 : 0, hadRows: !rows.isEmpty), now)
+    }
+}
+
+@Suite struct TailPlanTests {
+    // MARK: One transition after the other
+
+    @Test func entriesAfterThoseThatWereRead() throws {
+        var plan = try makePlan(after: EntryID(3, 0), ("follow", "true"), ("batch_rows", "10"))
+        #expect(plan.next(moment(0)) == ask(3, 10, blockMs: 1_000))
+        #expect(plan.next(moment(0, awaits: true)) == .receive)
+        plan.came([row(4), row(5)])
+        #expect(plan.next(moment(0, rows: 2)) == .handOver(prefetch: nil))
+        plan.handedOver(rows: 2)
+        #expect(plan.next(moment(0)) == ask(5, 10, blockMs: 1_000))
+    }
+
+    @Test func aBacklogIsPrefetchedWithTheBatch() throws {
+        var plan = try makePlan(("follow", "true"), ("batch_rows", "10"))
+        let rows = (1...10).map { row($0) }
+        plan.came(rows, bytes: 1_000, isFull: true)
+        guard case .handOver(let prefetch?) = plan.next(moment(0, rows: 10)) else {
+            return #expect(Bool(false), "nothing is prefetched")
+        }
+        // Eight batches, whose answer would have no more than 800 entries.
+        #expect(
+            prefetch
+                == TailPlan.Entries(
+                    streams: [0], after: [EntryID(10, 0)], count: 80, blockMs: nil,
+                    isPrefetch: true))
+        // Not when the reader is behind with large answers, or a look at the streams is due.
+        plan.came(rows, bytes: 300_000, isFull: true)
+        #expect(plan.next(moment(0, rows: 10)) == .handOver(prefetch: nil))
+        plan.came(rows, bytes: 1_000, isFull: true)
+        #expect(plan.next(moment(5_000, rows: 10)) == .handOver(prefetch: nil))
+        plan.connectionLost()
+        #expect(plan.next(moment(0, rows: 10)) == .handOver(prefetch: nil))
+    }
+
+    @Test func aReadThatDoesNotFollowWaitsOnlyIfThereIsNothing() throws {
+        var plan = try makePlan(("block_ms", "300"))
+        #expect(plan.next(moment(0)) == ask(0, 10_000, blockMs: 300))
+        plan.came([], 100)
+        #expect(plan.next(moment(100)) == ask(0, 10_000, blockMs: 200))
+        var late = plan
+        late.came([], 300)
+        #expect(late.next(moment(300)) == .end)
+        plan.came([row(1)], 200)
+        // There may be more, which is not waited for.
+        #expect(plan.next(moment(200, rows: 1)) == ask(1, 10_000, blockMs: nil))
+        plan.came([], 200)
+        #expect(plan.next(moment(200, rows: 1)) == .end)
+    }
+
+    @Test func theEndOfWhatIsWanted() throws {
+        var plan = try makePlan(upper: EntryID(5, 0), ("follow", "true"))
+        plan.note([row(4)], leftOut: [], passed: [])
+        guard case .ask = plan.next(moment(0)) else {
+            return #expect(Bool(false), "5-0 is wanted")
+        }
+        var other = plan
+        plan.note([], leftOut: [], passed: [0])
+        #expect(plan.next(moment(0)) == .end)
+        other.note([], leftOut: [row(5)], passed: [])
+        #expect(other.next(moment(0)) == .end)
+        var counted = try makePlan(("follow", "true"), ("count", "3"), ("batch_rows", "10"))
+        #expect(counted.next(moment(0)) == ask(0, 3, blockMs: 1_000))
+        counted.came([row(1)])
+        #expect(counted.rowsMax(noted: 1) == 3)
+        counted.handedOver(rows: 1)
+        #expect(counted.next(moment(0)) == ask(1, 2, blockMs: 1_000))
+        counted.came([row(2), row(3)])
+        #expect(counted.next(moment(0, awaits: true)) == .end)
+    }
+
+    @Test func whatTheCallerWantsEndsTheRead() throws {
+        var plan = try makePlan(("follow", "true"), ("on_idle", "stop"), ("block_ms", "50"))
+        var idleness = Idleness(.stop, blockMs: 50)
+        idleness.sent(0)
+        #expect(plan.next(moment(0, idleness: idleness)) == ask(0, 65_536, blockMs: 50))
+        idleness.answered(50, entries: 0, isFull: false)
+        #expect(plan.next(moment(50, idleness: idleness)) == .end)
+        var empty = Idleness(.empty, blockMs: 50)
+        empty.isAsked(0)
+        empty.answered(50, entries: 0, isFull: false)
+        #expect(plan.next(moment(50, idleness: empty)) == .handOver(prefetch: nil))
+    }
+
+    @Test func aStreamThatWasBegunAgainIsReadFromItsBeginning() throws {
+        var plan = try makePlan(streams: 2, ("follow", "true"))
+        plan.note([row(7, 1)], leftOut: [], passed: [])
+        // Only of a stream that was seen it is known how far it had come.
+        #expect(plan.next(moment(5_000)) == .askHowFar([1]))
+        #expect(plan.foundLast(EntryID(7, 0), 1) == nil)
+        #expect(plan.cursors == [.smallest, EntryID(7, 0)])
+        guard case .ask = plan.next(moment(5_000)) else {
+            return #expect(Bool(false), "the next look is due later")
+        }
+        #expect(plan.next(moment(10_000)) == .askHowFar([1]))
+        #expect(plan.foundLast(EntryID(6, 9), 1) == EntryID(7, 0))
+        #expect(plan.cursors == [.smallest, .smallest])
+        // It has come to 6-9 now, and is read from there when it has.
+        #expect(plan.foundLast(EntryID(6, 9), 1) == nil)
+        // A server that comes back may lack what it had.
+        plan.connectionLost()
+        #expect(plan.next(moment(10_001)) == .askHowFar([1]))
+    }
+
+    @Test func aBatchIsTakenBack() throws {
+        var plan = try makePlan(("follow", "true"), ("count", "9"))
+        plan.note([row(1), row(2)], leftOut: [row(3)], passed: [])
+        plan.handedOver(rows: 2)
+        plan.note([row(4)], leftOut: [], passed: [])
+        #expect(plan.remaining == 6)
+        #expect(plan.takeBack() == 2)
+        #expect(plan.cursors == [.smallest])
+        #expect(plan.remaining == 8)
+        #expect(plan.takeBack() == nil)
+        plan.note([row(1)], leftOut: [], passed: [])
+        plan.handedOver(rows: 1)
+        plan.nextIsAsked()
+        #expect(plan.takeBack() == nil)
+        // There was no memory to hand over the batch.
+        plan.note([row(2)], leftOut: [], passed: [])
+        plan.readAgain(rows: 1)
+        #expect(plan.cursors == [EntryID(1, 0)])
+    }
+
+    @Test func anEntryThatIsRefusedIsPassed() throws {
+        var plan = try makePlan(("follow", "true"))
+        plan.note([row(1)], leftOut: [], passed: [])
+        plan.pass(EntryID(2, 0), 0, isFirst: false)
+        #expect(plan.cursors == [EntryID(2, 0)])
+        plan.handedOver(rows: 1)
+        #expect(plan.takeBack() == 1)
+        #expect(plan.cursors == [.smallest])
+        plan.pass(EntryID(2, 0), 0, isFirst: true)
+        plan.readAgain(rows: 0)
+        #expect(plan.cursors == [EntryID(2, 0)])
+    }
+
+    @Test func aBatchIsSharedByTheStreamsThatHaveSome() throws {
+        var plan = try makePlan(streams: 4, ("follow", "true"), ("batch_rows", "100"))
+        func count() -> Int? {
+            guard case .ask(let request) = plan.next(moment(0)) else { return nil }
+            return request.count
+        }
+        #expect(count() == 25)
+        plan.ended(
+            .init(entries: 9, bytes: 900, streams: 2, fullStreams: 0, hadRows: true), 0)
+        #expect(count() == 50)
+        plan.ended(
+            .init(entries: 60, bytes: 6_000, streams: 3, fullStreams: 1, hadRows: true), 0)
+        #expect(plan.hasBacklog)
+        #expect(count() == 200)
+        plan.ended(
+            .init(entries: 60, bytes: 6_000_000, streams: 3, fullStreams: 1, hadRows: true), 0)
+        #expect(count() == 100)
+    }
+
+    // MARK: Whole reads
+
+    /// Follows made-up streams until there is nothing more. `lost`: whether the connection is lost
+    /// with the answer to a request, of which so many entries have come.
+    private func read(
+        _ ids: [[EntryID]], _ pairs: [Pairs], lost: (Int) -> Int? = { _ in nil }
+    ) throws -> [RowID] {
+        let options = try ReadOptions(
+            [("follow", "true"), ("on_idle", "stop"), ("block_ms", "100")] + pairs)
+        var plan = TailPlan(streams: ids.count, options: options, upper: nil)
+        plan.begin(
+            after: ids.map { _ in .smallest }, seen: ids.map { _ in nil }, 0)
+        var idleness = Idleness(options.onIdle, blockMs: options.blockMs)
+        var (now, asked, batch): (Int64, Int, [RowID]) = (0, 0, [])
+        var given: [RowID] = []
+        var prefetched: TailPlan.Entries?
+        for _ in 0..<10_000 {
+            var request: TailPlan.Entries?
+            if prefetched != nil {
+                (request, prefetched) = (prefetched, nil)
+            } else {
+                let moment = TailPlan.Moment(now: now, rows: batch.count, idleness: idleness)
+                switch plan.next(moment) {
+                case .receive: Issue.record("nothing is awaited")
+                case .handOver(let prefetch):
+                    prefetched = prefetch
+                    plan.handedOver(rows: batch.count)
+                    given += batch
+                    batch = []
+                    idleness.handedOver()
+                    idleness.isAsked(now)
+                case .end: return given + batch
+                case .ask(let entries): request = entries
+                case .askHowFar(let streams):
+                    for stream in streams {
+                        #expect(plan.foundLast(ids[stream].last ?? .smallest, stream) == nil)
+                    }
+                }
+            }
+            guard let request else { continue }
+            if !request.isPrefetch { idleness.sent(now) }
+            let pages = zip(request.streams, request.after).map { stream, after in
+                ids[stream].filter { $0 > after }.prefix(request.count).map {
+                    RowID(id: $0, stream: Int32(stream))
+                }
+            }
+            let rows = Array(pages.joined())
+            if rows.isEmpty { now += request.blockMs ?? 0 }
+            if let part = lost(asked) {
+                batch += rows.prefix(part)
+                plan.note(Array(rows.prefix(part)), leftOut: [], passed: [])
+                plan.connectionLost()
+            } else {
+                batch += rows
+                plan.note(rows, leftOut: [], passed: [])
+                let full = pages.filter { $0.count == request.count }.count
+                plan.ended(
+                    .init(
+                        entries: rows.count, bytes: rows.count * 100,
+                        streams: pages.filter { !$0.isEmpty }.count, fullStreams: full,
+                        hadRows: !rows.isEmpty), now)
+                idleness.answered(
+                    now, entries: rows.count, isFull: full > 0, isAhead: request.isPrefetch)
+            }
+            asked += 1
+            now += 1
+        }
+        Issue.record("a read without end")
+        return given
+    }
+
+    private func streams(_ count: Int) -> [[EntryID]] {
+        (0..<count).map { stream in
+            (0..<(40 * (stream + 1))).map { EntryID(UInt64($0 / 3) + 1, UInt64($0 % 3)) }
+        }
+    }
+
+    private func all(_ ids: [[EntryID]]) -> Set<RowID> {
+        Set(ids.enumerated().flatMap { stream, ids in
+            ids.map { RowID(id: $0, stream: Int32(stream)) }
+        })
+    }
+
+    @Test(arguments: [1, 3], [1, 7, 1_000])
+    func everyEntryIsReadOnce(_ count: Int, _ batchRows: Int) throws {
+        let ids = streams(count)
+        let given = try read(ids, [("batch_rows", String(batchRows))])
+        #expect(given.count == all(ids).count)
+        #expect(Set(given) == all(ids))
+    }
+
+    /// The connection is lost with each answer in turn, after some of its entries.
+    @Test(arguments: [1, 3], [0, 1, 5])
+    func aReplyLostAtEachPoint(_ count: Int, _ part: Int) throws {
+        let ids = streams(count)
+        for point in 0..<40 {
+            let given = try read(ids, [("batch_rows", "7")]) { $0 == point ? part : nil }
+            #expect(given.count == all(ids).count, "request \(point)")
+            #expect(Set(given) == all(ids), "request \(point)")
+        }
+    }
+
+    @Test(arguments: 0..<60 as Range<UInt64>)
+    func manyRepliesAreLost(_ seed: UInt64) throws {
+        var generator = SeededGenerator(seed)
+        let ids = streams(1 + generator.below(3))
+        let given = try read(ids, [("batch_rows", String(1 + generator.below(30)))]) { asked in
+            asked < 300 && generator.once(in: 2) ? generator.below(10) : nil
+        }
+        #expect(given.count == all(ids).count)
+        #expect(Set(given) == all(ids))
+    }
+}
