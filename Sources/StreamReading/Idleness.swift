@@ -62,11 +62,11 @@ struct Idleness {
     mutating func sent(_ now: Int64) { askedAt = now }
 
     /// An answer has come. `isFull`: it had as many entries as were asked for, or there may be more
-    /// for another reason. `isAhead`: it was asked for before the caller waited.
-    mutating func answered(_ now: Int64, entries: Int, isFull: Bool, isAhead: Bool = false) {
+    /// for another reason. `isPrefetch`: it was asked for before the caller waited.
+    mutating func answered(_ now: Int64, entries: Int, isFull: Bool, isPrefetch: Bool = false) {
         guard action != .wait, blockMs != 0 else { return }
         if action == .empty {
-            guard entries == 0, !isFull, !isAhead, let waitsSince else { return }
+            guard entries == 0, !isFull, !isPrefetch, let waitsSince else { return }
             isEmpty = isPast(waitsSince, now)
             return
         }
@@ -76,7 +76,7 @@ struct Idleness {
         }
         let since = caughtUpAt ?? (entries == 0 ? askedAt : now)
         caughtUpAt = since
-        if !isAhead, isPast(since, now) { isOver = true }
+        if !isPrefetch, isPast(since, now) { isOver = true }
     }
 
     private func isPast(_ since: Int64, _ now: Int64) -> Bool {

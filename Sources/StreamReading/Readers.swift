@@ -121,7 +121,7 @@ extension StreamReader {
     /// Whether asking for a batch acknowledges the one before.
     public var acknowledgesByItself: Bool { options.autoAck }
 
-    /// Whether what it gives could be read again, so that it may be kept.
+    /// Whether what it returns could be read again, so that it may be kept.
     public var isRepeatable: Bool { !options.follows && membership == nil }
 
     /// The group that is read as a member of, and its streams; nil without a group.

@@ -98,6 +98,7 @@ struct Reconnecting {
     /// What has come is not asked for again: the next loss is another one.
     mutating func progressed() { retries.succeeded() }
 
-    /// The caller was told of an error: what comes next begins anew, and at once.
+    /// The caller was told of an error: what it asks next is tried at once, and the next failure is
+    /// a new one.
     mutating func begin() { retries = RetryWindow(limitMs: retries.limitMs) }
 }

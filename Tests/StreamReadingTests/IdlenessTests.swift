@@ -62,7 +62,7 @@ func withoutAWaitItIsAskedOnce(_ action: IdleAction) {
     var idle = Idleness(action, blockMs: nil)
     idle.isAsked(0)
     #expect(idle.waitMs(0, most: 1_000) == nil)
-    idle.answered(7, entries: 0, isFull: false, isAhead: true)
+    idle.answered(7, entries: 0, isFull: false, isPrefetch: true)
     #expect(!idle.isOver && !idle.isEmpty)
     idle.answered(9, entries: 0, isFull: false)
     #expect(idle.isOver == (action == .stop))

@@ -19,7 +19,7 @@ private func reconnecting(_ pairs: (key: String, value: String)...) throws -> Re
 extension Reconnecting {
     /// What the caller is told after a failure; nil while it is tried again.
     fileprivate mutating func told(
-        _ error: RedcolError = lost, entriesLost: Int? = nil, _ now: Int64
+        at now: Int64, _ error: RedcolError = lost, entriesLost: Int? = nil
     ) -> RedcolError? {
         do throws(RedcolError) {
             try failed(error, entriesLost: entriesLost, shown: "host:1", now)
@@ -38,10 +38,10 @@ extension Reconnecting {
         var reconnecting = try reconnecting(("follow", "true"))
         reconnecting.connected(shown: "host:1")
         #expect(reconnecting.tries(0) == true)
-        #expect(reconnecting.told(0) == nil)
+        #expect(reconnecting.told(at: 0) == nil)
         #expect(reconnecting.wakeAt(9_000) == 0)
         #expect(reconnecting.tries(0) == true)
-        #expect(reconnecting.told(0) == nil)
+        #expect(reconnecting.told(at: 0) == nil)
         let next = try #require(reconnecting.wakeAt(9_000))
         #expect(next >= 37 && next <= 63)
         #expect(reconnecting.tries(next - 1) == false)
@@ -52,37 +52,38 @@ extension Reconnecting {
 
     @Test func whatHasComeBeginsTheWaitsAgain() throws {
         var reconnecting = try reconnecting(("follow", "true"))
-        for _ in 0..<5 { #expect(reconnecting.told(0) == nil) }
+        for _ in 0..<5 { #expect(reconnecting.told(at: 0) == nil) }
         reconnecting.connected(shown: "host:1")
         reconnecting.progressed()
-        #expect(reconnecting.told(1_000) == nil)
+        #expect(reconnecting.told(at: 1_000) == nil)
         #expect(reconnecting.wakeAt(nil) == 1_000)
     }
 
     @Test func aReadThatFollowsGivesUpAfterItsLimit() throws {
         var reconnecting = try reconnecting(("follow", "true"), ("reconnect_timeout_ms", "500"))
         reconnecting.connected(shown: "host:1")
-        #expect(reconnecting.told(0) == nil)
+        #expect(reconnecting.told(at: 0) == nil)
         #expect(reconnecting.wakeAt(nil) == 0)
         #expect(reconnecting.tries(0) == true)
         // It connects: that is waited for no longer than to the end.
         #expect(reconnecting.wakeAt(nil) == 500)
         #expect(reconnecting.tries(499) == true)
         #expect(reconnecting.tries(500) == nil)
-        let told = try #require(reconnecting.told(500))
+        let failure = reconnecting.told(at: 500)
+        let told = try #require(failure)
         #expect(told.cause == .connection)
         #expect(told.message.contains("no answer for 500 ms (reconnect_timeout_ms)"))
         #expect(told.message.contains(lost.message))
         // It may be asked again.
         reconnecting.begin()
         #expect(reconnecting.tries(501) == true)
-        #expect(reconnecting.told(501) == nil)
+        #expect(reconnecting.told(at: 501) == nil)
     }
 
     @Test func aServerThatWasSilentIsGivenUpEarlier() throws {
         var reconnecting = try reconnecting(("follow", "true"), ("reconnect_timeout_ms", "1500"))
         reconnecting.connected(shown: "host:1")
-        #expect(reconnecting.told(RedcolError(.timedOut, "silent"), 0) == nil)
+        #expect(reconnecting.told(at: 0, RedcolError(.timedOut, "silent")) == nil)
         #expect(reconnecting.tries(499) == true)
         #expect(reconnecting.tries(500) == nil)
     }
@@ -108,7 +109,7 @@ extension Reconnecting {
         for _ in 0..<100 where told == nil {
             reconnecting.connected(shown: "host:1")
             asked = min(asked, reconnecting.answerSize.entriesMax)
-            told = reconnecting.told(entriesLost: asked, now)
+            told = reconnecting.told(at: now, entriesLost: asked)
             now = max(now, reconnecting.wakeAt(nil) ?? now)
         }
         #expect(asked == 1)

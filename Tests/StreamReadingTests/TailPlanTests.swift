@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is asked to follow streams, without a server: each transition of the plan, and whole reads of
-// made-up streams that lose replies and are begun again.
+// What is asked to follow streams, without a server: each transition of the plan, and whole reads
+// of made-up streams that lose replies and are begun again.
 
 import RedcolBase
 import TestSupport
@@ -268,7 +268,7 @@ extension TailPlan {
                         streams: pages.filter { !$0.isEmpty }.count, fullStreams: full,
                         hadRows: !rows.isEmpty), now)
                 idleness.answered(
-                    now, entries: rows.count, isFull: full > 0, isAhead: request.isPrefetch)
+                    now, entries: rows.count, isFull: full > 0, isPrefetch: request.isPrefetch)
             }
             asked += 1
             now += 1
@@ -278,15 +278,23 @@ extension TailPlan {
     }
 
     private func streams(_ count: Int) -> [[EntryID]] {
-        (0..<count).map { stream in
-            (0..<(40 * (stream + 1))).map { EntryID(UInt64($0 / 3) + 1, UInt64($0 % 3)) }
+        var streams: [[EntryID]] = []
+        for stream in 1...count {
+            var ids: [EntryID] = []
+            for number in 0..<(40 * stream) {
+                ids.append(EntryID(UInt64(number / 3) + 1, UInt64(number % 3)))
+            }
+            streams.append(ids)
         }
+        return streams
     }
 
     private func all(_ ids: [[EntryID]]) -> Set<RowID> {
-        Set(ids.enumerated().flatMap { stream, ids in
-            ids.map { RowID(id: $0, stream: Int32(stream)) }
-        })
+        var rows: Set<RowID> = []
+        for (stream, ids) in ids.enumerated() {
+            for id in ids { rows.insert(RowID(id: id, stream: Int32(stream))) }
+        }
+        return rows
     }
 
     @Test(arguments: [1, 3], [1, 7, 1_000])

@@ -22,7 +22,7 @@ public struct Acknowledgement {
     private var acknowledgedTold: Int64 = 0
     private var conversation = Conversation()
 
-    /// `text`: ids separated by white space. Refused if one of them is none.
+    /// `text`: ids separated by white space. Refused if one of them is not an id.
     public init(
         stream: [UInt8], group: [UInt8], ids text: UnsafeBufferPointer<UInt8>
     ) throws(RedcolError) {
@@ -156,7 +156,7 @@ public struct Acknowledgement {
             if failure.cause != .permission { throw failure }
         } else if case .array = reply {
         } else {
-            throw connection.violation("an answer to XPENDING that is none")
+            throw connection.violation("something else in answer to XPENDING")
         }
         return true
     }

@@ -15,7 +15,7 @@ final class PendingEntries: @unchecked Sendable {
     private var released: Set<RowID> = []
     /// Those of `held` that gave no row: acknowledged with the others of their stream.
     private var rowless: [RowID] = []
-    /// To be acknowledged, oldest first: what was answered already (and is forgotten by and by),
+    /// To be acknowledged, oldest first: what was answered already (and is forgotten later),
     /// what was sent, and what was not.
     private var queue: [RowID] = []
     private var queueAnswered = 0
@@ -152,7 +152,7 @@ final class PendingEntries: @unchecked Sendable {
     func answered(_ count: Int) {
         locked {
             queueAnswered = min(queueSent, queueAnswered + count)
-            // Not every time: there can be many answers, and many entries behind them.
+            // Not every time: there can be many answers, and many entries after them.
             if queueAnswered * 2 >= queue.count { forgetAnswered() }
         }
     }

@@ -77,15 +77,15 @@ struct KeyScan {
                 others.append(hasher.finalize())
             }
             self.page = nil
-            goOn(from: page.next)
+            advance(to: page.next)
             return true
         }
         for name in names { found.append(name) }
-        if countsOthers { page = (Set(names), next) } else { goOn(from: next) }
+        if countsOthers { page = (Set(names), next) } else { advance(to: next) }
         return true
     }
 
-    private mutating func goOn(from next: [UInt8]) {
+    private mutating func advance(to next: [UInt8]) {
         cursor = next
         isDone = next == KeyScan.beginning
     }

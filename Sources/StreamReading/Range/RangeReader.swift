@@ -18,7 +18,7 @@ final class RangeReader: StreamReader {
     private enum Awaited {
         case end
         case page(RangePlan.Page)
-        /// A page that lies behind one that was cut: its entries are asked for again.
+        /// A page after one that was cut: its entries are asked for again.
         case discarded(RangePlan.Page)
     }
     private var awaited: [Awaited] = []
@@ -169,7 +169,7 @@ final class RangeReader: StreamReader {
         return outcome
     }
 
-    /// A page was cut: those behind it come all the same, but out of order.
+    /// A page was cut: those after it come all the same, but out of order.
     private func giveUpPages() {
         for index in awaited.indices {
             if case .page(let page) = awaited[index] { awaited[index] = .discarded(page) }
@@ -179,7 +179,7 @@ final class RangeReader: StreamReader {
 
     private func passOver(_ page: RangePlan.Page) throws(RedcolError) -> ParseOutcome {
         beginPage(page)
-        // Every entry lies behind this bound.
+        // Every entry lies after this bound.
         parser.pointee.upperBound = .smallest
         let outcome = parse(rowsMax: .max)
         switch outcome {

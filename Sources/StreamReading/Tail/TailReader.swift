@@ -242,7 +242,7 @@ final class TailReader: StreamReader {
                 hadRows: !parser.pointee.rows.isEmpty || !parser.pointee.leftOut.rows.isEmpty),
             now)
         idleness.answered(
-            now, entries: entries, isFull: plan.hasBacklog, isAhead: request.isPrefetch)
+            now, entries: entries, isFull: plan.hasBacklog, isPrefetch: request.isPrefetch)
     }
 
     /// After an entry that gives no row.
