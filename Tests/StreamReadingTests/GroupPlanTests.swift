@@ -383,6 +383,10 @@ private struct NothingIsAsked: Error {}
         #expect(plan.next(moment(1_500)) == .pause(until: 2_000))
         #expect(plan.pauseUntil == 2_000)
         #expect(plan.next(moment(1_999)) == .pause(until: 2_000))
+        // What is awaited when the time has come is waited for, not the time.
+        var other = plan
+        #expect(other.next(moment(2_001, awaits: .acknowledgements)) == .receive)
+        #expect(other.pauseUntil == nil)
         #expect(plan.request(2_000) == own(0))
         plan.connectionLost(rows: [])
         plan.connected(2_100)

@@ -100,6 +100,8 @@ struct GroupPlan {
 
     mutating func next(_ moment: Moment) -> Step {
         let isReady = isBatchReady(moment)
+        // Whatever is awaited: a time that has passed would wake the reader without end.
+        if let pauseUntil, pauseUntil <= moment.now { self.pauseUntil = nil }
         switch moment.awaits {
         case .nothing: break
         // More is asked for although acknowledgements have not been answered yet.
@@ -109,8 +111,7 @@ struct GroupPlan {
         if isReady { return .handOver }
         if wanted(moment) == 0 || moment.idleness.isOver { return finish() }
         if moment.idleness.isEmpty { return .handOver }
-        if let pauseUntil, pauseUntil > moment.now { return .pause(until: pauseUntil) }
-        pauseUntil = nil
+        if let pauseUntil { return .pause(until: pauseUntil) }
         if !follows, isOver(moment) { return finish() }
         return ask(moment)
     }
