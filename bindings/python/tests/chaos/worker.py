@@ -101,7 +101,7 @@ def produce(task: Task, stop: Stop) -> None:
                 for number in burst:
                     pipeline.xadd(task.stream, {"n": number, "text": text(number)})
                 ids = pipeline.execute()
-        except redis.RedcolError:
+        except redis.RedisError:
             time.sleep(0.02)
         else:
             added = [[i.decode(), number] for i, number in zip(ids, burst, strict=True)]
