@@ -118,10 +118,10 @@ typedef int32_t platform_log_callback(int32_t level, const char *topic, const ch
                                       void *user_data);
 /* Lines up to `level` go to `callback`; NULL: none do, and none is running any more in another
  * thread when this returns. */
-/* A callback whose `user_data` points to a struct redcol_python_logger, as redcol.h describes it. */
+void platform_log_set(int level, platform_log_callback *callback, void *user_data);
+/* A callback for Python; see redcol_capsule_logger in redcol.h. */
 int32_t platform_log_to_python(int32_t level, const char *topic, const char *message,
                                void *user_data);
-void platform_log_set(int level, platform_log_callback *callback, void *user_data);
 /* Whether a line of that level goes anywhere. */
 bool platform_log_wants(int level);
 void platform_log_write(int level, const char *topic, uint64_t key, const char *text);
