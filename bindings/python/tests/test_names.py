@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pytest
 import reads
@@ -41,7 +42,7 @@ READERS: dict[str, tuple[Callable[..., pl.DataFrame], list[str]]] = {
     "scan": (lambda *a, **k: redcol.scan_stream(*a, **k).collect(), ["_ts"]),
     "scan of columns": (
         lambda *a, **k: pl.concat(
-            [redcol.scan_stream(*a, **k).select(name).collect()
+            [redcol.scan_stream(*a, **k).select(cs.by_name(name)).collect()
              for name in redcol.scan_stream(*a, **k).collect_schema().names()],
             how="horizontal"),
         ["_ts"]),
