@@ -254,6 +254,7 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  * these types of columns, as Arrow formats:
  *   b                       booleans
  *   c C s S i I l L         integers
+ *   _pli128 _plu128         integers of 128 bits, under Polars' own names
  *   f g                     floats
  *   d:p,s                   decimals of 128 bits
  *   vu u U                  strings
@@ -263,8 +264,8 @@ redcol_status redcol_open(const char *url, const char *const *options, redcol_cl
  *   tss: tsm: tsu: tsn:     timestamps, with any time zone
  *   tDs tDm tDu tDn         durations
  *   an integer              with a dictionary of strings: categories
- *   +s +l +L                structs and lists of the above, from JSON text, nested at most 64 deep;
- *                           no bytes (vz z Z) there
+ *   +s +l +L +w:n           structs, lists and lists of n values each of the above, from JSON
+ *                           text, nested at most 64 deep; no bytes (vz z Z) there
  * Any other type is SCHEMA. docs/dtypes.md says which texts each type reads. Batches have the types
  * that were asked for. u, z and dictionaries of u copy the text, and a batch holds at most 2 GiB of
  * it (see redcol_iter_next). Text with an offset (Z, +02:00) does not fit a timestamp without a

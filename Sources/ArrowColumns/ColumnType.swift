@@ -10,12 +10,13 @@ public struct ColumnType: Equatable, Sendable {
         case boolean
         case int8, int16, int32, int64
         case uint8, uint16, uint32, uint64
+        case int128, uint128
         case float32, float64
         case decimal128
         case date32, time32, time64, timestamp, duration
         case string, binary
         case dictionary
-        case structure, list
+        case structure, list, fixedList
     }
 
     public enum Unit: UInt8, Sendable {
@@ -37,6 +38,8 @@ public struct ColumnType: Equatable, Sendable {
     /// Of a decimal: how many digits it has, and how many of them are behind the point; else 0.
     public var precision: Int32
     public var scale: Int32
+    /// How many values each list of a fixed size has; else 0.
+    public var listSize: Int
     /// Of a dictionary: the integer that stands for a value; else the same as `kind`.
     public var indexKind: Kind
     /// The format that is handed over, without NUL; a dictionary's is that of its indices.
@@ -64,6 +67,7 @@ public struct ColumnType: Equatable, Sendable {
         self.unit = unit
         self.precision = 0
         self.scale = 0
+        self.listSize = 0
         self.indexKind = kind
         let start = format.utf8Start
         self.format = [UInt8](UnsafeBufferPointer(start: start, count: format.utf8CodeUnitCount))
@@ -75,10 +79,10 @@ public struct ColumnType: Equatable, Sendable {
         guard let type = ColumnType.read(bytes) else {
             throw .schema(
                 "Arrow format \"\(escaped(bytes))\" is not supported. Supported are b, c C s S i I "
-                    + "l L, f g, u U vu, z Z vz, d:p,s with a precision of 1 to 38 and a scale of 0"
-                    + " to the precision, tdD, tts ttm ttu ttn, tss: tsm: tsu: tsn: with any time "
-                    + "zone, tDs tDm tDu tDn, integers with a dictionary of strings, and +s +l +L "
-                    + "of these.")
+                    + "l L, _pli128 _plu128, f g, u U vu, z Z vz, d:p,s with a precision of 1 to 38"
+                    + " and a scale of 0 to the precision, tdD, tts ttm ttu ttn, tss: tsm: tsu: "
+                    + "tsn: with any time zone, tDs tDm tDu tDn, integers with a dictionary of "
+                    + "strings, and +s +l +L +w:n of these.")
         }
         self = type
     }
@@ -92,8 +96,13 @@ public struct ColumnType: Equatable, Sendable {
             if format[1] == UInt8(ascii: "u") { return ColumnType(.string, "vu") }
             return format[1] == UInt8(ascii: "z") ? ColumnType(.binary, "vz") : nil
         case 3...:
-            if format[0] == UInt8(ascii: "d") { return readDecimal(format) }
-            return format[0] == UInt8(ascii: "t") ? readTemporal(format) : nil
+            switch format[0] {
+            case UInt8(ascii: "d"): return readDecimal(format)
+            case UInt8(ascii: "t"): return readTemporal(format)
+            case UInt8(ascii: "+"): return readFixedList(format)
+            case UInt8(ascii: "_"): return readWideInteger(format)
+            default: return nil
+            }
         default: return nil
         }
     }
@@ -125,6 +134,29 @@ public struct ColumnType: Equatable, Sendable {
         case UInt8(ascii: "L"): return ColumnType(.list, "+L")
         default: return nil
         }
+    }
+
+    /// "+w:n"; Arrow counts the values of a list in 32 bits.
+    private static func readFixedList(_ format: [UInt8]) -> ColumnType? {
+        guard format.count > 3, format.count <= 13, format[1] == UInt8(ascii: "w"),
+            format[2] == UInt8(ascii: ":")
+        else { return nil }
+        var size = 0
+        for byte in format[3...] {
+            guard let digit = digitValue(byte) else { return nil }
+            size = size * 10 + Int(digit)
+        }
+        guard size <= Int(Int32.max) else { return nil }
+        var type = ColumnType(.fixedList, "")
+        type.listSize = size
+        type.format = format
+        return type
+    }
+
+    /// Integers of 128 bits, which Arrow does not have: these are the names that Polars uses.
+    private static func readWideInteger(_ format: [UInt8]) -> ColumnType? {
+        if format.elementsEqual("_pli128".utf8) { return ColumnType(.int128, "_pli128") }
+        return format.elementsEqual("_plu128".utf8) ? ColumnType(.uint128, "_plu128") : nil
     }
 
     private static func readTemporal(_ format: [UInt8]) -> ColumnType? {
@@ -192,14 +224,17 @@ public struct ColumnType: Equatable, Sendable {
 }
 
 extension ColumnType.Kind {
+    /// Whether its columns have columns inside them.
+    var isNested: Bool { self == .structure || self == .list || self == .fixedList }
+
     var byteWidth: Int {
         switch self {
-        case .boolean, .structure, .list: return 0
+        case .boolean, .structure, .list, .fixedList: return 0
         case .int8, .uint8: return 1
         case .int16, .uint16: return 2
         case .int32, .uint32, .float32, .date32, .time32, .dictionary: return 4
         case .int64, .uint64, .float64, .time64, .timestamp, .duration: return 8
-        case .decimal128, .string, .binary: return 16
+        case .int128, .uint128, .decimal128, .string, .binary: return 16
         }
     }
 

@@ -14,6 +14,8 @@ extension ColumnType {
         case .uint16: return "UInt16"
         case .uint32: return "UInt32"
         case .uint64: return "UInt64"
+        case .int128: return "Int128"
+        case .uint128: return "UInt128"
         case .float32: return "Float32"
         case .float64: return "Float64"
         case .decimal128: return "Decimal"
@@ -26,10 +28,11 @@ extension ColumnType {
         case .dictionary: return "Categorical"
         case .structure: return "Struct"
         case .list: return "List"
+        case .fixedList: return "Array"
         }
     }
 
-    /// The name with what belongs to it: `Decimal(10,2)`, `Datetime(ms, UTC)`, `Duration(us)`.
+    /// The name with what belongs to it: `Decimal(10,2)`, `Datetime(ms, UTC)`, `Array(2)`.
     public var wholeName: String {
         let text = format
         switch kind {
@@ -38,6 +41,7 @@ extension ColumnType {
             let zone = String(decoding: text.dropFirst(4), as: UTF8.self)
             return "\(name)(\(ColumnType.unit(text[2]))\(zone.isEmpty ? "" : ", ")\(zone))"
         case .duration where text.count > 2: return "\(name)(\(ColumnType.unit(text[2])))"
+        case .fixedList: return "\(name)(\(listSize))"
         default: return name
         }
     }

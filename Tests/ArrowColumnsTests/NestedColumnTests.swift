@@ -127,6 +127,81 @@ private func texts(_ value: ArrowArray) -> (count: Int64, bytes: Int64) {
         try withArray(&batch) { value in #expect(value.length == 1 && texts(value).count == 0) }
     }
 
+    /// What an array of three rows has: a null in the middle keeps its places in the child.
+    @Test func arraysHaveNoOffsets() throws {
+        let inner = try column("s", [], "item")
+        var batch = try BatchBuilder([column("+w:2", [inner])], onRefused: .null)
+        defer { batch.free() }
+        for text in ["[1,2]", "null", "[3]", "[3,4,5]", "[6,null]"] {
+            expectAdded(batch.add(text))
+        }
+        try withArray(&batch) { value in
+            #expect(value.length == 5 && value.null_count == 3 && value.n_buffers == 1)
+            let bits = value.buffers?[0]?.load(as: UInt8.self)
+            #expect(bits.map { $0 & 0b11111 } == 0b10001)
+            let child = try #require(value.children?[0]?.pointee)
+            #expect(child.length == 10 && child.null_count == 7)
+            let numbers = try #require(child.buffers?[1]?.assumingMemoryBound(to: Int16.self))
+            #expect((0..<10).map { numbers[$0] } == [1, 2, 0, 0, 0, 0, 0, 0, 6, 0])
+        }
+        expectAdded(batch.add("[7,8]"))
+        try withArray(&batch) { value in
+            #expect(value.length == 1 && value.null_count == 0)
+            #expect(value.children?[0]?.pointee.length == 2)
+        }
+    }
+
+    @Test(arguments: [
+        ("[[1]]", "", "[[1]]", "Array(2)"), ("[1,[2]]", "[0]", "1", "Array(1)"),
+        ("[[1],[2],[3]]", "", "[[1],[2],[3]]", "Array(2)"),
+        ("[[1],[2,3]]", "[1]", "[2,3]", "Array(1)"), ("[[1],[\"x\"]]", "[1][0]", "\"x\"", "Int8"),
+        ("[[1],{}]", "[1]", "{}", "Array(1)"),
+    ])
+    func arraysOfAnotherLengthAreRefused(
+        text: String, path: String, value: String, type: String
+    ) throws {
+        let inner = try column("+w:1", [column("c", [], "item")], "item")
+        var batch = try BatchBuilder([column("+w:2", [inner])], onRefused: .raise)
+        defer { batch.free() }
+        expectAdded(batch.add("[[1],[2]]"))
+        expectRefused(batch.add(text))
+        let refusal = try #require(batch.nestedRefusal(0))
+        #expect(refusal.path == Array(path.utf8) && refusal.type == type)
+        #expect(refusal.value == Array(value.utf8))
+    }
+
+    @Test func anArrayThatIsThereTwiceCountsOnce() throws {
+        let array = try column("+w:2", [column("c", [], "item")], "a")
+        var batch = try BatchBuilder([column("+s", [array])], onRefused: .raise)
+        defer { batch.free() }
+        for text in [
+            "{\"a\":[1],\"a\":[2,3]}", "{\"a\":[4,5],\"a\":null}", "{\"a\":[6,7],\"a\":[8,9]}",
+            "{}",
+        ] {
+            expectAdded(batch.add(text))
+        }
+        try withArray(&batch) { value in
+            let found = try #require(value.children?[0]?.pointee)
+            #expect(found.length == 4 && found.null_count == 2)
+            let child = try #require(found.children?[0]?.pointee)
+            let numbers = try #require(child.buffers?[1]?.assumingMemoryBound(to: Int8.self))
+            #expect((0..<Int(child.length)).map { numbers[$0] } == [2, 3, 0, 0, 8, 9, 0, 0])
+        }
+    }
+
+    @Test func emptyArraysAreRows() throws {
+        var batch = try BatchBuilder(
+            [column("+w:0", [column("l", [], "item")])], onRefused: .raise)
+        defer { batch.free() }
+        expectAdded(batch.add("[]"))
+        expectAdded(batch.add("null"))
+        expectRefused(batch.add("[1]"))
+        try withArray(&batch) { value in
+            #expect(value.length == 2 && value.null_count == 1)
+            #expect(value.children?[0]?.pointee.length == 0)
+        }
+    }
+
     @Test func topLevelTextIsCountedToo() throws {
         for kind in ["u", "z"] {
             var wanted = try column(kind, [])

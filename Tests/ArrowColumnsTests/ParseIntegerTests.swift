@@ -46,7 +46,42 @@ import Testing
         #expect(memory.parse(text, parseUnsigned) == expected)
     }
 
+    static let signed128Limits: [(String, Int128?)] = [
+        ("170141183460469231731687303715884105727", .max),
+        ("170141183460469231731687303715884105728", nil),
+        ("-170141183460469231731687303715884105728", .min),
+        ("-0000170141183460469231731687303715884105728", .min),
+        ("-170141183460469231731687303715884105729", nil),
+        ("340282366920938463463374607431768211456", nil),
+        ("-340282366920938463463374607431768211456", nil), ("-0", 0), ("+7", 7),
+        ("9999999999999999999", 9_999_999_999_999_999_999),
+        ("18446744073709551616", 1 << 64),
+    ]
+
+    @Test(arguments: signed128Limits)
+    func signed128(text: String, expected: Int128?) {
+        #expect(memory.parse(text, parseSigned128) == expected)
+    }
+
+    static let unsigned128Limits: [(String, UInt128?)] = [
+        ("340282366920938463463374607431768211455", .max),
+        ("+00340282366920938463463374607431768211455", .max),
+        ("340282366920938463463374607431768211456", nil),
+        ("340282366920938463463374607431768211460", nil),
+        ("3402823669209384634633746074317682114550", nil), ("-0", nil), ("-1", nil), ("000", 0),
+    ]
+
+    @Test(arguments: unsigned128Limits)
+    func unsigned128(text: String, expected: UInt128?) {
+        #expect(memory.parse(text, parseUnsigned128) == expected)
+    }
+
     @Test(arguments: notIntegers) func refused(text: String) {
+        // 26 nines fit 128 bits.
+        if text.count != 26 || text.first != "9" {
+            #expect(memory.parse(text, parseSigned128) == nil)
+            #expect(memory.parse(text, parseUnsigned128) == nil)
+        }
         #expect(memory.parse(text, parseSigned) == nil)
         #expect(memory.parse(text, parseUnsigned) == nil)
     }
@@ -72,7 +107,7 @@ import Testing
         var random = SystemRandomNumberGenerator()
         for _ in 0..<20_000 {
             var text = ["", "+", "-"].randomElement(using: &random) ?? ""
-            for _ in 0..<Int.random(in: 1...22, using: &random) {
+            for _ in 0..<Int.random(in: 1...41, using: &random) {
                 text += String(Int.random(in: 0...9, using: &random))
             }
             let bytes = Array(text.utf8)
@@ -80,6 +115,9 @@ import Testing
             #expect(parseSigned(start, bytes.count) == Int64(text), "\(text)")
             let unsigned = text.hasPrefix("-") ? nil : UInt64(text)
             #expect(parseUnsigned(start, bytes.count) == unsigned, "\(text)")
+            #expect(parseSigned128(start, bytes.count) == Int128(text), "\(text)")
+            let unsigned128 = text.hasPrefix("-") ? nil : UInt128(text)
+            #expect(parseUnsigned128(start, bytes.count) == unsigned128, "\(text)")
         }
     }
 }

@@ -24,6 +24,8 @@ import Testing
             ("tDm", .duration, 8), ("tDu", .duration, 8), ("tDn", .duration, 8),
             ("d:38,0", .decimal128, 16),
             ("d:5,5", .decimal128, 16), ("d:5,2,128", .decimal128, 16),
+            ("_pli128", .int128, 16), ("_plu128", .uint128, 16), ("+w:0", .fixedList, 0),
+            ("+w:2147483647", .fixedList, 0),
         ] as [(String, ColumnType.Kind, Int)])
     func supported(format: String, kind: ColumnType.Kind, width: Int) throws {
         let type = try ColumnType(format: format)
@@ -40,6 +42,12 @@ import Testing
         }
     }
 
+    @Test func listSizes() throws {
+        #expect(try ColumnType(format: "+w:2147483647").listSize == 2_147_483_647)
+        #expect(try ColumnType(format: "+w:007").listSize == 7)
+        #expect(try ColumnType(format: "+l").listSize == 0)
+    }
+
     @Test func decimalNumbers() throws {
         let type = try ColumnType(format: "d:19,10")
         #expect(type.precision == 19 && type.scale == 10)
@@ -49,7 +57,9 @@ import Testing
     @Test(arguments: [
         "", "n", "e", "w:16", "tdm", "tD", "tDx", "tDsx", "tt", "ttx", "ttsx", "ts", "tss", "tsx:",
         "tsD:",
-        "ttD", "tDD", "td", "tdDx", "+", "+w:2", "+m", "+ss", "+vl", "v", "vx", "vuu", "uu",
+        "ttD", "tDD", "td", "tdDx", "+", "+w", "+w:", "+w:-1", "+w:2 ",
+        "+w:2147483648", "+w:99999999999999999999", "+l:2", "_pli12", "_pli1288", "_plu64", "+m",
+        "+ss", "+vl", "v", "vx", "vuu", "uu",
         "d", "d:", "d:5", "d:5,",
         "d:,2", "d:0,0",
         "d:39,0", "d:5,6", "d:5,-1", "d:5,2,", "d:5,2,256", "d:5,2,128,", "d:5,2,128,1",
@@ -197,12 +207,16 @@ func encodedMetadata(_ texts: [String], pairs: Int32? = nil) -> [UInt8] {
             "Column 0 (\"a\") of the schema has no format")
         refused(ForeignSchema("+s", "", [ForeignSchema("+m", "a")]), "\"+m\" is not supported")
         refused(ForeignSchema("+s", "", [ForeignSchema("+l", "a")]), "it has 0 columns")
+        refused(ForeignSchema("+s", "", [ForeignSchema("+w:2", "a")]), "it has 0 columns")
         let two = [ForeignSchema("l", "item"), ForeignSchema("l", "item")]
         refused(ForeignSchema("+s", "", [ForeignSchema("+L", "a", two)]), "it has 2 columns")
         let same = [ForeignSchema("l", "same"), ForeignSchema("l", "same")]
         refused(ForeignSchema("+s", "", [ForeignSchema("+s", "a", same)]), "named \"same\"")
         refused(
             ForeignSchema("+s", "", [ForeignSchema("+l", "a", [ForeignSchema("z", "item")])]),
+            "JSON cannot carry")
+        refused(
+            ForeignSchema("+s", "", [ForeignSchema("+w:1", "a", [ForeignSchema("z", "item")])]),
             "JSON cannot carry")
         var deep = ForeignSchema("l", "deepest")
         for _ in 0..<64 { deep = ForeignSchema("+l", "list", [deep]) }

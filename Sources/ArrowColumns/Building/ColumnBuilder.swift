@@ -26,7 +26,7 @@ struct ColumnBuilder {
     private var dictionary = ByteStringTable()
     /// Of a timestamp column: what its texts mean.
     private let zone: TimestampZone
-    /// The values of a struct or list, which have no buffers here.
+    /// The values of a struct, list or array, which have no buffers here.
     let nested: UnsafeMutablePointer<NestedColumn>?
 
     /// The attempt at a row in which this column was last set: see `BatchBuilder.beginRow`.
@@ -40,7 +40,7 @@ struct ColumnBuilder {
     var refused: UnsafeBufferPointer<UInt8>?
 
     init(_ column: RequestedColumn) throws(ColumnError) {
-        if column.type.kind == .structure || column.type.kind == .list {
+        if column.type.kind.isNested {
             try self.init(column.type, categories: nil, nested: try NestedColumn.make(column))
         } else {
             try self.init(column.type, categories: column.categories)
@@ -225,6 +225,8 @@ struct ColumnBuilder {
         case .uint16: return store(parseUnsigned(bytes, count).flatMap { UInt16(exactly: $0) }, row)
         case .uint32: return store(parseUnsigned(bytes, count).flatMap { UInt32(exactly: $0) }, row)
         case .uint64: return store(parseUnsigned(bytes, count), row)
+        case .int128: return store(parseSigned128(bytes, count), row)
+        case .uint128: return store(parseUnsigned128(bytes, count), row)
         case .float32: return store(parseFloat(bytes, count), row)
         case .decimal128: return store(parseDecimal(bytes, count, precision, scale), row)
         case .date32: return store(parseDate(bytes, count), row)
@@ -234,7 +236,8 @@ struct ColumnBuilder {
         case .timestamp: return store(parseTimestamp(bytes, count, unit, zone), row)
         case .duration: return store(parseDuration(bytes, count, unit), row)
         case .dictionary: return setCategory(row, bytes, count)
-        case .structure, .list: return nested?.pointee.set(row, bytes, count) ?? .doesNotFit
+        case .structure, .list, .fixedList:
+            return nested?.pointee.set(row, bytes, count) ?? .doesNotFit
         case .string, .binary, .int64, .float64: return .doesNotFit  // answered by `set`
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A column of structs or lists while it grows: a tree of nodes, of which the leaves are columns of
-// their own. Each node counts its own values; a row that is begun again cuts all of them back.
+// A column of structs, lists or arrays while it grows: a tree of nodes, of which the leaves are
+// columns of their own. Each node counts its own values; a row that is begun again cuts all of them
+// back.
 
 import CPlatform
 
@@ -9,13 +10,14 @@ let nestedDepthMax = 64
 
 /// One node of a nested column. Plain memory.
 struct NestedNode {
-    enum Shape { case leaf, structure, list }
+    /// A `fixedList` has the same number of values in each row, and needs no offsets.
+    enum Shape { case leaf, structure, list, fixedList }
 
     let shape: Shape
     let type: ColumnType
     /// Number of values.
     var length = 0
-    /// The children, which stand one after the other; of a list there is one.
+    /// The children, which stand one after the other; of a list or array there is one.
     var firstChild = 0
     var childCount = 0
     /// The names of a struct's fields.
@@ -32,6 +34,7 @@ struct NestedNode {
         switch column.type.kind {
         case .structure: shape = .structure
         case .list: shape = .list
+        case .fixedList: shape = .fixedList
         default: shape = .leaf
         }
         leaf = try ColumnBuilder(
@@ -75,7 +78,7 @@ struct NestedNode {
             if offsets == nil { memory[0] = 0 }
             offsets = memory
             if validity != nil, !growValidity(rows) { return false }
-        case .structure: if validity != nil, !growValidity(rows) { return false }
+        case .structure, .fixedList: if validity != nil, !growValidity(rows) { return false }
         }
         capacity = rows
         return true
@@ -91,8 +94,8 @@ struct NestedNode {
         return true
     }
 
-    /// Ends the value of a struct or list; of a list, its values end at `end` in the child. There
-    /// must be room for it.
+    /// Ends the value of a struct, list or array; of a list, its values end at `end` in the child.
+    /// There must be room for it.
     @inline(__always)
     mutating func append(end: Int) {
         if let validity { validity[length &>> 3] |= 1 &<< UInt8(truncatingIfNeeded: length & 7) }
@@ -114,7 +117,7 @@ struct NestedNode {
         return true
     }
 
-    /// Moves the buffers of a struct or list to the caller.
+    /// Moves the buffers of a struct, list or array to the caller.
     mutating func take() -> (
         offsets: UnsafeMutablePointer<Int64>?, validity: UnsafeMutablePointer<UInt8>?
     ) {
@@ -259,6 +262,7 @@ struct NestedColumn {
             }
         case .list:
             truncate(node.pointee.firstChild, to: Int(node.pointee.offsets?[length] ?? 0))
+        case .fixedList: truncate(node.pointee.firstChild, to: length * node.pointee.type.listSize)
         }
     }
 
@@ -272,6 +276,10 @@ struct NestedColumn {
         case .structure:
             for child in 0..<node.pointee.childCount
             where !appendNull(node.pointee.firstChild &+ child) { return false }
+        case .fixedList:
+            // A null array has its places in the child too.
+            for _ in 0..<node.pointee.type.listSize
+            where !appendNull(node.pointee.firstChild) { return false }
         }
         return node.pointee.appendNull(end: end)
     }
@@ -290,7 +298,7 @@ struct NestedColumn {
             return node.pointee.leaf.isPast(requested, rows: node.pointee.length, most: most)
         case .list:
             if requested.hasSmallOffsets, nodes[first].length > most { return true }
-        case .structure: break
+        case .structure, .fixedList: break
         }
         return requested.children.indices.contains {
             isPast(first + $0, requested.children[$0], most: most)

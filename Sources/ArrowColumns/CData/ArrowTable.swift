@@ -83,12 +83,12 @@ public final class ArrowTable {
             {
                 laid.layout = layout
             }
-        case .structure, .list:
+        case .structure, .list, .fixedList:
             for index in column.children.indices {
                 let inner =
-                    column.type.kind == .list
-                    ? onlyChild(of: wanted)
-                    : child(of: wanted, named: column.children[index].name, guess: index)
+                    column.type.kind == .structure
+                    ? child(of: wanted, named: column.children[index].name, guess: index)
+                    : onlyChild(of: wanted)
                 let innerNodes = nodes.compactMap { node in
                     node.pointee.children?[index].map { UnsafePointer($0) }
                 }

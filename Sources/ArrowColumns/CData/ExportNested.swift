@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finished structs and lists as arrays of the Arrow C Data Interface.
+// Finished structs, lists and arrays as arrays of the Arrow C Data Interface.
 
 import CArrowData
 import CPlatform

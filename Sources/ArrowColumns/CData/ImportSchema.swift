@@ -15,7 +15,7 @@ public struct RequestedColumn: Equatable, Sendable {
     public var metadata: [UInt8]
     /// Of a dictionary: the only values allowed, in order; nil: any value.
     public var categories: [[UInt8]]?
-    /// The fields of a struct; of a list, what its values are.
+    /// The fields of a struct; of a list or array, what its values are.
     public var children: [RequestedColumn] = []
     /// How texts are laid out where they are handed over; of a dictionary, its values.
     public var layout: TextLayout
@@ -145,7 +145,7 @@ private func importColumn(
         flags |= child.pointee.flags & Int64(ARROW_FLAG_DICTIONARY_ORDERED)
     }
     var column = RequestedColumn(name: name, type: type, flags: flags, layout: layout)
-    if type.kind == .structure || type.kind == .list {
+    if type.kind.isNested {
         guard depth < nestedDepthMax else {
             throw .schema("\(label) is nested deeper than \(nestedDepthMax) levels.")
         }
@@ -169,7 +169,7 @@ private func importColumn(
     return column
 }
 
-/// The fields of a struct, or what a list has.
+/// The fields of a struct, or what a list or array has.
 private func importChildren(
     _ schema: UnsafePointer<ArrowSchema>, _ kind: ColumnType.Kind, depth: Int, _ left: inout Int64
 ) throws(ColumnError) -> [RequestedColumn] {

@@ -64,7 +64,7 @@ final class SharedBatch: BufferOwner {
             }
             out.pointee.dictionary = dictionary
             return refer(to: values, of: self, as: column.layout, from: dictionary)
-        case .structure, .list:
+        case .structure, .list, .fixedList:
             refer(to: node, of: self, from: out)
             return exportChildren(of: out, column.children.count) { index, child in
                 guard let inner = node.pointee.children?[index] else { return false }

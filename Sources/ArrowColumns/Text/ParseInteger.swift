@@ -19,6 +19,41 @@ func parseUnsigned(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
     return parseDigits(text + signWidth, count - signWidth)
 }
 
+/// As `parseSigned`, for 128 bits.
+func parseSigned128(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int128? {
+    guard count > 0 else { return nil }
+    let first = text[0]
+    let isNegative = first == UInt8(ascii: "-")
+    let signWidth = isNegative || first == UInt8(ascii: "+") ? 1 : 0
+    guard let magnitude = parseDigits128(text + signWidth, count - signWidth) else { return nil }
+    if isNegative {
+        return magnitude <= 1 << 127 ? Int128(truncatingIfNeeded: 0 &- magnitude) : nil
+    }
+    return Int128(exactly: magnitude)
+}
+
+/// As `parseUnsigned`, for 128 bits.
+func parseUnsigned128(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt128? {
+    guard count > 0 else { return nil }
+    let signWidth = text[0] == UInt8(ascii: "+") ? 1 : 0
+    return parseDigits128(text + signWidth, count - signWidth)
+}
+
+/// As `parseDigits`, for 128 bits.
+private func parseDigits128(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt128? {
+    // 19 digits always fit 64 bits.
+    if count <= 19 { return parseDigits(text, count).map { UInt128($0) } }
+    var value: UInt128 = 0
+    for index in 0..<count {
+        guard let digit = digitValue(text[index]) else { return nil }
+        let (shifted, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+        let (sum, isOverflow) = shifted.addingReportingOverflow(UInt128(digit))
+        if isTooLarge || isOverflow { return nil }
+        value = sum
+    }
+    return value
+}
+
 /// One or more digits, nothing else; nil if it is not that or does not fit.
 @inline(__always)
 func parseDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {

@@ -44,6 +44,13 @@ extension NestedColumn {
         case .list where first == UInt8(ascii: "["):
             _ = text.take(first)
             return parseElements(index, &text)
+        case .fixedList where first == UInt8(ascii: "["):
+            _ = text.take(first)
+            let outcome = parseElements(index, &text)
+            guard case .stored = outcome, !isWhole(index) else { return outcome }
+            truncate(index, to: node.pointee.length &- 1)
+            refuse(index, start)
+            return .doesNotFit
         case .leaf:
             let outcome = parseLeaf(node, first, &text)
             if case .doesNotFit = outcome { refuse(index, start) }
@@ -105,6 +112,11 @@ extension NestedColumn {
         }
         nodes[index].append(end: nodes[child].length)
         return .stored
+    }
+
+    /// Whether an array has as many values as its type says in each of its rows, the last included.
+    private func isWhole(_ index: Int) -> Bool {
+        nodes[nodes[index].firstChild].length == nodes[index].length * nodes[index].type.listSize
     }
 
     private mutating func parseMembers(
@@ -234,8 +246,8 @@ extension ColumnType.Kind {
     func takesJSONNumber(isInteger: Bool) -> Bool {
         switch self {
         case .float32, .float64, .decimal128: return true
-        case .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64, .timestamp,
-            .duration:
+        case .int8, .int16, .int32, .int64, .int128, .uint8, .uint16, .uint32, .uint64, .uint128,
+            .timestamp, .duration:
             return isInteger
         default: return false
         }

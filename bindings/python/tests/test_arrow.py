@@ -268,6 +268,8 @@ MOMENT = datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
             pa.struct({"n": pa.int8(), "t": pa.large_list(pa.string())}),
         ),
         (pl.List(pl.Int8), "[1]", [1], pa.large_list(pa.int8())),
+        (pa.list_(pa.int8(), 2), "[1, null]", [1, None], pa.list_(pa.int8(), 2)),
+        (pl.Array(pl.Int8, (1, 2)), "[[1, 2]]", [[1, 2]], pa.list_(pa.list_(pa.int8(), 2), 1)),
         (nanoarrow.int32(), "5", 5, pa.int32()),
         (arro3.core.DataType.uint8(), "5", 5, pa.uint8()),
         (pl.Int16, "5", 5, pa.int16()),
@@ -290,6 +292,15 @@ def test_types(
     assert table["x"].to_pylist() == [value, None]
     assert table["y"].to_pylist() == [1, 2]
     assert table["x"].type == found
+
+
+def test_wide_integers_are_for_polars(server: Server, db: redis.Redis, key: str) -> None:
+    db.xadd(key, {"x": 2**127 - 1})
+    schema = {"x": pl.Int128}
+    events = redcol.read_arrow(server.url, key, schema=schema, include_timestamp=False)
+    assert pl.DataFrame(events).select("x").to_dict(as_series=False) == {"x": [2**127 - 1]}
+    with pytest.raises(pa.ArrowInvalid, match="_pli128"):
+        pa.table(redcol.read_arrow(server.url, key, schema=schema))
 
 
 def test_enums_and_categories(server: Server, db: redis.Redis, key: str) -> None:

@@ -89,5 +89,5 @@ def test_the_page_has_every_dtype() -> None:
     names = " ".join(dtype for dtype, _, _ in rows())
     kinds = [*oracle.INTEGER_BITS, *oracle.UNSIGNED_BITS, pl.String, pl.Binary, pl.Boolean]
     kinds += [pl.Float32, pl.Float64, pl.Decimal, pl.Date, pl.Time, pl.Datetime, pl.Duration]
-    kinds += [pl.Categorical, pl.Enum, pl.Struct, pl.List]
+    kinds += [pl.Categorical, pl.Enum, pl.Struct, pl.List, pl.Array, pl.Int128, pl.UInt128]
     assert [kind for kind in kinds if f"pl.{kind.__name__}" not in names] == []

@@ -86,6 +86,32 @@ CASES: list[tuple[Any, dict[str, Any], dict[str, str | None]]] = [
         {"[1, 1.5, -2e-3, 0.1, 1E2]": [1.0, 1.5, -0.002, 0.1, 100.0], "[-0.0]": [-0.0]},
         {"[1e309]": "v[0]", '["1.5"]': "v[0]", "[NaN]": None, "[true]": "v[0]", "[Infinity]": None},
     ),
+    (
+        pl.Array(pl.Int64, 2),
+        {"[1, -2]": [1, -2], "[null,3]": [None, 3], " null ": None},
+        {"[1]": "v", "[]": "v", "[1,2,3]": "v", '[1,"2"]': "v[1]", "[1,2,true]": "v[2]", "{}": "v"}
+        | {"1": "v", "[1,2": None, "[1,2,]": None, "": None},
+    ),
+    (
+        pl.Array(pl.Int128, (2, 1)),
+        {"[[1],[-2]]": [[1], [-2]], "[null,[null]]": [None, [None]]}
+        | {f"[[{2**127 - 1}],[{-(2**127)}]]": [[2**127 - 1], [-(2**127)]]},
+        {"[[1],[2,3]]": "v[1]", "[[1]]": "v", "[1,2]": "v[0]", f"[[1],[{2**127}]]": "v[1][0]"}
+        | {"[[1.0],[2]]": "v[0][0]", '[["1"],[2]]': "v[0][0]"},
+    ),
+    (
+        pl.Struct({"a": pl.Array(pl.String, 2), "b": pl.UInt128}),
+        {'{"a":["x"],"a":["y","z"]}': {"a": ["y", "z"], "b": None}}
+        | {f'{{"b":{2**128 - 1},"a":null}}': {"a": None, "b": 2**128 - 1}}
+        | {'{"a":["x","y"],"a":null,"b":0}': {"a": None, "b": 0}},
+        {'{"a":["x"]}': "v.a", '{"a":["x","y","z"]}': "v.a", '{"a":["x",1]}': "v.a[1]"}
+        | {'{"b":-0}': "v.b", f'{{"b":{2**128}}}': "v.b"},
+    ),
+    (
+        pl.List(pl.Array(pl.Struct({"e": ENUM}), 1)),
+        {'[[{"e":"red"}],null,[null]]': [[{"e": "red"}], None, [None]], "[]": []},
+        {'[[{"e":"red"}],[]]': "v[1]", '[[{"e":"green"}]]': "v[0][0].e"},
+    ),
     (pl.List(pl.Float32), {"[0.5]": [0.5]}, {"[1, 1e39]": "v[1]"}),
     (pl.List(pl.String), {'["", "a\\"b"]': ["", 'a"b']}, {"[1]": "v[0]", "[true]": "v[0]"}),
     (
@@ -155,7 +181,8 @@ def nested_dtypes(draw: st.DrawFn, depth: int = 2) -> Any:
         dtype = DTYPES[draw(st.sampled_from(names))][0]
         return dtype() if isinstance(dtype, type) else dtype
     if draw(st.booleans()):
-        return pl.List(draw(nested_dtypes(depth - 1)))
+        inner = draw(nested_dtypes(depth - 1))
+        return draw(st.sampled_from([pl.List(inner), pl.Array(inner, 1), pl.Array(inner, 2)]))
     fields = draw(st.lists(st.sampled_from(["a", "b", "a b", "é"]), min_size=1, unique=True))
     return pl.Struct({name: draw(nested_dtypes(depth - 1)) for name in fields})
 
@@ -183,6 +210,8 @@ def values_of(draw: st.DrawFn, dtype: Any) -> Any:
         return draw(json_values)
     if isinstance(dtype, pl.List):
         return [draw(values_of(dtype.inner)) for _ in range(draw(st.integers(0, 3)))]
+    if isinstance(dtype, pl.Array):
+        return [draw(values_of(dtype.inner)) for _ in range(dtype.size)]
     if isinstance(dtype, pl.Struct):
         return {field.name: draw(values_of(field.dtype)) for field in dtype.fields}
     name = next(name for name, (known, _) in DTYPES.items() if known == dtype)
@@ -209,7 +238,9 @@ def convert(value: Any, dtype: Any) -> Any:
     """What redcol should make of a JSON value whose numbers are still text."""
     if value is None:
         return None
-    if isinstance(dtype, pl.List) and isinstance(value, list):
+    if isinstance(dtype, pl.Array) and isinstance(value, list) and len(value) != dtype.size:
+        raise DoesNotFitError
+    if isinstance(dtype, (pl.List, pl.Array)) and isinstance(value, list):
         return [convert(one, dtype.inner) for one in value]
     if isinstance(dtype, pl.Struct) and isinstance(value, dict):
         return {field.name: convert(value.get(field.name), field.dtype) for field in dtype.fields}
@@ -242,7 +273,7 @@ class Number(str):
 
 def physical(column: pl.Series) -> list[Any]:
     """The values of a column in the form that `convert` gives."""
-    if isinstance(column.dtype, pl.List):
+    if isinstance(column.dtype, (pl.List, pl.Array)):
         return [None if one is None else physical(one) for one in column]
     if isinstance(column.dtype, pl.Struct):
         fields = {name: physical(column.struct.field(name)) for name in column.struct.fields}

@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 
 import polars as pl
+import pyarrow as pa
 import pytest
 import redis
 from hypothesis import given, settings
@@ -114,23 +115,35 @@ def test_columns_of_any_name_come_back(server: Server, frame: pl.DataFrame, read
     same(back.drop("i", "t"), frame)
 
 
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
-    ("column", "read_as"),
+    "column",
     [
-        (pl.Series([2**127 - 1, None, -5], dtype=pl.Int128), pl.String),
-        (pl.Series([2**128 - 1, None, 0], dtype=pl.UInt128), pl.String),
-        (pl.Series([[1, 2], None, [3, None]], dtype=pl.Array(pl.Int64, 2)), pl.List(pl.Int64)),
+        pl.Series([2**127 - 1, None, -(2**127)], dtype=pl.Int128),
+        pl.Series([2**128 - 1, None, 0], dtype=pl.UInt128),
+        pl.Series([[1, 2], None, [3, None]], dtype=pl.Array(pl.Int64, 2)),
+        pl.Series([[[1], [2]], None, [None, [3]]], dtype=pl.Array(pl.UInt128, (2, 1))),
+        pl.Series([[[], None], [["a"], ["b", None]], None], dtype=pl.Array(pl.List(pl.String), 2)),
     ],
+    ids=["Int128", "UInt128", "Array", "two dimensions", "lists in an Array"],
 )
-def test_dtypes_that_are_read_as_others(
-    server: Server, db: redis.Redis, key: str, column: pl.Series, read_as: pl.DataType
+def test_wide_integers_and_arrays_are_read_as_themselves(
+    server: Server, db: redis.Redis, key: str, column: pl.Series, reader: str
 ) -> None:
+    read, _ = READERS[reader]
     frame = pl.DataFrame({"n": [1, 2, 3], "v": column})
     redcol.write_stream(server.url, frame, key)
-    with pytest.raises(redcol.SchemaError, match="'v'"):
-        redcol.read_stream(server.url, key, schema=frame.schema)
-    back = redcol.read_stream(server.url, key, schema={"n": pl.Int64, "v": read_as})
-    same(back.select("n", pl.col("v").cast(column.dtype)), frame)
+    same(read(server.url, key, schema=frame.schema).select("n", "v"), frame)
+
+
+def test_half_floats_are_read_as_wider_ones(server: Server, db: redis.Redis, key: str) -> None:
+    column = pa.array([1.5, None, 6.104e-5], pa.float32()).cast(pa.float16())
+    redcol.write_stream(server.url, pa.table({"n": [1, 2, 3], "v": column}), key)
+    if hasattr(pl, "Float16"):
+        with pytest.raises(redcol.SchemaError, match="'v'"):
+            redcol.read_stream(server.url, key, schema={"v": pl.Float16})
+    back = redcol.read_stream(server.url, key, schema={"n": pl.Int64, "v": pl.Float32})
+    assert back["v"].to_list() == column.cast(pa.float32()).to_pylist()
 
 
 def test_objects_are_refused(server: Server, db: redis.Redis, key: str) -> None:

@@ -22,6 +22,7 @@ BITS = {
     pl.Int8: (-(2**7), 2**7), pl.Int16: (-(2**15), 2**15), pl.Int32: (-(2**31), 2**31),
     pl.Int64: (-(2**63), 2**63), pl.UInt8: (0, 2**8), pl.UInt16: (0, 2**16),
     pl.UInt32: (0, 2**32), pl.UInt64: (0, 2**64),
+    pl.Int128: (-(2**127), 2**127), pl.UInt128: (0, 2**128),
 }  # fmt: skip
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = TEXTS.filter(lambda name: "\0" not in name)
@@ -93,11 +94,20 @@ def scalars(draw: st.DrawFn, *, nested: bool) -> tuple[Any, st.SearchStrategy[An
 
 @st.composite
 def columns(draw: st.DrawFn, rows: int) -> pl.Series:
-    nesting = draw(st.sampled_from(["none", "none", "none", "list", "struct", "list of structs"]))
+    nestings = ["none", "none", "none", "none", "list", "struct", "list of structs", "array"]
+    nesting = draw(st.sampled_from(nestings))
     if nesting == "none":
         dtype, values = draw(scalars(nested=False))
         return series(draw(st.lists(st.none() | values, min_size=rows, max_size=rows)), dtype)
     inner, values = draw(scalars(nested=True))
+    if nesting == "array":
+        width = draw(st.integers(1, 3))
+        items = st.lists(st.none() | values, min_size=rows * width, max_size=rows * width)
+        if rows == 0:
+            return pl.Series([], dtype=pl.Array(inner, width))
+        arrays = series(draw(items), inner).reshape((rows, width))
+        there = draw(st.lists(st.booleans(), min_size=rows, max_size=rows))
+        return pl.select(pl.when(pl.Series(there, dtype=pl.Boolean)).then(arrays)).to_series()
     some = st.lists(st.none() | values, max_size=3)
     lists: list[list[Any] | None] = draw(st.lists(st.none() | some, min_size=rows, max_size=rows))
     flat = series([value for one in lists for value in one or []], inner)
@@ -159,6 +169,8 @@ def comparable(column: pl.Series) -> list[Any]:
     if isinstance(column.dtype, pl.Struct):
         parts = [comparable(column.struct[i]) for i in range(len(column.struct.fields))]
         return [(null, *row) for null, *row in zip(column.is_null(), *parts, strict=True)]
+    if isinstance(column.dtype, pl.Array):
+        return comparable(column.arr.to_list())
     if isinstance(column.dtype, pl.List):
         lengths = column.list.len().to_list()
         flat = iter(comparable(column.explode(empty_as_null=False, keep_nulls=False)))
@@ -181,7 +193,7 @@ def test_what_is_written_is_read_back(no_leaks: None, server: Server, frame: pl.
 
 
 @pytest.mark.parametrize("dtype", [pl.Int128, pl.UInt128])
-def test_what_is_too_wide_to_be_read_is_text(server: Server, dtype: Any) -> None:
+def test_wide_integers_are_text_without_a_schema(server: Server, dtype: Any) -> None:
     key = f"written-{next(_keys)}"
     frame = pl.DataFrame({"v": [2**100, 0]}, schema={"v": dtype})
     redcol.write_stream(server.url, frame, key)

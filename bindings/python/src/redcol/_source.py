@@ -97,7 +97,7 @@ def _finished(frame: DataFrame, shown: list[str] | None, predicate: Expr | None)
         kept = kept.select(shown) if shown else kept.drop(kept.columns)
     if kept.height == 0:
         return kept.clear()
-    texts = (pl.String, pl.Binary, pl.List, pl.Struct)
+    texts = (pl.String, pl.Binary, pl.List, pl.Array, pl.Struct)
     hidden = [dtype for name, dtype in frame.schema.items() if name not in kept.columns]
     # Any part of a batch keeps the whole batch alive.
     if kept.height * _KEPT_LEAST < frame.height or any(

@@ -298,6 +298,8 @@ _DTYPE_NAMES: Final = {
     "I": "UInt32",
     "l": "Int64",
     "L": "UInt64",
+    "_pli128": "Int128",
+    "_plu128": "UInt128",
     "f": "Float32",
     "g": "Float64",
     "vu": "String",

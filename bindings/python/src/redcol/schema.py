@@ -53,7 +53,7 @@ def _add_categories(found: dict[str, str], name: str, dtype: DataType, place: st
     if isinstance(dtype, pl.Struct):
         for index, field in enumerate(dtype.fields):
             _add_categories(found, name, _instance(field.dtype), f"{place}.{index}")
-    elif isinstance(dtype, pl.List):
+    elif isinstance(dtype, (pl.List, pl.Array)):
         _add_categories(found, name, _instance(dtype.inner), f"{place}.0")
     elif isinstance(dtype, pl.Enum):
         categories = dtype.categories.to_list()
@@ -156,14 +156,15 @@ def _is_readable(dtype: DataType, *, nested: bool) -> bool:
             "\0" not in field.name and _is_readable(_instance(field.dtype), nested=True)
             for field in dtype.fields
         )
-    if isinstance(dtype, pl.List):
+    if isinstance(dtype, (pl.List, pl.Array)):
         return _is_readable(_instance(dtype.inner), nested=True)
     if isinstance(dtype, pl.Binary):
         return not nested  # JSON has no bytes
-    integers = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+    if dtype.is_integer():
+        return True
     others = (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Decimal, pl.Categorical, pl.Enum)
     times = (pl.Date, pl.Datetime, pl.Time, pl.Duration)
-    return isinstance(dtype, integers + others + times)
+    return isinstance(dtype, others + times)
 
 
 def _instance(dtype: Any) -> DataType:

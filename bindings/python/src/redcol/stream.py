@@ -57,10 +57,10 @@ def read_stream(
         schema: column names to dtypes. The frame then has exactly these columns, in this order,
             after ``_id`` and ``_ts`` (unless the schema names them too). An entry without the field
             has null there, and other fields are ignored. Polars dtypes and Python types (``str``,
-            ``int``, …) work, and so does the schema of a frame that was read. Struct and List
-            columns are read from JSON text; docs/dtypes.md says which texts each dtype reads.
-            Without a schema every field becomes a column, as ``discover`` says, in order of first
-            appearance. If a field is in an entry twice, the last value counts.
+            ``int``, …) work, and so does the schema of a frame that was read. Struct, List
+            and Array columns are read from JSON text; docs/dtypes.md says which texts each dtype
+            reads. Without a schema every field becomes a column, as ``discover`` says, in order of
+            first appearance. If a field is in an entry twice, the last value counts.
         start_id: where to begin, inclusive: an entry id such as ``"1704067200000-0"``, its
             milliseconds alone as str or int, ``"-"`` for the first entry, or a datetime or date.
             A time without a time zone is UTC, parts of a millisecond are dropped, and a date is its
