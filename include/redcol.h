@@ -980,7 +980,7 @@ int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
  * thread with REDCOL_ERROR_CANCELLED. If no call waits, the next call that would wait ends so.
  * Never blocks. Any thread; for an iterator and a writer also in a signal handler. On a closed
  * handle it does nothing.
- * Errors: INVALID_ARGUMENT (`handle` is none of them), FORKED.
+ * Errors: INVALID_ARGUMENT (`handle` is not one of them), FORKED.
  */
 redcol_status redcol_cancel(void *handle);
 
@@ -990,7 +990,7 @@ redcol_status redcol_cancel(void *handle);
  * Closing twice is not an error. An iterator or writer that is inside a call on another thread is
  * cancelled first, and this returns REDCOL_ERROR_BUSY: call again. Does not block. Any thread, but
  * not in a signal handler.
- * Errors: INVALID_ARGUMENT (`handle` is none of them), BUSY, FORKED.
+ * Errors: INVALID_ARGUMENT (`handle` is not one of them), BUSY, FORKED.
  */
 redcol_status redcol_close(void *handle);
 

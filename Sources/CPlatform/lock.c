@@ -42,7 +42,7 @@ void platform_lock_release(platform_lock *lock) {
     futex(lock, FUTEX_WAKE, 1);
 }
 
-/* One lock for the process, which a child begins with anew: whoever held it when the parent forked
+/* One lock for the process, which a child starts again: whoever held it when the parent forked
    is not there. */
 static platform_lock opens_lock;
 static _Atomic pid_t opens_owner;

@@ -33,7 +33,7 @@ struct AnswerCursor {
     /// Whether the next answer is an error, as far as it has come.
     var isError: Bool { offset < bytes.count && bytes[offset] == UInt8(ascii: "-") }
 
-    /// The next answer; the cursor is then behind it.
+    /// The next answer; the cursor is then after it.
     @inline(__always)
     mutating func next() throws(AnswerError) -> Answer {
         guard let start = bytes.baseAddress, offset < bytes.count else { throw .incomplete }
@@ -68,7 +68,7 @@ struct AnswerCursor {
             switch readNumber(&position, end, digitsMax: ProtocolLimits.numberDigits) {
             case .value(let number): answer = .integer(WireInteger(number))
             case .needsMore: throw .incomplete
-            case .malformed: throw .hostile("an integer that is none")
+            case .malformed: throw .hostile("an integer that is not valid")
             }
         case UInt8(ascii: "*"):
             let count = readLength(&position, end, UInt8(ascii: "*"))

@@ -81,7 +81,7 @@ final class FrameSource {
             error == ENOMEM ? .memory : .value, "the frame's Arrow stream failed: \(reason)")
     }
 
-    /// The batch that holds `row`, with the schema bound to it; nil behind the last row. Batches
+    /// The batch that holds `row`, with the schema bound to it; nil after the last row. Batches
     /// are pulled as they are needed.
     func batch(holding row: Int) throws(RedcolError) -> InputBatch? {
         if let bound, row >= bound.firstRow, row - bound.firstRow < bound.rowCount { return bound }

@@ -369,7 +369,7 @@ extension GrowingBytes {
     }
 }
 
-/// Whether XADD takes this for an id: "*", or milliseconds and, behind a hyphen, a sequence number
+/// Whether XADD takes this for an id: "*", or milliseconds and, after a hyphen, a sequence number
 /// or "*".
 private func isEntryID(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     if text.count == 1, text[0] == UInt8(ascii: "*") { return true }

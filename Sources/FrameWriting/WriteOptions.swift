@@ -7,7 +7,7 @@ import RedcolBase
 enum ExistingKey: String {
     /// It goes, whatever it held.
     case replace
-    /// It stays, and gets the row's fields besides its own.
+    /// It stays, and gets the row's fields in addition to its own.
     case append
     /// It stays as it is, and that is an error.
     case fail

@@ -14,7 +14,7 @@ enum Arguments {
 
     /// Times that a text is kept, at most.
     private static let textCopies = 8
-    /// What is kept for a name, besides its bytes.
+    /// What is kept for a name, in addition to its bytes.
     private static let bytesPerName = 512
     private static let optionsMax = 100_000
 

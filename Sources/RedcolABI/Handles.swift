@@ -135,7 +135,7 @@ final class ClientHandle: Handle {
         }
     }
 
-    /// Acknowledges; what that has brought is added to `total` in any case. Gives the ids, and how
+    /// Acknowledges; what that has brought is added to `total` in any case. The ids, and how
     /// many of them were pending, over all calls.
     func acknowledge(
         _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
@@ -343,7 +343,7 @@ final class IterHandle: Handle {
         guard closeAbandoned() || turn.wasAbandoned else { return false }
         reader.discard()
         collected = TableBuilder()
-        // The call that was left holds this object for ever, but the client shall go.
+        // The call that was left holds this object forever, but the client can go.
         Unmanaged.passUnretained(client).release()
         return true
     }

@@ -19,7 +19,7 @@ public struct GrowingBytes: ~Copyable {
 
     public var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: start, count: count) }
 
-    /// The end, with room for `room` bytes behind it; what is written there counts after `advance`.
+    /// The end, with room for `room` bytes after it; what is written there counts after `advance`.
     @inline(__always)
     public mutating func reserve(_ room: Int) throws(RedcolError) -> UnsafeMutablePointer<UInt8> {
         if capacity - count < room { try grow(room) }

@@ -24,7 +24,7 @@ public enum Remedy: Equatable, Sendable {
 }
 
 extension RedcolError {
-    /// Whether the server refused a request, of which it executed nothing, and may take it later.
+    /// Whether the server refused a request without executing any of it, and may take it later.
     public var isRefusalForNow: Bool { isAnswer && remedy != .raise }
 
     /// Whether the connection is at fault, so that another one may succeed.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers as decimal digits, eight at a time: acknowledging writes two of them for each entry.
 
-/// Writes a number's digits, and gives how many there are. 24 bytes must be writable at `start`,
+/// Writes a number's digits, and returns how many there are. 24 bytes must be writable at `start`,
 /// whatever the number.
 public func writeDecimal(_ value: UInt64, to start: UnsafeMutablePointer<UInt8>) -> Int {
     if value < 10 {

@@ -402,7 +402,7 @@ public final class Connection {
     }
 
     /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic
-    /// clock; nil for ever). A server that is silent for too long is an error, and so is a cancel.
+    /// clock; nil forever). A server that is silent for too long is an error, and so is a cancel.
     public func wait(until: Int64?) throws(RedcolError) -> Wake {
         let now = platform_monotonic_ms()
         // The caller may have been away for long: an answer that has come meanwhile is no silence.

@@ -54,7 +54,7 @@ extension Endpoint {
                 .unsupported, "\(scheme):// needs TLS, which this build of redcol does not have")
         }
         guard isUnix || scheme == "redis" || scheme == "valkey" else {
-            throw Endpoint.wrong("the scheme is none of redis, valkey and unix")
+            throw Endpoint.wrong("the scheme must be redis, valkey or unix")
         }
         if let fragment = rest.firstIndex(of: 0x23) {
             let query = rest[..<fragment].firstIndex(of: 0x3F).map { rest[$0..<fragment] }

@@ -20,7 +20,7 @@ public struct Secrets: Sendable {
         if let password, !password.isEmpty {
             passwords = Secrets.forms(of: password, raw: raw.password)
         }
-        // Servers call whoever gives no name so.
+        // What servers call a client without a user name.
         if !user.isEmpty, !user.elementsEqual("default".utf8) {
             users = Secrets.forms(of: user, raw: raw.user)
         }

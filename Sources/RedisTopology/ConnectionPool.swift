@@ -6,7 +6,7 @@ import CPlatform
 import RedcolBase
 import RedisConnection
 
-/// Gives connections out and keeps a few that came back idle. Any thread.
+/// Lends connections, and keeps a few that came back idle. Any thread.
 final class ConnectionPool: @unchecked Sendable {
     let endpoint: Endpoint
     let timeouts: Timeouts

@@ -46,7 +46,7 @@ public struct ReadOptions {
     public var blockMs: Int64?
     public var connectsLater = false
     public var onIdle = IdleAction.wait
-    /// For how long a connection is made again; 0 for ever, nil for the default.
+    /// For how long a connection is made again; 0 forever, nil for the default.
     public var reconnectTimeoutMs: Int64?
 
     // Limits
@@ -90,7 +90,7 @@ public struct ReadOptions {
     private(set) var manyStreamsOption: String?
     private(set) var noSchemaOption: String?
 
-    /// How long a read that follows tries to get a connection or an answer; nil for ever.
+    /// How long a read that follows tries to get a connection or an answer; nil forever.
     var reconnectLimitMs: Int64? {
         let limit = reconnectTimeoutMs ?? (onIdle == .wait ? 0 : 10_000)
         return limit == 0 ? nil : limit

@@ -96,7 +96,8 @@ extension StreamReader {
             guard let index = streams.firstIndex(of: stream) else {
                 throw RedcolError(
                     .invalidArgument,
-                    "stream \"\(escaped(stream, limit: 200))\" is none of this iterator's streams")
+                    "this iterator does not read stream \"\(escaped(stream, limit: 200))\""
+                )
             }
             rows = ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
         }

@@ -134,7 +134,7 @@ public class StreamReader {
     /// The stream that an error is about; nil if that is not known.
     var streamInHand: [UInt8]? { streams.count == 1 ? streams[0] : nil }
 
-    /// Whether it gives one batch in any case, so that there is one that shows the columns.
+    /// Whether it returns one batch in any case, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
     // MARK: Any thread

@@ -21,7 +21,7 @@ extension StreamReader {
         return noted(naming(outcome))
     }
 
-    /// Says of which stream an entry is that is an error.
+    /// Says which stream an entry belongs to that is an error.
     private func naming(_ outcome: ParseOutcome) -> ParseOutcome {
         guard streams.count > 1, let frame = parser.pointee.replyFrame else { return outcome }
         let name = escaped(streams[frame.stream], limit: 200)

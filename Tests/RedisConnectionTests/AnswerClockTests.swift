@@ -78,7 +78,7 @@ import Testing
         #expect(clock.exceeded(19_400) == nil && clock.exceeded(19_500) == .answer)
     }
 
-    /// What is asked besides gives no time to the answer that is awaited already.
+    /// What is asked in addition gives no time to the answer that is awaited already.
     @Test func askingDoesNotProlong() {
         var clock = clock()
         clock.asked(extraMs: 0, 0)

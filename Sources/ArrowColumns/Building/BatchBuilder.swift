@@ -226,7 +226,7 @@ public struct BatchBuilder {
         columns[column].nested?.pointee.refusal
     }
 
-    /// Adds a column in the middle of a row; earlier rows are null in it. Gives its number, or nil
+    /// Adds a column in the middle of a row; earlier rows are null in it. Its number, or nil
     /// when there is no memory.
     public mutating func addColumn(_ column: RequestedColumn) -> Int? {
         if columnCount == columnCapacity {

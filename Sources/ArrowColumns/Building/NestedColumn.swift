@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A column of structs, lists or arrays while it grows: a tree of nodes, of which the leaves are
-// columns of their own. Each node counts its own values; a row that is begun again cuts all of them
-// back.
+// A column of structs, lists or arrays while it grows: a tree of nodes, whose leaves are columns of
+// their own. Each node counts its own values; a row that is begun again cuts all of them back.
 
 import CPlatform
 

@@ -139,7 +139,7 @@ private func releaseChildren(
     }
 }
 
-/// Copies bytes; the NUL behind them is there, since the memory was zeroed.
+/// Copies bytes; the NUL after them is there, since the memory was zeroed.
 private func writeText(_ bytes: [UInt8], to start: UnsafeMutableRawPointer) {
     bytes.withUnsafeBytes { source in
         guard let base = source.baseAddress, source.count > 0 else { return }

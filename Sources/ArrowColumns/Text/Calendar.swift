@@ -9,14 +9,14 @@ private let daysPerEra: Int64 = 146_097
 /// From 0000-03-01 to 1970-01-01.
 private let daysBefore1970: Int64 = 719_468
 
-/// Days since 1970-01-01, or nil if there is no such day; the year has six digits at the most.
+/// Days since 1970-01-01, or nil if there is no such day; the year has at most six digits.
 @inline(__always)
 func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int32? {
     guard month >= 1, month <= 12, day >= 1 else { return nil }
     if day > 28 {
         let isLeap = year & 3 == 0 && (year % 100 != 0 || year % 400 == 0)
         let february: Int64 = isLeap ? 29 : 28
-        // From March on, long and short months alternate, and begin anew in August.
+        // From March on, long and short months alternate, and start over in August.
         guard day <= (month == 2 ? february : 30 &+ (month ^ month &>> 3) & 1) else { return nil }
     }
     let shiftedYear = month > 2 ? year : year &- 1

@@ -38,7 +38,7 @@ public func writeDecimal(_ value: Int128, to text: UnsafeMutablePointer<UInt8>) 
     return 1 &+ writeDecimal(value.magnitude, to: text + 1)
 }
 
-/// A decimal of `scale` digits (0 to 38) behind the point: all of them are written.
+/// A decimal of `scale` digits (0 to 38) after the point: all of them are written.
 public func writeScaled(_ value: Int128, scale: Int, to text: UnsafeMutablePointer<UInt8>) -> Int {
     guard scale > 0 else { return writeDecimal(value, to: text) }
     var at = 0

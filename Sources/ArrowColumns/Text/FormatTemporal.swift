@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dates, times, timestamps and durations as ISO 8601 text: what the reading half parses. Each gives
-// the number of bytes, and writes 40 at the most.
+// the number of bytes, and writes at most 40.
 
 import RedcolBase
 
@@ -33,7 +33,7 @@ public func writeDate(_ days: Int64, to text: UnsafeMutablePointer<UInt8>) -> In
 }
 
 extension ColumnType.Unit {
-    /// Digits behind a second's point.
+    /// Digits after a second's point.
     fileprivate var digits: Int {
         switch self {
         case .second: return 0

@@ -99,7 +99,7 @@ func signed(_ magnitude: UInt64, _ isNegative: Bool) -> Int64? {
     return magnitude <= UInt64(Int64.max) ? Int64(truncatingIfNeeded: magnitude) : nil
 }
 
-/// The value of 1 to 8 digits: what comes behind them is shifted out, and zeros in before them.
+/// The value of 1 to 8 digits: what comes after them is shifted out, and zeros in before them.
 @inline(__always)
 private func leadingDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64? {
     let missingBits = UInt64(truncatingIfNeeded: 8 &- count) &* 8

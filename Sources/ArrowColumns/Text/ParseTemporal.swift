@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ISO 8601 text to dates, times, timestamps and durations. As with integers, at least 16 bytes
-// behind a value's text may be read.
+// after a value's text may be read.
 
 /// "YYYY-MM-DD" of the proleptic Gregorian calendar, or with a sign and 4 to 6 digits of year, as
 /// days since 1970-01-01.
@@ -46,7 +46,7 @@ func parseTime(
     return nanoseconds / unit.nanosecondsPerTick
 }
 
-/// Reads a time of day from `index` on, which is left behind it; in nanoseconds.
+/// Reads a time of day from `index` on, and moves it to the end; in nanoseconds.
 @inline(__always)
 private func readTime(_ text: UnsafePointer<UInt8>, _ count: Int, _ index: inout Int) -> Int64? {
     guard count &- index >= 5, text[index &+ 2] == UInt8(ascii: ":"),
@@ -71,7 +71,7 @@ private func readTime(_ text: UnsafePointer<UInt8>, _ count: Int, _ index: inout
     return (hours &* 3_600 &+ minutes &* 60 &+ seconds) &* 1_000_000_000 &+ nanoseconds
 }
 
-/// Reads 1 to 9 digits behind a point as nanoseconds.
+/// Reads 1 to 9 digits after a point as nanoseconds.
 @inline(__always)
 private func readFraction(
     _ text: UnsafePointer<UInt8>, _ count: Int, _ index: inout Int
@@ -87,7 +87,7 @@ private func readFraction(
     return nanoseconds
 }
 
-/// A signed integer: ticks since 1970-01-01 UTC. Or ISO 8601: a date, then a time behind 'T' or a
+/// A signed integer: ticks since 1970-01-01 UTC. Or ISO 8601: a date, then a time after 'T' or a
 /// space, then 'Z' or an offset (±HH, ±HH:MM, ±HHMM), each of which may be missing. An offset needs
 /// a `zone`; a text without one is a local time there. What is finer than the unit is cut off
 /// towards the past; nil if the result does not fit.
@@ -170,7 +170,7 @@ private func ticks(_ seconds: Int64, _ fraction: Int64, _ unit: ColumnType.Unit)
 }
 
 /// A signed integer: ticks. Or ISO 8601: [-]P[nW][nD][T[nH][nM][n[.f]S]] with at least one part,
-/// and one behind a T; f has 1 to 9 digits. What is finer than the unit is cut off towards zero;
+/// and one after a T; f has 1 to 9 digits. What is finer than the unit is cut off towards zero;
 /// nil if the result does not fit. Years and months have no fixed length and are refused.
 func parseDuration(
     _ text: UnsafePointer<UInt8>, _ count: Int, _ unit: ColumnType.Unit

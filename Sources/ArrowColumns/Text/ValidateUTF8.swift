@@ -2,7 +2,7 @@
 // Strict UTF-8: string columns hold nothing else, and consumers do not check again.
 
 /// Whether the bytes are UTF-8 as Unicode 15, table 3-7, has it: no surrogates, nothing overlong,
-/// nothing above U+10FFFF. Reads these bytes and none behind them.
+/// nothing above U+10FFFF. Reads these bytes and none after them.
 func isValidUTF8(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     let highBits: UInt64 = 0x8080_8080_8080_8080
     var index = 0

@@ -85,7 +85,7 @@ void platform_poller_close(platform_poller *poller);
 int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable,
                           bool is_new);
 void platform_poller_unwatch(platform_poller *poller, int socket_fd);
-/* Waits up to timeout_ms (-1: for ever); returns one of PLATFORM_POLL_…. A cancel is consumed. */
+/* Waits up to timeout_ms (-1: forever); returns one of PLATFORM_POLL_…. A cancel is consumed. */
 int platform_poller_wait(platform_poller *poller, int timeout_ms);
 /* Async-signal-safe; may be called from any thread. */
 void platform_poller_cancel(platform_poller *poller);

@@ -107,7 +107,7 @@ public struct Command: Sendable {
     public var name: String { arguments.first.map { String(decoding: $0, as: UTF8.self) } ?? "" }
 }
 
-/// "$41\r\n", twice twenty digits, a hyphen and "\r\n". Eight more may be written behind a number.
+/// "$41\r\n", twice twenty digits, a hyphen and "\r\n". Eight more may be written after a number.
 private let hyphenatedBytes = 48
 
 /// Writes two numbers with a hyphen between them, as an argument; returns the number of bytes.

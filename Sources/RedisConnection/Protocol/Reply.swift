@@ -16,7 +16,7 @@ public indirect enum Reply: Sendable {
     case null
     case array([Reply])
 
-    /// The string that stands behind `name` in an array of names and values.
+    /// The string that follows `name` in an array of names and values.
     func value(of name: StaticString) -> [UInt8]? {
         guard case .array(let parts) = self else { return nil }
         let wanted = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
@@ -129,7 +129,7 @@ private func notANumber(
 ) -> ReplyExtent {
     var position = begin
     switch readTextLine(&position, end, bytesMax: ProtocolLimits.lineBytes) {
-    case .text: return .hostile("\(what) that is none")
+    case .text: return .hostile("\(what) that is not valid")
     case .needsMore: return .incomplete
     case .tooLong: return .hostile("a line longer than \(ProtocolLimits.lineBytes) bytes")
     }

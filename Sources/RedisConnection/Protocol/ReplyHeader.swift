@@ -5,7 +5,7 @@
 
 import CPlatform
 
-/// What `readLength` returns besides a length.
+/// What `readLength` returns instead of a length.
 public enum Length {
     public static let null = -1
     public static let needsMore = -2

@@ -21,7 +21,7 @@ public struct WireInteger: Equatable, Sendable {
 }
 
 extension Reply {
-    /// The count that this answers; nil if it is none, or cannot be where `most` were asked for.
+    /// The count that this answers; nil if it is not one, or cannot be where `most` were asked for.
     public func count(most: Int) -> Int? {
         guard case .integer(let number) = self else { return nil }
         return number.count(most: most)

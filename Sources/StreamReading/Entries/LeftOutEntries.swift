@@ -17,13 +17,13 @@ struct LeftOutEntries {
         if keepsRow { rows.append(row) }
     }
 
-    /// Gives how many there were, and counts anew.
+    /// Returns how many there were, and starts counting again.
     mutating func takeCount() -> Int {
         defer { uncounted = 0 }
         return uncounted
     }
 
-    /// Gives those of the batch, and forgets them.
+    /// Returns those of the batch, and forgets them.
     mutating func takeRows() -> [RowID] {
         if rows.isEmpty { return [] }
         defer { rows = [] }

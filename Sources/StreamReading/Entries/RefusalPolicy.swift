@@ -8,9 +8,9 @@ public enum RefusalPolicy: String, Sendable {
     case raise
     /// The value becomes null.
     case null
-    /// The entry gives no row.
+    /// The entry becomes no row.
     case skip
-    /// The entry gives no row, and is moved to the dead letters.
+    /// The entry becomes no row, and is moved to the dead letters.
     case deadLetter = "dead_letter"
 
     /// What the columns do with the value: all but `null` need the row refused.

@@ -73,11 +73,11 @@ struct RowParser {
     var upperBound: EntryID?
     /// Of each stream, the entry after which the next one of this reply must lie.
     private var before: [EntryID]
-    /// The streams of which an entry after `upperBound` has come.
+    /// The streams that have sent an entry after `upperBound`.
     private(set) var streamsPassed: Set<Int> = []
     /// Entries that are pending but were deleted: they have an id and nothing else.
     private(set) var deleted: [RowID] = []
-    /// Deleted entries of which Redis 6.2 does not tell the id.
+    /// Deleted entries whose ids Redis 6.2 does not tell.
     private(set) var namelessDeleted = 0
 
     private var skim = EntrySkim()
@@ -166,7 +166,7 @@ struct RowParser {
         for stream in before.indices { before[stream] = id }
     }
 
-    /// The same of several streams, of each of which the entries after its id were asked for.
+    /// The same for several streams: of each, the entries after its id were asked for.
     mutating func expect(_ shape: ReplyShape, entriesMax: Int, after ids: [EntryID]) {
         expect(shape, entriesMax: entriesMax)
         for stream in before.indices where stream < ids.count { before[stream] = ids[stream] }
@@ -213,7 +213,7 @@ struct RowParser {
         _ frame: inout ReplyFrame, _ rowsMax: Int
     ) -> ParseOutcome? {
         let stream = frame.stream
-        // A stream's ids increase: a server that goes back would be read for ever.
+        // A stream's ids increase: a server that goes back would be read forever.
         var last = before[stream]
         defer { before[stream] = last }
         while frame.entriesLeft > 0 {
@@ -254,7 +254,7 @@ struct RowParser {
         return nil
     }
 
-    /// Parses one entry into the next row. Gives the bytes used, or what `Step` says.
+    /// Parses one entry into the next row. Returns the bytes used, or what `Step` says.
     @inline(__always)
     private mutating func parseEntry(
         _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ stream: Int,
@@ -576,14 +576,14 @@ struct RowParser {
     /// An id of three bytes, and one field whose name and value are empty.
     private static let entryBytesLeast = 30
 
-    /// Gives the ids of the rows in the batch, and forgets them.
+    /// Returns the ids of the rows in the batch, and forgets them.
     mutating func takeRows() -> [RowID] {
         let taken = rows
         rows = []
         return taken
     }
 
-    /// Gives the deleted entries that were met, and forgets them.
+    /// Returns the deleted entries that were met, and forgets them.
     mutating func takeDeleted() -> (named: [RowID], nameless: Int) {
         let taken = (deleted, namelessDeleted)
         deleted = []

@@ -73,7 +73,7 @@ struct DeadLetterTransaction {
     private var state = State.idle
     /// Those that wait, the first of them perhaps under way.
     private var letters: [DeadLetter] = []
-    /// Those of which the script has failed.
+    /// Those whose script has failed.
     private var withoutScript: [DeadLetter] = []
 
     init(_ member: GroupMember, to deadLetter: [UInt8]) {

@@ -153,7 +153,7 @@ struct GroupStream {
         }
     }
 
-    /// A run was claimed. `hasNameless`: entries of which the server did not tell the id are now in
+    /// A run was claimed. `hasNameless`: entries whose ids the server did not tell are now in
     /// the own pending list.
     mutating func claimed(hasNameless: Bool) {
         guard let run = claimable else { return }

@@ -58,7 +58,7 @@ struct KeyScan {
         return 4 * bytes + 100 * (found.count + keys.count + others.count)
     }
 
-    /// Takes an answer; false if it is none.
+    /// Takes an answer; false if it is not one.
     mutating func take(_ reply: Reply) -> Bool {
         guard case .array(let parts) = reply, parts.count == 2, case .bulk(let next) = parts[0],
             case .array(let keys) = parts[1], !next.isEmpty, next.count <= 20,
@@ -97,13 +97,13 @@ struct KeyScan {
     }
 
     /// The connection was lost. A cursor means nothing to a server that was started again, so the
-    /// search begins anew; what was found before is kept.
+    /// search starts again; what was found before is kept.
     mutating func interrupted() {
         page = nil
         if !isDone { cursor = KeyScan.beginning }
     }
 
-    /// The keys found, each once, sorted by their bytes: SCAN gives them in an order that differs
+    /// The keys found, each once, sorted by their bytes: SCAN returns them in an order that differs
     /// from server to server, and some of them twice.
     func sortedKeys() -> NameList { found.sortedAndUnique() }
 }

@@ -10,8 +10,8 @@ import RedcolBase
 ///
 /// Answers come in the order of the questions, and rows are wanted in the order of the streams. So
 /// the first page of one stream is asked for after that of another, and a stream that has more than
-/// its first page is read on by a plan of its own (`rest`): what was asked behind it is then passed
-/// over, and asked again later. How many are asked for at once begins anew at one after that, and
+/// its first page is read on by a plan of its own (`rest`): what was asked after it is then passed
+/// over, and asked again later. How many are asked for at once starts again at one after that, and
 /// grows by one with each that was whole (so it doubles with each round): no more streams are
 /// passed over than are read.
 struct ManyRangesPlan {

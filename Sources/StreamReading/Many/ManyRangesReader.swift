@@ -225,7 +225,7 @@ final class ManyRangesReader: StreamReader {
         }
         try Memory.require(scan?.memory(for: reply) ?? 0, for: "the keys that were found")
         guard scan?.take(reply) ?? false else {
-            throw connection.violation("an answer to SCAN that is none")
+            throw connection.violation("an answer to SCAN that is not valid")
         }
         noteProgress()
         return true
@@ -309,7 +309,7 @@ final class ManyRangesReader: StreamReader {
         case .serverError:
             guard let error = try serverError("XRANGE") else { return .needsMore }
             guard error.cause == .wrongType else { throw error }
-            // It was no stream, or is none any more.
+            // It was not a stream, or no longer is.
             noteProgress()
             statistics.add(.wrongTypes, 1)
             if currentHasEntries { statistics.add(.streams, 1) }
@@ -330,7 +330,7 @@ final class ManyRangesReader: StreamReader {
             first: parser.pointee.firstID, last: parser.pointee.lastID, bytes: pageBytes)
     }
 
-    /// What was asked behind the page that came last is not what is to come next.
+    /// What was asked after the page that came last is not what is to come next.
     private func giveUpPages() {
         awaited.replaceAll(discarded)
         pagesUnderWay = 0
@@ -344,7 +344,7 @@ final class ManyRangesReader: StreamReader {
     /// True when all of it has been passed over.
     private func passOver(_ page: ManyRangesPlan.Page) throws(RedcolError) -> Bool {
         try beginPage(page)
-        // Every entry lies behind this bound.
+        // Every entry lies after this bound.
         parser.pointee.upperBound = .smallest
         switch parse(rowsMax: .max) {
         case .needsMore, .batchFull: return false

@@ -22,7 +22,7 @@ struct RangePlan {
 
     /// A page that shows how large and how dense the entries are, before more are asked for.
     static let firstPageRows = 256
-    /// Entries that a page should have at the most: while the server collects them, its other
+    /// How many entries a page should have at most: while the server collects them, its other
     /// clients wait.
     static let pageRowsMost = 800
     /// About how many bytes a page should have, and how many may be under way at once: enough for

@@ -217,7 +217,7 @@ struct TailPlan {
         nextResetCheck = 0
     }
 
-    /// These entries were read. `passed`: the streams of which an entry after the end has come.
+    /// These entries were read. `passed`: the streams that have sent an entry after the end.
     mutating func note(_ rows: [RowID], leftOut: [RowID], passed: Set<Int>) {
         for row in rows {
             let stream = Int(row.stream)
@@ -246,7 +246,7 @@ struct TailPlan {
         }
     }
 
-    /// Reading goes on after this entry, which gives no row, and of which the caller is told.
+    /// Reading goes on after this entry, which becomes no row; the caller is told.
     /// `isFirst`: the batch has no rows before it.
     mutating func pass(_ id: EntryID, _ stream: Int, isFirst: Bool) {
         cursors[stream] = max(cursors[stream], id)

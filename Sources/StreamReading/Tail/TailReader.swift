@@ -245,7 +245,7 @@ final class TailReader: StreamReader {
             now, entries: entries, isFull: plan.hasBacklog, isPrefetch: request.isPrefetch)
     }
 
-    /// After an entry that gives no row.
+    /// After an entry that becomes no row.
     private func pass(_ id: EntryID?) {
         noteRows()
         guard let id, let frame = parser.pointee.replyFrame else { return }

@@ -24,7 +24,7 @@ static void *cancel_soon(void *iter) {
   return redcol_cancel(iter) == REDCOL_OK ? iter : NULL;
 }
 
-/* A call that waits for ever, ended by another thread. */
+/* A call that waits forever, ended by another thread. */
 static int wait_and_cancel(redcol_iter *iter) {
   pthread_t thread;
   void *answer = NULL;

@@ -29,7 +29,7 @@ COMPILERS = {
     "g++-c++17": ["g++", "-std=c++17", "-xc++"],
     "clang++-c++17": ["clang++", "-std=c++17", "-xc++"],
 }
-# Swift's runtime keeps its caches for ever, behind pointers that valgrind counts as possible leaks.
+# Swift's runtime keeps its caches forever, behind pointers that valgrind counts as possible leaks.
 VALGRIND = ["valgrind", "--quiet", "--leak-check=full", "--error-exitcode=9"]
 VALGRIND += ["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]
 

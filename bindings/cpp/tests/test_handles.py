@@ -32,7 +32,7 @@ def test_calls_that_never_return(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What pthread_cancel or longjmp left can be closed and freed; what was freed is noticed."""
-    # Under AddressSanitizer: such a call keeps its small objects for ever.
+    # Under AddressSanitizer: such a call keeps its small objects forever.
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
     source = Path(__file__).with_name("abandoned.c")
     program = build(["gcc", "-std=c11"], source, tmp_path / "abandoned")

@@ -110,7 +110,7 @@ def measure_memory(read: Callable[[str], pl.DataFrame], url: str) -> dict[str, A
     redcol.read_stream(url, events.STREAM, count=1)
     pl.Series([1]).sum()  # Polars starts its threads
     with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # the peak begins anew
+        file.write("5")  # the peak starts again
     before = resident_bytes("VmRSS")
     frame = read(url)
     raised = resident_bytes("VmHWM") - before

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads that would go on for ever, or wait for what cannot come, are refused."""
+"""Reads that would go on forever, or wait for what cannot come, are refused."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_counts_of_fields_that_cannot_be(no_leaks: None, count: bytes) -> None:
 
 
 class Flood(FakeServer):
-    """Answers one command for ever, and reads no other."""
+    """Answers one command forever, and reads no other."""
 
     def __init__(self, command: bytes, answer: bytes = b"*-1\r\n"):
         self.command = command

@@ -76,7 +76,7 @@ def test_ctrl_c_while_a_line_is_written_is_not_lost() -> None:
     logger.setLevel(logging.DEBUG)
     try:
         with Server() as fresh, pytest.raises(KeyboardInterrupt):
-            # Without the interrupt this would wait for ever.
+            # Without the interrupt this would wait forever.
             redcol.read_stream(fresh.url, "none", block_ms=0)
     finally:
         logger.removeHandler(handler)
@@ -155,7 +155,7 @@ threading.Thread(target=interrupt, daemon=True).start()
 sys.setswitchinterval(100)
 entered.set()
 try:
-    redcol.read_stream(sys.argv[1], "none", block_ms=0)  # for ever, if nothing ends it
+    redcol.read_stream(sys.argv[1], "none", block_ms=0)  # forever, if nothing ends it
 except KeyboardInterrupt:
     print("interrupted")
 """

@@ -60,7 +60,7 @@ RANGES: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize("name", RANGES)
 def test_a_start_that_is_ignored(no_leaks: None, name: str) -> None:
-    """Each page begins at the stream's beginning again: this would be read for ever."""
+    """Each page begins at the stream's beginning again: this would be read forever."""
     read = RANGES[name]
 
     def pages(words: list[bytes]) -> bytes:

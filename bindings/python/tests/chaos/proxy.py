@@ -39,7 +39,7 @@ class Faults:
     end_after: int | None = None
     since: bytes = b""
     end: End = "close"
-    #: How many bytes go on at once, at least and at the most; None: as they come.
+    #: How many bytes go on at once, at least and at most; None: as they come.
     pieces: tuple[int, int] | None = None
     #: Seconds before what has come goes on, and after each piece.
     delay: float = 0.0

@@ -195,7 +195,7 @@ def test_a_range(cutting: Cutting) -> None:
 
 
 def test_following(cutting: Cutting) -> None:
-    """Without a group, small batches are asked for ahead, and many of them together."""
+    """Without a group, small batches are prefetched, many of them together."""
     length = cutting.reply_length("XREAD COUNT 100 STREAMS s 0-0")
     for after in offsets(length, 29 if is_redis_7(cutting) else 101):
         cutting.cut(FOLLOW, after)

@@ -62,7 +62,7 @@ class Record:
 
 
 def read_record(path: Path) -> list[dict[str, Any]]:
-    """The lines of a record; a last one that was not written in full is none."""
+    """The lines of a record; a last one that was not written in full does not count."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
