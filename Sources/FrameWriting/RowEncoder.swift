@@ -288,7 +288,7 @@ struct RowEncoder: ~Copyable {
             throw RedcolError(
                 .value,
                 "\"\(escaped(scratch.bytes, limit: 80))\" in column "
-                    + "\"\(schema.shownName(idColumn))\" is no entry id; ids look like "
+                    + "\"\(schema.shownName(idColumn))\" is not an entry id; ids look like "
                     + "1704067200000-0, and null lets the server choose",
                 details: [(.field, schema.shownName(idColumn))])
         }

@@ -28,7 +28,7 @@ public func redcol_iter_stream(
         guard !iter.reader.acknowledgesByItself else {
             throw RedcolError(
                 .invalidArgument,
-                "auto_ack acknowledges a batch when the next one is asked for, and a consumer of "
+                "auto_ack acknowledges a batch when the next one is requested, and a consumer of "
                     + "an Arrow stream may ask before it is done with the batch; leave auto_ack "
                     + "out, and call redcol_iter_ack when the consumer is done")
         }

@@ -98,7 +98,7 @@ public enum RangeBound {
                     + "wait for them"
                 : "give \"-\", \"+\", milliseconds, milliseconds-sequence, or one after \"(\""
             throw RedcolError(
-                .invalidArgument, "\(name) is \"\(shown)\", which is no entry id: \(hint)")
+                .invalidArgument, "\(name) is \"\(shown)\", which is not an entry id: \(hint)")
         }
         return (id, isExclusive)
     }

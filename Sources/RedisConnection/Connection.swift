@@ -145,7 +145,7 @@ public final class Connection {
         RedcolError(
             .connection,
             "connecting to \(endpoint.shown): \(errorText(error)); "
-                + "check that the server runs there and that its address is right")
+                + "check that a server is running there and that the address is right")
     }
 
     private func beginLogin() throws(RedcolError) {

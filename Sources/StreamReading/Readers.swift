@@ -104,7 +104,7 @@ extension StreamReader {
         guard pendingEntries.queue(rows) else {
             throw RedcolError(
                 .closed,
-                "this read was closed and sends nothing any more: acknowledge without it")
+                "this read was closed and sends nothing more: acknowledge without it")
         }
     }
 

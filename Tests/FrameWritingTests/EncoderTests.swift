@@ -150,7 +150,7 @@ private func text(_ name: String, _ format: String, _ buffers: [[UInt8]?]) -> Co
         #expect(refusal(nested).contains("JSON, which has no bytes"))
         var coded = ColumnFixture.numbers("d", "g", [1.5])
         coded.dictionary = [.texts("", ["a"])]
-        #expect(refusal(coded).contains("indices are no integers"))
+        #expect(refusal(coded).contains("indices are not integers"))
     }
 
     @Test func aStreamThatFails() {

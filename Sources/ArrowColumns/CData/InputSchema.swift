@@ -176,7 +176,7 @@ public final class InputSchema {
             }
             if let dictionary = child.pointee.dictionary {
                 guard node.kind.isDictionaryIndex else {
-                    throw RedcolError(.schema, "\(here)its dictionary's indices are no integers")
+                    throw RedcolError(.schema, "\(here)its dictionary's indices are not integers")
                 }
                 node.indexKind = node.kind
                 node.kind = .dictionary

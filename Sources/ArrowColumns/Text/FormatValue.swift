@@ -189,7 +189,7 @@ extension InputNode {
         _ ticks: Int64, _ text: UnsafeMutablePointer<UInt8>
     ) throws(RedcolError) -> Int {
         guard let count = writeTime(ticks, unit, to: text) else {
-            throw RedcolError(.value, "\(ticks) ticks since midnight are no time of a day")
+            throw RedcolError(.value, "\(ticks) ticks since midnight are not a time of day")
         }
         return count
     }

@@ -66,8 +66,7 @@ struct ReadColumns {
         } else if options.noSchemaOption != nil {
             throw RedcolError(
                 .invalidArgument,
-                "discover says what columns are that are found without a schema: leave one of the "
-                    + "two out")
+                "discover is for reads without a schema: leave out discover or the schema")
         }
         for (place, values) in options.categories {
             guard try setCategories(values, place, in: &columns, first: first) else {
@@ -112,7 +111,7 @@ struct ReadColumns {
             guard place < schema.count, names[place] != nil else {
                 throw RedcolError(
                     .invalidArgument,
-                    "field:\(place) names a column that is no field's column of the schema")
+                    "field:\(place) names a column of the schema that does not hold a field")
             }
             names[place] = name
         }

@@ -4,7 +4,7 @@
  *
  *   interrupted URL STREAM ENTRIES INTERVAL_US
  *
- * Each call is made until it gives something else than REDCOL_TIMEOUT. For each it prints its name,
+ * Each call is made until it returns something other than REDCOL_TIMEOUT. For each it prints its name,
  * its last status and how often it was made, and at the end how many entries were acknowledged. The
  * stream has so many entries, and "slow" a group of that name to acknowledge in.
  */

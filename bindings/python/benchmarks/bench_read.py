@@ -58,7 +58,7 @@ def run_rounds(workers: dict[str, Worker], rounds: int) -> Results:
 
 
 def check_results(results: Results, entries: int) -> None:
-    """A contestant that reads something else than the others has not won."""
+    """A contestant that reads something other than the others has not won."""
     expected = results["redcol"][0]["sums"]
     for name in CONTESTANTS:
         for result in results[name]:

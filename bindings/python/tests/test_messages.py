@@ -82,7 +82,7 @@ NO_PAIR: list[tuple[dict[str, Any], str]] = [
     ({"on_error": "dead_letter"}, "give group, consumer and dead_letter"),
     ({"group": "g", "consumer": "c", "dead_letter": "d"}, 'on_error "dead_letter"'),
     ({"group": "g", "consumer": "c", "start_id": 5}, "group_start_id says where a new group"),
-    ({"discover": "auto", "schema": {"a": int}}, "discover says what columns are"),
+    ({"discover": "auto", "schema": {"a": int}}, "discover is for reads without a schema"),
 ]
 
 
@@ -102,9 +102,9 @@ def test_discovering_beside_a_schema_is_refused_when_a_scan_is_made(server: Serv
     with redcol.connect(server.url) as client:
         for function in (redcol.scan_stream, redcol.scan_streams):
             for where in (NOWHERE, client):
-                assert "discover says what columns are" in message(function, where, "s", **both)
+                assert "discover is for reads without a schema" in message(function, where, "s", **both)
     for function in (redcol.read_arrow, redcol.read_streams):
-        assert "discover says what columns are" in message(function, NOWHERE, "s", **both)
+        assert "discover is for reads without a schema" in message(function, NOWHERE, "s", **both)
 
 
 def test_a_day_as_text() -> None:

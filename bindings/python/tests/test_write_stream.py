@@ -454,7 +454,7 @@ def test_json_has_no_such_number(server: Server, db: redis.Redis, key: str, valu
 @pytest.mark.parametrize("bad", ["", "x", "5-", "-5", "5-1-1", "5 1", "+", "1-*2", "9" * 21, "5\0"])
 def test_ids_that_are_none(server: Server, key: str, bad: str) -> None:
     frame = pl.DataFrame({"at": ["1-1", bad], "v": [1, 2]})
-    with pytest.raises(redcol.ValueConversionError, match="no entry id") as caught:
+    with pytest.raises(redcol.ValueConversionError, match="not an entry id") as caught:
         redcol.write_stream(server.url, frame, key, id_column="at")
     assert (caught.value.row, caught.value.written) == (1, 1)
 
