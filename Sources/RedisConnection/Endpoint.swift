@@ -150,7 +150,7 @@ extension Endpoint {
         guard let digits else { return 0 }
         guard let value = Int(String(decoding: digits, as: UTF8.self)), value >= 0, value <= most,
             digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
-        else { throw wrong("its \(what) is no number from 0 to \(most)") }
+        else { throw wrong("its \(what) is not a number from 0 to \(most)") }
         return value
     }
 
@@ -166,7 +166,7 @@ extension Endpoint {
             if after.first == 0x3A {
                 portDigits = Array(after.dropFirst())
             } else if !after.isEmpty {
-                throw wrong("after the IPv6 address comes something that is no port")
+                throw wrong("after the IPv6 address comes something that is not a port")
             }
             guard !host.isEmpty else { throw wrong("its IPv6 address is empty") }
         } else if let colon = text.firstIndex(of: 0x3A) {

@@ -69,7 +69,7 @@ extension StreamReader {
     func serverError(_ asked: String) throws(RedcolError) -> RedcolError? {
         guard let reply = try connection.nextReply() else { return nil }
         guard case .error(let text) = reply else {
-            return connection.violation("an answer that is no error")
+            return connection.violation("an answer that is not an error")
         }
         return .server(text, endpoint: connection.endpoint, asked: asked)
     }

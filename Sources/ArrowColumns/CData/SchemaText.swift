@@ -71,7 +71,8 @@ public struct SchemaText {
         }
         guard next == text.count || text[next] == UInt8(ascii: ",") else {
             throw .schema(
-                "\(label) is followed by something other than a comma, at byte \(next) of the text.")
+                "\(label) is followed by something other than a comma, at byte \(next) of the "
+                    + "text.")
         }
         return column
     }

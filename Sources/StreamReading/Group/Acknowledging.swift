@@ -43,8 +43,8 @@ public struct Acknowledgement {
             guard let id = EntryID(word, sequenceIfMissing: nil) else {
                 throw RedcolError(
                     .invalidArgument,
-                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is not an entry id; ids look "
-                        + "like 1704067200000-0. Nothing was acknowledged")
+                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is not an entry id; ids "
+                        + "look like 1704067200000-0. Nothing was acknowledged")
             }
             ids.append(id)
         }

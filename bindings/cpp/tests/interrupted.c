@@ -4,9 +4,9 @@
  *
  *   interrupted URL STREAM ENTRIES INTERVAL_US
  *
- * Each call is made until it returns something other than REDCOL_TIMEOUT. For each it prints its name,
- * its last status and how often it was made, and at the end how many entries were acknowledged. The
- * stream has so many entries, and "slow" a group of that name to acknowledge in.
+ * Each call is made until it does not return REDCOL_TIMEOUT. For each it prints its name, its last
+ * status and how often it was made, and at the end how many entries were acknowledged. The stream
+ * has so many entries, and "slow" a group of that name to acknowledge in.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

@@ -102,7 +102,8 @@ def test_discovering_beside_a_schema_is_refused_when_a_scan_is_made(server: Serv
     with redcol.connect(server.url) as client:
         for function in (redcol.scan_stream, redcol.scan_streams):
             for where in (NOWHERE, client):
-                assert "discover is for reads without a schema" in message(function, where, "s", **both)
+                said = message(function, where, "s", **both)
+                assert "discover is for reads without a schema" in said
     for function in (redcol.read_arrow, redcol.read_streams):
         assert "discover is for reads without a schema" in message(function, NOWHERE, "s", **both)
 
