@@ -101,6 +101,17 @@ private func rows(_ range: ClosedRange<UInt64>, _ stream: Int32 = 0) -> [RowID] 
         #expect(pending.all(0) == [row(1)])
     }
 
+    @Test func aPageOfOneStreamHasOnlyLaterEntries() {
+        pending.hold(rows(1...4) + rows(3...6, 1))
+        pending.queueHeld()
+        pending.hold(rows(7...9, 1))
+        pending.refuse(row(10, 1), until: 100)
+        pending.refuse(row(2, 1), until: 100)
+        let page = (stream: 1, after: EntryID(4, 0))
+        #expect(pending.all(0, in: page) == Set(rows(5...10, 1)))
+        #expect(pending.all(100, in: page) == Set(rows(5...9, 1)))
+    }
+
     @Test func aRefusedEntryRestsForAWhile() {
         pending.refuse(row(4), until: 100)
         #expect(pending.all(99) == [row(4)])

@@ -95,13 +95,13 @@ final class GroupSession {
         if !plan.readsBacklog(request) { _ = enqueueAcknowledgements() }
         var extraMs: Int64 = 0
         switch request {
-        case .own(_, let after, let count):
-            parser.pointee.skipped = try entriesInHand()
+        case .own(let stream, let after, let count):
+            parser.pointee.skipped = try entriesInHand(in: (stream, after))
             parser.pointee.expect(.streams, entriesMax: count, after: after)
         case .claim(let stream, let first, _, let count, _):
-            parser.pointee.skipped = try entriesInHand()
-            parser.pointee.expect(
-                .claimed(stream: stream), entriesMax: count, after: first.previous ?? .smallest)
+            let before = first.previous ?? .smallest
+            parser.pointee.skipped = try entriesInHand(in: (stream, before))
+            parser.pointee.expect(.claimed(stream: stream), entriesMax: count, after: before)
         case .new(_, let count, let blockMs):
             parser.pointee.skipped = []
             parser.pointee.expect(.streams, entriesMax: count)
@@ -121,11 +121,13 @@ final class GroupSession {
 
     /// Entries that the caller has, or that are in the batch, must not come again; and one that was
     /// refused not at once.
-    private func entriesInHand() throws(RedcolError) -> Set<RowID> {
+    private func entriesInHand(
+        in page: (stream: Int, after: EntryID)? = nil
+    ) throws(RedcolError) -> Set<RowID> {
         let others = [parser.pointee.rows, parser.pointee.leftOut.rows, letters.rows]
         let count = others.reduce(0) { $0 + $1.count }
         try Memory.require(pending.memory(for: count), for: "the entries in hand")
-        var rows = pending.all(platform_monotonic_ms())
+        var rows = pending.all(platform_monotonic_ms(), in: page)
         for other in others { rows.formUnion(other) }
         return rows
     }
@@ -272,7 +274,9 @@ final class GroupSession {
             inHandAtLook = isLast ? nil : inHand
             return
         }
-        let inHand = try entriesInHand()
+        var part: (stream: Int, after: EntryID)?
+        if case .deliveries(let stream, let after, _, _) = request { part = (stream, after) }
+        let inHand = try entriesInHand(in: part)
         let rows = parser.pointee.batch.rowCount
         for letter in plan.counted(
             page, request, inHand: inHand, rows: rows, platform_monotonic_ms())

@@ -201,13 +201,20 @@ final class PendingEntries: @unchecked Sendable {
         }
     }
 
-    /// Everything that must not be delivered again now.
-    func all(_ now: Int64) -> Set<RowID> {
+    /// Everything that must not be delivered again now; of `page`, all that can be in such a page:
+    /// a stream's entries after an id. Pages follow each other, and a set of all that came before
+    /// would cost more with each of them.
+    func all(_ now: Int64, in page: (stream: Int, after: EntryID)? = nil) -> Set<RowID> {
         locked {
             settle()
-            var rows = Set(held)
-            rows.formUnion(queue[queueAnswered...])
-            for (row, until) in refused where until > now { rows.insert(row) }
+            var rows: Set<RowID> = []
+            func add(_ row: RowID) {
+                if let page, Int(row.stream) != page.stream || row.id <= page.after { return }
+                rows.insert(row)
+            }
+            held.forEach(add)
+            queue[queueAnswered...].forEach(add)
+            for (row, until) in refused where until > now { add(row) }
             return rows
         }
     }
