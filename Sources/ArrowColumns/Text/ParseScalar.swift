@@ -32,7 +32,7 @@ func parseFloat(_ text: UnsafePointer<UInt8>, _ count: Int) -> Float? {
 }
 
 /// [+-]digits[.digits][e[+-]digits], as its value times ten to the `scale`. Nil if it is not that,
-/// has more than `precision` digits (38 at the most), or would lose digits that are not zero.
+/// has more than `precision` digits (at most 38), or would lose digits that are not zero.
 func parseDecimal(
     _ text: UnsafePointer<UInt8>, _ count: Int, _ precision: Int32, _ scale: Int32
 ) -> Int128? {
