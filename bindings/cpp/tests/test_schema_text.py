@@ -56,7 +56,7 @@ BAD = {
     "a:I{vu": '"{" without a "}"',
     "a:I{l}": "dictionaries of strings",
     "a:g{vu}": "dictionaries of strings",
-    "a:I{vu}b:l": "followed by something else",
+    "a:I{vu}b:l": "followed by something other",
     "a:l,a:vu": 'two columns named "a"',
     "a\\": "no",
     "a:l\\": 'a "\\" ends the text',
