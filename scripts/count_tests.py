@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adds up the runners' reports; exits with 1 if a test or a runner failed, or a runner ran none.
 
+The end of each failed test's message is printed, so that the log of a build says why it failed.
+
 usage: count_tests.py DIRECTORY [NAME OF A RUNNER THAT FAILED]...
 """
 
@@ -10,10 +12,24 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 RUNNERS = {"swift": "swift*.xml", "python": "python*.xml"}
+#: The most that is printed of one test's message. An assertion's reason is at the end.
+LINES_MAX, BYTES_MAX = 30, 3000
+
+
+def end_of_messages(case: ElementTree.Element) -> str:
+    """The last lines of what a failed test said, indented."""
+    said = [
+        # pytest's text ends with the message; Swift Testing has the message alone.
+        (found.text or "").strip() or found.get("message") or "no message"
+        for found in case
+        if found.tag in ("failure", "error")
+    ]
+    end = "\n".join(said).encode()[-BYTES_MAX:].decode(errors="ignore")
+    return "\n".join(f"    {line}" for line in end.splitlines()[-LINES_MAX:])
 
 
 def main(directory: str, *failed_runners: str) -> int:
-    """Print what failed and was skipped, then the counts; gives the exit status."""
+    """Print what failed and was skipped, then the counts; return the exit status."""
     wrong = [f"{runner} did not end well" for runner in failed_runners]
     passed = failed = 0
     skipped: list[str] = []
@@ -25,7 +41,7 @@ def main(directory: str, *failed_runners: str) -> int:
                 name = f"{case.get('classname')}.{case.get('name')}"
                 if case.find("failure") is not None or case.find("error") is not None:
                     failed += 1
-                    print(f"failed: {name}")
+                    print(f"failed: {name}\n{end_of_messages(case)}")
                 elif (reason := case.find("skipped")) is not None:
                     skipped.append(f"{name}: {reason.get('message') or reason.text or ''}")
                 else:
