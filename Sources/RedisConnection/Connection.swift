@@ -31,19 +31,15 @@ public final class Connection {
     }
 
     private var phase = Phase.closed
-    private var fd: Int32 = -1
-    private var watchesWrites = false
-    /// The last look has taken all that had come: there is more when the poller says so.
-    private var isDrained = false
+    private var transport = Transport()
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
     private var attempts = ConnectAttempts()
     private var outgoing = SendBuffer()
     public private(set) var incoming = ReceiveBuffer()
-    /// The commands of the login whose replies are awaited.
-    private var login: [Command] = []
+    private var login = LoginExchange()
     /// Whether the server has said that it is one node of a cluster.
-    public private(set) var isClusterNode = false
+    public var isClusterNode: Bool { login.isClusterNode }
     /// When connecting and logging in has taken too long.
     private var connectDeadline: Int64 = 0
     private var clock: AnswerClock
@@ -114,7 +110,7 @@ public final class Connection {
         let now = platform_monotonic_ms()
         connectDeadline = now + timeouts.connectMs
         phase = .connecting
-        switch endpoint.address {
+        switch endpoint.server.address {
         case .unix(let path):
             let socket = platform_socket(AF_UNIX, Int32(SOCK_STREAM.rawValue))
             guard socket >= 0 else { throw refused(platform_errno()) }
@@ -135,8 +131,7 @@ public final class Connection {
         case .pending: break
         case .failed(let error): throw refused(error)
         case .connected(let socket):
-            fd = socket
-            watchesWrites = true
+            transport.open(socket)
             try beginLogin()
         }
     }
@@ -150,51 +145,15 @@ public final class Connection {
 
     private func beginLogin() throws(RedcolError) {
         phase = .loggingIn
-        isClusterNode = false
-        login = []
-        if let password = endpoint.password {
-            var auth = Command("AUTH")
-            if !endpoint.user.isEmpty { auth.add(endpoint.user) }
-            auth.add(password)
-            login.append(auth)
-        }
-        // Needs no right of its own, and tells at once when a password is missing. Always version 2
-        // of the protocol: the reader of the small replies knows no other.
-        login.append(Command("HELLO", "2"))
-        if endpoint.database != 0 {
-            login.append(Command("SELECT", String(endpoint.database)))
-        }
-        for command in login { enqueue(command) }
+        login.begin(endpoint.login)
+        for command in login.awaited { enqueue(command) }
         try flush()
     }
 
     private func readLogin() throws(RedcolError) {
-        while let command = login.first {
+        while !login.isComplete {
             guard let reply = try nextReply() else { return }
-            login.removeFirst()
-            guard case .error(let text) = reply else {
-                if command.name == "HELLO" {
-                    isClusterNode = reply.value(of: "mode") == Array("cluster".utf8)
-                }
-                continue
-            }
-            // A server that is full says so whatever it is asked.
-            let isUnknown =
-                text.starts(with: Array("ERR".utf8))
-                && !text.starts(with: ServerErrorPolicy.tooManyClients)
-            // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is
-            // needed.
-            if command.name == "HELLO", isUnknown { continue }
-            if command.name == "AUTH", isUnknown {
-                throw RedcolError(
-                    .authentication,
-                    "logging in to \(endpoint.shown): the server knows no password for this user; "
-                        + "remove it from the URL, or set one on the server")
-            }
-            throw RedcolError.server(
-                text, endpoint: endpoint,
-                asked: command.name == "SELECT"
-                    ? "choosing database \(endpoint.database)" : "logging in")
+            try login.received(reply, from: endpoint)
         }
         if incoming.count > 0 { throw unasked() }
         phase = .ready
@@ -231,21 +190,13 @@ public final class Connection {
         if outgoing.isIncomplete {
             throw RedcolError(.memory, "no memory for a command to \(endpoint.shown)")
         }
-        var wantsWrites = false
         let sentBefore = outgoing.sentInAll
-        defer {
-            // A server that takes what it is sent is not silent, however slowly it does.
-            noteSignOfLife(bytes: outgoing.sentInAll &- sentBefore)
-        }
-        switch outgoing.flush(to: fd) {
-        case .sent: break
-        case .wouldBlock: wantsWrites = true
-        case .failed(let error): throw lost(errorText(error))
-        }
-        guard wantsWrites != watchesWrites else { return }
-        let error = platform_poller_watch(poller, fd, true, wantsWrites, false)
-        guard error == 0 else { throw lost(errorText(error)) }
-        watchesWrites = wantsWrites
+        let sent = transport.send(&outgoing)
+        // A server that takes what it is sent is not silent, however slowly it does.
+        noteSignOfLife(bytes: outgoing.sentInAll &- sentBefore)
+        if case .failed(let error) = sent { throw lost(errorText(error)) }
+        let error = transport.watch(poller, writes: !outgoing.isEmpty)
+        if error != 0 { throw lost(errorText(error)) }
     }
 
     /// Nothing is awaited any more: silence is no fault.
@@ -271,9 +222,9 @@ public final class Connection {
     /// the caller's turn: to wait, which returns at once, and to look at the time and at signals.
     /// Bytes are in `incoming`.
     public func receive() throws(RedcolError) -> Bool {
-        guard fd >= 0 else { throw lost("the connection is closed") }
-        if watchesWrites || !outgoing.isEmpty { try sendMore() }
-        guard !isDrained, receivesLeft > 0 else { return false }
+        guard transport.isOpen else { throw lost("the connection is closed") }
+        if transport.watchesWrites || !outgoing.isEmpty { try sendMore() }
+        guard !transport.isDrained, receivesLeft > 0 else { return false }
         receivesLeft -= 1
         return try receiveOnly()
     }
@@ -281,7 +232,7 @@ public final class Connection {
     /// Receives what has come although the connection may be lost; false when nothing has. What the
     /// server said before it went is still there when nothing can be sent any more.
     public func receiveLast() -> Bool {
-        guard fd >= 0, phase == .ready else { return false }
+        guard transport.isOpen, phase == .ready else { return false }
         do throws(RedcolError) {
             return try receiveOnly()
         } catch {
@@ -293,23 +244,15 @@ public final class Connection {
         guard let room = incoming.room() else {
             throw RedcolError(.memory, "no memory to receive from \(endpoint.shown)")
         }
-        while true {
-            let count = platform_receive(fd, room.baseAddress, room.count)
-            if count > 0 {
-                incoming.received(count)
-                isDrained = count < room.count
-                if phase == .ready, !clock.isAwaiting { throw unasked() }
-                noteSignOfLife(bytes: count)
-                return true
-            }
-            if count == 0 { throw lost("the server closed the connection") }
-            let error = platform_errno()
-            if error == EINTR { continue }
-            if error == EAGAIN || error == EWOULDBLOCK {
-                isDrained = true
-                return false
-            }
-            throw lost(errorText(error))
+        switch transport.receive(into: room) {
+        case .bytes(let count):
+            incoming.received(count)
+            if phase == .ready, !clock.isAwaiting { throw unasked() }
+            noteSignOfLife(bytes: count)
+            return true
+        case .nothing: return false
+        case .closed: throw lost("the server closed the connection")
+        case .failed(let error): throw lost(errorText(error))
         }
     }
 
@@ -414,7 +357,7 @@ public final class Connection {
         let timeout = end == Int64.max ? -1 : max(0, min(end - now, Int64(Int32.max)))
         switch platform_poller_wait(poller, Int32(timeout)) {
         case Int32(PLATFORM_POLL_SOCKET):
-            isDrained = false
+            transport.somethingMayHaveCome()
             if phase == .ready { clock.somethingHasCome(platform_monotonic_ms()) }
             return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
@@ -466,11 +409,12 @@ public final class Connection {
 
     /// Closes the socket and forgets what was sent and received. `advance` begins again.
     public func closeSocket() {
-        closeSocketOnly()
+        // A child shares the poller with its parent, which goes on watching.
+        transport.end(isForked ? nil : poller)
         attempts.end(isForked ? nil : poller)
         outgoing.reset()
         incoming.clear()
-        login = []
+        login = LoginExchange()
         answersTaken = 0
         clock.expectNothing()
         phase = .closed
@@ -484,22 +428,11 @@ public final class Connection {
         platform_poller_close(poller)
     }
 
-    private func closeSocketOnly() {
-        guard fd >= 0 else { return }
-        // A child shares the poller with its parent, which goes on watching: close no more than our
-        // copy.
-        if !isForked { platform_poller_unwatch(poller, fd) }
-        close(fd)
-        fd = -1
-        watchesWrites = false
-        isDrained = false
-    }
-
     /// Whether the server has closed or disturbed a connection that should be silent: then it must
     /// not be used again.
     public func isStale() -> Bool {
         guard phase == .ready, incoming.count == 0, outgoing.isEmpty else { return true }
-        isDrained = false
+        transport.somethingMayHaveCome()
         receivesLeft = Connection.receivesPerTurn
         do {
             return try receive()

@@ -26,7 +26,7 @@ public final class Topology: Sendable {
     /// What must not be shown of the URL.
     public var secrets: Secrets { server.endpoint.secrets }
     /// Whether the servers are on this machine.
-    public var isLocal: Bool { server.endpoint.isLocal }
+    public var isLocal: Bool { server.endpoint.server.isLocal }
     /// Whether this process is a fork of the one that connected: the sockets are not ours to use.
     public var isForked: Bool { server.isForked }
 

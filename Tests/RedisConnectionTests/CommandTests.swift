@@ -22,7 +22,9 @@ private func sent(_ commands: [Command]) -> [UInt8] {
     var sockets: [Int32] = [0, 0]
     #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &sockets) == 0)
     defer { close(sockets[1]) }
-    guard case .sent = buffer.flush(to: sockets[0]) else {
+    var transport = Transport()
+    transport.open(sockets[0])
+    guard case .all = transport.send(&buffer) else {
         Issue.record("not sent")
         return []
     }
@@ -107,7 +109,9 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
     var received = 0
     var piece = [UInt8](repeating: 0, count: 65_536)
     var waits = 0
-    while case .wouldBlock = buffer.flush(to: sockets[0]) {
+    var transport = Transport()
+    transport.open(sockets[0])
+    while case .wouldBlock = transport.send(&buffer) {
         waits += 1
         #expect(buffer.isEmpty == false)
         received += max(0, recv(sockets[1], &piece, piece.count, 0))
@@ -126,7 +130,7 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
 @Test func sendingToNobodyFails() {
     var buffer = SendBuffer()
     buffer.append(Command("PING"))
-    guard case .failed(let error) = buffer.flush(to: -1) else {
+    guard case .failed(let error) = Transport().send(&buffer) else {
         Issue.record("sent")
         return
     }

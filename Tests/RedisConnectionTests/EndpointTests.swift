@@ -62,15 +62,15 @@ private let goodURLs: [Good] = [
 @Test(arguments: goodURLs)
 private func partsOfAURL(_ good: Good) throws {
     let endpoint = try Endpoint(url: good.url)
-    switch endpoint.address {
+    switch endpoint.server.address {
     case .tcp(let host, let port):
         #expect(host == good.host)
         #expect(port == good.port)
     case .unix(let path): #expect(path == good.path)
     }
-    #expect(endpoint.user == utf8(good.user))
-    #expect(endpoint.password == good.password.map { utf8($0) })
-    #expect(endpoint.database == good.database)
+    #expect(endpoint.login.user == utf8(good.user))
+    #expect(endpoint.login.password == good.password.map { utf8($0) })
+    #expect(endpoint.login.database == good.database)
     if let password = good.password, password.count > 2 {
         #expect(!endpoint.shown.contains(password))
     }

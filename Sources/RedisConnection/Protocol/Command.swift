@@ -194,28 +194,17 @@ struct SendBuffer: ~Copyable {
         commandsQueued = 0
     }
 
-    enum Outcome {
-        case sent, wouldBlock
-        case failed(errno: Int32)
-    }
-
-    mutating func flush(to fd: Int32) -> Outcome {
+    /// Passes what waits to `send`, which returns how many bytes it took, until it takes none.
+    mutating func flush(_ send: (UnsafeRawBufferPointer) -> Int) {
         while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { raw in
-                platform_send(fd, raw.baseAddress.map { $0 + sent }, raw.count - sent)
+            let count = bytes.withUnsafeBytes {
+                send(UnsafeRawBufferPointer(rebasing: $0[sent...]))
             }
-            if count > 0 {
-                sent += count
-                sentInAll &+= count
-                continue
-            }
-            let error = platform_errno()
-            if error == EINTR { continue }
-            if error == EAGAIN || error == EWOULDBLOCK { return .wouldBlock }
-            return .failed(errno: error)
+            guard count > 0 else { return }
+            sent += count
+            sentInAll &+= count
         }
         clear()
-        return .sent
     }
 }
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// One server: where it is, and how messages name it.
+
+import RedcolBase
+
+/// Where a server is.
+public struct Server: Sendable {
+    public enum Address: Sendable {
+        case tcp(host: String, port: UInt16)
+        case unix(path: String)
+    }
+
+    public let address: Address
+
+    /// Whether it is reached through a unix socket.
+    public var isLocal: Bool {
+        if case .unix = address { return true }
+        return false
+    }
+
+    /// How messages name it.
+    public var shown: String {
+        switch address {
+        case .tcp(let host, let port):
+            return host.utf8.contains(0x3A)
+                ? "redis://[\(host)]:\(port)" : "redis://\(host):\(port)"
+        case .unix(let path): return "unix://\(path)"
+        }
+    }
+}
+
+extension Server {
+    /// `text`: a host and a port as URLs have them, each of which may be missing.
+    init(hostAndPort text: ArraySlice<UInt8>, defaultPort: UInt16) throws(RedcolError) {
+        var host = text
+        var portDigits: ArraySlice<UInt8>?
+        if text.first == 0x5B {  // [IPv6]
+            guard let close = text.firstIndex(of: 0x5D) else {
+                throw wrongURL("its IPv6 address has no closing bracket")
+            }
+            host = text[text.index(after: text.startIndex)..<close]
+            let after = text[(close + 1)...]
+            if after.first == 0x3A {
+                portDigits = after.dropFirst()
+            } else if !after.isEmpty {
+                throw wrongURL("after the IPv6 address comes something that is not a port")
+            }
+            guard !host.isEmpty else { throw wrongURL("its IPv6 address is empty") }
+        } else if let colon = text.firstIndex(of: 0x3A) {
+            host = text[..<colon]
+            portDigits = text[(colon + 1)...]
+            if portDigits?.contains(0x3A) == true {
+                throw wrongURL("an IPv6 address must stand in brackets, as in redis://[::1]:6379")
+            }
+        }
+        var name = try percentDecoded(host)
+        if name.isEmpty { name = Array("localhost".utf8) }
+        guard name.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw wrongURL("its host has a space or control character")
+        }
+        if portDigits?.isEmpty == true { portDigits = nil }
+        let port = try urlNumber(portDigits, most: 65535, of: "port") ?? Int(defaultPort)
+        guard port > 0 else { throw wrongURL("its port is 0") }
+        address = .tcp(host: String(decoding: name, as: UTF8.self), port: UInt16(port))
+    }
+}
+
+/// A number in a URL; nil when it is not given.
+func urlNumber(_ digits: ArraySlice<UInt8>?, most: Int, of what: String) throws(RedcolError) -> Int?
+{
+    guard let digits else { return nil }
+    guard let value = Int(String(decoding: digits, as: UTF8.self)), value >= 0, value <= most,
+        digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
+    else { throw wrongURL("its \(what) is not a number from 0 to \(most)") }
+    return value
+}
