@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from leaks import no_leaks  # noqa: F401
-from servers import REDIS_6, REDIS_7, VALKEY_9, Server
+from servers import REDIS_7, SERVERS, Server
 
 _keys = itertools.count()
 
@@ -19,7 +19,7 @@ def server() -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(scope="session", params=[REDIS_7, REDIS_6, VALKEY_9], ids=["r7", "r6", "v9"])
+@pytest.fixture(scope="session", params=SERVERS.values(), ids=SERVERS)
 def any_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with Server(request.param) as started:
         yield started

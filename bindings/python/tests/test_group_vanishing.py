@@ -14,7 +14,7 @@ import redis
 
 import redcol
 from grouping import GROUP, SCHEMA, add, ids_of, pending, wait_for_blocked
-from servers import REDIS_6, REDIS_7, VALKEY_9, Server
+from servers import SERVERS, Server
 
 STOP = {"on_idle": "stop", "block_ms": 250}
 
@@ -51,7 +51,7 @@ def restart(server: Server, db: redis.Redis, key: str) -> None:
 ACCIDENTS = [destroy, delete, rename, overwrite, flush, restart]
 
 
-@pytest.fixture(scope="module", params=[REDIS_7, REDIS_6, VALKEY_9], ids=["r7", "r6", "v9"])
+@pytest.fixture(scope="module", params=SERVERS.values(), ids=SERVERS)
 def fragile(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that tests may flush and kill."""
     with Server(request.param) as started:

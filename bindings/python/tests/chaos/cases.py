@@ -9,10 +9,9 @@ import random
 
 import pytest
 
-from servers import REDIS_6, REDIS_7, VALKEY_9
+from servers import SERVERS
 
 IS_WHOLE = bool(os.environ.get("REDCOL_CHAOS"))
-SERVERS = {"r7": REDIS_7, "r6": REDIS_6, "v9": VALKEY_9}
 
 
 def on_servers(name: str, some: list[tuple], everything: list) -> pytest.MarkDecorator:

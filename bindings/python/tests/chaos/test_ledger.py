@@ -10,8 +10,9 @@ import os
 
 import pytest
 
-from cases import SERVERS, new_seed
+from cases import new_seed
 from ledger import Ledger
+from servers import SERVERS
 
 SECONDS = float(os.environ.get("REDCOL_LEDGER_SECONDS", "20"))
 MEMBERS = {
