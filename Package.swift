@@ -119,6 +119,8 @@ if Context.environment["REDCOL_EMBEDDED"] == "1" {
             swiftSettings: strict + [
                 .enableExperimentalFeature("Embedded"),
                 .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"]),
+                // Embedded Swift has calls for this check, but nothing is checked in them.
+                .unsafeFlags(["-enforce-exclusivity=unchecked"]),
                 .unsafeFlags(["-Xcc", "-fmodule-map-file=\(directory)/rooms.modulemap"]),
             ],
             linkerSettings: hiredis))

@@ -15,6 +15,7 @@ public enum Legible: Sendable {
 
 /// `bytes` as text that is safe to print. What goes past `limit` bytes becomes an ellipsis; no
 /// character is cut in two.
+@inline(never)
 public func escaped(
     _ bytes: [UInt8], limit: Int = 80, keeping legible: Legible = .names
 ) -> String {
@@ -22,6 +23,7 @@ public func escaped(
 }
 
 /// See `escaped(_:limit:keeping:)` for an array.
+@inline(never)
 public func escaped(
     _ bytes: UnsafeBufferPointer<UInt8>, limit: Int = 80, keeping legible: Legible = .names
 ) -> String {

@@ -285,6 +285,7 @@ struct ColumnBuilder {
     }
 
     /// Whether the first `rows` rows have more than the layout of `requested` can number.
+    @inline(never)
     func isPast(_ requested: RequestedColumn, rows: Int, most: Int) -> Bool {
         if let nested { return nested.pointee.isPast(0, requested, most: most) }
         guard requested.layout == .small else { return false }

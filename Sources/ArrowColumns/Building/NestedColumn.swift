@@ -289,6 +289,7 @@ struct NestedColumn {
     }
 
     /// Whether a node, or one below it, has more than its layout in `requested` can number.
+    @inline(never)
     func isPast(_ index: Int, _ requested: RequestedColumn, most: Int) -> Bool {
         let node = nodes + index
         let first = node.pointee.firstChild

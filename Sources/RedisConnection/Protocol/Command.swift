@@ -36,6 +36,9 @@ public struct Command: Sendable {
         return found
     }
 
+    // Not inlined, as most commands are written out word by word.
+
+    @inline(never)
     public mutating func add(_ argument: [UInt8]) {
         guard hasRoom(argument.count) else { return }
         addHeader(argument.count)
@@ -43,6 +46,7 @@ public struct Command: Sendable {
         addLineEnd()
     }
 
+    @inline(never)
     public mutating func add(_ argument: ArraySlice<UInt8>) {
         guard hasRoom(argument.count) else { return }
         addHeader(argument.count)
@@ -50,6 +54,7 @@ public struct Command: Sendable {
         addLineEnd()
     }
 
+    @inline(never)
     public mutating func add(_ text: String) {
         guard hasRoom(text.utf8.count) else { return }
         addHeader(text.utf8.count)
@@ -58,6 +63,7 @@ public struct Command: Sendable {
     }
 
     /// Adds two numbers with a hyphen between them, as entry ids are written.
+    @inline(never)
     public mutating func add(_ first: UInt64, hyphen second: UInt64) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: hyphenatedBytes + 8) { room in
             guard let start = room.baseAddress else { return }
@@ -125,6 +131,7 @@ private func writeHyphenated(
 }
 
 /// Appends `mark`, a number and the end of the line.
+@inline(never)
 private func appendHeader(_ mark: UInt8, _ number: Int, to bytes: inout [UInt8]) {
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { room in
         guard let start = room.baseAddress else { return }
