@@ -185,7 +185,8 @@ func fuzzReplies(_ bytes: UnsafeBufferPointer<UInt8>) {
     case .acknowledge: acknowledge(replies(in: text), most * 16)
     case .pendingSummary, .pendingEntries: pending(replies(in: text))
     case .claim: claim(text, most, max(1, Int(bytes[2])))
-    case .info: for reply in replies(in: text) { _ = reply.lastGeneratedID }
+    case .info:
+        for reply in replies(in: text) { _ = reply.entryID(named: "last-generated-id") }
     case .scan: scan(replies(in: text))
     case .lastEntry: lastEntry(text, Int(bytes[2]))
     case .execute: execute(text, most % 4, Int(bytes[2]))

@@ -58,11 +58,13 @@ private func number(_ value: Int64) -> Reply { .integer(WireInteger(value)) }
         #expect((PendingEntry(line) != nil) == isOne)
     }
 
-    @Test func lastGeneratedID() {
+    @Test func idsOfAStream() {
         let name = Reply.bulk(utf8("last-generated-id"))
-        #expect(Reply.array([name, .bulk(utf8("5-1"))]).lastGeneratedID == EntryID(5, 1))
-        #expect(Reply.array([number(1), name]).lastGeneratedID == nil)
-        #expect(Reply.array([name, number(5)]).lastGeneratedID == nil)
-        #expect(Reply.null.lastGeneratedID == nil)
+        #expect(
+            Reply.array([name, .bulk(utf8("5-1"))]).entryID(named: "last-generated-id")
+                == EntryID(5, 1))
+        #expect(Reply.array([number(1), name]).entryID(named: "last-generated-id") == nil)
+        #expect(Reply.array([name, number(5)]).entryID(named: "last-generated-id") == nil)
+        #expect(Reply.null.entryID(named: "last-generated-id") == nil)
     }
 }

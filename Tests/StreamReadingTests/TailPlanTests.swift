@@ -138,20 +138,73 @@ extension TailPlan {
         var plan = try makePlan(streams: 2, ("follow", "true"))
         plan.note([row(7, 1)], leftOut: [], passed: [])
         // Only of a stream that was seen it is known how far it had come.
-        #expect(plan.next(moment(5_000)) == .askHowFar([1]))
+        #expect(plan.next(moment(5_000)) == .askHowFar([TailPlan.Look(stream: 1)]))
         #expect(plan.foundLast(EntryID(7, 0), 1) == nil)
         #expect(plan.cursors == [.smallest, EntryID(7, 0)])
         guard case .ask = plan.next(moment(5_000)) else {
             return #expect(Bool(false), "the next look is due later")
         }
-        #expect(plan.next(moment(10_000)) == .askHowFar([1]))
+        #expect(plan.next(moment(10_000)) == .askHowFar([TailPlan.Look(stream: 1)]))
         #expect(plan.foundLast(EntryID(6, 9), 1) == EntryID(7, 0))
         #expect(plan.cursors == [.smallest, .smallest])
         // It has come to 6-9 now, and is read from there when it has.
         #expect(plan.foundLast(EntryID(6, 9), 1) == nil)
         // A server that comes back may lack what it had.
         plan.connectionLost()
-        #expect(plan.next(moment(10_001)) == .askHowFar([1]))
+        #expect(plan.next(moment(10_001)) == .askHowFar([TailPlan.Look(stream: 1)]))
+    }
+
+    /// The server has lost its data, and the stream has passed the last entry that was read.
+    @Test func afterAReconnectTheLastEntryIsLookedFor() throws {
+        let last = EntryID(9, 0)
+        func plan(found: EntryID?) throws -> TailPlan {
+            var plan = try makePlan(after: EntryID(2, 0), ("follow", "true"))
+            plan.note([row(4)], leftOut: [row(5)], passed: [])
+            plan.handedOver(rows: 1)
+            plan.connectionLost()
+            let look = TailPlan.Look(stream: 0, entry: EntryID(5, 0))
+            #expect(plan.next(moment(0)) == .askHowFar([look]))
+            plan.foundEntry(found, 0)
+            return plan
+        }
+        var same = try plan(found: EntryID(5, 0))
+        #expect(same.foundLast(last, deleted: .smallest, 0) == nil)
+        // Later on the same connection, how far it has come says enough.
+        #expect(same.next(moment(5_000)) == .askHowFar([TailPlan.Look(stream: 0)]))
+        // All entries up to it were trimmed, or the new stream begins after it: nothing is missed.
+        var trimmed = try plan(found: nil)
+        #expect(trimmed.foundLast(last, deleted: .smallest, 0) == nil)
+        var deleted = try plan(found: EntryID(4, 0))
+        #expect(deleted.foundLast(last, deleted: EntryID(5, 0), 0) == nil)
+        #expect(deleted.cursors == [EntryID(5, 0)])
+        // Redis 6.2 does not say what was deleted, and some users may not ask for anything.
+        for (last, deleted) in [(last, .smallest), (last, nil), (nil, nil)]
+            as [(EntryID?, EntryID?)]
+        {
+            var begun = try plan(found: EntryID(4, 0))
+            #expect(begun.foundLast(last, deleted: deleted, 0) == EntryID(5, 0))
+            #expect(begun.cursors == [.smallest])
+            // The beginning of the new stream is no entry to look for.
+            begun.connectionLost()
+            let look = last.map { _ in TailPlan.Step.askHowFar([TailPlan.Look(stream: 0)]) }
+            #expect(begun.next(moment(0)) == look ?? ask(0, 65_536, blockMs: 1_000))
+        }
+        // An answer that the connection was lost with says nothing on the next one.
+        var lost = try plan(found: EntryID(4, 0))
+        lost.connectionLost()
+        _ = lost.next(moment(0))
+        lost.foundEntry(EntryID(5, 0), 0)
+        #expect(lost.foundLast(last, 0) == nil)
+    }
+
+    @Test func aPlaceThatIsNoEntryIsNotLookedFor() throws {
+        let options = try ReadOptions([("follow", "true")])
+        var plan = TailPlan(streams: 2, options: options, upper: nil)
+        // One begins at an id that was named, the other at its last entry.
+        plan.begin(after: [EntryID(3, 0), EntryID(3, 0)], seen: [nil, EntryID(3, 0)], 0)
+        plan.connectionLost()
+        let look = TailPlan.Look(stream: 1, entry: EntryID(3, 0))
+        #expect(plan.next(moment(0)) == .askHowFar([look]))
     }
 
     @Test func aBatchIsTakenBack() throws {
@@ -239,9 +292,13 @@ extension TailPlan {
                     idleness.isAsked(now)
                 case .end: return given + batch
                 case .ask(let entries): request = entries
-                case .askHowFar(let streams):
-                    for stream in streams {
-                        #expect(plan.foundLast(ids[stream].last ?? .smallest, stream) == nil)
+                case .askHowFar(let looks):
+                    for look in looks {
+                        let ids = ids[look.stream]
+                        if let entry = look.entry {
+                            plan.foundEntry(ids.last { $0 <= entry }, look.stream)
+                        }
+                        #expect(plan.foundLast(ids.last, look.stream) == nil)
                     }
                 }
             }

@@ -19,11 +19,13 @@ struct LastEntry {
     private var skim = EntrySkim(isActive: true)
     private var last: EntryID?
 
-    /// XREVRANGE: a missing stream is no error, as it would be to XINFO.
-    static func command(_ stream: [UInt8]) -> Command {
+    /// XREVRANGE: a missing stream is no error, as it would be to XINFO. `id`: the last entry up to
+    /// this one is wanted.
+    static func command(_ stream: [UInt8], upTo id: EntryID? = nil) -> Command {
         var command = Command("XREVRANGE")
         command.add(stream)
-        for word in ["+", "-", "COUNT", "1"] { command.add(word) }
+        if let id { command.add(id) } else { command.add("+") }
+        for word in ["-", "COUNT", "1"] { command.add(word) }
         return command
     }
 

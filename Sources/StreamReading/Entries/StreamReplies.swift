@@ -18,14 +18,15 @@ extension Reply {
         return (id, fields)
     }
 
-    /// How far the stream has come, in the answer to XINFO STREAM.
-    var lastGeneratedID: EntryID? {
+    /// The id of this name in the answer to XINFO STREAM: "last-generated-id", or since Redis 7
+    /// "max-deleted-entry-id".
+    func entryID(named wanted: StaticString) -> EntryID? {
         guard case .array(let parts) = self else { return nil }
         for (name, value) in zip(parts, parts.dropFirst()) {
-            guard case .bulk(let name) = name, name.elementsEqual("last-generated-id".utf8),
-                case .bulk(let text) = value, let last = EntryID(text, sequenceIfMissing: nil)
+            guard case .bulk(let name) = name, wanted.withUTF8Buffer({ name.elementsEqual($0) }),
+                case .bulk(let text) = value, let id = EntryID(text, sequenceIfMissing: nil)
             else { continue }
-            return last
+            return id
         }
         return nil
     }

@@ -53,7 +53,15 @@ struct TailPlan {
         case end
         case ask(Entries)
         /// XINFO STREAM: how far these streams have come.
-        case askHowFar([Int])
+        case askHowFar([Look])
+    }
+
+    /// Whether a stream was deleted and begun again.
+    struct Look: Equatable {
+        var stream: Int
+        /// XREVRANGE, before: the last entry up to this one, the last that was read. Only on a new
+        /// connection: a server that has lost its data may have come further by now.
+        var entry: EntryID?
     }
 
     /// What the plan has to know of its reader.
@@ -89,6 +97,12 @@ struct TailPlan {
     private(set) var cursors: [EntryID]
     /// How far each stream is known to have come; nil before that is known.
     private var seen: [EntryID?]
+    /// Where reading begins, if that is not known to be an entry.
+    private var starts: [EntryID?]
+    /// The connection is new.
+    private var isDoubtful = false
+    /// Streams where the last entry that was read is gone, and an earlier one is there.
+    private var doubtful: Set<Int> = []
     /// Where the batch that is being read begins, and where the last one did, with its rows.
     private var batchFrom: [EntryID]
     private var lastBatch: (from: [EntryID], rows: Int)?
@@ -123,6 +137,7 @@ struct TailPlan {
         streamsSharing = max(1, streams)
         cursors = Array(repeating: .smallest, count: streams)
         seen = Array(repeating: nil, count: streams)
+        starts = seen
         batchFrom = cursors
     }
 
@@ -131,6 +146,7 @@ struct TailPlan {
         cursors = ids
         batchFrom = ids
         self.seen = seen
+        starts = zip(ids, seen).map { $0 == $1 ? nil : $0 }
         nextResetCheck = now + TailPlan.resetCheckMs
     }
 
@@ -151,9 +167,12 @@ struct TailPlan {
         if moment.idleness.isEmpty { return .handOver(prefetch: nil) }
         if follows, moment.now >= nextResetCheck {
             nextResetCheck = moment.now + TailPlan.resetCheckMs
-            let known = seen.indices.filter { seen[$0] != nil }
+            let looks = seen.indices.filter { seen[$0] != nil }.map {
+                Look(stream: $0, entry: isDoubtful ? lastRead($0) : nil)
+            }
+            isDoubtful = false
             // Not together with XREAD, whose answer could lie before what is to be read again.
-            if !known.isEmpty { return .askHowFar(known) }
+            if !looks.isEmpty { return .askHowFar(looks) }
         }
         return .ask(entries(moment, blockMs: blockMs(moment), isPrefetch: false))
     }
@@ -215,6 +234,8 @@ struct TailPlan {
     mutating func connectionLost() {
         hasBacklog = false
         nextResetCheck = 0
+        isDoubtful = true
+        doubtful = []
     }
 
     /// These entries were read. `passed`: the streams that have sent an entry after the end.
@@ -254,11 +275,30 @@ struct TailPlan {
         if isFirst { batchFrom = cursors }
     }
 
-    /// How far a stream has come. If that is not as far as it was seen, it was deleted and begun
+    /// The entry where the cursor of a stream is; nil if it is not known to be one.
+    private func lastRead(_ stream: Int) -> EntryID? {
+        let id = cursors[stream]
+        return id == .smallest || id == starts[stream] || id == upper ? nil : id
+    }
+
+    /// The last entry up to the one that was read last; nil if there is none. Trimming takes the
+    /// oldest entries: where an earlier one is left, that entry was deleted by itself, or all were.
+    mutating func foundEntry(_ id: EntryID?, _ stream: Int) {
+        if let id, id < cursors[stream] { doubtful.insert(stream) }
+    }
+
+    /// How far a stream has come, and the largest id that was deleted from it; nil for what the
+    /// server does not say. A stream that has not come as far as it was seen was deleted and begun
     /// again: then its entries are all new. Deleting and trimming entries does not change how far
-    /// it came. Returns how far it was seen before, if it was begun again.
-    mutating func foundLast(_ last: EntryID, _ stream: Int) -> EntryID? {
-        guard let before = seen[stream], last < before else { return nil }
+    /// it came. So it is with a stream in doubt, unless an entry as late as the last that was read
+    /// was deleted by itself. Where that is not known, entries rather come twice than never.
+    /// Returns how far it was seen before, if it was begun again.
+    mutating func foundLast(
+        _ last: EntryID?, deleted: EntryID? = nil, _ stream: Int
+    ) -> EntryID? {
+        let isGone = doubtful.remove(stream) != nil && (deleted ?? .smallest) < cursors[stream]
+        guard let before = seen[stream], isGone || last.map({ $0 < before }) ?? false
+        else { return nil }
         cursors[stream] = .smallest
         batchFrom[stream] = .smallest
         seen[stream] = last

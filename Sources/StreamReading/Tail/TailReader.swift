@@ -17,8 +17,11 @@ final class TailReader: StreamReader {
     private enum Awaited {
         case entries(TailPlan.Entries)
         case lastGenerated(stream: Int)
+        case entry(stream: Int)
     }
     private var awaited: [Awaited] = []
+    /// The answer to XREVRANGE, as far as it has come.
+    private var lastEntry = LastEntry()
     /// How many entries had been parsed before the answer.
     private var entriesBefore = 0
 
@@ -85,6 +88,7 @@ final class TailReader: StreamReader {
 
     override func connectionLost() {
         awaited = []
+        lastEntry.connectionLost()
         noteRows()
         plan.connectionLost()
     }
@@ -132,6 +136,8 @@ final class TailReader: StreamReader {
                 switch next {
                 case .lastGenerated(let stream):
                     guard try takeLastGenerated(stream) else { return false }
+                case .entry(let stream):
+                    guard try takeEntry(stream) else { return false }
                 case .entries(let request):
                     if try takeEntries(request) { return true }
                     guard awaited.isEmpty else {
@@ -146,16 +152,23 @@ final class TailReader: StreamReader {
                 isDone = true
                 return true
             case .ask(let request): try ask(request)
-            case .askHowFar(let asked):
-                for stream in asked {
-                    var command = Command("XINFO", "STREAM")
-                    command.add(streams[stream])
-                    connection.enqueue(command)
-                    awaited.append(.lastGenerated(stream: stream))
-                }
+            case .askHowFar(let looks):
+                for look in looks { ask(look) }
                 try connection.flush()
             }
         }
+    }
+
+    private func ask(_ look: TailPlan.Look) {
+        // First the entry: if it is deleted after that, XINFO's answer is not taken for its reason.
+        if let id = look.entry {
+            connection.enqueue(LastEntry.command(streams[look.stream], upTo: id))
+            awaited.append(.entry(stream: look.stream))
+        }
+        var command = Command("XINFO", "STREAM")
+        command.add(streams[look.stream])
+        connection.enqueue(command)
+        awaited.append(.lastGenerated(stream: look.stream))
     }
 
     private func ask(_ request: TailPlan.Entries) throws(RedcolError) {
@@ -184,15 +197,31 @@ final class TailReader: StreamReader {
             return false
         }
         awaited.removeFirst()
-        guard let last = reply.lastGeneratedID, let before = plan.foundLast(last, stream) else {
-            return true
-        }
+        let last = reply.entryID(named: "last-generated-id")
+        let deleted = reply.entryID(named: "max-deleted-entry-id")
+        guard let before = plan.foundLast(last, deleted: deleted, stream) else { return true }
         statistics.add(.resets, 1)
         let shown = escaped(streams[stream], limit: 200)
         Log.write(.warning, .reset, about: shown) {
-            "stream \"\(shown)\" had come to \(before.text) and is now at \(last.text): it was "
-                + "deleted and begun again, and is read from its beginning"
+            let isBefore = last.map { $0 < before } ?? false
+            return "stream \"\(shown)\" "
+                + (isBefore
+                    ? "had come to \(before.text) and is now at \(last?.text ?? "?")"
+                    : "has earlier entries, but not \(before.text), which was read")
+                + ": it was deleted and begun again, and is read from its beginning"
         }
+        return true
+    }
+
+    /// Takes the last entry up to the one that was read last; false when the answer has not come in
+    /// full. Who may not ask for it goes without.
+    private func takeEntry(_ stream: Int) throws(RedcolError) -> Bool {
+        switch try lastEntry.take(from: connection) {
+        case .incomplete: return false
+        case .id(let id): plan.foundEntry(id, stream)
+        case .error: break
+        }
+        awaited.removeFirst()
         return true
     }
 
