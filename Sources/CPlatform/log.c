@@ -94,7 +94,7 @@ static bool is_due(uint64_t key, int64_t *left_out) {
   return true;
 }
 
-void platform_log_write(int level, const char *topic, uint64_t key, const char *text) {
+bool platform_log_write(int level, const char *topic, uint64_t key, const char *text) {
   char line[TEXT_MAX];
   int64_t left_out;
   lock();
@@ -106,7 +106,7 @@ void platform_log_write(int level, const char *topic, uint64_t key, const char *
     count_running(1);
   unlock();
   if (!due)
-    return;
+    return false;
   if (left_out > 0)
     snprintf(line, sizeof line, "%s (%lld more such lines were left out)", text,
              (long long)left_out);
@@ -115,6 +115,7 @@ void platform_log_write(int level, const char *topic, uint64_t key, const char *
   if (wanted(level, topic, line, data) != 0)
     wants_control = true;
   count_running(-1);
+  return true;
 }
 
 int32_t platform_log_to_python(int32_t level, const char *topic, const char *message,

@@ -42,13 +42,15 @@ public enum Log {
     }
 
     /// Writes a line. `subject` (a stream, a server) tells things of one topic apart; `message` is
-    /// made only when somebody wants lines of that level.
+    /// made only when somebody wants lines of that level. False if a line about the same thing was
+    /// written less than a second ago, or nobody wants this one.
+    @discardableResult
     public static func write(
         _ level: Level, _ topic: Topic, about subject: String = "", _ message: () -> String
-    ) {
-        guard platform_log_wants(level.rawValue) else { return }
+    ) -> Bool {
+        guard platform_log_wants(level.rawValue) else { return false }
         let name = topic.name
-        message().withCString { text in
+        return message().withCString { text in
             platform_log_write(
                 level.rawValue,
                 UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self),

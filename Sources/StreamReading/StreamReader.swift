@@ -43,6 +43,9 @@ public class StreamReader {
     /// What was counted of the rows in the batch, and of those that were handed over last: to be
     /// taken off again if they are read again.
     var leftOut = 0
+    /// The stream of the last entry that was left out, and how many had been when the log said so.
+    var leftOutOf: [UInt8] = []
+    var leftOutSaid: Int64 = 0
     private var counted = (nulled: 0, skipped: 0)
     private var isClosed = false
     /// What `askNow` has asked, and how many answers it has taken; nil when it is not under way.
@@ -153,6 +156,7 @@ public class StreamReader {
         guard !isClosed else { return }
         isClosed = true
         willClose()
+        sayLeftOutAtEnd()
         connection.closeSocket()
     }
 
@@ -314,7 +318,10 @@ public class StreamReader {
                 heldError = nil
                 throw error
             }
-            if isDone, hasGivenBatch || !givesEmptyBatch { return .end }
+            if isDone, hasGivenBatch || !givesEmptyBatch {
+                sayLeftOutAtEnd()
+                return .end
+            }
         }
         if let column = parser.pointee.batch.columnPastLayout() {
             let name = escaped(columns[column].name, limit: 200)

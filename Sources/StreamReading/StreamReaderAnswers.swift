@@ -39,12 +39,26 @@ extension StreamReader {
         noteProgress()
         leftOut += count
         statistics.add(.skipped, count)
-        let name = streamInHand ?? streams[parser.pointee.replyFrame?.stream ?? 0]
-        let stream = " of stream \"\(escaped(name, limit: 200))\""
-        Log.write(.warning, .value, about: stream) {
-            "left out \(statistics.value(.skipped)) entries so far\(stream), the last of them "
-                + parser.pointee.lastLeftOut
+        leftOutOf = streamInHand ?? streams[parser.pointee.replyFrame?.stream ?? 0]
+        sayLeftOut(about: "")
+    }
+
+    /// Says how many entries were left out of all streams, if the last line did not.
+    func sayLeftOutAtEnd() {
+        let count = statistics.value(.skipped)
+        // A subject of its own, so that a line of less than a second ago does not keep this one out.
+        if count > 0, count != leftOutSaid { sayLeftOut(about: " \(count)") }
+    }
+
+    private func sayLeftOut(about end: String) {
+        let count = statistics.value(.skipped)
+        let isSaid = Log.write(
+            .warning, .value, about: escaped(streams.first ?? [], limit: 200) + end
+        ) {
+            "left out \(count) entries so far, the last of them "
+                + parser.pointee.lastLeftOut(of: escaped(leftOutOf, limit: 200))
         }
+        if isSaid { leftOutSaid = count }
     }
 
     /// A page ends where it was asked to: the next one begins there.

@@ -124,7 +124,8 @@ int32_t platform_log_to_python(int32_t level, const char *topic, const char *mes
                                void *user_data);
 /* Whether a line of that level goes anywhere. */
 bool platform_log_wants(int level);
-void platform_log_write(int level, const char *topic, uint64_t key, const char *text);
+/* False if no line is written: nobody wants it, or the last one with this key is too new. */
+bool platform_log_write(int level, const char *topic, uint64_t key, const char *text);
 /* Whether a callback in this thread has asked for the end of the call; asks once. */
 bool platform_log_take_control(void);
 /* Whether this thread is inside the callback. */

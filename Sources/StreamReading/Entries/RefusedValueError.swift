@@ -58,12 +58,12 @@ extension RowParser {
     }
 
     /// The entry that was left out last, for the log: without its value.
-    var lastLeftOut: String {
-        let id = String(decoding: failedID, as: UTF8.self)
-        guard let refusal, refusal.column < columns.count else { return "entry \(id)" }
+    func lastLeftOut(of stream: String) -> String {
+        let entry = "entry \(String(decoding: failedID, as: UTF8.self)) of stream \"\(stream)\""
+        guard let refusal, refusal.column < columns.count else { return entry }
         let column = columns[refusal.column]
         let name = column.categories == nil ? column.type.wholeName : "Enum"
-        return "entry \(id): the value of field "
+        return "\(entry): the value of field "
             + "\"\(secrets.shown(column.name, limit: 200, keeping: .names))\" does not fit \(name)"
     }
 
