@@ -278,7 +278,7 @@ def prepared(function: str, url: str, **more: object) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def a_table() -> Iterator[c_void_p]:
-    with Server() as server, prepared("redcol_iter_next", server.url) as reading:
+    with Server() as server, prepared("redcol_iter_next", server.url, timeout_ms=60_000) as reading:
         server.client().xadd("s", {"a": 1})
         table = c_void_p()
         assert call("redcol_iter_collect", reading.iter, -1, byref(table)) == 0
