@@ -393,8 +393,9 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    "raise"        VALUE; see redcol_iter_next
  *                    "null"         the value is null
  *                    "skip"         the entry has no row; the log says how many there were. In a
- *                                   group it is acknowledged with the rest of its batch, or once a
- *                                   later entry of its stream is
+ *                                   group it is acknowledged with the first row of its batch that
+ *                                   is, or if that has no rows, with the next acknowledgement or at
+ *                                   the end; without "follow", all are acknowledged at the end
  *                    "dead_letter"  only in a group: the entry has no row, is copied to the stream
  *                                   "dead_letter" at once, and acknowledged
  *   "entry_bytes_max", "entry_fields_max"
@@ -754,8 +755,9 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
                          redcol_error **error_out);
 
 /*
- * Acknowledge entries that an iterator has handed over as a group's member. It uses a connection of
- * its own, so that it may be called while another thread waits in redcol_iter_next.
+ * Acknowledge entries that an iterator has handed over as a group's member, and those that
+ * "on_error" "skip" left out of the same batches. It uses a connection of its own, so that it may
+ * be called while another thread waits in redcol_iter_next.
  *
  * stream     the key, with its length or -1; NULL if the iterator has only one; borrowed.
  * entry_ids  entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1; borrowed.
@@ -763,10 +765,12 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  * acknowledged_out, the outcomes and blocking are those of redcol_ack; REDCOL_TIMEOUT means that a
  * signal came: call again to acknowledge the rest. It may also be called after redcol_close of the
  * iterator, since what was handed over is still to be acknowledged; after redcol_close of its
- * client it returns CLOSED. redcol_cancel of the client ends it. Any thread.
- * Errors: INVALID_ARGUMENT (also if the iterator reads without a group), NO_GROUP, CONNECTION,
- * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
- * CANCELLED, CLOSED, FORKED.
+ * client it returns CLOSED. redcol_cancel of the client ends it. If the group is gone and the
+ * iterator creates it again ("create_group"), nothing is left to acknowledge: the count is 0, and
+ * the log has a warning. Any thread.
+ * Errors: INVALID_ARGUMENT (also if the iterator reads without a group), NO_GROUP ("create_group"
+ * is "false"), CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
+ * SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
                               const char *entry_ids, int64_t entry_ids_length,

@@ -298,24 +298,37 @@ final class IterHandle: Handle {
         return membership
     }
 
-    /// Acknowledges; what that has brought is added to `total` in any case.
-    func acknowledge(
-        _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
+    /// Acknowledges these entries, and what was left out of their batches; what that has brought is
+    /// added to `total` in any case.
+    func acknowledge(_ named: Acknowledgement, _ total: inout Int64) throws(RedcolError) {
+        try reader.requireMemory(acknowledging: named.ids.count)
+        var acknowledgement = named
+        acknowledgement.others = reader.leftOut(with: named.ids, of: named.stream)
+        try run(acknowledgement, everythingOf: nil, &total)
+    }
+
+    private func run(
+        _ acknowledgement: Acknowledgement, everythingOf iter: Int?, _ total: inout Int64
     ) throws(RedcolError) {
-        try reader.requireMemory(acknowledging: acknowledgement.ids.count)
-        let done = try client.acknowledge(acknowledgement, everythingOf: iter, &total)
-        reader.released(stream: done.stream, ids: done.ids, acknowledged: done.acknowledged)
+        let done: Acknowledgement
+        do throws(RedcolError) {
+            done = try client.acknowledge(acknowledgement, everythingOf: iter, &total)
+        } catch {
+            guard reader.acknowledgesNothing(after: error) else { throw error }
+            return reader.released(acknowledgement.parts, acknowledged: 0)
+        }
+        reader.released(done.parts, acknowledged: done.acknowledged)
     }
 
     /// Acknowledges all that was handed over; first what a signal has interrupted, since more may
     /// have been handed over meanwhile.
     func acknowledgeEverything(_ group: [UInt8], _ total: inout Int64) throws(RedcolError) {
         while let unfinished = client.unfinishedAcknowledgement(ofEverythingOf: number) {
-            try acknowledge(unfinished, everythingOf: number, &total)
+            try run(unfinished, everythingOf: number, &total)
         }
         try reader.requireMemory(acknowledging: 0)
         for (stream, ids) in reader.handedOver() {
-            try acknowledge(
+            try run(
                 Acknowledgement(stream: stream, group: group, ids: ids), everythingOf: number,
                 &total)
         }

@@ -69,19 +69,47 @@ extension StreamReader {
     }
 
     /// What was handed over as a group's member and not acknowledged, stream by stream. Any thread.
-    public func handedOver() -> [(stream: [UInt8], ids: [EntryID])] {
-        guard let pendingEntries else { return [] }
-        var ids: [[EntryID]] = Array(repeating: [], count: streams.count)
-        for row in pendingEntries.handedOver() { ids[Int(row.stream)].append(row.id) }
-        return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
+    public func handedOver() -> [Acknowledgement.Part] {
+        parts(pendingEntries?.handedOver() ?? [])
     }
 
-    /// These entries of `stream` are no longer in hand; `acknowledged` of them were pending. Any
-    /// thread.
-    public func released(stream: [UInt8], ids: [EntryID], acknowledged: Int64) {
-        guard let pendingEntries, let index = streams.firstIndex(of: stream) else { return }
-        pendingEntries.release(ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) })
+    /// What is acknowledged with these entries, since it gave no row in their batches. Any thread.
+    public func leftOut(with ids: [EntryID], of stream: [UInt8]) -> [Acknowledgement.Part] {
+        guard let pendingEntries, let rows = rows(ids, of: stream) else { return [] }
+        return parts(pendingEntries.rowless(with: rows))
+    }
+
+    /// These entries are no longer in hand; `acknowledged` of them were pending. Any thread.
+    public func released(_ parts: [Acknowledgement.Part], acknowledged: Int64) {
+        guard let pendingEntries else { return }
+        pendingEntries.acknowledged(parts.flatMap { rows($0.ids, of: $0.stream) ?? [] })
         statistics.add(.acknowledged, Int(clamping: acknowledged))
+    }
+
+    /// Whether nothing is left to acknowledge, since the group is gone and is created again without
+    /// it: what an acknowledgement by the reader itself finds, too. Any thread.
+    public func acknowledgesNothing(after error: RedcolError) -> Bool {
+        guard error.cause == .noGroup, options.createGroup else { return false }
+        let member = GroupMember(
+            streams: streams, group: options.group, consumer: options.consumer
+        )
+        .shown
+        Log.write(.warning, .group, about: member) {
+            "nothing was acknowledged: \(member) is gone, and is created again with the next read"
+        }
+        return true
+    }
+
+    private func rows(_ ids: [EntryID], of stream: [UInt8]) -> [RowID]? {
+        streams.firstIndex(of: stream).map { index in
+            ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
+        }
+    }
+
+    private func parts(_ rows: [RowID]) -> [Acknowledgement.Part] {
+        var ids: [[EntryID]] = Array(repeating: [], count: rows.isEmpty ? 0 : streams.count)
+        for row in rows { ids[Int(row.stream)].append(row.id) }
+        return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
     }
 
     /// The reader itself is to acknowledge these entries, with its next requests; nil: all that
@@ -91,17 +119,17 @@ extension StreamReader {
     ) throws(RedcolError) {
         guard let pendingEntries else { return }
         try requireMemory(acknowledging: entries?.ids.count ?? 0)
-        var rows: [RowID]?
+        var named: [RowID]?
         if let (stream, ids) = entries {
-            guard let index = streams.firstIndex(of: stream) else {
+            named = rows(ids, of: stream)
+            guard named != nil else {
                 throw RedcolError(
                     .invalidArgument,
                     "this iterator does not read stream \"\(escaped(stream, limit: 200))\""
                 )
             }
-            rows = ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
         }
-        guard pendingEntries.queue(rows) else {
+        guard pendingEntries.queue(named) else {
             throw RedcolError(
                 .closed,
                 "this read was closed and sends nothing more: acknowledge without it")

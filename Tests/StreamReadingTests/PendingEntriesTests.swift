@@ -58,7 +58,7 @@ private func rows(_ range: ClosedRange<UInt64>, _ stream: Int32 = 0) -> [RowID] 
 
     @Test func aCallerAcknowledgesByItself() {
         pending.hold(rows(1...3))
-        pending.release([row(2)])
+        pending.acknowledged([row(2)])
         #expect(pending.handedOver() == [row(1), row(3)])
         pending.queueHeld()
         #expect(pending.takeUnsent(most: 10) == [row(1), row(3)])
@@ -76,15 +76,41 @@ private func rows(_ range: ClosedRange<UInt64>, _ stream: Int32 = 0) -> [RowID] 
         #expect(!pending.queue(nil))
     }
 
-    @Test func entriesWithoutARowGoWithThoseOfTheirStream() {
-        pending.hold(rows(1...1) + rows(5...5) + rows(9...9, 1))
-        pending.holdRowless([row(3), row(7), row(8, 1)])
-        pending.release([row(5)])
-        #expect(pending.takeUnsent(most: 10) == [row(3)])
-        #expect(pending.queue([row(9, 1)]))
-        #expect(pending.takeUnsent(most: 10) == [row(9, 1), row(8, 1)])
+    private func holdBatch(_ rows: [RowID], rowless: [RowID]) {
+        pending.hold(rows)
+        pending.holdRowless(rowless, batch: rows)
+    }
+
+    @Test func entriesWithoutARowGoWithTheRowsOfTheirBatch() {
+        holdBatch(rows(2...4), rowless: [row(1), row(3, 1), row(5)])
+        holdBatch(rows(7...8), rowless: [row(6), row(9)])
+        #expect(pending.rowless(with: [row(8)]) == [row(6), row(9)])
+        // A row within the bounds of a batch, but not its own.
+        #expect(pending.rowless(with: [row(3, 1)]).isEmpty)
+        #expect(pending.rowless(with: [row(3)]) == [row(1), row(3, 1), row(5)])
+        // Until they are acknowledged, they are found again.
+        pending.acknowledged([row(3), row(1), row(3, 1), row(5)])
+        #expect(pending.rowless(with: [row(2)]).isEmpty)
+        #expect(pending.handedOver() == [row(2), row(4), row(7), row(8), row(6), row(9)])
+        #expect(pending.queue([row(7)]))
+        #expect(pending.takeUnsent(most: 10) == [row(7), row(6), row(9)])
         pending.queueHeld()
-        #expect(pending.takeUnsent(most: 10) == [row(1), row(7)])
+        #expect(pending.takeUnsent(most: 10) == [row(2), row(4), row(8)])
+    }
+
+    @Test func aBatchWithoutRowsGoesWithWhateverIsAcknowledgedNext() {
+        pending.hold(rows(1...1))
+        pending.holdRowless(rows(2...3), batch: [])
+        holdBatch(rows(5...5, 1), rowless: [row(4)])
+        #expect(pending.rowless(with: [row(1)]) == rows(2...3))
+        #expect(pending.queue([]))
+        #expect(pending.takeUnsent(most: 10) == rows(2...3))
+        pending.queueRowless()
+        #expect(pending.takeUnsent(most: 10) == [row(4)])
+        #expect(pending.handedOver() == [row(1), row(5, 1), row(2), row(3), row(4)])
+        pending.acknowledged(rows(1...1))
+        pending.queueHeld()
+        #expect(pending.takeUnsent(most: 10) == rows(5...5, 1))
     }
 
     @Test func deletedEntriesAreAcknowledgedThoughNobodyHadThem() {
@@ -95,8 +121,8 @@ private func rows(_ range: ClosedRange<UInt64>, _ stream: Int32 = 0) -> [RowID] 
 
     @Test func aBatchIsTakenBack() {
         pending.hold(rows(1...4))
-        pending.holdRowless([row(5)])
-        pending.release([row(2)])
+        pending.holdRowless([row(5)], batch: rows(3...4))
+        pending.acknowledged([row(2)])
         #expect(pending.takeBack(rows(3...4) + [row(2)], others: [row(5)]) == 2)
         #expect(pending.all(0) == [row(1)])
     }
@@ -120,7 +146,7 @@ private func rows(_ range: ClosedRange<UInt64>, _ stream: Int32 = 0) -> [RowID] 
         #expect(pending.handedOver().isEmpty)
         // Another reader's schema may have had a place for it.
         pending.hold([row(4)])
-        pending.release([row(4)])
+        pending.acknowledged([row(4)])
         #expect(pending.oldest(stream: 0) == nil)
         pending.refuse(row(5), until: 100)
         pending.forgetRefused(row(5))

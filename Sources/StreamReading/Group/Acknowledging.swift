@@ -8,6 +8,9 @@ import RedisTopology
 
 /// One acknowledgement in progress. Pure in what it asks; `run` does the talking.
 public struct Acknowledgement {
+    /// Entries of one stream.
+    public typealias Part = (stream: [UInt8], ids: [EntryID])
+
     /// Ids a command: more make no difference to the server's time per id.
     static let idsPerCommand = 1_000
     /// Commands under way at once.
@@ -16,6 +19,11 @@ public struct Acknowledgement {
     public let stream: [UInt8]
     private let group: [UInt8]
     public private(set) var ids: [EntryID] = []
+    /// What is acknowledged with them, though the caller has not named it.
+    public var others: [Part] = []
+    /// How many of `others` come before the one that is in progress; -1: none is.
+    private var other = -1
+    /// Ids of the part in progress.
     private var sent = 0
     private var answered = 0
     public private(set) var acknowledged: Int64 = 0
@@ -60,6 +68,11 @@ public struct Acknowledgement {
         self.ids = ids
     }
 
+    /// All that is acknowledged.
+    public var parts: [Part] { [(stream, ids)] + others }
+
+    private var part: Part { other < 0 ? (stream, ids) : others[other] }
+
     /// Whether this asks for the same as `other`, however far each of them is.
     public func isSame(as other: Acknowledgement) -> Bool {
         stream == other.stream && group == other.group && ids == other.ids
@@ -87,15 +100,20 @@ public struct Acknowledgement {
 
     /// True when everything has been answered.
     private mutating func exchange(_ connection: Connection) throws(RedcolError) -> Bool {
-        while answered < ids.count {
-            let commands = takeCommands()
-            for command in commands { connection.enqueue(command) }
-            if !commands.isEmpty { try connection.flush() }
-            guard let reply = try connection.nextReply() else { return false }
-            if case .error(let text) = reply { throw error(text, connection) }
-            guard take(reply) else {
-                throw connection.violation("a count that cannot be in answer to XACK")
+        while true {
+            let count = part.ids.count
+            while answered < count {
+                let commands = takeCommands()
+                for command in commands { connection.enqueue(command) }
+                if !commands.isEmpty { try connection.flush() }
+                guard let reply = try connection.nextReply() else { return false }
+                if case .error(let text) = reply { throw error(text, connection) }
+                guard take(reply) else {
+                    throw connection.violation("a count that cannot be in answer to XACK")
+                }
             }
+            if other + 1 >= others.count { break }
+            (other, sent, answered) = (other + 1, 0, 0)
         }
         if acknowledged == 0, !ids.isEmpty { return try checkGroup(connection) }
         connection.expectNothing()
@@ -105,12 +123,16 @@ public struct Acknowledgement {
     /// The commands that may be sent now.
     mutating func takeCommands() -> [Command] {
         var commands: [Command] = []
+        let (stream, ids) = part
         while sent < ids.count,
             sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
         {
-            let end = min(sent + Acknowledgement.idsPerCommand, ids.count)
-            commands.append(command(ids[sent..<end]))
-            sent = end
+            let some = ids[sent..<min(sent + Acknowledgement.idsPerCommand, ids.count)]
+            commands.append(
+                .acknowledge(stream: stream, group: group, count: some.count) {
+                    some[some.startIndex + $0]
+                })
+            sent = some.endIndex
         }
         return commands
     }
@@ -122,10 +144,6 @@ public struct Acknowledgement {
         acknowledged += Int64(count)
         answered += asked
         return true
-    }
-
-    private func command(_ ids: ArraySlice<EntryID>) -> Command {
-        .acknowledge(stream: stream, group: group, count: ids.count) { ids[ids.startIndex + $0] }
     }
 
     private func error(_ text: [UInt8], _ connection: Connection) -> RedcolError {

@@ -105,15 +105,15 @@ final class GroupReader: StreamReader {
         let rows = parser.pointee.takeRows()
         let before = session.plan.progress
         session.pending.hold(rows)
-        lastBatch = (rows, takeLeftOut(), before)
+        lastBatch = (rows, takeLeftOut(batch: rows), before)
         session.plan.handedOver(rows)
     }
 
     /// What was left out is acknowledged as the rest of its batch.
-    private func takeLeftOut() -> [RowID] {
+    private func takeLeftOut(batch rows: [RowID]) -> [RowID] {
         let leftOut = parser.pointee.leftOut.takeRows()
         guard !leftOut.isEmpty else { return [] }
-        session.pending.holdRowless(leftOut)
+        session.pending.holdRowless(leftOut, batch: rows)
         session.plan.leftOut(leftOut)
         return leftOut
     }
@@ -180,6 +180,7 @@ final class GroupReader: StreamReader {
             case .handOver: return try acknowledgeAlone()
             case .finish:
                 if parser.pointee.batch.rowCount > 0 { return true }
+                acknowledgeRowless()
                 if try session.sendAcknowledgements() { continue }
                 isDone = true
                 connection.expectNothing()
@@ -192,6 +193,16 @@ final class GroupReader: StreamReader {
                 _ = try connection.receive()
                 return false
             }
+        }
+    }
+
+    /// At the end, what gave no row waits for no batch that is to come; and of a read that does not
+    /// follow, whose rows are acknowledged without it, for none at all.
+    private func acknowledgeRowless() {
+        if options.follows {
+            _ = session.pending.queue([])
+        } else {
+            session.pending.queueRowless()
         }
     }
 
@@ -271,7 +282,7 @@ final class GroupReader: StreamReader {
             rows: parser.pointee.rows)
         // Without a row there is no batch that they could wait for.
         if parser.pointee.batch.rowCount == 0 {
-            _ = takeLeftOut()
+            _ = takeLeftOut(batch: [])
             if options.autoAck { session.pending.queueHeld() }
         }
         session.pending.queueDeleted(named)

@@ -13,8 +13,8 @@ final class PendingEntries: @unchecked Sendable {
     private var held: [RowID] = []
     /// Acknowledged elsewhere, but still in `held`: taken out when `held` is looked at.
     private var released: Set<RowID> = []
-    /// Those of `held` that gave no row: acknowledged with the others of their stream.
-    private var rowless: [RowID] = []
+    /// Those of `held` that gave no row, batch by batch.
+    private var rowless: [RowlessEntries] = []
     /// To be acknowledged, oldest first: what was answered already (and is forgotten later),
     /// what was sent, and what was not.
     private var queue: [RowID] = []
@@ -78,26 +78,40 @@ final class PendingEntries: @unchecked Sendable {
     /// An entry that was refused is a dead letter now, or somebody else's.
     func forgetRefused(_ row: RowID) { locked { refused[row] = nil } }
 
-    /// These belong to rows that are handed over, but gave none themselves.
-    func holdRowless(_ rows: [RowID]) {
+    /// These entries gave no row. `batch`: the rows of their batch, which is handed over now; none
+    /// if it is not, since it has only such entries.
+    func holdRowless(_ entries: [RowID], batch: [RowID]) {
         locked {
             // They come again later.
-            guard held.hasRoom(for: rows.count), rowless.hasRoom(for: rows.count) else { return }
-            held.append(contentsOf: rows)
-            rowless.append(contentsOf: rows)
+            guard held.hasRoom(for: entries.count) else { return }
+            held.append(contentsOf: entries)
+            rowless.append(RowlessEntries(entries, batch: batch))
         }
     }
 
-    /// A caller is done with these rows, and so with what gave none up to them.
-    private func queueRowless(upTo rows: [RowID]) {
+    /// What gave no row and is acknowledged together with these rows.
+    func rowless(with rows: [RowID]) -> [RowID] { locked { findRowless(with: rows) } }
+
+    private func findRowless(with rows: [RowID]) -> [RowID] {
+        guard !rowless.isEmpty else { return [] }
+        let bounds = IDBounds(rows)
+        let acknowledged = Set(rows)
+        var found: [RowID] = []
+        for one in rowless where one.goesWith(acknowledged, bounds) { found += one.entries }
+        return found
+    }
+
+    private func forgetRowless(where isGone: (RowID) -> Bool) {
         guard !rowless.isEmpty else { return }
-        var last: [Int32: EntryID] = [:]
-        for row in rows { last[row.stream] = max(last[row.stream] ?? row.id, row.id) }
-        let isDone = { (row: RowID) in last[row.stream].map { row.id <= $0 } ?? false }
-        let done = rowless.filter(isDone)
-        rowless.removeAll(where: isDone)
-        released.formUnion(done)
-        queue.append(contentsOf: done)
+        for index in rowless.indices { rowless[index].entries.removeAll(where: isGone) }
+        rowless.removeAll { $0.entries.isEmpty }
+    }
+
+    private func release(_ rows: [RowID]) {
+        released.formUnion(rows)
+        guard !rowless.isEmpty else { return }
+        let gone = Set(rows)
+        forgetRowless { gone.contains($0) }
     }
 
     /// All that was handed over is to be acknowledged.
@@ -112,15 +126,15 @@ final class PendingEntries: @unchecked Sendable {
         rowless = []
     }
 
-    /// These entries, or all that were handed over, are to be acknowledged; false, and nothing is
-    /// done, if no more will be sent.
+    /// These entries and what goes with them, or all that were handed over, are to be acknowledged;
+    /// false, and nothing is done, if no more will be sent.
     func queue(_ rows: [RowID]?) -> Bool {
         locked {
             if isClosed { return false }
             if let rows {
-                queue.append(contentsOf: rows)
-                released.formUnion(rows)
-                queueRowless(upTo: rows)
+                let all = rows + findRowless(with: rows)
+                queue.append(contentsOf: all)
+                release(all)
             } else {
                 moveHeldToQueue()
             }
@@ -166,13 +180,19 @@ final class PendingEntries: @unchecked Sendable {
     /// What was sent and not answered is to be sent again.
     func connectionLost() { locked { queueSent = queueAnswered } }
 
-    /// A caller has acknowledged these.
-    func release(_ rows: [RowID]) {
+    /// Entries that gave no row are to be acknowledged, whatever becomes of their batches.
+    func queueRowless() {
         locked {
-            released.formUnion(rows)
-            queueRowless(upTo: rows)
+            for one in rowless {
+                queue.append(contentsOf: one.entries)
+                released.formUnion(one.entries)
+            }
+            rowless = []
         }
     }
+
+    /// A caller has acknowledged these.
+    func acknowledged(_ rows: [RowID]) { locked { release(rows) } }
 
     /// What was handed over and not acknowledged, of all streams; also what is about to be, as far
     /// as that is known.
@@ -195,7 +215,7 @@ final class PendingEntries: @unchecked Sendable {
             if !others.isEmpty {
                 let gone = Set(others)
                 held.removeAll { gone.contains($0) }
-                rowless.removeAll { gone.contains($0) }
+                forgetRowless { gone.contains($0) }
             }
             return count
         }
@@ -225,7 +245,7 @@ final class PendingEntries: @unchecked Sendable {
             let number = Int32(truncatingIfNeeded: stream)
             forgetAnswered()
             held.removeAll { $0.stream == number }
-            rowless.removeAll { $0.stream == number }
+            forgetRowless { $0.stream == number }
             queueSent -= queue[..<queueSent].filter { $0.stream == number }.count
             queue.removeAll { $0.stream == number }
         }

@@ -99,21 +99,26 @@ for _status in ANSWERS:
     if _status == "PERMISSION":
         _asking -= {"redcol_read_stream", "redcol_read_streams"}
     if _status == "NO_GROUP":
-        _asking &= {"redcol_ack", "redcol_iter_ack", "redcol_read_stream", "redcol_read_streams",
+        _asking &= {"redcol_ack", "redcol_read_stream", "redcol_read_streams",
                     "redcol_iter_connect"}  # fmt: skip
     case(_status, *_asking)(functools.partial(answered, status=_status))
 
 
-@case("NO_GROUP", "redcol_iter_next")
-def the_group_is_gone(_: str) -> int:
+@case("NO_GROUP", "redcol_iter_next", "redcol_iter_ack")
+def the_group_is_gone(function: str) -> int:
     with Server() as server, server.client() as db:
-        db.xgroup_create("s", "g", mkstream=True)
-        reading = Reading(server.url, **GROUP, create_group="false")
-        assert reading.start() == 0
-        db.xgroup_destroy("s", "g")
-        status = reading.next(5000)
-        reading.free()
-        return status
+        statuses = []
+        for create_group in ("true", "false"):
+            db.xgroup_create("s", "g", mkstream=True)
+            reading = Reading(server.url, **GROUP, create_group=create_group)
+            assert reading.start() == 0
+            db.xgroup_destroy("s", "g")
+            if function == "redcol_iter_ack" or create_group == "false":
+                statuses.append(CALLS[function][0](reading))
+            reading.free()
+        # Where the group is created again, there is nothing to acknowledge.
+        assert statuses[:-1] == ([0] if function == "redcol_iter_ack" else [])
+        return statuses[-1]
 
 
 @case("CONNECTION", *ASKING)

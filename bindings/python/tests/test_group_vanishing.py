@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
@@ -116,6 +117,130 @@ def test_a_group_that_vanishes_with_a_batch_in_hand(
         any_db.xgroup_destroy(key, "g")
         assert ids_of(batches) == ids[2:]
         assert batches.ack() == 4
+
+
+@pytest.mark.parametrize(
+    "accident", [destroy, delete, flush, restart], ids=lambda one: one.__name__
+)
+@pytest.mark.parametrize("create_group", [True, False], ids=["create", "no create"])
+def test_acknowledging_by_hand_when_the_group_is_gone(
+    fragile: Server,
+    key: str,
+    accident: Callable[[Server, redis.Redis, str], None],
+    create_group: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with redis.Redis(unix_socket_path=str(fragile.socket_path)) as db:
+        ids = [db.xadd(key, {"n": n}, id=f"{n + 1}-0").decode() for n in range(3)]
+        db.xgroup_create(key, "g", "0")
+        with redcol.iter_stream(
+            fragile.url, key, **GROUP, create_group=create_group, batch_size=2, block_ms=50
+        ) as batches:
+            frame = next(batches)
+            accident(fragile, db, key)
+            with pytest.raises(redcol.NoGroupError):
+                redcol.ack_entries(fragile.url, key, "g", frame)
+            if not create_group:
+                for entries in (frame, frame["_id"], None):
+                    with pytest.raises(redcol.NoGroupError):
+                        batches.ack(entries)
+                return
+            assert batches.ack(frame) == 0
+            assert f'nothing was acknowledged: group "g" of stream "{key}" is gone' in caplog.text
+            # Nothing is in hand any more: the group begins after it where the stream is the same.
+            assert batches.ack() == 0
+            ids = ids[2:] if accident is destroy else []
+            ids += add(db, key, [7])
+            got = ids_of([next(batches)])
+            while len(got) < len(ids):
+                got += ids_of([next(batches)])
+            assert got == ids
+            assert batches.ack() == batches.stats.acknowledged == len(ids)
+            assert batches.stats.resets == 1
+        assert pending(db, key) == []
+
+
+def test_an_event_loop_that_acknowledges_by_hand(fragile: Server, key: str) -> None:
+    """The README's loop, over a server that comes back empty between two batches."""
+    with redis.Redis(unix_socket_path=str(fragile.socket_path)) as db:
+        add(db, key, range(3))
+        got: list[int] = []
+        counts: list[int] = []
+
+        async def loop() -> None:
+            batches = redcol.stream_batches(fragile.url, key, **GROUP, **STOP, schema=SCHEMA)
+            async with batches:
+                async for batch in batches:
+                    got.extend(batch["n"])
+                    if not counts:
+                        restart(fragile, db, key)
+                        add(db, key, [10, 11])
+                    counts.append(await batches.ack(batch))
+
+        asyncio.run(asyncio.wait_for(loop(), 30))
+        assert (got, counts) == ([0, 1, 2, 10, 11], [0, 2])
+        assert pending(db, key) == []
+
+
+# Without a group, the reader itself knows where it is.
+
+
+@contextlib.contextmanager
+def follower_that_read(
+    server: Server, db: redis.Redis, key: str, ids: list[str]
+) -> Iterator[redcol.StreamIterator]:
+    """It has read these entries, and its connection is about to be found lost."""
+    for entry_id in ids:
+        db.xadd(key, {"n": 0}, id=entry_id)
+    with redcol.iter_stream(server.url, key, block_ms=50) as batches:
+        assert next(batches)["_id"].to_list() == ids
+        yield batches
+
+
+def test_a_server_that_comes_back_with_other_entries(fragile: Server, key: str) -> None:
+    """The new stream has passed the last entry that was read: those before it are read, too."""
+    with (
+        redis.Redis(unix_socket_path=str(fragile.socket_path)) as db,
+        follower_that_read(fragile, db, key, ["5-1", "6-1"]) as batches,
+    ):
+        restart(fragile, db, key)
+        anew = ["3-1", "5-2", "7-1"]
+        for entry_id in anew:
+            db.xadd(key, {"n": 1}, id=entry_id)
+        assert next(batches)["_id"].to_list() == anew
+        assert batches.stats.resets == 1
+        db.xadd(key, {"n": 2}, id="8-1")
+        assert next(batches)["_id"].to_list() == ["8-1"]
+
+
+def trim(db: redis.Redis, key: str) -> None:
+    db.xtrim(key, maxlen=1, approximate=False)
+
+
+def delete_the_last_read(db: redis.Redis, key: str) -> None:
+    db.xdel(key, "6-1")
+
+
+def delete_none(db: redis.Redis, key: str) -> None:
+    pass
+
+
+@pytest.mark.parametrize("change", [trim, delete_the_last_read, delete_none])
+def test_entries_that_were_trimmed_or_deleted_are_not_read_twice(
+    fragile: Server, key: str, change: Callable[[redis.Redis, str], None]
+) -> None:
+    """But for Redis 6.2, which does not tell a deleted entry from a stream that was begun again."""
+    with (
+        redis.Redis(unix_socket_path=str(fragile.socket_path)) as db,
+        follower_that_read(fragile, db, key, ["5-1", "6-1"]) as batches,
+    ):
+        db.xadd(key, {"n": 1}, id="7-1")
+        change(db, key)
+        db.client_kill_filter(_type="normal", skipme=True)
+        again = change is delete_the_last_read and db.info("server")["redis_version"] < "7"
+        assert ids_of([next(batches)]) == (["5-1"] if again else []) + ["7-1"]
+        stats = batches.stats
+        assert (stats.reconnects, stats.resets) == (1, int(again))
 
 
 def test_a_stream_begun_anew_without_a_group(url: str, any_db: redis.Redis, key: str) -> None:

@@ -176,25 +176,83 @@ def test_acknowledged_as_the_rest(url: str, any_db: redis.Redis, key: str) -> No
 
 @pytest.mark.parametrize("how", ["all", "frames", "frames at once"])
 def test_acknowledged_by_hand(url: str, any_db: redis.Redis, key: str, how: str) -> None:
+    """With the rows of their batch; the last one, alone in its batch, with what comes next."""
     _, bad = bad_between(any_db, key)
     waits = {"on_idle": "empty", "block_ms": 20}
     with redcol.iter_stream(url, key, **GROUP, batch_size=2, **SKIP, **waits) as batches:
-        frames = []
+        frames, counts = [], []
         while len(batch := next(batches)):
             frames.append(batch)
             if how == "frames":
-                assert batches.ack(batch) == len(batch)
+                counts.append(batches.ack(batch))
         if how == "all":
-            assert batches.ack() == 7
+            counts = [batches.ack()]
         elif how == "frames at once":
-            assert batches.ack(pl.concat(frames)) == 3
+            counts = [batches.ack(pl.concat(frames))]
+        assert counts == ([2, 2, 2] if how == "frames" else [7])
+        assert pending(any_db, key) == (bad[-1:] if how == "frames" else [])
         any_db.xadd(key, {"n": 4})
         while not len(batch := next(batches)):
             pass
-        assert batch["n"].to_list() == [4]
-        next(batches)
-    # The last one has no row after it that was acknowledged.
-    assert pending(any_db, key)[:-1] == ([] if how == "all" else bad[-1:])
+        assert batches.ack(batch["_id"]) == (2 if how == "frames" else 1)
+        assert batches.stats.acknowledged == 8
+    assert pending(any_db, key) == []
+
+
+def test_after_the_last_row_of_a_frame(url: str, any_db: redis.Redis, key: str) -> None:
+    """No row follows, and none of the batch's own stream is needed either."""
+    streams = [key, f"{key}-b"]
+    for stream, texts in zip(streams, ("x1y", "zw"), strict=True):
+        for text in texts:
+            any_db.xadd(stream, {"n": text})
+    with redcol.iter_stream(url, streams, **GROUP, **SKIP) as batches:
+        assert batches.ack(next(batches)) == 5
+        assert batches.stats.acknowledged == 5
+    assert pending(any_db, key) == pending(any_db, f"{key}-b") == []
+
+
+@pytest.mark.parametrize("good", [0.5, 0.0])
+def test_at_the_end_nothing_that_was_left_out_is_pending(
+    url: str, any_db: redis.Redis, key: str, good: float
+) -> None:
+    """By hand, a frame at a time; a good entry is acknowledged only if its frame was."""
+    mixed(any_db, key, 300, seed=10, good=good)
+    entries = any_db.xrange(key)
+    unacknowledged = {one.decode() for one, fields in entries if b"bad" not in fields[b"n"]}
+    waiting: list[pl.DataFrame] = []
+    total = 0
+    rng = random.Random(11)
+    with redcol.iter_stream(url, key, **GROUP, batch_size=7, **SKIP, **STOP) as batches:
+        for batch in batches:
+            waiting.append(batch)
+            while len(waiting) > rng.randint(0, 3):
+                frame = waiting.pop(rng.randrange(len(waiting)))
+                total += batches.ack(frame)
+                unacknowledged -= set(frame["_id"])
+            last = any_db.xinfo_groups(key)[0]["last-delivered-id"].decode()
+            delivered = {one for one in unacknowledged if stamp(one) <= stamp(last)}
+            assert delivered <= set(pending(any_db, key))
+        # All that is left out has a row in its batch that waits, or is acknowledged by now.
+        left = set(pending(any_db, key)) - unacknowledged
+        assert bool(left) <= bool(waiting)
+        total += sum(batches.ack(frame) for frame in waiting)
+        alone = batches.stats.acknowledged - total
+    assert pending(any_db, key) == []
+    assert alone == 300 if good == 0 else alone < 300
+
+
+def stamp(entry_id: str) -> list[int]:
+    return [int(part) for part in entry_id.split("-")]
+
+
+def test_a_read_that_ends_acknowledges_what_it_left_out(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    """Nobody else could: its rows are acknowledged without it."""
+    good, _ = bad_between(any_db, key)
+    df = redcol.read_stream(url, key, **GROUP, **SKIP)
+    assert df["_id"].to_list() == pending(any_db, key) == good
+    assert redcol.ack_entries(url, key, "g", df) == 3
 
 
 def test_without_acknowledging_they_come_again(url: str, any_db: redis.Redis, key: str) -> None:
@@ -204,6 +262,34 @@ def test_without_acknowledging_they_come_again(url: str, any_db: redis.Redis, ke
             assert ids_of(batches) == good
             assert batches.stats.skipped == 4
     assert pending(any_db, key) == sorted(good + bad)
+
+
+def test_the_log_says_of_which_stream_and_of_how_many(
+    url: str, any_db: redis.Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A number of all streams; at the end it is the last one, though lines came a moment ago."""
+    streams = [f"{key}-{name}" for name in "abc"]
+    for stream in streams:
+        mixed(any_db, stream, 200, seed=12, good=0.5)
+    skipped = []
+    with redcol.iter_stream(url, streams, batch_size=5, **SKIP, **STOP) as batches:
+        list(batches)
+        skipped.append(batches.stats.skipped)
+        assert "left out" in caplog.text
+    waits = {"on_idle": "empty", "block_ms": 20}
+    with redcol.iter_stream(url, streams[2], batch_size=5, **SKIP, **waits) as batches:
+        while batches.stats.delivered + batches.stats.skipped < 200:
+            next(batches)
+        skipped.append(batches.stats.skipped)
+    redcol.read_stream(url, streams[1], **SKIP)
+    skipped.append(skipped[1])
+    lines = [line.getMessage() for line in caplog.records if "left out" in line.getMessage()]
+    for count, stream in zip(skipped, (streams[2], streams[2], streams[1]), strict=True):
+        assert any(
+            line.startswith(f"left out {count} entries so far, the last of them entry ")
+            and f' of stream "{stream}": the value of field "n" does not fit Int64' in line
+            for line in lines
+        ), (count, stream, lines)
 
 
 # Null.

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import weakref
 from collections import namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from . import _arguments, _native, _reading, client
 from ._capsule import Batch
@@ -18,7 +17,6 @@ from .errors import (
     CancelledError,
     ClosedError,
     InvalidArgumentError,
-    NoGroupError,
     RedcolError,
     ValueConversionError,
 )
@@ -191,15 +189,6 @@ class Follower:
         The library has acknowledged earlier batches, each when the next one was asked for.
         """
         return error is None and self._request.acknowledges and not self._is_closed
-
-    @contextlib.contextmanager
-    def _group_may_be_gone(self) -> Iterator[None]:
-        """A group that will be created again has nothing pending: nothing to acknowledge."""
-        try:
-            yield
-        except NoGroupError:
-            if not self._request.makes_group:
-                raise
 
     def _split(self, entries: typing.Any) -> list[tuple[bytes, bytes]]:
         options = self._request.options

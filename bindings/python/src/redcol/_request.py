@@ -45,11 +45,6 @@ class Request:
         return "auto_ack" in self.options
 
     @property
-    def makes_group(self) -> bool:
-        """Whether a group that is gone is created again."""
-        return "group" in self.options and "create_group" not in self.options
-
-    @property
     def may_be_refused(self) -> bool:
         """Whether it has options that go together only with some others."""
         has_letters = self.options["on_error"] == "dead_letter"

@@ -137,12 +137,10 @@ class AsyncStreamIterator(Follower):
         batch. If the task that waits here is cancelled, the entries may be acknowledged or not.
 
         Args:
-            entries: a frame of this iterator (with its ``_id`` column and, if it reads several
-                streams, its ``_stream`` column), or entry ids of its only stream. None: all entries
-                that it has handed over and that are not acknowledged.
+            entries: as in :meth:`StreamIterator.ack`.
 
         Returns:
-            How many entries were pending and are no longer.
+            As :meth:`StreamIterator.ack`.
         """
         total = 0
         for stream, ids in self._to_acknowledge(entries):
@@ -165,8 +163,7 @@ class AsyncStreamIterator(Follower):
     ) -> None:
         try:
             if self._acknowledges_at_end(kind):
-                with self._group_may_be_gone():
-                    await self.ack()
+                await self.ack()
         finally:
             self.close()
 

@@ -57,13 +57,17 @@ class StreamIterator(Follower):
     def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
         """Acknowledge entries of the group.
 
+        With ``on_error="skip"``, entries that were left out of these entries' batches are
+        acknowledged too, and so are those of batches without a row.
+
         Args:
             entries: a frame of this iterator (with its ``_id`` column and, if it reads several
                 streams, its ``_stream`` column), or entry ids of its only stream. None: all entries
                 that it has handed over and that are not acknowledged.
 
         Returns:
-            How many entries were pending and are no longer.
+            How many entries were pending and are no longer: 0, with a warning in the log, if the
+            group is gone and this iterator creates it again (`create_group`).
         """
         return sum(
             _native.iter_ack(self._handle, stream, ids)
@@ -81,8 +85,7 @@ class StreamIterator(Follower):
     ) -> None:
         try:
             if self._acknowledges_at_end(kind):
-                with self._group_may_be_gone():
-                    self.ack()
+                self.ack()
         finally:
             self.close()
 
