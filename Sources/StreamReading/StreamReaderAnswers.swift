@@ -46,7 +46,7 @@ extension StreamReader {
     /// Says how many entries were left out of all streams, if the last line did not.
     func sayLeftOutAtEnd() {
         let count = statistics.value(.skipped)
-        // A subject of its own, so that a line of less than a second ago does not keep this one out.
+        // A subject of its own: a line of less than a second ago does not keep this one out.
         if count > 0, count != leftOutSaid { sayLeftOut(about: " \(count)") }
     }
 
