@@ -35,7 +35,8 @@
  *
  * Contents
  *   THE LIBRARY     redcol_version, redcol_version_number, redcol_feature, redcol_live_objects
- *   CONNECTING      redcol_open
+ *   CONNECTING      redcol_open, redcol_credentials_new, redcol_credentials_set,
+ *                   redcol_open_with_credentials
  *   SCHEMAS         redcol_schema_new
  *   READING         redcol_read_stream, redcol_read_streams, redcol_read_ranges
  *   BATCHES         redcol_iter_connect, redcol_iter_next, redcol_iter_unread, redcol_iter_stream
@@ -98,8 +99,7 @@
  *              than 512 MiB, which no server takes, returns REDCOL_ERROR_INVALID_ARGUMENT.
  *   Waiting    `wait_ms` is how long a call may wait: -1 as long as it takes, 0 not at all, else
  *              milliseconds. With -1, each exchange with the server is still bounded by
- *              "timeout_ms" and "answer_timeout_ms". Resolving a name takes as long as the system
- *              needs, on top of that.
+ *              "timeout_ms" and "answer_timeout_ms", and connecting by "connect_timeout_ms".
  *   Threads    A client can be used from any number of threads. An iterator or writer serves one
  *              call at a time: a second call during the first returns REDCOL_ERROR_BUSY.
  *              redcol_cancel may be called on all of them from any thread. Batches and schemas may
@@ -142,6 +142,8 @@ extern "C" {
 
 /* A server: an address, credentials, and an idle connection if there is one. */
 typedef struct redcol_client redcol_client;
+/* A function that returns credentials when a connection begins. */
+typedef struct redcol_credentials redcol_credentials;
 /* A read in progress: returns batches until it ends. */
 typedef struct redcol_iter redcol_iter;
 /* A write in progress: a frame's rows on their way to the server. */
@@ -224,28 +226,100 @@ int64_t redcol_live_objects(void);
  *             replace `/db`; `?username=` and `?password=` may replace the part before the @. The
  *             default port is 6379, the default db 0.
  * options     NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
- *   "connect_timeout_ms"  1 to 2147483647  "5000"  time to connect, logging in included
- *   "timeout_ms"          1 to 2147483647  "5000"  longest silence while an answer is awaited
- *   "answer_timeout_ms"   1 to 2147483647  none    longest time for a whole answer that is slow
- *   "connect"             word             "now"   "now", or "later": the first call that asks
- *                                                  the server connects; this one does not block
+ *   "connect_timeout_ms"  1 to 2147483647  "5000"   time to connect, logging in included
+ *   "timeout_ms"          1 to 2147483647  "5000"   longest silence while an answer is awaited
+ *   "answer_timeout_ms"   1 to 2147483647  none     longest time for a whole answer that is slow
+ *   "keepalive_ms"        0 to 2147483647  "30000"  a vanished server is noticed after it; 0: never
+ *   "client_name"         name             none     what CLIENT LIST calls the connections
+ *   "password_file"       name             none     file with the password, read at each connect
+ *   "connect"             word             "now"    "now", or "later": the first call that asks
+ *                                                   the server connects; this one does not block
  * client_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
  * "answer_timeout_ms" bounds an answer that comes at less than 4 KiB a second. Without it the bound
  * is ten times "timeout_ms". An answer that flows faster may take any time, and so may a caller
  * between two calls. Both times are on top of the time for which the server is asked to wait for
  * entries. After either of them a call returns TIMED_OUT, or connects again where it continues over
  * lost connections.
- * The addresses of a name are tried in their order, the next one after 250 ms or when one has
- * refused. The first that answers is used.
+ * A name is resolved in a thread of the library's own, since the system may need long for it; an
+ * address needs no thread. The addresses of a name are tried with IPv6 and IPv4 in turn, the next
+ * one after 250 ms or when one has refused. The first that answers is used.
+ * "keepalive_ms" is for a server that vanishes without closing the connection (TCP keepalive and
+ * TCP_USER_TIMEOUT, the latter at least "timeout_ms").
+ * "client_name" is ASCII without spaces (CLIENT SETNAME). The library's name and version are told
+ * to servers from 7.2 on (CLIENT SETINFO). A user who may not do that is connected all the same;
+ * for "client_name" the log says so.
+ * The file of "password_file" has the password of the URL's user, at most 65536 bytes; a line break
+ * at its end is not part of it. If it cannot be read, the status is AUTHENTICATION.
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments to continue. If the
  * call is not repeated, there is nothing to free.
- * Blocks for up to "connect_timeout_ms", and as long as the system takes to resolve a name. Any
- * thread.
+ * Blocks for up to "connect_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
  * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS).
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
                           redcol_error **error_out);
+
+/* A question for credentials, which redcol_credentials_set answers. */
+typedef struct redcol_credentials_request redcol_credentials_request;
+
+/*
+ * Answers a question: calls redcol_credentials_set and returns 0. Another value means that there
+ * are no credentials; the error then has it as the detail "provider_code".
+ * It runs in a thread of the library's, with all signals blocked and a stack of 1 MiB, and may run
+ * in several threads at once. It may block: the connection that waits for it gives up after
+ * "connect_timeout_ms", and the next attempt takes the answer if it has come by then. It may call
+ * the library, but must not use longjmp or throw. `request` is borrowed for the call.
+ */
+typedef int32_t (*redcol_credentials_callback)(redcol_credentials_request *request,
+                                               void *user_data);
+
+/* Called with `user_data` when it is not needed any more. */
+typedef void (*redcol_release)(void *user_data);
+
+/*
+ * Make credentials that a function returns, for passwords that change: tokens, for example.
+ *
+ * callback         asked each time that a connection begins, also a connection that replaces a lost
+ *                  one.
+ * user_data        passed to the callback; may be NULL.
+ * release          NULL, or called with `user_data` once the callback will not be called any more:
+ *                  when the credentials, the clients that were opened with them and their iterators
+ *                  and writers are freed, and no callback is running. Called in any thread. Not
+ *                  called if this function returns an error.
+ * credentials_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
+ * Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT.
+ */
+redcol_status redcol_credentials_new(redcol_credentials_callback callback, void *user_data,
+                                     redcol_release release, redcol_credentials **credentials_out,
+                                     redcol_error **error_out);
+
+/*
+ * Answer a question for credentials, inside the callback only. The last call counts.
+ *
+ * user      NULL or empty: the server's default user; any bytes, at most 65536; copied.
+ * password  any bytes, at most 65536; copied.
+ * Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT.
+ */
+redcol_status redcol_credentials_set(redcol_credentials_request *request, const char *user,
+                                     int64_t user_length, const char *password,
+                                     int64_t password_length, redcol_error **error_out);
+
+/*
+ * Connect to a server with credentials that a function returns. As redcol_open, except for:
+ *
+ * url          has no user and no password.
+ * credentials  of redcol_credentials_new; the client keeps what it needs of it.
+ * If the callback fails, or the server refuses what it returned, this returns AUTHENTICATION. Later
+ * connections are then made again, like those that are lost, since the next answer may be right.
+ * The same holds for "password_file".
+ * Blocks for up to "connect_timeout_ms". Any thread.
+ * Errors: those of redcol_open.
+ */
+redcol_status redcol_open_with_credentials(const char *url, const char *const *options,
+                                           redcol_credentials *credentials,
+                                           redcol_client **client_out, redcol_error **error_out);
 
 /*
  * SCHEMAS
@@ -580,7 +654,8 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z, +L or views, or for
  * smaller batches), NO_GROUP, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED. A read that follows
  * connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME, TIMED_OUT, LOADING and
- * PROTOCOL.
+ * PROTOCOL. So does every read in place of AUTHENTICATION, if the credentials are fetched at
+ * each connect.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
@@ -999,8 +1074,9 @@ redcol_status redcol_cancel(void *handle);
 redcol_status redcol_close(void *handle);
 
 /*
- * Free a redcol_client, redcol_iter, redcol_writer, redcol_table or redcol_error. NULL is a no-op.
- * Not while another thread is inside a call on it. Never blocks. Any thread.
+ * Free a redcol_client, redcol_iter, redcol_writer, redcol_table, redcol_credentials or
+ * redcol_error. NULL is a no-op. Not while another thread is inside a call on it. Never blocks. Any
+ * thread.
  */
 void redcol_free(void *handle);
 
@@ -1041,6 +1117,7 @@ const char *redcol_error_message(const redcol_error *error);
  *   "key"           the key of the hash that was to be written
  *   "refused_rows"  the rows that the server refused in the same write, as in "3,7-9": the first of
  *                   them ended it, and the others were under way by then
+ *   "provider_code"  what a redcol_credentials_callback returned, if that was not 0
  */
 const char *redcol_error_detail(const redcol_error *error, const char *name);
 
@@ -1112,6 +1189,11 @@ void redcol_set_logger(int32_t level, redcol_logger callback, void *user_data);
  *                               a pointer to an int32_t as `user_data`, which the logger sets to 1
  *                               when it is done. If it does not, the int64_t becomes 1 larger, and
  *                               the library's call ends as if the logger had asked for that.
+ * redcol_capsule_credentials          a redcol_credentials_callback for callbacks in Python.
+ * redcol_capsule_credentials_setup    set what it calls: a callback that begins by calling
+ *                                     redcol_capsule_credentials_entered. NULL, before Python ends:
+ *                                     none is called any more, and those that have not entered yet
+ *                                     are waited for, at most a second.
  * The _new functions return NULL when there is no memory. Any thread that holds the GIL.
  */
 void redcol_capsule_setup(void *(*capsule_get_pointer)(void *capsule, const char *name));
@@ -1130,6 +1212,9 @@ void **redcol_capsule_handle_new(void);
 void redcol_capsule_handle_free(void *capsule);
 int32_t redcol_capsule_logger(int32_t level, const char *topic, const char *message,
                               void *user_data);
+int32_t redcol_capsule_credentials(redcol_credentials_request *request, void *user_data);
+void redcol_capsule_credentials_setup(redcol_credentials_callback callback);
+void redcol_capsule_credentials_entered(void);
 
 #ifdef __cplusplus
 }

@@ -136,6 +136,8 @@ int32_t platform_log_to_python(int32_t level, const char *topic, const char *mes
 
 bool platform_log_is_running_here(void) { return running_here > 0; }
 
+void platform_log_want_control(void) { wants_control = true; }
+
 bool platform_log_take_control(void) {
   bool wants = wants_control;
   wants_control = false;

@@ -57,14 +57,21 @@ int platform_socket_error(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
-void platform_tune_tcp(int fd) {
-  int on = 1;
-  int idle_seconds = 30, interval_seconds = 5, probes = 3;
+void platform_tune_tcp(int fd, int64_t keepalive_ms, int64_t unanswered_ms) {
+  int on = 1, probes = 3, unanswered = (int)unanswered_ms;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (keepalive_ms <= 0)
+    return;
+  /* The first probe after half of the time, and three more in the other half. */
+  int idle = (int)(keepalive_ms / 2000), interval = (int)(keepalive_ms / 6000);
+  /* Seconds: no system takes 0, and Linux at most 32767. */
+  idle = idle < 1 ? 1 : idle > 32767 ? 32767 : idle;
+  interval = interval < 1 ? 1 : interval > 32767 ? 32767 : interval;
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
-  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof unanswered);
 }
 
 ssize_t platform_send(int fd, const void *bytes, size_t length) {

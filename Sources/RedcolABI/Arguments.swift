@@ -5,6 +5,7 @@ import ArrowColumns
 import CPlatform
 import CRedcol
 import RedcolBase
+import RedisConnection
 import RedisTopology
 import StreamReading
 
@@ -179,7 +180,7 @@ enum Arguments {
             let writer = unsafeDowncast(handle, to: WriterHandle.self)
             if writer.topology.isForked { throw forked() }
             return .writer(writer)
-        case .table, .error:
+        case .table, .credentials, .error:
             throw RedcolError(
                 .invalidArgument, "handle is neither a client nor an iterator nor a writer")
         }
@@ -191,6 +192,14 @@ enum Arguments {
             throw RedcolError(.invalidArgument, "table is a handle of another kind")
         }
         return unsafeDowncast(handle, to: TableHandle.self).table
+    }
+
+    static func provider(_ pointer: OpaquePointer?) throws(RedcolError) -> CredentialsProvider {
+        let handle = try handle(pointer, "credentials")
+        guard handle.kind == .credentials else {
+            throw RedcolError(.invalidArgument, "credentials is a handle of another kind")
+        }
+        return unsafeDowncast(handle, to: CredentialsHandle.self).provider
     }
 
     static func waitMs(_ value: Int64) throws(RedcolError) -> Int64 {

@@ -7,29 +7,13 @@ import CPlatform
 import CRedcol
 import FrameWriting
 import RedcolBase
+import RedisConnection
 import RedisTopology
 import StreamReading
 
 @c @implementation
 public func redcol_version() -> UnsafePointer<CChar>? {
-    let version: StaticString = "0.1.0"
-    return UnsafeRawPointer(version.utf8Start).assumingMemoryBound(to: CChar.self)
-}
-
-@c @implementation
-public func redcol_open(
-    _ url: UnsafePointer<CChar>?, _ options: UnsafePointer<UnsafePointer<CChar>?>?,
-    _ client_out: UnsafeMutablePointer<OpaquePointer?>?,
-    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
-) -> redcol_status {
-    client_out?.pointee = nil
-    return reporting(error_out) { () throws(RedcolError) in
-        guard let client_out else { throw Arguments.missing("client_out") }
-        let topology = try openTopology(
-            url: try Arguments.text(url, "url"), options: try Arguments.options(options))
-        client_out.pointee = try ClientHandle.make(topology).retainedPointer()
-        return Status.ok
-    }
+    cString(Features.version)
 }
 
 @c @implementation

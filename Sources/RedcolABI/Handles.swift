@@ -13,7 +13,7 @@ import StreamReading
 
 /// Anything that redcol_free takes.
 class Handle {
-    enum Kind { case client, iter, writer, table, error }
+    enum Kind { case client, iter, writer, table, credentials, error }
 
     /// The first field: `live` until the handle is freed, also if something else still holds it.
     /// What is there afterwards is seldom the same.
@@ -423,6 +423,16 @@ final class TableHandle: Handle {
     init(_ table: ArrowTable) {
         self.table = table
         super.init(.table)
+    }
+}
+
+/// redcol_credentials
+final class CredentialsHandle: Handle {
+    let provider: CredentialsProvider
+
+    init(_ provider: CredentialsProvider) {
+        self.provider = provider
+        super.init(.credentials)
     }
 }
 

@@ -57,6 +57,7 @@ extension RedcolError.Detail {
         case .row: return "row"
         case .key: return "key"
         case .refusedRows: return "refused_rows"
+        case .providerCode: return "provider_code"
         }
     }
 }

@@ -116,6 +116,7 @@ struct UnfinishedRead {
 struct UnfinishedOpen {
     let url: String
     let options: [(key: String, value: String)]
+    let provider: CredentialsProvider?
     let topology: Topology
     let connection: Connection
 }
@@ -150,25 +151,43 @@ private func withUnfinishedOpens<Result>(
     return body(&opens.calls)
 }
 
+private func source(
+    _ provider: CredentialsProvider?, file: String?
+) throws(RedcolError) -> CredentialsSource {
+    guard let file else { return provider.map { .provider($0) } ?? .url }
+    guard provider == nil else {
+        throw RedcolError(
+            .invalidArgument,
+            "password_file and a credentials provider; give one of the two")
+    }
+    return .file(path: file)
+}
+
 /// The servers behind a URL. There is a connection to one of them, unless that is to come later.
 /// Goes on with the connection that a signal has interrupted.
 func openTopology(
-    url: String, options: [(key: String, value: String)]
+    url: String, options: [(key: String, value: String)], provider: CredentialsProvider?
 ) throws(RedcolError) -> Topology {
     let kept = withUnfinishedOpens { calls in
-        calls.take { $0.url == url && areSame($0.options, options) }
+        calls.take {
+            $0.url == url && $0.provider === provider && areSame($0.options, options)
+        }
     }
     let open: UnfinishedOpen
     if let kept {
         open = kept
     } else {
         // A wrong URL is told before a wrong option.
-        let endpoint = try Endpoint(url: url)
+        var endpoint = try Endpoint(
+            url: url,
+            passwordIsElsewhere: provider != nil || options.contains { $0.key == "password_file" })
         let chosen = try ClientOptions(options)
+        endpoint.login = try endpoint.login.completed(
+            source: try source(provider, file: chosen.passwordFile), name: chosen.name)
         let topology = try Topology.singleServer(endpoint, chosen.timeouts)
         if chosen.connectsLater { return topology }
         open = UnfinishedOpen(
-            url: url, options: options, topology: topology,
+            url: url, options: options, provider: provider, topology: topology,
             connection: try topology.take(for: nil, to: .reading))
     }
     do throws(RedcolError) {

@@ -4,7 +4,8 @@
 
 /// The options of redcol_open.
 public enum ClientOption: OptionTable {
-    case connectTimeoutMs, timeoutMs, answerTimeoutMs, connect
+    case connectTimeoutMs, timeoutMs, answerTimeoutMs, keepaliveMs
+    case clientName, passwordFile, connect
 
     public static var purpose: StaticString { "a client" }
 
@@ -15,6 +16,10 @@ public enum ClientOption: OptionTable {
         case .timeoutMs:
             Option("timeout_ms", .integer(from: 1, to: 2_147_483_647), default: "5000")
         case .answerTimeoutMs: Option("answer_timeout_ms", .integer(from: 1, to: 2_147_483_647))
+        case .keepaliveMs:
+            Option("keepalive_ms", .integer(from: 0, to: 2_147_483_647), default: "30000")
+        case .clientName: Option("client_name", .name)
+        case .passwordFile: Option("password_file", .name)
         case .connect: Option("connect", .word("now later"), default: "now")
         }
     }

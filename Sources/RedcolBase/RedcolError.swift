@@ -16,6 +16,7 @@ public struct RedcolError: Error, Sendable {
 
     public enum Detail: Sendable {
         case serverCode, stream, entryID, field, dtype, value, path, row, key, refusedRows
+        case providerCode
     }
 
     public let cause: Cause
@@ -25,11 +26,14 @@ public struct RedcolError: Error, Sendable {
     /// Whether a server answered it.
     public let isAnswer: Bool
 
-    public init(_ cause: Cause, _ message: String, details: [(Detail, String)] = []) {
+    /// `remedy`: another one than its cause has by itself.
+    public init(
+        _ cause: Cause, _ message: String, details: [(Detail, String)] = [], remedy: Remedy? = nil
+    ) {
         self.cause = cause
         self.message = message
         self.details = details
-        remedy = Remedy(for: cause)
+        self.remedy = remedy ?? Remedy(for: cause)
         isAnswer = false
     }
 

@@ -3,7 +3,7 @@
 
 /// What to do about an error.
 public enum Remedy: Equatable, Sendable {
-    /// The server executed nothing, and will answer the same request later.
+    /// Nothing was executed, and the same request will be answered later.
     case tryAgain
     /// This connection is of no use: connect again, to another server where there is one.
     case relocate
@@ -31,7 +31,9 @@ extension RedcolError {
     public var isConnectionLoss: Bool { !isAnswer && remedy != .raise }
 
     /// Whether a request that has one answer is made again: a connection that was lost, and a
-    /// server that will answer later. An address that is wrong, or a server that says nothing, is
-    /// told to the caller at once.
-    public var isWorthAnotherTry: Bool { cause == .connection || isRefusalForNow }
+    /// server that will answer later, or credentials that could not be had. An address that is
+    /// wrong, or a server that says nothing, is told to the caller at once.
+    public var isWorthAnotherTry: Bool {
+        cause == .connection || isRefusalForNow || remedy == .tryAgain
+    }
 }

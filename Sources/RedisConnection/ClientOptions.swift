@@ -8,14 +8,26 @@ public struct ClientOptions {
     public var timeouts = Timeouts()
     /// The first call that asks the server connects, not the one that makes the client.
     public var connectsLater = false
+    /// What the server calls the connections.
+    public var name: [UInt8] = []
+    public var passwordFile: String?
 
     public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
         for (key, text) in pairs {
-            let (name, value) = try ClientOption.given(key, text)
-            switch name {
+            let (option, value) = try ClientOption.given(key, text)
+            switch option {
             case .connectTimeoutMs: timeouts.connectMs = Int64(try value.integer())
             case .timeoutMs: timeouts.silenceMs = Int64(try value.integer())
             case .answerTimeoutMs: timeouts.answerMsGiven = Int64(try value.integer())
+            case .keepaliveMs: timeouts.keepaliveMs = Int64(try value.integer())
+            case .clientName:
+                name = try value.name()
+                guard name.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+                    throw value.wrong("ASCII characters that can be seen, without spaces")
+                }
+            case .passwordFile:
+                _ = try value.name()
+                passwordFile = value.text
             case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
             }
         }

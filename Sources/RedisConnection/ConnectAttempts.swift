@@ -46,7 +46,7 @@ struct ConnectAttempts: ~Copyable {
 
     /// Goes on without waiting.
     mutating func advance(
-        _ now: Int64, _ poller: UnsafeMutablePointer<platform_poller>
+        _ now: Int64, _ timeouts: Timeouts, _ poller: UnsafeMutablePointer<platform_poller>
     ) -> Outcome {
         while true {
             if let socket = takeConnected(poller) {
@@ -55,7 +55,7 @@ struct ConnectAttempts: ~Copyable {
             }
             // One that has refused is not waited for.
             guard let due = nextAt, due <= now || sockets.isEmpty else { break }
-            guard let (socket, status) = addresses?.connectNext() else {
+            guard let (socket, status) = addresses?.connectNext(timeouts) else {
                 nextAt = nil
                 addresses = nil
                 break

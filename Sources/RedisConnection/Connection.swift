@@ -12,6 +12,8 @@ public struct Timeouts: Sendable {
     public var connectMs: Int64 = 5_000
     /// Silence while an answer is awaited.
     public var silenceMs: Int64 = 5_000
+    /// After so long a peer that has vanished is noticed; 0 for never.
+    public var keepaliveMs: Int64 = 30_000
     /// A whole answer, unless it flows (see `AnswerClock`); nil: ten times the silence.
     public var answerMsGiven: Int64?
 
@@ -23,17 +25,22 @@ public struct Timeouts: Sendable {
 /// A socket, what waits to be sent, what was received, and the poller that tells when to go on.
 /// One thread at a time; only `cancel()` may come from another.
 public final class Connection {
-    public let endpoint: Endpoint
+    /// With the credentials of this connection, wherever they came from.
+    public private(set) var endpoint: Endpoint
     public let timeouts: Timeouts
 
     private enum Phase {
-        case closed, connecting, loggingIn, ready
+        case closed, fetchingCredentials, resolving, connecting, loggingIn, ready
     }
 
     private var phase = Phase.closed
     private var transport = Transport()
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
+    /// Jobs under way. One that was not done in time is for the next attempt to wait for, so that
+    /// there is never more than one of a kind.
+    private var credentials: CredentialsRequest?
+    private var lookup: NameLookup?
     private var attempts = ConnectAttempts()
     private var outgoing = SendBuffer()
     public private(set) var incoming = ReceiveBuffer()
@@ -95,6 +102,8 @@ public final class Connection {
             switch phase {
             case .ready: return true
             case .closed: try begin()
+            case .fetchingCredentials: try finishCredentials()
+            case .resolving: try finishResolving()
             case .connecting: try finishConnecting()
             case .loggingIn: break
             }
@@ -107,8 +116,34 @@ public final class Connection {
     }
 
     private func begin() throws(RedcolError) {
-        let now = platform_monotonic_ms()
-        connectDeadline = now + timeouts.connectMs
+        connectDeadline = platform_monotonic_ms() + timeouts.connectMs
+        guard endpoint.login.source.isRenewed else { return try connect() }
+        phase = .fetchingCredentials
+        if let credentials {
+            try begin(credentials, isUnderWay: true)
+        } else {
+            let request = try CredentialsRequest.make(endpoint.login)
+            credentials = request
+            try begin(request)
+        }
+        try finishCredentials()
+    }
+
+    private func begin(_ job: BackgroundJob, isUnderWay: Bool = false) throws(RedcolError) {
+        let error = platform_poller_watch(poller, job.event, true, false, true)
+        if error != 0 { throw refused(error) }
+        if !isUnderWay { job.start() }
+    }
+
+    private func finishCredentials() throws(RedcolError) {
+        guard let request = credentials, request.takeDone() else { return }
+        platform_poller_unwatch(poller, request.event)
+        credentials = nil
+        endpoint.login = try request.completed(endpoint.login, shown: endpoint.shown)
+        try connect()
+    }
+
+    private func connect() throws(RedcolError) {
         phase = .connecting
         switch endpoint.server.address {
         case .unix(let path):
@@ -120,14 +155,34 @@ public final class Connection {
             // A unix socket whose backlog is full says EAGAIN, and cannot be waited for.
             attempts.add(socket, status, poller)
         case .tcp(let host, let port):
-            attempts.begin(try AddressList(host: host, port: port, shown: endpoint.shown))
+            guard let addresses = AddressList(address: host, port: port) else {
+                phase = .resolving
+                if let lookup, lookup.isOf(host, port) {
+                    try begin(lookup, isUnderWay: true)
+                } else {
+                    let job = try NameLookup.make(host, port)
+                    lookup = job
+                    try begin(job)
+                }
+                return try finishResolving()
+            }
+            attempts.begin(addresses)
         }
+        try finishConnecting()
+    }
+
+    private func finishResolving() throws(RedcolError) {
+        guard let job = lookup, job.takeDone() else { return }
+        platform_poller_unwatch(poller, job.event)
+        lookup = nil
+        attempts.begin(try job.takeAddresses(shown: endpoint.shown))
+        phase = .connecting
         try finishConnecting()
     }
 
     /// Looks whether one of the addresses has answered, and tries the next one when it is time.
     private func finishConnecting() throws(RedcolError) {
-        switch attempts.advance(platform_monotonic_ms(), poller) {
+        switch attempts.advance(platform_monotonic_ms(), timeouts, poller) {
         case .pending: break
         case .failed(let error): throw refused(error)
         case .connected(let socket):
@@ -339,7 +394,7 @@ public final class Connection {
         switch phase {
         case .closed: return nil
         case .connecting: return min(connectDeadline, attempts.nextAt ?? .max)
-        case .loggingIn: return connectDeadline
+        case .fetchingCredentials, .resolving, .loggingIn: return connectDeadline
         case .ready: return clock.deadline
         }
     }
@@ -376,13 +431,11 @@ public final class Connection {
     private func checkDeadline(_ now: Int64) throws(RedcolError) {
         switch phase {
         case .closed: return
-        case .connecting, .loggingIn:
+        case .fetchingCredentials, .resolving, .connecting, .loggingIn:
             guard now >= connectDeadline else { return }
+            let error = tooLate
             closeSocket()
-            throw RedcolError(
-                .timedOut,
-                "connecting to \(endpoint.shown): no answer within \(timeouts.connectMs) ms "
-                    + "(connect_timeout_ms)")
+            throw error
         case .ready:
             guard let exceeded = clock.exceeded(now) else { return }
             closeSocket()
@@ -394,6 +447,16 @@ public final class Connection {
                     : "reading from \(endpoint.shown): an answer that comes in small pieces was "
                         + "not complete after \(timeouts.answerMs) ms (answer_timeout_ms)")
         }
+    }
+
+    private var tooLate: RedcolError {
+        var missing = "answer"
+        if phase == .fetchingCredentials { missing = "credentials" }
+        if phase == .resolving { missing = "address for the host name" }
+        return RedcolError(
+            .timedOut,
+            "connecting to \(endpoint.shown): no \(missing) within \(timeouts.connectMs) ms "
+                + "(connect_timeout_ms)")
     }
 
     /// Makes `pollDescriptor` readable when the deadline has come, for callers who wait elsewhere.
@@ -412,6 +475,10 @@ public final class Connection {
         // A child shares the poller with its parent, which goes on watching.
         transport.end(isForked ? nil : poller)
         attempts.end(isForked ? nil : poller)
+        if !isForked {
+            if let credentials { platform_poller_unwatch(poller, credentials.event) }
+            if let lookup { platform_poller_unwatch(poller, lookup.event) }
+        }
         outgoing.reset()
         incoming.clear()
         login = LoginExchange()
@@ -424,6 +491,8 @@ public final class Connection {
     /// said of it then is that it is closed.
     public func discard() {
         closeSocket()
+        credentials = nil
+        lookup = nil
         incoming.discard()
         platform_poller_close(poller)
     }

@@ -6,7 +6,7 @@ import RedcolBase
 /// A server, with credentials and database. Spelled as redis-py spells its URLs.
 public struct Endpoint: Sendable {
     public let server: Server
-    public let login: Login
+    public var login: Login
 
     /// How messages name it: never with credentials.
     public var shown: String { server.shown }
@@ -18,7 +18,8 @@ extension Endpoint {
     /// Takes a URL apart: `redis://[[user]:password@]host[:port][/db]` or
     /// `unix://[[user]:password@]/path[?db=n]`, with `?db=`, `?username=` and `?password=` in place
     /// of the parts.
-    public init(url: String) throws(RedcolError) {
+    /// `passwordIsElsewhere`: a user may stand there without a password.
+    public init(url: String, passwordIsElsewhere: Bool = false) throws(RedcolError) {
         var parts = try URLParts(url)
         if parts.scheme == "rediss" || parts.scheme == "valkeys" {
             throw RedcolError(
@@ -32,7 +33,7 @@ extension Endpoint {
         let user = try Endpoint.once(parts.user, &parts.query, "user", parameter: "username")
         let password = try Endpoint.once(
             parts.password, &parts.query, "password", parameter: "password")
-        if password == nil, user?.value.isEmpty == false {
+        if password == nil, user?.value.isEmpty == false, !passwordIsElsewhere {
             throw wrongURL("it has a user but no password; write user:password@")
         }
         var database = try parts.query.removeValue("db")?.value[...]

@@ -9,8 +9,34 @@ public struct Login: Sendable {
     public let user: [UInt8]
     public let password: [UInt8]?
     public let database: Int
+    /// What the server calls the connections; empty: nothing.
+    public var name: [UInt8] = []
+    /// Where each connection gets user and password from.
+    public var source = CredentialsSource.url
     /// The credentials, for whoever shows what a server sent.
     public let secrets: Secrets
+
+    /// The same with what is not in the URL.
+    public func completed(
+        source: CredentialsSource, name: [UInt8]
+    ) throws(RedcolError) -> Login {
+        if source.isRenewed, password != nil {
+            throw RedcolError(
+                .invalidArgument,
+                "the URL has a password, and there is another source of passwords; give one of "
+                    + "them")
+        }
+        if case .provider = source, !user.isEmpty {
+            throw RedcolError(
+                .invalidArgument,
+                "the URL has a user, but the credentials provider says who the user is; remove it "
+                    + "from the URL")
+        }
+        var login = self
+        login.source = source
+        login.name = name
+        return login
+    }
 }
 
 /// The commands of a login, and what their replies mean.
@@ -34,6 +60,14 @@ struct LoginExchange {
         // Needs no right of its own, and tells at once when a password is missing. Always version 2
         // of the protocol: the reader of the small replies knows no other.
         awaited.append(Command("HELLO", "2"))
+        // Servers from 7.2 on show it in CLIENT LIST.
+        awaited.append(Command("CLIENT", "SETINFO", "lib-name", "redcol"))
+        awaited.append(Command("CLIENT", "SETINFO", "lib-ver", "\(Features.version)"))
+        if !login.name.isEmpty {
+            var command = Command("CLIENT", "SETNAME")
+            command.add(login.name)
+            awaited.append(command)
+        }
         if login.database != 0 {
             awaited.append(Command("SELECT", String(login.database)))
         }
@@ -51,13 +85,25 @@ struct LoginExchange {
         let isUnknown =
             text.starts(with: Array("ERR".utf8))
             && !text.starts(with: ServerErrorPolicy.tooManyClients)
+        // It is for people who look at the server, and some users have no right to it.
+        if command == "CLIENT" {
+            if awaited.allSatisfy({ $0.name == "SELECT" }), !endpoint.login.name.isEmpty {
+                Log.write(.warning, .connection, about: "CLIENT " + endpoint.shown) {
+                    "the connection has no name: "
+                        + RedcolError.server(text, endpoint: endpoint, asked: "CLIENT SETNAME")
+                        .message
+                }
+            }
+            return
+        }
         // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is needed.
         if command == "HELLO", isUnknown { return }
         if command == "AUTH", isUnknown {
             throw RedcolError(
                 .authentication,
                 "logging in to \(endpoint.shown): the server knows no password for this user; "
-                    + "remove it from the URL, or set one on the server")
+                    + "give none, or set one on the server",
+                remedy: endpoint.login.source.isRenewed ? .tryAgain : nil)
         }
         throw RedcolError.server(
             text, endpoint: endpoint,

@@ -15,18 +15,24 @@ extension RedcolError {
             word.unicodeScalars.append(Unicode.Scalar(byte))
         }
         let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
-        let (cause, advice) = meaning(word, shown)
+        let source = endpoint.login.source
+        let (cause, advice) = meaning(word, shown, source)
+        var remedy = ServerErrorPolicy.remedy(word: word, line: text)
+        // The next connection may get the right ones.
+        if cause == .authentication, source.isRenewed { remedy = .relocate }
         return RedcolError(
             answered: cause, "\(asked): \(endpoint.shown) answered \"\(shown)\"\(advice)",
-            details: details, remedy: ServerErrorPolicy.remedy(word: word, line: text))
+            details: details, remedy: remedy)
     }
 
-    private static func meaning(_ word: String, _ text: String) -> (Cause, String) {
+    private static func meaning(
+        _ word: String, _ text: String, _ source: CredentialsSource
+    ) -> (Cause, String) {
         switch word {
-        case "NOAUTH":
+        case "NOAUTH" where !source.isRenewed:
             return (.authentication, "; give a user and password in the URL")
-        case "WRONGPASS":
-            return (.authentication, "; check the user and password in the URL")
+        case "NOAUTH", "WRONGPASS":
+            return (.authentication, "; check the user and password \(source.place)")
         case "NOPERM":
             return (.permission, "; ask for an ACL rule that allows it")
         case "WRONGTYPE":
@@ -42,7 +48,7 @@ extension RedcolError {
             )
         default:
             if text.hasPrefix("ERR AUTH") || text.hasPrefix("ERR invalid password") {
-                return (.authentication, "; check the user and password in the URL")
+                return (.authentication, "; check the user and password \(source.place)")
             }
             return (.server, "")
         }

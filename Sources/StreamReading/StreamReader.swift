@@ -421,6 +421,7 @@ public class StreamReader {
 
     private func noteConnected() {
         if reconnecting.isConnected { return }
+        parser.pointee.secrets = connection.endpoint.secrets
         reconnecting.connected(shown: connection.endpoint.shown)
         state.connected()
     }

@@ -27,6 +27,8 @@
 extern "C" {
 #endif
 
+struct redcol_credentials_request;
+
 /* numbers.cpp: decimal text to the nearest float, the whole of it or nothing. No NUL is needed. */
 bool platform_parse_double(const char *text, size_t length, double *value_out);
 bool platform_parse_float(const char *text, size_t length, float *value_out);
@@ -105,7 +107,9 @@ int platform_connect(int fd, const struct sockaddr *address, socklen_t length);
 int platform_connect_unix(int fd, const char *path, size_t path_length);
 /* The result of a connect that was in progress: 0 or an errno value. */
 int platform_socket_error(int fd);
-void platform_tune_tcp(int fd);
+/* A vanished peer is noticed after about `keepalive_ms` (0: never), and of bytes that are on their
+ * way after `unanswered_ms`. */
+void platform_tune_tcp(int fd, int64_t keepalive_ms, int64_t unanswered_ms);
 /* send without SIGPIPE, and recv; -1 with errno. */
 ssize_t platform_send(int fd, const void *bytes, size_t length);
 ssize_t platform_receive(int fd, void *bytes, size_t capacity);
@@ -126,10 +130,26 @@ int32_t platform_log_to_python(int32_t level, const char *topic, const char *mes
 bool platform_log_wants(int level);
 /* False if no line is written: nobody wants it, or the last one with this key is too new. */
 bool platform_log_write(int level, const char *topic, uint64_t key, const char *text);
-/* Whether a callback in this thread has asked for the end of the call; asks once. */
+/* Asks for the end of the running call of this thread, and whether somebody has; asks once. */
+void platform_log_want_control(void);
 bool platform_log_take_control(void);
 /* Whether this thread is inside the callback. */
 bool platform_log_is_running_here(void);
+
+/* thread.c: runs `work` in a thread of its own, with signals blocked; false if that cannot be. */
+bool platform_thread_start(void *(*work)(void *), void *context);
+/* A descriptor that is readable from `set` until `take`, which returns whether it was set; -1 with
+ * errno. */
+int platform_event_new(void);
+void platform_event_set(int event);
+bool platform_event_take(int event);
+
+/* interpreter.c: a callback written in Python; see redcol_capsule_credentials in redcol.h. */
+typedef int32_t platform_credentials_callback(struct redcol_credentials_request *request,
+                                              void *user_data);
+int32_t platform_ask_python(struct redcol_credentials_request *request, void *user_data);
+void platform_python_set(platform_credentials_callback *callback);
+void platform_python_entered(void);
 
 /* lock.c: a mutex, which may also be tried for. Leaves errno alone. */
 typedef struct platform_lock platform_lock;

@@ -49,7 +49,7 @@ struct RowParser {
     private var frame: ReplyFrame?
     private let streamNames: [[UInt8]]
     /// What no message may show of what the server sent.
-    let secrets: Secrets
+    var secrets: Secrets
     /// The streams' names as values of `IDColumns.stream`, with padding, one after the other.
     private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
 
