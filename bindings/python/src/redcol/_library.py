@@ -58,6 +58,10 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_status_name": (c_char_p, [c_int32]),
     "redcol_schema_new": (c_int32, [c_char_p, c_void_p, _Out]),
     "redcol_open": (c_int32, [c_char_p, _Strings, _Out, _Out]),
+    "redcol_open_with_credentials": (c_int32, [c_char_p, _Strings, c_void_p, _Out, _Out]),
+    # Callbacks as pointers: each is another function of this list, or one of Python's.
+    "redcol_credentials_new": (c_int32, [c_void_p, c_void_p, c_void_p, _Out, _Out]),
+    "redcol_credentials_set": (c_int32, [c_void_p, *[c_char_p, c_int64] * 2, _Out]),
     "redcol_read_stream": (
         c_int32,
         [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],
@@ -117,6 +121,9 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     # The callback as a pointer: it is the next function, or NULL.
     "redcol_set_logger": (None, [c_int32, c_void_p, c_void_p]),
     "redcol_capsule_logger": (c_int32, [c_int32, c_char_p, c_char_p, c_void_p]),
+    "redcol_capsule_credentials": (c_int32, [c_void_p, c_void_p]),
+    "redcol_capsule_credentials_setup": (None, [c_void_p]),
+    "redcol_capsule_credentials_entered": (None, []),
     "redcol_capsule_setup": (None, [c_void_p]),
     # Names go to CPython as pointers, since a capsule keeps the pointer.
     "redcol_capsule_schema_name": (c_void_p, []),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """libredcol's functions for Python: one thin function for each, and the handles they return.
 
-Functions raise the exceptions of errors.py. Only this file, _library.py and _schema_structs.py
-import ctypes. redcol.h is the manual of the functions that are called here.
+Functions raise the exceptions of errors.py. Only this file, _library.py, _schema_structs.py and
+_credentials.py import ctypes. redcol.h is the manual of the functions that are called here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_uint64, c_void_p
 
-from . import _log, errors
+from . import _credentials, _log, errors
 from ._library import INTERFACE_VERSION as INTERFACE_VERSION
 from ._library import SIGNATURES as SIGNATURES
 from ._library import is_interrupted
@@ -28,6 +28,7 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from ._credentials import Credentials
     from .client import Server
 
 OK: Final = 0
@@ -98,10 +99,12 @@ class Handle:
 class ClientHandle(Handle):
     """A client. It closes its iterators too, which the library would let live on."""
 
-    __slots__ = ("_iterators", "_iterators_lock")
+    __slots__ = ("_iterators", "_iterators_lock", "credentials")
 
     def __init__(self) -> None:
         super().__init__()
+        #: What it was opened with, as long as it is there.
+        self.credentials: Handle | None = None
         self._iterators: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._iterators_lock = threading.RLock()
 
@@ -149,8 +152,12 @@ def _exception(status: int, error: Handle) -> errors.RedcolError:
         name: _text(lib.redcol_error_detail(error.pointer, name.encode()))
         for name in errors.DETAIL_NAMES
     }
+    code = _text(lib.redcol_error_detail(error.pointer, b"provider_code"))
     error.free()
-    return errors.from_status(status, _text(message) or f"libredcol: status {status}", details)
+    text = _text(message) or f"libredcol: status {status}"
+    exception = errors.from_status(status, text, details)
+    exception.__cause__ = _credentials.raised(code)
+    return exception
 
 
 def _text(value: bytes | None) -> str | None:
@@ -173,14 +180,30 @@ def live_objects() -> int:
     return int(library().redcol_live_objects())
 
 
-def open_client(server: Server, options: Mapping[str, str]) -> ClientHandle | None:
+def open_client(
+    server: Server, options: Mapping[str, str], credentials: Handle | None = None
+) -> ClientHandle | None:
     """Connect. None if a signal ended the call: let Python handle it, and call again."""
     client, error = ClientHandle(), Handle()
-    status = library().redcol_open(
-        server.encoded_url(), _options(options), client.pointer_reference, error.pointer_reference
-    )
+    where = server.encoded_url(), _options(options)
+    out = client.pointer_reference, error.pointer_reference
+    if credentials is None:
+        status = library().redcol_open(*where, *out)
+    else:
+        status = library().redcol_open_with_credentials(*where, credentials.pointer, *out)
     _raise_if_error(status, error)
-    return client if status == OK else None
+    if status != OK:
+        return None
+    client.credentials = credentials
+    return client
+
+
+def new_credentials(function: Credentials) -> Handle:
+    """Credentials that `function` returns, for as long as the handle is there."""
+    credentials = Handle()
+    if _credentials.new_credentials(function, credentials) != OK:
+        raise errors.OutOfMemoryError("No memory for credentials.")
+    return credentials
 
 
 def read_streams(

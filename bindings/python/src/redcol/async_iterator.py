@@ -246,9 +246,7 @@ def stream_batches(
         ``ack`` (await both), ``close``, ``cancel``, ``stats``, ``is_connected`` and ``last_error``.
         This call sends nothing. ``async with`` and ``await batches.connected()`` connect, create
         the group and look ``"$"`` up. A bare ``async for`` does so when it asks for its first
-        batch: ``"$"`` then means the entries that are added after that. Only resolving a host's
-        name blocks the event loop, since the system does that: where it may be slow, give an
-        address.
+        batch: ``"$"`` then means the entries that are added after that.
 
     Raises:
         InvalidArgumentError, SchemaError: nothing was sent. The other exceptions of

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from . import _arguments, _native
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 DEFAULT_TIMEOUT_MS: Final = 5_000
+KEEPALIVE_MS: Final = 30_000
 _MS_MAX: Final = 2**31 - 1
 
 
@@ -70,6 +72,10 @@ def connect(
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
+    keepalive_ms: int = KEEPALIVE_MS,
+    client_name: str | None = None,
+    credentials: Callable[[], tuple[str | None, str]] | None = None,
+    password_file: str | os.PathLike[str] | None = None,
 ) -> Client:
     """Connect to a server and log in, to use one connection for many calls.
 
@@ -84,6 +90,15 @@ def connect(
         answer_timeout_ms: how long a whole answer may take that arrives at less than 4 KiB a
             second, in milliseconds; ten times `timeout_ms` if None. An answer that arrives faster
             may take any time.
+        keepalive_ms: after how many milliseconds a server that vanished without closing the
+            connection is noticed (TCP keepalive); 0 for never.
+        client_name: what the server's CLIENT LIST calls the connections: ASCII without spaces.
+        credentials: a function that returns the user (or None) and the password. It is called for
+            each connection and each reconnect, in a thread of its own, so that tokens that live
+            for minutes work. It may take up to `connect_timeout_ms`. What it raises is the cause
+            of an AuthenticationError. The URL then has no user and no password.
+        password_file: a file with the password of the URL's user. It is read for each connection
+            and each reconnect. A line break at its end is not part of the password.
 
     Returns:
         A client. Close it, or use it in a ``with`` block.
@@ -93,7 +108,7 @@ def connect(
         ConnectionFailedError: nobody answers at that address.
         NameResolutionError: no such host.
         TimedOutError: the server did not answer in time.
-        AuthenticationError: wrong or missing user or password.
+        AuthenticationError: wrong or missing user or password, or none could be had.
         ServerLoadingError: the server is still loading its data.
 
     Example:
@@ -106,6 +121,10 @@ def connect(
     """
     server = Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
     del url  # see Server
+    server.keepalive_ms = keepalive_ms
+    server.client_name = client_name
+    server.credentials = credentials
+    server.password_file = password_file
     server.check()
     return Client(server.open(), server.shown())
 
@@ -133,7 +152,10 @@ class Server:
     reason: no call that can fail has the URL as an argument or a variable.
     """
 
-    __slots__ = ("_url", "answer_timeout_ms", "connect_timeout_ms", "timeout_ms")
+    __slots__ = (
+        *("_url", "answer_timeout_ms", "client_name", "connect_timeout_ms", "credentials"),
+        *("keepalive_ms", "password_file", "timeout_ms"),
+    )
 
     def __init__(
         self,
@@ -146,6 +168,10 @@ class Server:
         self.connect_timeout_ms = connect_timeout_ms
         self.timeout_ms = timeout_ms
         self.answer_timeout_ms = answer_timeout_ms
+        self.keepalive_ms = KEEPALIVE_MS
+        self.client_name: str | None = None
+        self.credentials: Callable[[], tuple[str | None, str]] | None = None
+        self.password_file: str | os.PathLike[str] | None = None
 
     def __repr__(self) -> str:
         return f"<redcol server {self.shown()}>"
@@ -163,6 +189,12 @@ class Server:
             _arguments.integer(name, getattr(self, name), at_least=1, at_most=_MS_MAX)
         if (value := self.answer_timeout_ms) is not None:
             _arguments.integer("answer_timeout_ms", value, at_least=1, at_most=_MS_MAX)
+        _arguments.integer("keepalive_ms", self.keepalive_ms, at_least=0, at_most=_MS_MAX)
+        if self.credentials is not None and not callable(self.credentials):
+            raise InvalidArgumentError(
+                "credentials must be a function that returns (user, password), not "
+                f"{_arguments.kind(self.credentials)}."
+            )
 
     def _check_url(self) -> None:
         if not isinstance(self._url, str):
@@ -189,12 +221,24 @@ class Server:
 
     def open(self, *, connects_later: bool = False) -> _native.ClientHandle:
         """Connect and log in. `connects_later`: only when the handle is first used."""
-        names = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms")
+        names = ("connect_timeout_ms", "timeout_ms", "answer_timeout_ms", "keepalive_ms")
         given = {name: getattr(self, name) for name in names}
         options = {name: str(int(value)) for name, value in given.items() if value is not None}
+        if self.client_name is not None:
+            options["client_name"] = _arguments.text("client_name", self.client_name)
+        if self.password_file is not None:
+            if not isinstance(self.password_file, (str, os.PathLike)):
+                raise InvalidArgumentError(
+                    f"password_file must be a path, not {_arguments.kind(self.password_file)}."
+                )
+            path = os.fspath(self.password_file)
+            options["password_file"] = _arguments.text("password_file", path)
         if connects_later:
             options["connect"] = "later"
-        while (handle := _native.open_client(self, options)) is None:
+        credentials = None
+        if self.credentials is not None:
+            credentials = _native.new_credentials(self.credentials)
+        while (handle := _native.open_client(self, options, credentials)) is None:
             # A signal came, and its handler did not raise. The same call continues, with its time
             # limit.
             pass
