@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from ctypes import POINTER, byref, c_char_p, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ from servers import Server
 OPTIONAL = {
     "": {"error_out"},
     "redcol_open": {"options"},
+    "redcol_open_with_credentials": {"options"},
+    "redcol_credentials_new": {"user_data", "release"},
     "redcol_read_stream": {"schema", "options"},
     "redcol_read_streams": {"schema", "options", "stream_lengths"},
     "redcol_read_ranges": {"schema", "options", "stream_lengths", "pattern"},
@@ -65,15 +67,24 @@ def test_null_for_every_pointer() -> None:
     tried = 0
     with Server() as server, server.client() as db, a_table() as table:
         db.xadd("s", {"a": 1})
-        client = c_void_p()
+        client, credentials = c_void_p(), c_void_p()
         # No call may fail because the machine is busy.
         patient = words(timeout_ms=60_000, connect_timeout_ms=60_000)
         assert call("redcol_open", server.url.encode(), patient, byref(client)) == 0
+        db.execute_command("ACL", "SETUSER", "app", "on", ">one", "~*", "+@all")
+        ask = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p)(
+            lambda request, _: call("redcol_credentials_set", request, b"app", -1, b"one", -1)
+        )
+        no_release = ctypes.CFUNCTYPE(None, c_void_p)(lambda _: None)
+        pointers = ctypes.cast(ask, c_void_p), None, None
+        assert call("redcol_credentials_new", *pointers, byref(credentials)) == 0
         for name, (_, parameters) in FUNCTIONS.items():
             if not parameters or parameters[-1] != "error_out":
                 continue
             assert len(parameters) == len(_native.SIGNATURES[name][1])
             for missing in [None, *parameters]:
+                if name == "redcol_credentials_set":
+                    continue  # only inside a callback; see test_c_credentials.py
                 if missing in ("wait_ms", "stream_count") or str(missing).endswith("_length"):
                     continue
                 iterator, out, error = c_void_p(), c_void_p(), c_void_p()
@@ -89,6 +100,10 @@ def test_null_for_every_pointer() -> None:
                 assert call("redcol_write_stream", *start, byref(writer)) == 0
                 given: dict[str, Any] = {
                     "url": server.url.encode(),
+                    "callback": ctypes.cast(ask, c_void_p),
+                    "user_data": 1,
+                    "release": ctypes.cast(no_release, c_void_p),
+                    "credentials": credentials,
                     "text": b"value:l",
                     "options": words(),
                     "client": client,
@@ -107,6 +122,7 @@ def test_null_for_every_pointer() -> None:
                     "table": table,
                     "error_out": byref(error),
                     **dict.fromkeys(("client_out", "iter_out", "table_out"), byref(out)),
+                    "credentials_out": byref(out),
                     "writer_out": byref(out),
                     "acknowledged_out": byref(c_int64()),
                     "milliseconds_out": byref(c_uint64()),
@@ -137,6 +153,7 @@ def test_null_for_every_pointer() -> None:
                     released(struct)
                 tried += 1
         free(client)
+        free(credentials)
     assert tried > 90
     # those without an error_out
     assert library.redcol_writer_statistic(None, None) == -1

@@ -131,6 +131,8 @@ def test_the_tables_that_are_read_are_those_of_the_library() -> None:
         assert set(str(unknown.value).partition("; there are ")[2].split(", ")) == set(
             TABLES["ClientOption"]
         )
+        if not option.range and not option.words:
+            continue  # any text will do
         with pytest.raises(redcol.errors.InvalidArgumentError) as wrong:
             _native.open_client(Where("unix:///nowhere"), {name: "?"})
         if option.range:
