@@ -14,6 +14,7 @@ extern "C" {
 #define REDCOL_VERSION_NUMBER                                                                      \
   (REDCOL_VERSION_MAJOR * 10000 + REDCOL_VERSION_MINOR * 100 + REDCOL_VERSION_PATCH)
 typedef struct redcol_client redcol_client;
+typedef struct redcol_credentials redcol_credentials;
 typedef struct redcol_iter redcol_iter;
 typedef struct redcol_writer redcol_writer;
 typedef struct redcol_table redcol_table;
@@ -51,6 +52,19 @@ int redcol_feature(const char *name);
 int64_t redcol_live_objects(void);
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
                           redcol_error **error_out);
+typedef struct redcol_credentials_request redcol_credentials_request;
+typedef int32_t (*redcol_credentials_callback)(redcol_credentials_request *request,
+                                               void *user_data);
+typedef void (*redcol_release)(void *user_data);
+redcol_status redcol_credentials_new(redcol_credentials_callback callback, void *user_data,
+                                     redcol_release release, redcol_credentials **credentials_out,
+                                     redcol_error **error_out);
+redcol_status redcol_credentials_set(redcol_credentials_request *request, const char *user,
+                                     int64_t user_length, const char *password,
+                                     int64_t password_length, redcol_error **error_out);
+redcol_status redcol_open_with_credentials(const char *url, const char *const *options,
+                                           redcol_credentials *credentials,
+                                           redcol_client **client_out, redcol_error **error_out);
 redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out,
                                 redcol_error **error_out);
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
@@ -141,6 +155,9 @@ void **redcol_capsule_handle_new(void);
 void redcol_capsule_handle_free(void *capsule);
 int32_t redcol_capsule_logger(int32_t level, const char *topic, const char *message,
                               void *user_data);
+int32_t redcol_capsule_credentials(redcol_credentials_request *request, void *user_data);
+void redcol_capsule_credentials_setup(redcol_credentials_callback callback);
+void redcol_capsule_credentials_entered(void);
 #ifdef __cplusplus
 }
 #endif

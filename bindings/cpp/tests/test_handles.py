@@ -94,6 +94,9 @@ def test_lengths_that_nothing_has(length: int, server: Server) -> None:
                     "stream": b"s",
                     "group": b"g",
                     "entry_ids": b"1-1",
+                    "request": 16,  # refused before anybody looks at it
+                    "user": b"app",
+                    "password": b"one",
                     "schema": None,
                     "options": words(**(GROUP if name == "redcol_read_streams" else {})),
                     "acknowledged_out": byref(c_int64()),

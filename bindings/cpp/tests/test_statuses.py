@@ -182,6 +182,13 @@ case("NAME", "redcol_open")(lambda _: opening("redis://no-such-host.invalid"))
 case("UNSUPPORTED", "redcol_open")(lambda _: opening("rediss://localhost"))
 
 
+@case("INVALID_ARGUMENT", "redcol_credentials_new", "redcol_credentials_set")
+def credentials_without(function: str) -> int:
+    if function == "redcol_credentials_new":
+        return call(function, None, None, None, byref(c_void_p()))
+    return call(function, None, b"app", -1, b"one", -1)
+
+
 @case("SERVER", "redcol_open")
 def no_such_database(_: str) -> int:
     with Server() as server:

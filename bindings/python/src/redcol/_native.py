@@ -185,12 +185,14 @@ def open_client(
 ) -> ClientHandle | None:
     """Connect. None if a signal ended the call: let Python handle it, and call again."""
     client, error = ClientHandle(), Handle()
-    where = server.encoded_url(), _options(options)
-    out = client.pointer_reference, error.pointer_reference
+    words, out = _options(options), (client.pointer_reference, error.pointer_reference)
+    # The URL is in no variable: see Server.
     if credentials is None:
-        status = library().redcol_open(*where, *out)
+        status = library().redcol_open(server.encoded_url(), words, *out)
     else:
-        status = library().redcol_open_with_credentials(*where, credentials.pointer, *out)
+        status = library().redcol_open_with_credentials(
+            server.encoded_url(), words, credentials.pointer, *out
+        )
     _raise_if_error(status, error)
     if status != OK:
         return None
