@@ -32,6 +32,7 @@ let package = Package(
         .target(
             name: "CPlatform", cSettings: [.unsafeFlags(hardened, release)],
             cxxSettings: [
+                .define("NDEBUG", release),
                 .unsafeFlags(["-fno-exceptions", "-fno-rtti", "-O2"]),
                 .unsafeFlags(hardened, release),
             ]),

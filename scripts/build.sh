@@ -51,16 +51,15 @@ for word in "${words[@]}"; do
 done
 
 if [ "${EMBEDDED:-1}" = 1 ]; then
-  # Swift's tables of Unicode properties, from which the linker takes what is used.
   target=$(swift -print-target-info)
-  value() { sed -n "s/.*\"$1\" *: *\"\(.*\)\".*/\1/p" <<<"$target" | head -n 1; }
-  tables=$(value runtimeResourcePath)/embedded/$(value unversionedTriple)
-  tables+=/libswiftUnicodeDataTables.a
-  if [ ! -e "$tables" ]; then
-    fail "this Swift has no Embedded Swift ($tables is missing): build with EMBEDDED=0"
+  resources=$(sed -n 's/.*"runtimeResourcePath" *: *"\(.*\)".*/\1/p' <<<"$target" | head -n 1)
+  if [ ! -e "$resources/embedded/Swift.swiftmodule" ]; then
+    fail "this Swift has no Embedded Swift ($resources/embedded): build with EMBEDDED=0"
   fi
-  # C++'s library, too, would ask for a newer libc than all the rest does.
-  flags+=(-Xlinker "$tables" -Xlinker -l:libstdc++.a -Xlinker -l:libgcc_eh.a -Xlinker -lm)
+  # Not linked: Swift's tables of Unicode (_swift_stdlib_getNormData and others), 80 kB. What asks
+  # for them is a comparison that CompareTexts.swift does not have, or the characters of a text.
+  # Nor is C++'s library, which would ask for a newer libc than all the rest does.
+  flags+=(-Xlinker -lm)
   environment+=(REDCOL_EMBEDDED=1)
 else
   flags+=(-Xswiftc -static-stdlib)
@@ -68,8 +67,7 @@ fi
 
 # SwiftPM does not look at what only the linker reads.
 shopt -s nullglob
-linked=("$exports" scripts/discard.ld /usr/{lib/*,local/lib*}/libhiredis.a
-  /usr/lib/gcc/*/*/libstdc++.a)
+linked=("$exports" scripts/discard.ld /usr/{lib/*,local/lib*}/libhiredis.a)
 digest=$(sha256sum "${linked[@]}")
 scripts/discard_stale.sh "$folder" "${environment[@]}" "${flags[@]}" "$digest"
 status=0

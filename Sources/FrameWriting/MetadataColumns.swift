@@ -7,7 +7,7 @@ import RedcolBase
 import RedisConnection
 
 /// What becomes of columns that a reader may have added.
-enum MetadataRule: String {
+enum MetadataRule: String, CaseIterable {
     /// Those that agree with the entry's id are left out; for others the caller has to decide.
     case check
     /// Those of their names and types are left out.

@@ -4,7 +4,7 @@
 import RedcolBase
 
 /// What becomes of a hash that exists already.
-enum ExistingKey: String {
+enum ExistingKey: String, CaseIterable {
     /// It goes, whatever it held.
     case replace
     /// It stays, and gets the row's fields in addition to its own.

@@ -124,7 +124,8 @@ struct UnfinishedOpen {
 private func areSame(
     _ one: [(key: String, value: String)], _ other: [(key: String, value: String)]
 ) -> Bool {
-    one.count == other.count && zip(one, other).allSatisfy { $0 == $1 }
+    one.count == other.count
+        && zip(one, other).allSatisfy { $0.key == $1.key && $0.value == $1.value }
 }
 
 /// Calls of redcol_open that a signal has ended: before there is a client, nothing else can keep

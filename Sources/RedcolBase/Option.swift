@@ -163,10 +163,12 @@ public struct GivenOption {
     }
 
     /// The value of an enum whose raw values are the words of the row.
-    public func word<Word: RawRepresentable>(
+    public func word<Word: RawRepresentable & CaseIterable>(
         as _: Word.Type
     ) throws(RedcolError) -> Word where Word.RawValue == String {
-        guard case .word = option.kind, let word = Word(rawValue: text) else { throw wrong }
+        guard case .word = option.kind,
+            let word = Word.allCases.first(where: { $0.rawValue == text })
+        else { throw wrong }
         return word
     }
 

@@ -35,6 +35,6 @@ public struct ClientOptions {
 }
 
 /// The values of the options "connect".
-public enum ConnectMoment: String, Sendable {
+public enum ConnectMoment: String, CaseIterable, Sendable {
     case now, later
 }

@@ -9,11 +9,8 @@ extension RedcolError {
     public static func server(_ text: [UInt8], endpoint: Endpoint, asked: String) -> RedcolError {
         let text = endpoint.secrets.removed(from: text)
         let shown = escaped(text, limit: 512, keeping: .ascii)
-        var word = ""
-        for byte in text {
-            guard byte >= 0x41, byte <= 0x5A else { break }
-            word.unicodeScalars.append(Unicode.Scalar(byte))
-        }
+        let capitals = text.prefix { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
+        let word = String(decoding: capitals, as: UTF8.self)
         let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
         let source = endpoint.login.source
         let (cause, advice) = meaning(word, shown, source)

@@ -26,7 +26,9 @@ struct URLParts {
         else {
             throw wrongURL("it has no scheme; begin with redis:// or unix://")
         }
-        scheme = String(decoding: rest[..<colon], as: UTF8.self).lowercased()
+        let isCapital = { (byte: UInt8) in byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") }
+        scheme = String(
+            decoding: rest[..<colon].map { isCapital($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
         rest.removeFirst(colon + 3)
         try URLParts.removeFragment(&rest)
         query = try Query(takenFrom: &rest)

@@ -3,7 +3,7 @@
 // is not idle. Pure: time is given to it.
 
 /// What a read that follows does when there is nothing to read for `block_ms`.
-public enum IdleAction: String, Sendable {
+public enum IdleAction: String, CaseIterable, Sendable {
     case wait
     /// End once it has caught up with the stream, `block_ms` after that.
     case stop

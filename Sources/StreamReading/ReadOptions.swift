@@ -206,14 +206,14 @@ public struct ReadOptions {
 }
 
 /// What a column is that is found without a schema.
-public enum DiscoveredType: String, Sendable {
+public enum DiscoveredType: String, CaseIterable, Sendable {
     case string, binary
     /// A string, and binary from the first value on that is not UTF-8.
     case auto
 }
 
 /// The values of the option "string_layout".
-private enum LayoutName: String {
+private enum LayoutName: String, CaseIterable {
     case view, large, string
 
     var layout: TextLayout {

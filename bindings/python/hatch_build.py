@@ -126,7 +126,7 @@ def bill_of_materials(library: Path) -> str:
             _said("swift", "--version", pattern=r"Swift version ([\d.]+)"),
         ),
         (
-            *("libstdc++", "GPL-3.0-or-later WITH GCC-exception-3.1", "https://gcc.gnu.org"),
+            *("libgcc", "GPL-3.0-or-later WITH GCC-exception-3.1", "https://gcc.gnu.org"),
             _said("g++", "-dumpfullversion"),
         ),
     ]

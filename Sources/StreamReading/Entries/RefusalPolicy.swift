@@ -4,7 +4,7 @@
 import ArrowColumns
 
 /// The values of the option "on_error".
-public enum RefusalPolicy: String, Sendable {
+public enum RefusalPolicy: String, CaseIterable, Sendable {
     case raise
     /// The value becomes null.
     case null

@@ -70,8 +70,9 @@ final class TailReader: StreamReader {
                 "start_id is \"+\", after which no entry can come: give \"$\" to begin after the "
                     + "stream's last entry")
         }
-        let digits = text.utf8.first == UInt8(ascii: "(") ? String(text.dropFirst()) : text
-        return try RangeBound.lower(digits, name: "start_id") ?? .largest
+        let digits = text.utf8.dropFirst(text.utf8.first == UInt8(ascii: "(") ? 1 : 0)
+        let id = String(decoding: digits, as: UTF8.self)
+        return try RangeBound.lower(id, name: "start_id") ?? .largest
     }
 
     // MARK: What the reader is asked

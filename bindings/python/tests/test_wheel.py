@@ -42,7 +42,7 @@ def tests(tmp_path: Path) -> Path:
 
 def run_tests(python: Path, tests: Path, *where: Path) -> None:
     # Only with the server that is no package; -c: the project's own settings name its sources.
-    options = ["-c", os.devnull, "-p", "no:cacheprovider", "-k", "not r6 and not v9"]
+    options = ["-c", os.devnull, "-p", "no:cacheprovider", "-k", "not r6 and not r8 and not v9"]
     path = os.pathsep.join(str(folder) for folder in (*where, tests))
     variables = {"PATH": path_without_swift(), "PYTHONPATH": path, "PYTEST_ADDOPTS": ""}
     said = run(python, "-m", "pytest", "-q", "-W", "error", *options, ".", cwd=tests, **variables)
@@ -107,11 +107,11 @@ def test_it_carries_its_licenses_and_a_bill_of_materials(wheel: Path) -> None:
     assert "Author: The redcol authors" in metadata
     notices = (ROOT / "THIRD_PARTY_NOTICES").read_text()
     assert "[yyyy]" not in (ROOT / "LICENSE").read_text()
-    for part in ("hiredis", "fast_float", "Swift", "libstdc++"):
+    for part in ("hiredis", "fast_float", "Swift", "libgcc"):
         assert part in notices
     assert bill["bomFormat"] == "CycloneDX"
     found = {part["name"]: part["version"] for part in bill["components"]}
-    assert set(found) == {"hiredis", "fast_float", "swift-stdlib", "libstdc++"}
+    assert set(found) == {"hiredis", "fast_float", "swift-stdlib", "libgcc"}
     assert all(re.match(r"\d+\.\d+", version) for version in found.values()), found
     digest = hashlib.sha256(LIBRARY.read_bytes()).hexdigest()
     assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
