@@ -167,6 +167,12 @@ private func isWellFormed(_ id: String) -> Bool {
         }
 }
 
+/// Whether each id is larger than the one before, as a server sends them.
+private func isIncreasing(_ ids: [String]) -> Bool {
+    let numbers = ids.map { $0.split(separator: "-").map { UInt64($0) ?? 0 } }
+    return zip(numbers, numbers.dropFirst()).allSatisfy { $0.lexicographicallyPrecedes($1) }
+}
+
 /// Where hiredis reads the bytes as entries, and they are written as Redis writes them, every entry
 /// must have become a row, been refused, or been passed over.
 private func compareWithHiredis(
@@ -176,7 +182,7 @@ private func compareWithHiredis(
     // Null is written in two ways, and the tree cannot tell which it was.
     guard tree != .null, rows.allSatisfy({ isWellFormed($0.id) }),
         case .array(let entries) = tree, entries.count <= mode.entriesMax,
-        rows.count == entries.count, reply.starts(with: tree.resp)
+        rows.count == entries.count, reply.starts(with: tree.resp), isIncreasing(rows.map(\.id))
     else { return }
     if let failure = result.failure, failure.cause == .schema { return }
     require(result.hasEnded, "a good reply has failed: \(result.failure?.message ?? "no end")")

@@ -63,7 +63,7 @@ def pending(server: Server) -> int:
 
 def drain(reading: Reading) -> None:
     """All that can be done until the server has answered what it was told."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while statistic(reading, b"acknowledging") > 0:
         assert reading.next(50) in (0, TIMEOUT, END)
         assert time.monotonic() < deadline

@@ -125,7 +125,7 @@ def descriptor_of(writing: Writing) -> int:
 def run_to_the_end(writing: Writing, descriptor: int) -> tuple[int, int]:
     """The status, and how often redcol_writer_run was called: when the descriptor told."""
     calls = 1
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (status := writing.run(0)) == TIMEOUT:
         assert is_readable(descriptor, 10_000)
         assert descriptor_of(writing) == descriptor

@@ -307,7 +307,7 @@ def while_another_waits(function: str, waiting: str) -> int:
         thread = threading.Thread(target=wait)
         thread.start()
         status = 0
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while status != STATUSES["BUSY"] and time.monotonic() < deadline:
             if function in ("redcol_close", "redcol_writer_stop") and not is_inside(reading):
                 continue  # once it had its turn, there would be nothing to wait for

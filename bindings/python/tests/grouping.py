@@ -27,7 +27,7 @@ def pending(db: redis.Redis, key: str, consumer: str | None = None) -> list[str]
 
 def wait_for_blocked(db: redis.Redis, clients: int = 1) -> None:
     """Until so many clients wait in the server."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while int(db.info("clients")["blocked_clients"]) < clients:
         assert time.monotonic() < deadline
         time.sleep(0.002)

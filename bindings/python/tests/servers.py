@@ -56,7 +56,7 @@ class Server:
         return redis.Redis(unix_socket_path=str(self.socket_path), socket_timeout=60, **login)
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break

@@ -27,7 +27,7 @@ GAP_MAX = 1.5
 
 
 def run(function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(function(), 60))
+    return asyncio.run(asyncio.wait_for(function(), 120))
 
 
 @contextlib.asynccontextmanager

@@ -133,7 +133,7 @@ def test_backlog_then_tail(url: str, any_db: redis.Redis, key: str, group: dict[
             waiting = pool.submit(next, batches)
             wait_for_blocked(any_db)
             add(any_db, key, [5])
-            assert waiting.result(5)["n"].to_list() == [5]
+            assert waiting.result(60)["n"].to_list() == [5]
         assert batches.stats.delivered == 6
 
 
@@ -176,7 +176,7 @@ def test_idle_waits(url: str, any_db: redis.Redis, key: str) -> None:
         time.sleep(0.1)
         assert not waiting.done()
         add(any_db, key, [1])
-        assert numbers([waiting.result(5)]) == [[1]]
+        assert numbers([waiting.result(60)]) == [[1]]
 
 
 def test_idle_stops(url: str, any_db: redis.Redis, key: str) -> None:
@@ -396,7 +396,7 @@ def test_acknowledging_in_pieces(url: str, any_db: redis.Redis, key: str) -> Non
     with redcol.iter_stream(url, key, **GROUP, batch_size=3000, auto_ack=True, **STOP) as batches:
         for begin, batch in zip((0, 3000, 6000), batches, strict=False):
             assert batch["_id"].to_list() == ids[begin : begin + 3000]
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while pending(any_db, key) != ids[begin : begin + 3000]:
                 assert time.monotonic() < deadline
     assert pending(any_db, key) == []
@@ -498,7 +498,7 @@ def test_what_leaves_the_last_batch_pending(
 
 def wait_until_gone(db: redis.Redis) -> None:
     """Until nobody but `db` is connected."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len(db.client_list()) > 1:
         assert time.monotonic() < deadline, db.client_list()
         time.sleep(0.005)

@@ -66,7 +66,7 @@ def test_guide_blocking_read(url: str, events: redis.Redis) -> None:
         )
         wait_for_blocked(events)
         events.xadd("events", {"action": "new", "value": 150})
-        df = reading.result(5)
+        df = reading.result(60)
     assert df.select("action", "value").rows() == [("new", "150")]
 
 
@@ -224,7 +224,7 @@ def test_waiting_for_a_producer(
         )
         wait_for_blocked(any_db)
         add(any_db, key, [7])
-        assert reading.result(5)["n"].to_list() == [7]
+        assert reading.result(60)["n"].to_list() == [7]
 
 
 @pytest.mark.parametrize("group", [{}, GROUP], ids=["no group", "group"])
@@ -277,7 +277,7 @@ def test_every_entry_after_the_dollar_is_seen(url: str, any_db: redis.Redis, key
                 assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         finally:
             stop.set()
-        producing.result(5)
+        producing.result(60)
 
 
 # Access rules.
@@ -322,7 +322,7 @@ def test_a_group_that_may_not_be_made(any_server: Server, any_db: redis.Redis, k
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(redcol.read_stream, login(any_server, "member2"), key, **GROUP)
         with pytest.raises(redcol.PermissionDeniedError):
-            reading.result(10)
+            reading.result(60)
 
 
 # One client for many calls.

@@ -230,7 +230,7 @@ def test_waiting_for_ever_outlasts_a_restart(tmp_path: Any) -> None:
         assert not batches.is_connected
         with Server(REDIS_7, args=("--port", str(port))) as again:
             add(again.client(), "e", [7])
-            thread.join(20)
+            thread.join(60)
             assert found == [7]
         batches.close()
 
@@ -245,7 +245,7 @@ def test_a_coroutine_is_told_too() -> None:
                 with pytest.raises(redcol.ConnectionFailedError, match="reconnect_timeout_ms"):
                     await anext(batches)
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 120))
 
 
 def test_a_refusal_that_lasts_is_raised_as_itself() -> None:

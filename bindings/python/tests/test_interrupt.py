@@ -62,7 +62,7 @@ def test_ctrl_c(where: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         wanted = b"XRANGE" if where == "reading" else b""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if any(not wanted or command[0] == wanted for command in list(fake.commands)):
                 break
@@ -105,5 +105,5 @@ def test_closing_a_client_from_another_thread(command: bytes) -> None:
 @pytest.mark.parametrize("where", GREETS)
 def test_other_signals_do_not_end_a_wait_and_do_not_prolong_it(where: str) -> None:
     with FakeServer(GREETS[where]) as fake, start(OTHER_SIGNAL, fake.url) as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=120)
     assert out == "timed out True\n"

@@ -87,7 +87,7 @@ class Member:
         """Let it end by itself."""
         run = self.runs[-1]
         run.process.terminate()
-        status = run.process.wait(20)
+        status = run.process.wait(120)
         assert status == 0, f"{self.ledger.said}: status {status}: {run.error()}"
 
     def stop(self) -> None:

@@ -34,7 +34,7 @@ def reading(url: str, stream: str) -> Iterator[Reader]:
     with redcol.iter_stream(url, stream, **options("g")) as batches:
         reader = Reader(batches)
         yield reader
-    reader.thread.join(10)
+    reader.thread.join(60)
     assert not reader.thread.is_alive()
 
 

@@ -66,7 +66,7 @@ class Readers:
     def end(self, consumer: str) -> None:
         process = self.processes.pop(consumer)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
 
     def stop(self) -> None:
         for consumer in list(self.processes):
