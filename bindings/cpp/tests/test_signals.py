@@ -136,7 +136,7 @@ def test_time_limits_go_on_in_cpp(tmp_path: Path) -> None:
     program = build_cpp(["g++", "-std=c++17"], source, tmp_path / "timed_out")
     with FakeServer(silent) as fake:
         began = time.monotonic()
-        ended = subprocess.run([program, fake.url], capture_output=True, text=True, timeout=120)
+        ended = subprocess.run([program, fake.url], capture_output=True, text=True, timeout=99)
         assert 0.3 < time.monotonic() - began < 10
         assert "no answer within 400 ms" in ended.stdout
         assert len(fake.connections) == 1
@@ -158,7 +158,7 @@ def test_time_limits_go_on_in_python() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with FakeServer(silent) as fake:
         command = [sys.executable, "-c", NO_ANSWER, fake.url]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=99)
         assert "no answer within 400 ms" in ended.stdout
         assert len(fake.connections) == 1
 
@@ -186,6 +186,6 @@ def test_a_call_that_was_given_up_long_ago() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with FakeServer(silent) as fake:
         command = [sys.executable, "-c", GIVEN_UP, fake.url]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=99)
         assert (ended.stdout, ended.stderr) == ("True\n", "")
         assert len(fake.connections) == 2
