@@ -243,8 +243,8 @@ int64_t redcol_live_objects(void);
  * A name is resolved in a thread of the library's own, since the system may need long for it; an
  * address needs no thread. The addresses of a name are tried with IPv6 and IPv4 in turn, the next
  * one after 250 ms or when one has refused. The first that answers is used.
- * "keepalive_ms" is for a server that vanishes without closing the connection (TCP keepalive and
- * TCP_USER_TIMEOUT, the latter at least "timeout_ms").
+ * "keepalive_ms" is for a server that vanishes without closing the connection (TCP keepalive, and
+ * TCP_USER_TIMEOUT, which is at least "timeout_ms" and "connect_timeout_ms").
  * "client_name" is ASCII without spaces (CLIENT SETNAME). The library's name and version are told
  * to servers from 7.2 on (CLIENT SETINFO). A user who may not do that is connected all the same;
  * for "client_name" the log says so.

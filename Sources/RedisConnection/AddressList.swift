@@ -39,9 +39,10 @@ struct AddressList: ~Copyable {
         guard let address = found else { return nil }
         let fd = platform_socket(address.pointee.ai_family, address.pointee.ai_socktype)
         guard fd >= 0 else { return (-1, platform_errno()) }
-        // A server may be silent for longer than a vanished one is waited for.
+        // What is allowed to take longer than a vanished server is waited for may do so.
         platform_tune_tcp(
-            fd, timeouts.keepaliveMs, max(timeouts.keepaliveMs, timeouts.silenceMs))
+            fd, timeouts.keepaliveMs,
+            max(timeouts.keepaliveMs, timeouts.silenceMs, timeouts.connectMs))
         return (fd, platform_connect(fd, address.pointee.ai_addr, address.pointee.ai_addrlen))
     }
 

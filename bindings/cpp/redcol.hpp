@@ -340,16 +340,16 @@ public:
 
   /* A signal does not end it. */
   static Client open(const std::string &url, const Options &options, Error &error) {
-    if (detail::refused(url, "the URL", error) || !options.check(error))
-      return Client();
-    const std::vector<const char *> words = options.pointers();
-    redcol_client *client = nullptr;
-    redcol_status status = REDCOL_TIMEOUT;
-    while (status == REDCOL_TIMEOUT) {
-      Error::Out out(error);
-      status = out.done(redcol_open(url.c_str(), words.data(), &client, out));
-    }
-    return Client(client);
+    return opened(url, options, error, redcol_open);
+  }
+  static Client open_with_credentials(const std::string &url, const Credentials &credentials,
+                                      const Options &options, Error &error) {
+    return opened(url, options, error,
+                  [&](const char *text, const char *const *words, redcol_client **client,
+                      redcol_error **out) {
+                    return redcol_open_with_credentials(text, words, credentials.get(), client,
+                                                        out);
+                  });
   }
 
   /* One stream, or several: "a", {"a", "b"}, a vector of strings. The columns of `schema`; without
@@ -441,6 +441,11 @@ public:
   static Client open(const std::string &url, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return open(url, options, error); });
   }
+  static Client open_with_credentials(const std::string &url, const Credentials &credentials,
+                                      const Options &options = {}) {
+    return detail::thrown(
+        [&](Error &error) { return open_with_credentials(url, credentials, options, error); });
+  }
   Reader read(const Keys &streams, const Schema &schema, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return read(streams, schema, options, error); });
   }
@@ -472,6 +477,20 @@ public:
 
 private:
   explicit Client(redcol_client *handle) noexcept : handle_(handle) {}
+  /* Calls `begin`, which takes the URL, the options and the error, again after signals. */
+  template <class Begin>
+  static Client opened(const std::string &url, const Options &options, Error &error, Begin begin) {
+    if (detail::refused(url, "the URL", error) || !options.check(error))
+      return Client();
+    const std::vector<const char *> words = options.pointers();
+    redcol_client *client = nullptr;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      Error::Out out(error);
+      status = out.done(begin(url.c_str(), words.data(), &client, out));
+    }
+    return Client(client);
+  }
   /* Calls `begin`, which takes the columns, the options and the error, again after signals. */
   template <class Begin>
   static Reader started(const Schema *schema, const Options &options, Error &error, Begin begin) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * redcol_arguments.hpp - the part of redcol.hpp that calls are given: options, keys and ids.
- * Include redcol.hpp.
+ * redcol_arguments.hpp - the part of redcol.hpp that calls are given: options, keys, ids and
+ * credentials. Include redcol.hpp.
  */
 #ifndef REDCOL_ARGUMENTS_HPP
 #define REDCOL_ARGUMENTS_HPP
@@ -13,8 +13,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -126,6 +128,55 @@ struct EntryId {
   std::uint64_t milliseconds = 0;
   std::uint64_t sequence = 0;
   std::string text() const { return std::to_string(milliseconds) + '-' + std::to_string(sequence); }
+};
+
+/* A function that returns user and password whenever a connection begins: redcol_credentials. */
+class Credentials {
+public:
+  /* Sets both; false if there are none. It is called in threads of the library's, and what it
+     throws counts as false. */
+  using Function = std::function<bool(std::string &user, std::string &password)>;
+
+  Credentials() = default;
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  redcol_credentials *get() const noexcept { return handle_.get(); }
+
+  static Credentials make(Function function, Error &error) {
+    auto kept = std::make_unique<Function>(std::move(function));
+    redcol_credentials *made = nullptr;
+    Error::Out out(error);
+    if (out.done(redcol_credentials_new(ask, kept.get(), forget, &made, out)) == REDCOL_OK)
+      kept.release(); /* it is the library's now, until it calls `forget` */
+    return Credentials(made);
+  }
+#if defined(REDCOL_HPP_EXCEPTIONS)
+  static Credentials make(Function function) {
+    return detail::thrown([&](Error &error) { return make(std::move(function), error); });
+  }
+#endif
+
+private:
+  explicit Credentials(redcol_credentials *handle) noexcept : handle_(handle) {}
+  static std::int32_t ask(redcol_credentials_request *request, void *function) noexcept {
+#if defined(REDCOL_HPP_EXCEPTIONS)
+    try {
+      return answer(request, *static_cast<Function *>(function));
+    } catch (...) {
+      return -1;
+    }
+#else
+    return answer(request, *static_cast<Function *>(function));
+#endif
+  }
+  static std::int32_t answer(redcol_credentials_request *request, const Function &function) {
+    std::string user, password;
+    if (!function || !function(user, password))
+      return -1;
+    return redcol_credentials_set(request, user.data(), detail::length(user), password.data(),
+                                  detail::length(password), nullptr);
+  }
+  static void forget(void *function) noexcept { delete static_cast<Function *>(function); }
+  detail::Owned<redcol_credentials> handle_;
 };
 
 } // namespace REDCOL_HPP_MODE

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The parts of redcol.hpp about many streams, ranges and texts, as cpp_reader.cpp is for the rest:
-   cpp_more URL */
+/* The parts of redcol.hpp about many streams, ranges, texts and credentials, as cpp_reader.cpp is
+   for the rest: cpp_more URL */
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <iterator>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -275,6 +277,37 @@ static void acknowledging_later(Client &client) {
   CHECK(writer.descriptor() >= 0 && writer.run() == REDCOL_OK);
 }
 
+/* -- Credentials */
+
+static void credentials(const char *url) {
+  std::atomic<int> asked{0};
+  bool succeeds = true;
+  auto app = redcol::Credentials::make([&](std::string &user, std::string &password) {
+    asked++;
+    user = "app";
+    password = "one";
+    return succeeds;
+  });
+  CHECK(app && app.get());
+  Client client = Client::open_with_credentials(url, app, {{"connect_timeout_ms", "60000"}});
+  CHECK(asked == 1 && rows_of(client.read("numbers")) == 25);
+  succeeds = false;
+  Error error;
+  CHECK(!Client::open_with_credentials(url, app, {}, error) && asked == 2);
+  CHECK(error.status() == REDCOL_ERROR_AUTHENTICATION);
+  CHECK(error.detail("provider_code") == string_view("-1"));
+  auto throws = redcol::Credentials::make(
+      [](std::string &, std::string &) -> bool { throw std::runtime_error("no token"); }, error);
+  CHECK(throws && !error);
+  CHECK(contains(thrown([&] { Client::open_with_credentials(url, throws); }),
+                 "REDCOL_ERROR_AUTHENTICATION"));
+  auto empty = redcol::Credentials::make(nullptr);
+  CHECK(contains(thrown([&] { Client::open_with_credentials(url, empty); }),
+                 "REDCOL_ERROR_AUTHENTICATION"));
+  CHECK(!Client::open_with_credentials(url, redcol::Credentials(), {}, error));
+  CHECK(error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2)
     return 2;
@@ -286,6 +319,7 @@ int main(int argc, char **argv) {
     nul_bytes(client, argv[1]);
     schemas(client);
     acknowledging_later(client);
+    credentials(argv[1]);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "thrown: %s\n", error.what());
     failures++;

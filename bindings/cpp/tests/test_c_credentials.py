@@ -109,6 +109,31 @@ def test_release_waits_for_a_callback_that_runs(server: Server) -> None:
     assert callbacks
 
 
+def test_a_read_that_waits_for_credentials_can_be_cancelled(server: Server) -> None:
+    """In an event loop, too: a call without a wait comes back at once."""
+    may_return = threading.Event()
+
+    def slow(request: Any) -> int:
+        may_return.wait(60)
+        return set_to(request, b"app", b"one")
+
+    credentials = Credentials(slow)
+    status, client = credentials.open(server.url, connect="later", connect_timeout_ms=60_000)
+    assert (status, credentials.asked) == (0, [])
+    iterator = c_void_p()
+    options = words(follow="true", block_ms=50, connect="later")
+    assert call("redcol_read_stream", client, b"s", -1, None, options, byref(iterator)) == 0
+    assert call("redcol_iter_connect", iterator, 0) == STATUSES["TIMEOUT"]
+    assert call("redcol_iter_connect", iterator, 10) == STATUSES["TIMEOUT"]
+    assert call("redcol_cancel", iterator) == 0
+    assert call("redcol_iter_connect", iterator, -1) == STATUSES["CANCELLED"]
+    may_return.set()
+    assert call("redcol_iter_connect", iterator, -1) == 0
+    assert credentials.asked == [77]
+    for handle in (iterator, client, credentials.handle):
+        free(handle)
+
+
 def test_what_the_callback_returns(server: Server) -> None:
     library = _native.library()
     for answer, code in ((lambda _: 42, b"42"), (lambda _: -1, b"-1"), (lambda _: 0, None)):

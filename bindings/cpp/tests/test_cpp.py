@@ -43,6 +43,7 @@ def server() -> Iterator[Server]:
             client.xadd("numbers", {"n": number}, id=f"{number}-1")
         client.xadd(b"t\0o", {"n": 1})
         client.set("key", "no stream")
+        client.execute_command("ACL", "SETUSER", "app", "on", ">one", "~*", "+@all")
         yield started
 
 

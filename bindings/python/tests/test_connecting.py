@@ -90,6 +90,7 @@ def socket_to(port: int) -> Iterator[socket.socket]:
         ({"keepalive_ms": 60_000}, (30, 10), 60_000),
         ({"keepalive_ms": 1}, (1, 1), 5_000),
         ({"keepalive_ms": 6_000, "timeout_ms": 20_000}, (3, 1), 20_000),
+        ({"keepalive_ms": 6_000, "connect_timeout_ms": 21_000}, (3, 1), 21_000),
         ({"keepalive_ms": 2**31 - 1}, (32_767, 32_767), 2**31 - 1),
         ({"keepalive_ms": 0}, None, 0),
     ],

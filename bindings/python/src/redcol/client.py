@@ -101,7 +101,8 @@ def connect(
             and each reconnect. A line break at its end is not part of the password.
 
     Returns:
-        A client. Close it, or use it in a ``with`` block.
+        A client. Close it, or use it in a ``with`` block. This call waits for the server: in an
+        event loop, ``await asyncio.to_thread(redcol.connect, url)``.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
