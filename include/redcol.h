@@ -265,10 +265,11 @@ typedef struct redcol_credentials_request redcol_credentials_request;
 /*
  * Answers a question: calls redcol_credentials_set and returns 0. Another value means that there
  * are no credentials; the error then has it as the detail "provider_code".
- * It runs in a thread of the library's, with all signals blocked and a stack of 1 MiB, and may run
- * in several threads at once. It may block: the connection that waits for it gives up after
- * "connect_timeout_ms", and the next attempt takes the answer if it has come by then. It may call
- * the library, but must not use longjmp or throw. `request` is borrowed for the call.
+ * It runs in a thread of the library's in which all signals are blocked (or in the caller's, if the
+ * system has no thread to spare), and may run in several threads at once. It may block: the
+ * connection that waits for it gives up after "connect_timeout_ms", and the next attempt takes the
+ * answer if it has come by then. It may call the library, but must not use longjmp or throw.
+ * `request` is borrowed for the call.
  */
 typedef int32_t (*redcol_credentials_callback)(redcol_credentials_request *request,
                                                void *user_data);

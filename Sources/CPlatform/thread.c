@@ -25,16 +25,15 @@ __asm__(".symver pthread_attr_setstacksize, pthread_attr_setstacksize@GLIBC_2.17
 #pragma weak pthread_create
 #pragma weak pthread_attr_setstacksize
 
-enum { STACK_BYTES = 1 << 20 };
-
-bool platform_thread_start(void *(*work)(void *), void *context) {
+bool platform_thread_start(void *(*work)(void *), void *context, size_t stack_bytes) {
   pthread_t thread;
   pthread_attr_t attributes;
   sigset_t all, before, pending;
   if (!pthread_create || !pthread_attr_setstacksize || pthread_attr_init(&attributes) != 0)
     return false;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  if (stack_bytes > 0)
+    pthread_attr_setstacksize(&attributes, stack_bytes);
   /* Signals are for the host's threads. The new thread begins with what is blocked here. */
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);

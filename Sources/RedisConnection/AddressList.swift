@@ -95,6 +95,9 @@ final class NameLookup: BackgroundJob, @unchecked Sendable {
 
     deinit { if let found { freeaddrinfo(found) } }
 
+    // Many may be under way at once.
+    override var stackBytes: Int { 1 << 20 }
+
     override func work() { (status, found) = lookUp(host, port, AI_ADDRCONFIG) }
 
     func isOf(_ host: String, _ port: UInt16) -> Bool { self.host == host && self.port == port }

@@ -28,10 +28,15 @@ public class BackgroundJob: @unchecked Sendable {
     /// The work, in the other thread. Nobody else touches the object until it is done.
     func work() {}
 
+    /// The stack that the work needs; 0 for as much as threads usually have.
+    var stackBytes: Int { 0 }
+
     /// Begins. If the system has no thread to spare, the work is done when this returns.
     final func start() {
         let context = Unmanaged.passRetained(self).toOpaque()
-        if !platform_thread_start(runBackgroundJob, context) { _ = runBackgroundJob(context) }
+        if !platform_thread_start(runBackgroundJob, context, stackBytes) {
+            _ = runBackgroundJob(context)
+        }
     }
 
     /// Whether it is done; asked until it is, and no longer.

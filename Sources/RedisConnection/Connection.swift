@@ -120,19 +120,20 @@ public final class Connection {
         guard endpoint.login.source.isRenewed else { return try connect() }
         phase = .fetchingCredentials
         if let credentials {
-            try begin(credentials, isUnderWay: true)
+            try watch(credentials)
         } else {
             let request = try CredentialsRequest.make(endpoint.login)
+            try watch(request)
+            request.start()
             credentials = request
-            try begin(request)
         }
         try finishCredentials()
     }
 
-    private func begin(_ job: BackgroundJob, isUnderWay: Bool = false) throws(RedcolError) {
+    /// Watches for the end of a job.
+    private func watch(_ job: BackgroundJob) throws(RedcolError) {
         let error = platform_poller_watch(poller, job.event, true, false, true)
         if error != 0 { throw refused(error) }
-        if !isUnderWay { job.start() }
     }
 
     private func finishCredentials() throws(RedcolError) {
@@ -158,11 +159,12 @@ public final class Connection {
             guard let addresses = AddressList(address: host, port: port) else {
                 phase = .resolving
                 if let lookup, lookup.isOf(host, port) {
-                    try begin(lookup, isUnderWay: true)
+                    try watch(lookup)
                 } else {
                     let job = try NameLookup.make(host, port)
+                    try watch(job)
+                    job.start()
                     lookup = job
-                    try begin(job)
                 }
                 return try finishResolving()
             }

@@ -136,8 +136,9 @@ bool platform_log_take_control(void);
 /* Whether this thread is inside the callback. */
 bool platform_log_is_running_here(void);
 
-/* thread.c: runs `work` in a thread of its own, with signals blocked; false if that cannot be. */
-bool platform_thread_start(void *(*work)(void *), void *context);
+/* thread.c: runs `work` in a thread of its own, with signals blocked; false if that cannot be.
+ * `stack_bytes` 0: as much stack as threads usually have. */
+bool platform_thread_start(void *(*work)(void *), void *context, size_t stack_bytes);
 /* A descriptor that is readable from `set` until `take`, which returns whether it was set; -1 with
  * errno. */
 int platform_event_new(void);

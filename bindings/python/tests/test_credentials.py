@@ -379,7 +379,12 @@ def test_nothing_is_kept_of_a_function_whose_client_is_gone() -> None:
     kept = weakref.ref(tokens)
     with serving() as server:
         client = redcol.connect(server.url, credentials=tokens)
-        batches = redcol.iter_stream(client, "s")
+        batches = redcol.iter_stream(client, "s", reconnect_timeout_ms=100)
+        tokens.error = RuntimeError("no token")
+        disconnect(server)
+        with contextlib.suppress(redcol.AuthenticationError):
+            while True:
+                next(batches)
         del tokens
         client.close()
         del client

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 #: Functions by the number that the library knows them by.
 _functions: Final[dict[int, Credentials]] = {}
-#: What functions raised, by the number that the library has as "provider_code".
-_raised: Final[dict[int, BaseException]] = {}
+#: What functions raised, by the number that the library has as "provider_code"; and which did.
+_raised: Final[dict[int, tuple[BaseException, int]]] = {}
 #: Exceptions that are kept, with all that their tracebacks refer to.
-_RAISED_MAX: Final = 16
+_RAISED_MAX: Final = 64
 _CODE_MAX: Final = 2**31 - 1
 _numbers: Final = itertools.count(1)
 
@@ -43,7 +43,7 @@ def _ask(request: int, number: int) -> int:
         if wrong := _answer(lib, request, _functions[number]):
             raise TypeError(wrong)
     except BaseException as error:
-        return _keep(error)
+        return _keep(error, number)
     return 0
 
 
@@ -66,17 +66,24 @@ def _answer(lib: Any, request: int, function: Credentials) -> str | None:
     return None
 
 
-def _keep(error: BaseException) -> int:
-    number = next(_numbers) % _CODE_MAX + 1
-    _raised[number] = error
+def _keep(error: BaseException, number: int) -> int:
+    code = next(_numbers) % _CODE_MAX + 1
+    _raised[code] = error, number
     for old in list(_raised)[:-_RAISED_MAX]:
         _raised.pop(old, None)
-    return number
+    return code
+
+
+def _forget(number: int) -> None:
+    _functions.pop(number, None)
+    for code in [code for code, (_, of) in list(_raised.items()) if of == number]:
+        _raised.pop(code, None)
 
 
 def raised(code: str | None) -> BaseException | None:
     """What the function raised that the library has got this code from."""
-    return None if code is None else _raised.get(int(code))
+    error, _ = _raised.get(int(code), (None, 0)) if code else (None, 0)
+    return error
 
 
 _callback: Final = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p)(_ask)
@@ -95,7 +102,7 @@ def new_credentials(function: Credentials, credentials: Handle) -> int:
     """Make credentials that `function` returns as long as the handle lives. Returns the status."""
     callback, number = _prepare(), next(_numbers)
     _functions[number] = function
-    weakref.finalize(credentials, _functions.pop, number, None).atexit = False
+    weakref.finalize(credentials, _forget, number).atexit = False
     status: int = library().redcol_credentials_new(
         callback, number, None, credentials.pointer_reference, None
     )
