@@ -14,8 +14,8 @@ enum Settlement {
 
 /// What to do about a lost connection.
 enum Loss {
-    /// Connect again, not before this time, and write on from `SentRows.next`.
-    case tryAgain(notBefore: Int64)
+    /// Connect again when the state says so, and write on from `SentRows.next`.
+    case tryAgain
     /// The write ends with the error. It is about this row, if about one.
     case giveUp(row: Int?)
 }
@@ -76,7 +76,7 @@ struct WritePlan {
             let next = retries.failed(now)
         {
             state.tryAgain(notBefore: next)
-            return .tryAgain(notBefore: next)
+            return .tryAgain
         }
         return .giveUp(row: error.isRefusalForNow ? rows.next : nil)
     }

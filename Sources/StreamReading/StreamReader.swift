@@ -114,7 +114,7 @@ public class StreamReader {
 
     /// Acknowledges what waits for it, although nothing is to be asked now: rows or an error are
     /// there.
-    func acknowledgeAlone() throws(RedcolError) -> Bool { true }
+    func acknowledgeAlone() throws(RedcolError) {}
 
     /// Whether something is to be sent, or an answer awaited, although no more rows will come.
     var hasMoreToSay: Bool { false }
@@ -388,7 +388,10 @@ public class StreamReader {
         }
         guard try reconnecting.mayTry(platform_monotonic_ms()) else { return false }
         do {
-            if heldError != nil { return try acknowledgeAlone() }
+            if heldError != nil {
+                try acknowledgeAlone()
+                return true
+            }
             if !connection.isReady {
                 guard try connection.advance() else { return false }
                 connected()

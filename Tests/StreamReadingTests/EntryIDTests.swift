@@ -54,13 +54,13 @@ func whatIsNoID(_ text: String) {
     (EntryID(most - 1, most), EntryID(most, 0)),
     (EntryID(most, most - 1), EntryID(most, most)),
 ])
-func neighbours(_ id: EntryID, _ after: EntryID) {
+func neighbors(_ id: EntryID, _ after: EntryID) {
     #expect(id.next == after)
     #expect(after.previous == id)
     #expect(id < after && !(after < id) && id != after)
 }
 
-@Test func theEndsHaveOneNeighbourOnly() {
+@Test func theEndsHaveOneNeighborOnly() {
     #expect(EntryID.smallest.previous == nil)
     #expect(EntryID.largest.next == nil)
     #expect(EntryID.smallest == EntryID(0, 0) && EntryID.largest == EntryID(most, most))

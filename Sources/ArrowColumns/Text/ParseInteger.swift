@@ -113,7 +113,7 @@ private func leadingDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64
 private func valueOfEightDigits(_ word: UInt64) -> UInt64? {
     let values = word ^ 0x3030_3030_3030_3030
     guard isAllBelowTen(values) else { return nil }
-    // Neighbours are joined into pairs, pairs into fours, fours into the whole.
+    // Neighbors are joined into pairs, pairs into fours, fours into the whole.
     let pairs = (values &* (10 << 8 | 1)) &>> 8 & 0x00FF_00FF_00FF_00FF
     let fours = (pairs &* (100 << 16 | 1)) &>> 16 & 0x0000_FFFF_0000_FFFF
     return (fours &* (10_000 << 32 | 1)) &>> 32

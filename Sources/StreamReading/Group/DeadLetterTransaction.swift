@@ -214,7 +214,7 @@ struct DeadLetterTransaction {
                 return leave(.deleted, [Command("UNWATCH"), acknowledge(letter)])
             }
             state = .keeping(answers: 0, refused: nil)
-            let add = member.keep(
+            let add = member.addDeadLetter(
                 letter, deliveries: pending.deliveries, fields: fields, in: deadLetter)
             return (.more, [Command("MULTI"), add, acknowledge(letter), Command("EXEC")])
         default: break
@@ -269,7 +269,7 @@ struct DeadLetterTransaction {
     // MARK: What is kept
 
     /// KEYS: the stream, the dead letters. ARGV: group, id, consumer, count or "", undelivered
-    /// ones, and perhaps field and reason. The same as `GroupMember.keep` does.
+    /// ones, and perhaps field and reason. The same as `GroupMember.addDeadLetter` does.
     static let scriptText = """
         local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)[1]
         if not pending or pending[2] ~= ARGV[3] then return 0 end
@@ -321,7 +321,7 @@ extension DeadLetter {
 extension GroupMember {
     /// XADD of a dead letter: the entry's fields, and what is known of it. A field of its own that
     /// has one of those names is kept under another: `dead_id_field`, `dead_id_field2`, …
-    func keep(
+    func addDeadLetter(
         _ letter: DeadLetter, deliveries: Int64, fields: [[UInt8]], in deadLetter: [UInt8]
     ) -> Command {
         let (had, overflow) = deliveries.subtractingReportingOverflow(letter.undelivered)

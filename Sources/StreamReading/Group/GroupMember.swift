@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A member of a consumer group: its commands.
-// https://redis.io/docs/latest/commands/xreadgroup/ and its neighbours
+// https://redis.io/docs/latest/commands/xreadgroup/ and the commands beside it
 
 import RedcolBase
 import RedisConnection

@@ -149,9 +149,8 @@ final class GroupReader: StreamReader {
         session.takeLast()
     }
 
-    override func acknowledgeAlone() throws(RedcolError) -> Bool {
+    override func acknowledgeAlone() throws(RedcolError) {
         if connection.isReady { _ = try session.sendAcknowledgements() }
-        return true
     }
 
     // MARK: The exchange
@@ -171,13 +170,18 @@ final class GroupReader: StreamReader {
                     if heldError != nil { return true }
                     continue
                 }
-                if session.plan.isBatchReady(moment) { return try acknowledgeAlone() }
+                if session.plan.isBatchReady(moment) {
+                    try acknowledgeAlone()
+                    return true
+                }
                 let had = connection.incoming.count
                 guard try connection.receive() else { return false }
                 if case .answer(let request) = next, session.plan.readsBacklog(request) {
                     try session.acknowledge(for: connection.incoming.count - had)
                 }
-            case .handOver: return try acknowledgeAlone()
+            case .handOver:
+                try acknowledgeAlone()
+                return true
             case .finish:
                 if parser.pointee.batch.rowCount > 0 { return true }
                 acknowledgeRowless()

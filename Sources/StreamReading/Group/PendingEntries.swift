@@ -2,13 +2,12 @@
 // The entries that this consumer has and the server still counts as pending: they must not be
 // delivered again, and are acknowledged when the caller is done with them.
 
-import CPlatform
 import RedcolBase
 
 /// What one reader has of its consumer's pending entries list. Any thread: a caller may acknowledge
 /// while another one waits for a batch.
 final class PendingEntries: @unchecked Sendable {
-    private let lock: OpaquePointer
+    private let locked: Lock
     /// Handed over, not acknowledged.
     private var held: [RowID] = []
     /// Acknowledged elsewhere, but still in `held`: taken out when `held` is looked at.
@@ -27,21 +26,10 @@ final class PendingEntries: @unchecked Sendable {
     private var isClosed = false
 
     static func make() throws(RedcolError) -> PendingEntries {
-        guard let lock = platform_lock_new() else {
-            throw RedcolError(.memory, "no memory for a group reader")
-        }
-        return PendingEntries(lock)
+        PendingEntries(try Lock(for: "a group reader"))
     }
 
-    private init(_ lock: OpaquePointer) { self.lock = lock }
-
-    deinit { platform_lock_free(lock) }
-
-    private func locked<Result>(_ body: () -> Result) -> Result {
-        platform_lock_acquire(lock)
-        defer { platform_lock_release(lock) }
-        return body()
-    }
+    private init(_ lock: consuming Lock) { locked = lock }
 
     private func settle() {
         guard !released.isEmpty else { return }

@@ -121,9 +121,9 @@ struct TailPlan {
     private var answerBytes = 0
     /// What an entry takes, as far as the last answer tells.
     private var entryBytes = 128
-    /// Among how many streams a batch is shared: those of which the last answer had all that was
-    /// asked for, or if there is none, those of which it had something. Entries that trickle into
-    /// others take nothing from one that has a backlog.
+    /// How many streams share a batch: those that filled their part of the last answer. If none
+    /// did, those that had an entry in it. So entries that trickle into some streams take nothing
+    /// from one with a backlog.
     private var streamsSharing: Int
 
     /// `upper`: the last entry that is wanted; nil for no end.
@@ -281,8 +281,9 @@ struct TailPlan {
         return id == .smallest || id == starts[stream] || id == upper ? nil : id
     }
 
-    /// The last entry up to the one that was read last; nil if there is none. Trimming takes the
-    /// oldest entries: where an earlier one is left, that entry was deleted by itself, or all were.
+    /// The last entry that is left up to the one that was read last; nil: none is. Trimming takes
+    /// the oldest entries. So if only an earlier one is left, the one read last was deleted by
+    /// itself, or all were.
     mutating func foundEntry(_ id: EntryID?, _ stream: Int) {
         if let id, id < cursors[stream] { doubtful.insert(stream) }
     }
@@ -314,7 +315,7 @@ struct TailPlan {
     /// The caller is done with the last batch.
     mutating func nextIsAsked() { lastBatch = nil }
 
-    /// The last batch comes again. Returns how many rows it had; nil if there is none.
+    /// The last batch comes again. Returns how many rows it had; nil without a last batch.
     mutating func takeBack() -> Int? {
         guard let (from, rows) = lastBatch else { return nil }
         lastBatch = nil

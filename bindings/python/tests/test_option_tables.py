@@ -166,7 +166,7 @@ def test_defaults_are_those_of_the_core(function: str, parameter: str) -> None:
     option = options_of(function)[parameter]
     if (function, parameter) in OTHER_DEFAULTS:
         assert default == OTHER_DEFAULTS[function, parameter]
-        assert default != in_python(option), "this difference is none"
+        assert default != in_python(option), "it does not differ: take it out of OTHER_DEFAULTS"
     else:
         # None leaves an option out, and then the core's default holds.
         assert default in (None, in_python(option))

@@ -86,7 +86,7 @@ def test_values_are_those_of_csv(
     no_leaks: None, server: Server, db: redis.Redis, key: str, name: str
 ) -> None:
     column = CSV_COLUMNS[name]
-    # A neighbour, so that a row with a null has a field.
+    # A neighbor, so that a row with a null has a field.
     frame = pl.DataFrame({"v": column, "n": range(len(column))})
     csv = frame.write_csv(include_header=False, quote_style="never").splitlines()
     nulls = column.is_null().to_list()

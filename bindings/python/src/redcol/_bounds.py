@@ -106,8 +106,8 @@ def find(
 
     Args:
         predicate: what Polars hands to a source; None for all rows.
-        timestamp_column: the column of the ids' milliseconds (Int64); None if there is none.
-        id_column: the column of the ids (String); None if there is none.
+        timestamp_column: the column of the ids' milliseconds (Int64), or None.
+        id_column: the column of the ids (String), or None.
         largest_ms: no id has more milliseconds. Where a predicate multiplies them, this shows that
             nothing overflows.
     """
