@@ -225,6 +225,8 @@ int64_t redcol_live_objects(void);
  *             copied. Parts are percent-decoded. IPv6 addresses stand in brackets. `?db=n` may
  *             replace `/db`; `?username=` and `?password=` may replace the part before the @. The
  *             default port is 6379, the default db 0.
+ *             redis+sentinel://[[user]:password@]host[:port][,host2[:port]…]/service[/db] names
+ *             Sentinels, whose default port is 26379, and the service whose servers they know.
  * options     NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
  *   "connect_timeout_ms"  1 to 2147483647  "5000"   time to connect, logging in included
  *   "timeout_ms"          1 to 2147483647  "5000"   longest silence while an answer is awaited
@@ -234,12 +236,24 @@ int64_t redcol_live_objects(void);
  *   "password_file"       name             none     file with the password, read at each connect
  *   "connect"             word             "now"    "now", or "later": the first call that asks
  *                                                   the server connects; this one does not block
+ * Sentinels: only with redis+sentinel://; these may stand in the URL too
+ *   "sentinel_username"   text                none      user for the Sentinels
+ *   "sentinel_password"   text                none      password for the Sentinels
+ *   "read_from"           word                "master"  ranges from the "master", or a "replica"
  * client_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
  * "answer_timeout_ms" bounds an answer that comes at less than 4 KiB a second. Without it the bound
  * is ten times "timeout_ms". An answer that flows faster may take any time, and so may a caller
  * between two calls. Both times are on top of the time for which the server is asked to wait for
  * entries. After either of them a call returns TIMED_OUT, or connects again where it continues over
  * lost connections.
+ * Sentinels are asked in turn, beginning with the one that answered last, where the master of the
+ * service is. They are asked each time that a connection begins: so after each connection that was
+ * lost, and after each answer READONLY, MASTERDOWN or LOADING. A server that says it is a replica
+ * is not used as the master. "user" and "password" are for the servers, not for the Sentinels.
+ * "read_from" "replica" reads ranges from a replica that is in order, or else from the master:
+ * entries that were just written may be missing, and a read that continues on another replica
+ * after a lost connection sees what that one has. Following, groups and writing use the master.
+ * NAME also means that no Sentinel knows the service; CONNECTION, that none of them could be asked.
  * A name is resolved in a thread of the library's own, since the system may need long for it; an
  * address needs no thread. The addresses of a name are tried with IPv6 and IPv4 in turn, the next
  * one after 250 ms or when one has refused. The first that answers is used.
@@ -254,7 +268,7 @@ int64_t redcol_live_objects(void);
  * call is not repeated, there is nothing to free.
  * Blocks for up to "connect_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
- * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS).
+ * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS, or redis:// of a Sentinel).
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
                           redcol_error **error_out);

@@ -76,7 +76,7 @@ public final class FrameWriter {
         plan = WritePlan(
             isRepeatable: owner.encoder.pointee.isRepeatable,
             writesEntries: owner.encoder.pointee.writesEntries,
-            silenceMs: topology.timeouts.silenceMs)
+            silenceMs: topology.timeouts.silenceMs, retryMs: topology.timeouts.retryMs)
     }
 
     deinit {

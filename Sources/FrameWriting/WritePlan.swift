@@ -33,11 +33,15 @@ struct WritePlan {
     /// one, all the same.
     static let probes = 2
 
-    /// `silenceMs`: for how long it is tried again without a success.
-    init(isRepeatable: Bool, writesEntries: Bool, silenceMs: Int64) {
+    /// `silenceMs`: for how long it is tried again without a success; `retryMs`: the longest wait
+    /// between two attempts.
+    init(
+        isRepeatable: Bool, writesEntries: Bool, silenceMs: Int64,
+        retryMs: Int64 = Backoff.longestMs
+    ) {
         self.isRepeatable = isRepeatable
         self.writesEntries = writesEntries
-        retries = RetryWindow(limitMs: silenceMs)
+        retries = RetryWindow(limitMs: silenceMs, longestMs: retryMs)
     }
 
     /// Whether the next row may be encoded.

@@ -182,10 +182,10 @@ func openTopology(
         var endpoint = try Endpoint(
             url: url,
             passwordIsElsewhere: provider != nil || options.contains { $0.key == "password_file" })
-        let chosen = try ClientOptions(options)
+        let chosen = try ClientOptions(options, for: &endpoint)
         endpoint.login = try endpoint.login.completed(
             source: try source(provider, file: chosen.passwordFile), name: chosen.name)
-        let topology = try Topology.singleServer(endpoint, chosen.timeouts)
+        let topology = try Topology.make(endpoint, chosen.timeouts)
         if chosen.connectsLater { return topology }
         open = UnfinishedOpen(
             url: url, options: options, provider: provider, topology: topology,

@@ -6,6 +6,8 @@
 public enum ClientOption: OptionTable {
     case connectTimeoutMs, timeoutMs, answerTimeoutMs, keepaliveMs
     case clientName, passwordFile, connect
+    // Sentinels
+    case sentinelUsername, sentinelPassword, readFrom
 
     public static var purpose: StaticString { "a client" }
 
@@ -21,6 +23,10 @@ public enum ClientOption: OptionTable {
         case .clientName: Option("client_name", .name)
         case .passwordFile: Option("password_file", .name)
         case .connect: Option("connect", .word("now later"), default: "now")
+
+        case .sentinelUsername: Option("sentinel_username", .text)
+        case .sentinelPassword: Option("sentinel_password", .text)
+        case .readFrom: Option("read_from", .word("master replica"), default: "master")
         }
     }
 }

@@ -7,13 +7,17 @@
 public struct RetryWindow: Sendable {
     /// After so long without a success there is no further attempt; nil for never.
     public let limitMs: Int64?
-    private var backoff = Backoff()
+    private var backoff: Backoff
     /// When the first failure since the last success was.
     private var began: Int64?
     /// When the next attempt is to be made; nil when none waits.
     public private(set) var nextAt: Int64?
 
-    public init(limitMs: Int64?) { self.limitMs = limitMs }
+    /// `longestMs`: the longest wait between two attempts.
+    public init(limitMs: Int64?, longestMs: Int64 = Backoff.longestMs) {
+        self.limitMs = limitMs
+        backoff = Backoff(longestMs: longestMs)
+    }
 
     /// Attempts since the last success.
     public var attempts: Int { backoff.attempts }
@@ -37,6 +41,12 @@ public struct RetryWindow: Sendable {
         guard began != nil else { return }
         backoff.succeeded()
         began = nil
+    }
+
+    /// Begins anew, at once.
+    public mutating func begin() {
+        succeeded()
+        nextAt = nil
     }
 
     /// An attempt failed, after the server had been silent for `silentMs`. When to make the next;

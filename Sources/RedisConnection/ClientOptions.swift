@@ -12,7 +12,10 @@ public struct ClientOptions {
     public var name: [UInt8] = []
     public var passwordFile: String?
 
-    public init(_ pairs: [(key: String, value: String)]) throws(RedcolError) {
+    /// `endpoint`: takes what is about the server.
+    public init(
+        _ pairs: [(key: String, value: String)], for endpoint: inout Endpoint
+    ) throws(RedcolError) {
         for (key, text) in pairs {
             let (option, value) = try ClientOption.given(key, text)
             switch option {
@@ -29,6 +32,8 @@ public struct ClientOptions {
                 _ = try value.name()
                 passwordFile = value.text
             case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
+            case .sentinelUsername, .sentinelPassword, .readFrom:
+                try endpoint.server.take(option, value)
             }
         }
     }

@@ -6,31 +6,18 @@
 import CPlatform
 import RedcolBase
 
-/// How long a server may take.
-public struct Timeouts: Sendable {
-    /// Making the connection, logging in included.
-    public var connectMs: Int64 = 5_000
-    /// Silence while an answer is awaited.
-    public var silenceMs: Int64 = 5_000
-    /// After so long a peer that has vanished is noticed; 0 for never.
-    public var keepaliveMs: Int64 = 30_000
-    /// A whole answer, unless it flows (see `AnswerClock`); nil: ten times the silence.
-    public var answerMsGiven: Int64?
-
-    public init() {}
-
-    public var answerMs: Int64 { answerMsGiven ?? 10 * silenceMs }
-}
-
 /// A socket, what waits to be sent, what was received, and the poller that tells when to go on.
 /// One thread at a time; only `cancel()` may come from another.
 public final class Connection {
-    /// With the credentials of this connection, wherever they came from.
+    /// With the credentials of this connection, wherever they came from, and the server that the
+    /// locator has found.
     public private(set) var endpoint: Endpoint
+    /// Says which server it is, each time that the connection begins; nil if that is known.
+    public let locator: Locator?
     public let timeouts: Timeouts
 
     private enum Phase {
-        case closed, fetchingCredentials, resolving, connecting, loggingIn, ready
+        case closed, locating, fetchingCredentials, resolving, connecting, loggingIn, ready
     }
 
     private var phase = Phase.closed
@@ -49,6 +36,8 @@ public final class Connection {
     public var isClusterNode: Bool { login.isClusterNode }
     /// When connecting and logging in has taken too long.
     private var connectDeadline: Int64 = 0
+    /// What the locator waits for; -1 while it does not look.
+    private var locatorFD: Int32 = -1
     private var clock: AnswerClock
     /// Answers that were taken since it was connected, without those to `enqueue(encoded:)`.
     private var answersTaken = 0
@@ -56,8 +45,11 @@ public final class Connection {
     private var receivesLeft = Connection.receivesPerTurn
     private static let receivesPerTurn = 16
 
-    public init(_ endpoint: Endpoint, _ timeouts: Timeouts) throws(RedcolError) {
+    public init(
+        _ endpoint: Endpoint, _ timeouts: Timeouts, locator: Locator? = nil
+    ) throws(RedcolError) {
         self.endpoint = endpoint
+        self.locator = locator
         self.timeouts = timeouts
         clock = AnswerClock(timeouts)
         poller.initialize(to: platform_poller(epoll_fd: -1, cancel_fd: -1, alarm_fd: -1))
@@ -102,6 +94,7 @@ public final class Connection {
             switch phase {
             case .ready: return true
             case .closed: try begin()
+            case .locating: try locate()
             case .fetchingCredentials: try finishCredentials()
             case .resolving: try finishResolving()
             case .connecting: try finishConnecting()
@@ -117,6 +110,28 @@ public final class Connection {
 
     private func begin() throws(RedcolError) {
         connectDeadline = platform_monotonic_ms() + timeouts.connectMs
+        guard let locator else { return try fetchCredentials() }
+        phase = .locating
+        locatorFD = try locator.begin(connectDeadline)
+        let error = platform_poller_watch(poller, locatorFD, true, false, true)
+        if error != 0 { throw RedcolError(.memory, "\(endpoint.shown): \(errorText(error))") }
+        try locate()
+    }
+
+    private func locate() throws(RedcolError) {
+        guard let server = try locator?.advance(platform_monotonic_ms()) else { return }
+        stopLocating()
+        endpoint.server = server
+        try fetchCredentials()
+    }
+
+    private func stopLocating() {
+        if locatorFD >= 0, !isForked { platform_poller_unwatch(poller, locatorFD) }
+        locatorFD = -1
+        locator?.end()
+    }
+
+    private func fetchCredentials() throws(RedcolError) {
         guard endpoint.login.source.isRenewed else { return try connect() }
         phase = .fetchingCredentials
         if let credentials {
@@ -147,6 +162,7 @@ public final class Connection {
     private func connect() throws(RedcolError) {
         phase = .connecting
         switch endpoint.server.address {
+        case .service: break  // never: a locator has found its server
         case .unix(let path):
             let socket = platform_socket(AF_UNIX, Int32(SOCK_STREAM.rawValue))
             guard socket >= 0 else { throw refused(platform_errno()) }
@@ -213,8 +229,38 @@ public final class Connection {
             try login.received(reply, from: endpoint)
         }
         if incoming.count > 0 { throw unasked() }
+        if login.isSentinel, !endpoint.server.isSentinel {
+            throw RedcolError(
+                .unsupported,
+                "\(endpoint.shown) is a Sentinel and has no data; use redis+sentinel://"
+                    + "\(endpoint.server.place)/ and the name of the service")
+        }
+        try locator?.check(role: login.role, of: endpoint.shown)
         phase = .ready
+        if login.isRepeated { return }
         Log.write(.debug, .connection, about: endpoint.shown) { "connected to \(endpoint.shown)" }
+    }
+
+    /// Before an idle connection is used again: asks what its server is now, if that can change.
+    /// False if it is lost.
+    public func checkAgain() -> Bool {
+        guard locator != nil else { return true }
+        do throws(RedcolError) {
+            connectDeadline = platform_monotonic_ms() + timeouts.connectMs
+            phase = .loggingIn
+            login.repeatHello()
+            for command in login.awaited { enqueue(command) }
+            try flush()
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Closes the connection; the next one is to this server.
+    public func changeServer(to server: Server) {
+        closeSocket()
+        endpoint.server = server
     }
 
     // MARK: Talking
@@ -392,9 +438,10 @@ public final class Connection {
     }
 
     /// When `advance` or the reader should be called again even if nothing comes; nil for never.
-    private var deadline: Int64? {
+    public var deadline: Int64? {
         switch phase {
         case .closed: return nil
+        case .locating: return min(connectDeadline, locator?.wakeAt ?? .max)
         case .connecting: return min(connectDeadline, attempts.nextAt ?? .max)
         case .fetchingCredentials, .resolving, .loggingIn: return connectDeadline
         case .ready: return clock.deadline
@@ -433,7 +480,7 @@ public final class Connection {
     private func checkDeadline(_ now: Int64) throws(RedcolError) {
         switch phase {
         case .closed: return
-        case .fetchingCredentials, .resolving, .connecting, .loggingIn:
+        case .locating, .fetchingCredentials, .resolving, .connecting, .loggingIn:
             guard now >= connectDeadline else { return }
             let error = tooLate
             closeSocket()
@@ -449,6 +496,12 @@ public final class Connection {
                     : "reading from \(endpoint.shown): an answer that comes in small pieces was "
                         + "not complete after \(timeouts.answerMs) ms (answer_timeout_ms)")
         }
+    }
+
+    /// Something may have come, for a caller who has waited elsewhere for `pollDescriptor`.
+    public func hasWaited() {
+        receivesLeft = Connection.receivesPerTurn
+        transport.somethingMayHaveCome()
     }
 
     private var tooLate: RedcolError {
@@ -481,6 +534,7 @@ public final class Connection {
             if let credentials { platform_poller_unwatch(poller, credentials.event) }
             if let lookup { platform_poller_unwatch(poller, lookup.event) }
         }
+        if phase == .locating { stopLocating() }
         outgoing.reset()
         incoming.clear()
         login = LoginExchange()

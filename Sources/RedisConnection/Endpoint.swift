@@ -5,8 +5,13 @@ import RedcolBase
 
 /// A server, with credentials and database. Spelled as redis-py spells its URLs.
 public struct Endpoint: Sendable {
-    public let server: Server
+    public internal(set) var server: Server
     public var login: Login
+
+    public init(server: Server, login: Login) {
+        self.server = server
+        self.login = login
+    }
 
     /// How messages name it: never with credentials.
     public var shown: String { server.shown }
@@ -27,8 +32,9 @@ extension Endpoint {
                 "\(parts.scheme):// needs TLS, which this build of redcol does not have")
         }
         let isUnix = parts.scheme == "unix"
-        guard isUnix || parts.scheme == "redis" || parts.scheme == "valkey" else {
-            throw wrongURL("the scheme must be redis, valkey or unix")
+        let isService = parts.scheme == "redis+sentinel"
+        guard isUnix || isService || parts.scheme == "redis" || parts.scheme == "valkey" else {
+            throw wrongURL("the scheme must be redis, valkey, redis+sentinel or unix")
         }
         let user = try Endpoint.once(parts.user, &parts.query, "user", parameter: "username")
         let password = try Endpoint.once(
@@ -45,18 +51,27 @@ extension Endpoint {
             server = Server(address: .unix(path: String(decoding: path, as: UTF8.self)))
         } else {
             let slash = parts.place.firstIndex(of: 0x2F) ?? parts.place.endIndex
-            let path = parts.place[slash...].dropFirst()
+            var path = parts.place[slash...].dropFirst()
             guard !path.contains(0x40) else { throw unencodedURL }
+            let hosts = parts.place[..<slash]
+            if isService {
+                let name = path.prefix { $0 != 0x2F }
+                path = path[name.endIndex...].dropFirst()
+                server = try Server(service: try percentDecoded(name), sentinels: hosts)
+            } else {
+                server = try Server(hostAndPort: hosts, defaultPort: 6379)
+            }
             if !path.isEmpty {
                 if let database, database != path { throw givenTwice("database", "db") }
                 database = path
             }
-            server = try Server(hostAndPort: parts.place[..<slash], defaultPort: 6379)
         }
+        if isService { try Endpoint.takeServiceOptions(&parts.query, &server) }
         if let unknown = parts.query.firstKey {
             let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
             throw wrongURL(
-                "it has an unknown parameter\(shown); known are db, username and password")
+                "it has an unknown parameter\(shown); known are db, username, password"
+                    + (isService ? ", sentinel_username, sentinel_password, read_from" : ""))
         }
         login = Login(
             user: user?.value ?? [], password: password?.value,
@@ -64,6 +79,17 @@ extension Endpoint {
             secrets: Secrets(
                 user: user?.value ?? [], password: password?.value,
                 raw: (user?.raw ?? [], password?.raw ?? [])))
+    }
+
+    private static func takeServiceOptions(
+        _ query: inout URLParts.Query, _ server: inout Server
+    ) throws(RedcolError) {
+        for option in Service.options {
+            let key = option.option.nameText
+            guard let text = try query.removeValue(key)?.value else { continue }
+            let (name, value) = try ClientOption.given(key, String(decoding: text, as: UTF8.self))
+            try server.take(name, value)
+        }
     }
 
     /// What stands in the URL before the host, or as a parameter; the same when it is both.

@@ -45,6 +45,12 @@ struct LoginExchange {
     private(set) var awaited: [Command] = []
     /// Whether the server has said that it is one node of a cluster.
     private(set) var isClusterNode = false
+    /// Whether it has said that it is a Sentinel.
+    private(set) var isSentinel = false
+    /// What it has said that it is: "master" or "replica".
+    private(set) var role: [UInt8]?
+    /// Whether it asks again who the server is, when that is logged in to already.
+    private(set) var isRepeated = false
 
     var isComplete: Bool { awaited.isEmpty }
 
@@ -59,7 +65,7 @@ struct LoginExchange {
         }
         // Needs no right of its own, and tells at once when a password is missing. Always version 2
         // of the protocol: the reader of the small replies knows no other.
-        awaited.append(Command("HELLO", "2"))
+        awaited.append(LoginExchange.hello)
         // Servers from 7.2 on show it in CLIENT LIST.
         awaited.append(Command("CLIENT", "SETINFO", "lib-name", "redcol"))
         awaited.append(Command("CLIENT", "SETINFO", "lib-ver", "\(Features.version)"))
@@ -73,11 +79,23 @@ struct LoginExchange {
         }
     }
 
+    /// Begins to ask only what the server is.
+    mutating func repeatHello() {
+        self = LoginExchange()
+        isRepeated = true
+        awaited = [LoginExchange.hello]
+    }
+
+    private static var hello: Command { Command("HELLO", "2") }
+
     mutating func received(_ reply: Reply, from endpoint: Endpoint) throws(RedcolError) {
         let command = awaited.removeFirst().name
         guard case .error(let text) = reply else {
             if command == "HELLO" {
-                isClusterNode = reply.value(of: "mode") == Array("cluster".utf8)
+                let mode = reply.value(of: "mode")
+                isClusterNode = mode == Array("cluster".utf8)
+                isSentinel = mode == Array("sentinel".utf8)
+                role = reply.value(of: "role")
             }
             return
         }

@@ -8,9 +8,15 @@ public struct Server: Sendable {
     public enum Address: Sendable {
         case tcp(host: String, port: UInt16)
         case unix(path: String)
+        /// Where Sentinels say.
+        case service(Service)
     }
 
-    public let address: Address
+    public internal(set) var address: Address
+    /// Whether it is a Sentinel, which has no data.
+    var isSentinel = false
+    /// What messages add to the address.
+    var note = ""
 
     /// Whether it is reached through a unix socket.
     public var isLocal: Bool {
@@ -21,11 +27,21 @@ public struct Server: Sendable {
     /// How messages name it.
     public var shown: String {
         switch address {
-        case .tcp(let host, let port):
-            return host.utf8.contains(0x3A)
-                ? "redis://[\(host)]:\(port)" : "redis://\(host):\(port)"
+        case .tcp: return "redis://" + place + note
         case .unix(let path): return "unix://\(path)"
+        case .service(let service):
+            var text = "redis+sentinel://"
+            for (index, sentinel) in service.sentinels.enumerated() {
+                text += (index > 0 ? "," : "") + sentinel.place
+            }
+            return text + "/" + escaped(service.name, limit: 200)
         }
+    }
+
+    /// Host and port as URLs have them.
+    var place: String {
+        guard case .tcp(let host, let port) = address else { return "" }
+        return host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }
 

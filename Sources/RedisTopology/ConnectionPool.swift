@@ -10,6 +10,9 @@ import RedisConnection
 final class ConnectionPool: @unchecked Sendable {
     let endpoint: Endpoint
     let timeouts: Timeouts
+    /// Those that say where the server is, and whether a replica will do; nil if it is known.
+    private let sentinels: Sentinels?
+    private let wantsReplica: Bool
     /// Idle connections that are kept; more are closed.
     private static let idleMost = 4
 
@@ -19,15 +22,21 @@ final class ConnectionPool: @unchecked Sendable {
     private let processID = getpid()
 
     static func make(
-        _ endpoint: Endpoint, _ timeouts: Timeouts
+        _ endpoint: Endpoint, _ timeouts: Timeouts, _ sentinels: Sentinels? = nil,
+        wantsReplica: Bool = false
     ) throws(RedcolError) -> ConnectionPool {
         guard let lock = platform_lock_new() else {
             throw RedcolError(.memory, "no memory for a client")
         }
-        return ConnectionPool(endpoint, timeouts, lock)
+        return ConnectionPool(endpoint, timeouts, sentinels, wantsReplica, lock)
     }
 
-    private init(_ endpoint: Endpoint, _ timeouts: Timeouts, _ lock: OpaquePointer) {
+    private init(
+        _ endpoint: Endpoint, _ timeouts: Timeouts, _ sentinels: Sentinels?, _ wantsReplica: Bool,
+        _ lock: OpaquePointer
+    ) {
+        self.sentinels = sentinels
+        self.wantsReplica = wantsReplica
         self.endpoint = endpoint
         self.timeouts = timeouts
         self.lock = lock
@@ -43,9 +52,13 @@ final class ConnectionPool: @unchecked Sendable {
     /// connected yet.
     func take() throws(RedcolError) -> Connection {
         while let connection = try popIdle() {
-            if !connection.isStale() { return connection }
+            if !connection.isStale(), connection.checkAgain() { return connection }
         }
-        return try Connection(endpoint, timeouts)
+        return try Connection(
+            endpoint, timeouts,
+            locator: sentinels.map {
+                SentinelLocator($0, endpoint.server, timeouts, wantsReplica: wantsReplica)
+            })
     }
 
     private func popIdle() throws(RedcolError) -> Connection? {

@@ -26,7 +26,10 @@ extension Connection {
         _ conversation: inout Conversation, lost: () -> Void,
         _ exchange: () throws(RedcolError) -> Bool
     ) throws(RedcolError) {
-        var retries = conversation.retries ?? RetryWindow(limitMs: timeouts.silenceMs)
+        var retries =
+            conversation.retries
+            ?? RetryWindow(
+                limitMs: timeouts.silenceMs, longestMs: timeouts.retryMs)
         defer { conversation.retries = retries }
         while true {
             do throws(RedcolError) {

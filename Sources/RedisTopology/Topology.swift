@@ -8,40 +8,65 @@ import RedisConnection
 /// The servers behind a URL, and the connections to them. Any thread.
 public final class Topology: Sendable {
     /// What a connection is wanted for.
-    public enum Use: Sendable { case reading, writing }
-
-    /// The only server there is.
-    private let server: ConnectionPool
-
-    /// One server, which has every key and takes reads and writes.
-    public static func singleServer(
-        _ endpoint: Endpoint, _ timeouts: Timeouts
-    ) throws(RedcolError) -> Topology {
-        Topology(try ConnectionPool.make(endpoint, timeouts))
+    public enum Use: Sendable {
+        /// What was written some time ago: a replica may have it, too.
+        case reading
+        /// What is written now.
+        case following
+        case writing
     }
 
-    private init(_ server: ConnectionPool) { self.server = server }
+    /// The server that has every key, and takes reads and writes.
+    private let master: ConnectionPool
+    /// Where ranges are read, if not there.
+    private let replicas: ConnectionPool?
 
-    public var timeouts: Timeouts { server.timeouts }
+    /// The server of a URL, or those of a service.
+    public static func make(
+        _ endpoint: Endpoint, _ timeouts: Timeouts
+    ) throws(RedcolError) -> Topology {
+        guard case .service(let service) = endpoint.server.address else {
+            return Topology(try ConnectionPool.make(endpoint, timeouts), nil)
+        }
+        var timeouts = timeouts
+        timeouts.retryMs = SentinelLocator.retryMs
+        let sentinels = try Sentinels.make(service)
+        return Topology(
+            try ConnectionPool.make(endpoint, timeouts, sentinels),
+            service.readsReplicas
+                ? try ConnectionPool.make(endpoint, timeouts, sentinels, wantsReplica: true) : nil)
+    }
+
+    private init(_ master: ConnectionPool, _ replicas: ConnectionPool?) {
+        self.master = master
+        self.replicas = replicas
+    }
+
+    public var timeouts: Timeouts { master.timeouts }
     /// What must not be shown of the URL.
-    public var secrets: Secrets { server.endpoint.secrets }
+    public var secrets: Secrets { master.endpoint.secrets }
     /// Whether the servers are on this machine.
-    public var isLocal: Bool { server.endpoint.server.isLocal }
+    public var isLocal: Bool { master.endpoint.server.isLocal }
     /// Whether this process is a fork of the one that connected: the sockets are not ours to use.
-    public var isForked: Bool { server.isForked }
+    public var isForked: Bool { master.isForked }
 
     /// A connection to the server that has `key`, for one user alone. It may not be connected yet.
     /// Any server will do when `key` is nil.
     public func take(for key: [UInt8]?, to use: Use) throws(RedcolError) -> Connection {
-        try server.take()
+        if use == .reading, let replicas { return try replicas.take() }
+        return try master.take()
     }
 
     /// Takes a connection back. Only one on which nothing is awaited may be used again; another one
     /// is closed.
     public func giveBack(_ connection: Connection, isIdle: Bool) {
-        server.giveBack(connection, isIdle: isIdle)
+        let pool = connection.locator?.wantsReplica == true ? replicas : nil
+        (pool ?? master).giveBack(connection, isIdle: isIdle)
     }
 
     /// Closes the idle connections; those in use are closed when they come back.
-    public func close() { server.close() }
+    public func close() {
+        master.close()
+        replicas?.close()
+    }
 }

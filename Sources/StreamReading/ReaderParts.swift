@@ -52,6 +52,7 @@ struct ReaderParts {
         statistics = try Statistics.make()
         state = try ConnectionState.make()
         connection = try topology.take(
-            for: streams.first, to: options.group.isEmpty ? .reading : .writing)
+            for: streams.first,
+            to: !options.group.isEmpty ? .writing : options.waits ? .following : .reading)
     }
 }

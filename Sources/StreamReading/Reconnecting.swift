@@ -19,7 +19,8 @@ struct Reconnecting {
         follows = options.follows
         self.timeouts = timeouts
         retries = RetryWindow(
-            limitMs: options.follows ? options.reconnectLimitMs : timeouts.silenceMs)
+            limitMs: options.follows ? options.reconnectLimitMs : timeouts.silenceMs,
+            longestMs: timeouts.retryMs)
     }
 
     /// Whether something may be asked or tried now; throws when it is too late.
@@ -100,5 +101,5 @@ struct Reconnecting {
 
     /// The caller was told of an error: what it asks next is tried at once, and the next failure is
     /// a new one.
-    mutating func begin() { retries = RetryWindow(limitMs: retries.limitMs) }
+    mutating func begin() { retries.begin() }
 }

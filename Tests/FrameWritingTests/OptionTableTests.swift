@@ -88,7 +88,12 @@ private func shown(_ options: ReadOptions) -> String {
 }
 
 @Test func optionsOfAClient() throws {
-    try check(ClientOption.self) { "\(try ClientOptions($0))" }
+    try check(ClientOption.self) {
+        var endpoint = try Endpoint(url: "redis+sentinel://host/service")
+        let options = try ClientOptions($0, for: &endpoint)
+        guard case .service(let service) = endpoint.server.address else { return "" }
+        return "\(options) \(service.login) \(service.readsReplicas)"
+    }
 }
 
 @Test func optionsOfARead() throws {

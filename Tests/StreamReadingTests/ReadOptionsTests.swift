@@ -136,11 +136,13 @@ func netstrings(_ text: String, _ expected: [String]) throws {
 }
 
 @Test func timeouts() throws {
-    let plain = try ClientOptions([])
+    var endpoint = try Endpoint(url: "redis://")
+    let plain = try ClientOptions([], for: &endpoint)
     #expect(plain.timeouts.connectMs == 5_000 && plain.timeouts.silenceMs == 5_000)
-    let given = try ClientOptions([
-        ("connect_timeout_ms", "1"), ("timeout_ms", "2147483647"), ("connect", "later"),
-    ])
+    let given = try ClientOptions(
+        [
+            ("connect_timeout_ms", "1"), ("timeout_ms", "2147483647"), ("connect", "later"),
+        ], for: &endpoint)
     #expect(given.timeouts.connectMs == 1 && given.timeouts.silenceMs == 2_147_483_647)
     #expect(given.connectsLater && !plain.connectsLater)
 }
@@ -149,8 +151,11 @@ func netstrings(_ text: String, _ expected: [String]) throws {
     ("timeout_ms", "0"), ("timeout_ms", "2147483648"), ("connect_timeout_ms", "-5"),
     ("connect_timeout_ms", "soon"), ("count", "1"), ("", ""), ("connect", "soon"),
 ])
-func timeoutsThatCannotBeRight(_ key: String, _ value: String) {
-    let error = #expect(throws: RedcolError.self) { try ClientOptions([(key, value)]) }
+func timeoutsThatCannotBeRight(_ key: String, _ value: String) throws {
+    var endpoint = try Endpoint(url: "redis://")
+    let error = #expect(throws: RedcolError.self) {
+        try ClientOptions([(key, value)], for: &endpoint)
+    }
     #expect(error?.cause == .invalidArgument)
 }
 

@@ -17,7 +17,7 @@ public indirect enum Reply: Sendable {
     case array([Reply])
 
     /// The string that follows `name` in an array of names and values.
-    func value(of name: StaticString) -> [UInt8]? {
+    public func value(of name: StaticString) -> [UInt8]? {
         guard case .array(let parts) = self else { return nil }
         let wanted = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         for index in stride(from: 0, to: parts.count - 1, by: 2) {

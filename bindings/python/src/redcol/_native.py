@@ -185,7 +185,8 @@ def open_client(
 ) -> ClientHandle | None:
     """Connect. None if a signal ended the call: let Python handle it, and call again."""
     client, error = ClientHandle(), Handle()
-    words, out = _options(options), (client.pointer_reference, error.pointer_reference)
+    words = _options({**options, **server.private_options()})
+    out = (client.pointer_reference, error.pointer_reference)
     # The URL is in no variable: see Server.
     if credentials is None:
         status = library().redcol_open(server.encoded_url(), words, *out)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 
 from . import _arguments, _native
@@ -76,6 +76,9 @@ def connect(
     client_name: str | None = None,
     credentials: Callable[[], tuple[str | None, str]] | None = None,
     password_file: str | os.PathLike[str] | None = None,
+    sentinel_username: str | None = None,
+    sentinel_password: str | None = None,
+    read_from: typing.Literal["master", "replica"] | None = None,
 ) -> Client:
     """Connect to a server and log in, to use one connection for many calls.
 
@@ -84,6 +87,10 @@ def connect(
             ``unix://[[user]:password@]/path[?db=n]``. ``?db=``, ``&username=`` and ``&password=``
             can stand for these parts; a part that is given twice must be the same. Special
             characters in user and password are percent-encoded.
+            ``redis+sentinel://[[user]:password@]host[:port][,host2[:port]…]/service[/db]`` names
+            Sentinels, whose port is 26379, and a service that they know. The master is asked for
+            each time that a connection begins. The three parameters below that speak of Sentinels
+            can stand in the URL too, as in ``redis+sentinel://host/mymaster?read_from=replica``.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -99,6 +106,13 @@ def connect(
             of an AuthenticationError. The URL then has no user and no password.
         password_file: a file with the password of the URL's user. It is read for each connection
             and each reconnect. A line break at its end is not part of the password.
+        sentinel_username: the user for the Sentinels, if they want one; the user of the URL is for
+            the servers.
+        sentinel_password: the password for the Sentinels.
+        read_from: with Sentinels, ``"replica"`` reads ranges from a replica that is in order, and
+            from the master if there is none. A replica is a little behind: entries that were just
+            written may be missing. Following, groups and writing always use the master.
+            ``"master"`` if None.
 
     Returns:
         A client. Close it, or use it in a ``with`` block. This call waits for the server: in an
@@ -107,7 +121,7 @@ def connect(
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         ConnectionFailedError: nobody answers at that address.
-        NameResolutionError: no such host.
+        NameResolutionError: no such host, or no Sentinel knows the service.
         TimedOutError: the server did not answer in time.
         AuthenticationError: wrong or missing user or password, or none could be had.
         ServerLoadingError: the server is still loading its data.
@@ -121,11 +135,16 @@ def connect(
         (1, 2)
     """
     server = Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
-    del url  # see Server
     server.keepalive_ms = keepalive_ms
     server.client_name = client_name
     server.credentials = credentials
     server.password_file = password_file
+    server.sentinel = {
+        "sentinel_username": sentinel_username,
+        "sentinel_password": sentinel_password,
+        "read_from": read_from,
+    }
+    del url, sentinel_password  # see Server
     server.check()
     return Client(server.open(), server.shown())
 
@@ -155,7 +174,7 @@ class Server:
 
     __slots__ = (
         *("_url", "answer_timeout_ms", "client_name", "connect_timeout_ms", "credentials"),
-        *("keepalive_ms", "password_file", "timeout_ms"),
+        *("keepalive_ms", "password_file", "sentinel", "timeout_ms"),
     )
 
     def __init__(
@@ -173,6 +192,7 @@ class Server:
         self.client_name: str | None = None
         self.credentials: Callable[[], tuple[str | None, str]] | None = None
         self.password_file: str | os.PathLike[str] | None = None
+        self.sentinel: Mapping[str, str | None] = {}
 
     def __repr__(self) -> str:
         return f"<redcol server {self.shown()}>"
@@ -196,6 +216,8 @@ class Server:
                 "credentials must be a function that returns (user, password), not "
                 f"{_arguments.kind(self.credentials)}."
             )
+        for name in self.private_options():
+            _arguments.text(name, self.sentinel[name], show=False)
 
     def _check_url(self) -> None:
         if not isinstance(self._url, str):
@@ -215,6 +237,10 @@ class Server:
     def encoded_url(self) -> bytes:
         """The URL for the library."""
         return str(self._url).encode()
+
+    def private_options(self) -> dict[str, str]:
+        """Options of the library that may be a secret."""
+        return {name: value for name, value in self.sentinel.items() if value is not None}
 
     def shown(self) -> str:
         """The URL without its credentials."""
@@ -279,8 +305,10 @@ def unconnected(server: Server) -> Iterator[_native.ClientHandle]:
         handle.free()
 
 
+_HOST: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])"
 _SHOWABLE: Final = (
-    r"((?:redis|valkey)s?://)(?:[^@/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:\d+)?"
+    rf"((?:redis|valkey)s?://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?)(?:[/?#][^@]*)?"
+    rf"|(rediss?\+sentinel://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?(?:,{_HOST}(?::\d+)?)*/[^@/?#]+)"
     r"(?:[/?#][^@]*)?"
     r"|(unix://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?"
 )

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A master and its replicas under one name, which Sentinels know.
+// https://redis.io/docs/latest/develop/reference/sentinel-clients/
+
+import RedcolBase
+
+/// The name, its Sentinels, and what a URL or options say about them.
+public struct Service: Sendable {
+    public let name: [UInt8]
+    public let sentinels: [Server]
+    private var user: [UInt8]?
+    private var password: [UInt8]?
+    private var source: ReadSource?
+
+    init(name: [UInt8], sentinels: [Server]) {
+        self.name = name
+        self.sentinels = sentinels
+    }
+
+    /// Who asks the Sentinels.
+    public var login: Login {
+        Login(
+            user: user ?? [], password: password, database: 0,
+            secrets: Secrets(user: user ?? [], password: password, raw: ([], [])))
+    }
+
+    /// Whether ranges are read from a replica, where one is in order.
+    public var readsReplicas: Bool { source == .replica }
+
+    /// How messages name it.
+    public var shown: String { "\"\(escaped(name, limit: 200))\"" }
+
+    fileprivate enum ReadSource: String, CaseIterable {
+        case master, replica
+    }
+
+    /// Options that only a service has.
+    static var options: [ClientOption] { [.sentinelUsername, .sentinelPassword, .readFrom] }
+
+    fileprivate mutating func take(
+        _ option: ClientOption, _ value: GivenOption, _ source: ReadSource?
+    ) throws(RedcolError) {
+        switch option {
+        case .sentinelUsername: try set(&user, value.bytes, value)
+        case .sentinelPassword: try set(&password, value.bytes, value)
+        default: if let source { try set(&self.source, source, value) }
+        }
+    }
+
+    private func set<Value: Equatable>(
+        _ place: inout Value?, _ new: Value, _ value: GivenOption
+    ) throws(RedcolError) {
+        if let old = place, old != new {
+            throw RedcolError(
+                .invalidArgument,
+                "\(value.key) is given as an option and in the URL, and is not the same there")
+        }
+        place = new
+    }
+}
+
+extension Server {
+    /// Takes an option of a service.
+    mutating func take(_ option: ClientOption, _ value: GivenOption) throws(RedcolError) {
+        let source = option == .readFrom ? try value.word(as: Service.ReadSource.self) : nil
+        guard case .service(var service) = address else {
+            throw RedcolError(
+                .invalidArgument,
+                "\(value.key) needs Sentinels: begin the URL with redis+sentinel://")
+        }
+        try service.take(option, value, source)
+        address = .service(service)
+    }
+
+    /// `hosts`: those of the Sentinels, and their ports.
+    init(service name: [UInt8], sentinels hosts: ArraySlice<UInt8>) throws(RedcolError) {
+        guard !name.isEmpty else {
+            throw wrongURL(
+                "after the Sentinels comes the name of the service, as in "
+                    + "redis+sentinel://host:26379/mymaster")
+        }
+        var sentinels: [Server] = []
+        for host in hosts.split(separator: 0x2C, omittingEmptySubsequences: false) {
+            var sentinel = try Server(hostAndPort: host, defaultPort: 26379)
+            sentinel.isSentinel = true
+            sentinels.append(sentinel)
+        }
+        address = .service(Service(name: name, sentinels: sentinels))
+    }
+
+    /// A server of this service.
+    public func found(host: [UInt8], port: UInt16, as role: StaticString) -> Server {
+        guard case .service(let service) = address else { return self }
+        var found = self
+        found.address = .tcp(host: String(decoding: host, as: UTF8.self), port: port)
+        found.note = " (\(role) of \(service.shown))"
+        return found
+    }
+}
