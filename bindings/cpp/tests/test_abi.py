@@ -21,7 +21,7 @@ BREAKS = {
     "a function is gone": ("const char *redcol_version(void);", ""),
     "a function is renamed": (
         "void redcol_free(void *handle)",
-        "void redcol_release(void *handle)",
+        "void redcol_drop(void *handle)",
     ),
     "a parameter's type": (ACK, ACK.replace("int64_t e", "int32_t e")),
     "a parameter's pointer": (ACK, ACK.replace("int64_t *", "int32_t *")),
