@@ -125,6 +125,31 @@ def test_a_password_that_changes(source: str, options: dict[str, Any], tmp_path:
             assert batches.is_connected
 
 
+FRAME = pl.DataFrame({"_key": ["h"], "a": [1]})
+CALLS: dict[str, Callable[[redcol.Client], object]] = {
+    "read_stream": lambda client: redcol.read_stream(client, "s"),
+    "read_arrow": lambda client: redcol.read_arrow(client, "s"),
+    "read_streams": lambda client: redcol.read_streams(client, "*"),
+    "scan_stream": lambda client: redcol.scan_stream(client, "s", schema={"a": pl.Int64}).collect(),
+    "group": lambda client: redcol.read_stream(client, "s", **GROUP),
+    "ack_entries": lambda client: redcol.ack_entries(client, "s", "made", ["1-1"]),
+    "write_stream": lambda client: redcol.write_stream(client, FRAME.select("a"), "w"),
+    "write_hashes": lambda client: redcol.write_hashes(client, FRAME),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_function_logs_in_again(call: str) -> None:
+    tokens = Tokens()
+    with serving() as server, redcol.connect(server.url, credentials=tokens) as client:
+        server.client().xgroup_create("s", "made")
+        set_password(server, "two")
+        tokens.password = "two"
+        disconnect(server)
+        CALLS[call](client)
+        assert tokens.asked > 1
+
+
 def test_a_refused_password_is_raised_when_the_time_is_over() -> None:
     tokens = Tokens()
     with (
