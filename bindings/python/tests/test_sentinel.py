@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -403,6 +404,34 @@ def test_a_password_of_the_sentinels(tmp_path: object) -> None:
     for name in ("sentinel_username", "sentinel_password", "read_from"):
         with pytest.raises(redcol.InvalidArgumentError, match=f"{name} must be a str"):
             redcol.connect(url, **{name: 1})
+
+
+def test_credentials_that_are_fetched_for_the_master(two: Two, tmp_path: Path) -> None:
+    """Whichever server that is. The Sentinel is asked without them."""
+    for node in (two.first, two.second):
+        with node.client() as db:
+            db.execute_command("ACL", "SETUSER", "app", "on", f">{SECRET}", "~*", "+@all")
+    file = tmp_path / "password"
+    file.write_text(f"{SECRET}\n")
+    asked: list[bool] = []
+
+    def credentials() -> tuple[str, str]:
+        asked.append(True)
+        return "app", SECRET
+
+    with (
+        redcol.connect(two.url, credentials=credentials) as client,
+        redcol.connect(two.url.replace("://", "://app@"), password_file=file) as other,
+    ):
+        assert len(asked) == 1
+        change_places(two)
+        for one in (client, other):
+            redcol.write_stream(one, pl.DataFrame({"n": [1]}), "s")
+        assert len(asked) == 2
+        assert {one["user"] for one in two.second.client().client_list(_type="normal")} == {
+            "app",
+            "default",
+        }
 
 
 @contextlib.contextmanager
