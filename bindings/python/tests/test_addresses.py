@@ -126,7 +126,9 @@ IN_AN_EVENT_LOOP = """
 import asyncio, pathlib, sys, redcol
 
 async def main(url, gate):
-    batches = redcol.stream_batches(url, "s", on_idle="stop", block_ms=10)
+    batches = redcol.stream_batches(
+        url, "s", on_idle="stop", block_ms=10, connect_timeout_ms=60_000
+    )
     connecting = asyncio.ensure_future(batches.connected())
     for _ in range(20):
         await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
@@ -93,6 +94,11 @@ def others() -> None:
         table = redcol.read_arrow(client, "events", schema={"value": int}, string_layout="large")
         print(len(table), pl.DataFrame(table))
     try:
+        redcol.connect(URL, credentials=lambda: (None, "token"), keepalive_ms=0)
+        redcol.connect(URL, password_file=Path("password"), client_name="loader")
+        redcol.connect(URL, credentials=("user", "token"))  # wrong
+        redcol.connect(URL, credentials=lambda: "token")  # wrong
+        redcol.connect(URL, password_file=5)  # wrong
         redcol.connect(URL, timeout=5)  # wrong
         redcol.connect(URL, timeout_ms=5.0)  # wrong
         redcol.read_arrow(URL, "events", string_layout="small")  # wrong
