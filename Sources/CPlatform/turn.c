@@ -18,14 +18,14 @@ struct platform_turn {
 /* The host's functions that the library has called on this thread and that have not returned. */
 static OF_THIS_THREAD int callbacks;
 
-static int32_t this_thread(void) { return (int32_t)syscall(SYS_gettid); }
+int32_t platform_this_thread(void) { return (int32_t)syscall(SYS_gettid); }
 
 platform_turn *platform_turn_new(void) { return calloc(1, sizeof(platform_turn)); }
 void platform_turn_free(platform_turn *turn) { free(turn); }
 
 bool platform_turn_begin(platform_turn *turn) {
   int32_t nobody = 0;
-  return atomic_compare_exchange_strong_explicit(&turn->thread, &nobody, this_thread(),
+  return atomic_compare_exchange_strong_explicit(&turn->thread, &nobody, platform_this_thread(),
                                                  memory_order_acquire, memory_order_relaxed);
 }
 
@@ -38,7 +38,7 @@ bool platform_turn_is_left(platform_turn *turn) {
   if (thread == 0)
     return false;
   /* This thread is here and not there, unless the host was called from there and calls back. */
-  if (thread == this_thread())
+  if (thread == platform_this_thread())
     return callbacks == 0 && !platform_log_is_running_here();
   int error = errno;
   bool is_gone = syscall(SYS_tgkill, getpid(), thread, 0) != 0 && errno == ESRCH;

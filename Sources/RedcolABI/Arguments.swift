@@ -134,7 +134,9 @@ enum Arguments {
         }
         let client = unsafeDowncast(handle, to: ClientHandle.self)
         if client.topology.isForked { throw forked() }
-        if client.isClosed { throw RedcolError(.closed, "this client was closed") }
+        if client.isClosed {
+            throw RedcolError(.closed, "this client was closed: open another one")
+        }
         return client
     }
 

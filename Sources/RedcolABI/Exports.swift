@@ -305,6 +305,16 @@ public func redcol_close(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
 }
 
 @c @implementation
+public func redcol_forget(_ client: OpaquePointer?) {
+    guard client != nil else { return forgetOpen() }
+    do throws(RedcolError) {
+        try Arguments.client(client).forget()
+    } catch {
+        // A handle that is none, or a parent process': it keeps nothing of this thread.
+    }
+}
+
+@c @implementation
 public func redcol_free(_ handle: UnsafeMutableRawPointer?) {
     if let handle { Handle.release(handle) }
 }

@@ -96,7 +96,10 @@ final class ClientHandle: Handle {
     /// it was. `total`: how many entries were acknowledged is added, also with an error.
     func ask(_ question: inout Question, _ total: inout Int64) throws(RedcolError) {
         let wanted = question
-        let kept = locked { unfinishedQuestions.take { $0.question.isSame(as: wanted) } }
+        let kept = locked {
+            unfinishedReads.forget()
+            return unfinishedQuestions.take { $0.question.isSame(as: wanted) }
+        }
         if let kept {
             question = kept.question
             try ask(&question, on: kept.connection, &total)
@@ -168,7 +171,10 @@ final class ClientHandle: Handle {
 
     /// A reader that has begun. After a signal, the same read goes on where it was.
     func beginRead(_ arguments: ReadArguments) throws(RedcolError) -> StreamReader {
-        let kept = locked { unfinishedReads.take { $0.arguments.isSame(as: arguments) } }
+        let kept = locked {
+            unfinishedQuestions.forget()
+            return unfinishedReads.take { $0.arguments.isSame(as: arguments) }
+        }
         let reader: StreamReader
         if let kept {
             reader = kept.reader
@@ -189,6 +195,14 @@ final class ClientHandle: Handle {
             throw error
         }
         return reader
+    }
+
+    /// The call that a signal has ended on this thread is not made again.
+    func forget() {
+        locked {
+            unfinishedQuestions.forget()
+            unfinishedReads.forget()
+        }
     }
 
     func cancel() {
@@ -293,7 +307,9 @@ final class IterHandle: Handle {
     func membership() throws(RedcolError) -> (group: [UInt8], streams: [[UInt8]]) {
         guard let membership = reader.membership else {
             throw RedcolError(
-                .invalidArgument, "this iterator reads without a group: nothing is pending")
+                .invalidArgument,
+                "this iterator reads without a group, where nothing is acknowledged: give group "
+                    + "and consumer to read as a group's member")
         }
         return membership
     }

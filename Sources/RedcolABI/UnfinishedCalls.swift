@@ -9,36 +9,40 @@ import RedisConnection
 import RedisTopology
 import StreamReading
 
-/// Kept calls, oldest first. Whoever shares it holds a lock.
+/// Kept calls, oldest first. Whoever shares it holds a lock. A thread continues its own call, and
+/// only if it makes no other one first: an equal call later wants to know what is then.
 struct UnfinishedCalls<Call> {
     /// More are not kept, and begin again: each has a connection of its own.
     private static var most: Int { 64 }
-    /// Longer than a host looks at its signals. Who asks the same later wants to know what is then.
+    /// Longer than a host looks at its signals.
     private static var keptMs: Int64 { 2_000 }
 
-    private var calls: [(call: Call, until: Int64)] = []
+    private var calls: [(call: Call, thread: Int32, until: Int64)] = []
 
     mutating func keep(_ call: Call) {
         if calls.count >= UnfinishedCalls.most { calls.removeFirst() }
-        calls.append((call, platform_monotonic_ms() + UnfinishedCalls.keptMs))
+        let until = platform_monotonic_ms() + UnfinishedCalls.keptMs
+        calls.append((call, platform_this_thread(), until))
     }
 
-    /// The call that `isWanted`. Those that are too old are dropped.
+    /// This thread's call, if it `isWanted`; else it is dropped.
     mutating func take(_ isWanted: (Call) -> Bool) -> Call? {
+        let found = first(isWanted)
+        forget()
+        return found
+    }
+
+    func first(_ isWanted: (Call) -> Bool) -> Call? {
         if calls.isEmpty { return nil }
-        dropOld()
-        let index = calls.firstIndex { isWanted($0.call) }
-        return index.map { calls.remove(at: $0).call }
+        let (now, thread) = (platform_monotonic_ms(), platform_this_thread())
+        return calls.first { $0.thread == thread && $0.until >= now && isWanted($0.call) }?.call
     }
 
-    private mutating func dropOld() {
-        let now = platform_monotonic_ms()
-        calls.removeAll { $0.until < now }
-    }
-
-    mutating func first(_ isWanted: (Call) -> Bool) -> Call? {
-        dropOld()
-        return calls.first { isWanted($0.call) }?.call
+    /// Drops this thread's call, and those that are too old.
+    mutating func forget() {
+        if calls.isEmpty { return }
+        let (now, thread) = (platform_monotonic_ms(), platform_this_thread())
+        calls.removeAll { $0.thread == thread || $0.until < now }
     }
 
     mutating func removeAll() { calls = [] }
@@ -202,3 +206,6 @@ func openTopology(
     open.topology.giveBack(open.connection, isIdle: true)
     return open.topology
 }
+
+/// Forgets this thread's call of redcol_open.
+func forgetOpen() { withUnfinishedOpens { $0.forget() } }

@@ -171,6 +171,8 @@ bool platform_turn_begin(platform_turn *turn); /* false: a call is inside */
 void platform_turn_end(platform_turn *turn);
 /* Whether the call inside will never end: its thread is gone, or has jumped out of it. */
 bool platform_turn_is_left(platform_turn *turn);
+/* The kernel's number of this thread. */
+int32_t platform_this_thread(void);
 /* Around calls of a function of the host's, which may call the library. */
 void platform_callback_begins(void);
 void platform_callback_ended(void);

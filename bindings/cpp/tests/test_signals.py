@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import byref, c_uint64, c_void_p
 from pathlib import Path
 
 import pytest
+from statuses import STATUSES, call, free, words
 from test_c_examples import ROOT, WARNINGS, build
 from test_cpp import build as build_cpp
 
 sys.path.insert(0, str(ROOT / "bindings/python/tests"))
 
+from redcol import _native
 from servers import FakeServer, Server, silent
 
 INTERRUPTED = Path(__file__).with_name("interrupted.c")
@@ -189,3 +194,57 @@ def test_a_call_that_was_given_up_long_ago() -> None:
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=99)
         assert (ended.stdout, ended.stderr) == ("True\n", "")
         assert len(fake.connections) == 2
+
+
+def last_id(client: c_void_p, stream: bytes) -> tuple[int, int]:
+    """The status, and the id's milliseconds."""
+    milliseconds = c_uint64()
+    status = call("redcol_last_id", client, stream, -1, byref(milliseconds), None)
+    return status, milliseconds.value
+
+
+def another_call(client: c_void_p) -> None:
+    assert last_id(client, b"other") == (STATUSES["END"], 0)
+
+
+def forgotten(client: c_void_p) -> None:
+    _native.library().redcol_forget(client)
+
+
+def nothing(_: c_void_p) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "in_thread", "is_continued"),
+    [
+        (nothing, False, True),
+        (nothing, True, False),
+        (another_call, False, False),
+        (forgotten, False, False),
+    ],
+)
+def test_only_the_next_call_of_the_same_thread_continues(
+    meanwhile: Callable[[c_void_p], None], in_thread: bool, is_continued: bool
+) -> None:
+    """The entry that is added after the server's answer tells a call that has begun anew."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    client = c_void_p()
+    try:
+        with Server() as own, own.client() as db, ThreadPoolExecutor(1) as pool:
+            patient = words(timeout_ms=60_000, connect_timeout_ms=60_000)
+            assert call("redcol_open", own.url.encode(), patient, byref(client)) == 0
+            db.xadd("s", {"n": 1}, id="1-0")
+            own.process.send_signal(signal.SIGSTOP)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            assert last_id(client, b"s") == (STATUSES["TIMEOUT"], 0)
+            own.process.send_signal(signal.SIGCONT)
+            # The server answers in the order in which it was asked, or the same answer lies there.
+            db.ping()
+            meanwhile(client)
+            db.xadd("s", {"n": 2}, id="2-0")
+            asked = pool.submit(last_id, client, b"s").result() if in_thread else None
+            assert (asked or last_id(client, b"s")) == (0, 1 if is_continued else 2)
+            free(client)
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
+import polars as pl
 import pytest
 
 import redcol
-from servers import FakeServer, silent
+from redcol import _native
+from redcol.client import Server as Address
+from redcol.client import using
+from servers import FakeServer, Server, silent
 
 GREETS = {"connecting": silent, "reading": lambda c: None if c[0] == b"XRANGE" else b"+OK\r\n"}
 
@@ -107,3 +113,48 @@ def test_other_signals_do_not_end_a_wait_and_do_not_prolong_it(where: str) -> No
     with FakeServer(GREETS[where]) as fake, start(OTHER_SIGNAL, fake.url) as process:
         out, _ = process.communicate(timeout=120)
     assert out == "timed out True\n"
+
+
+class AlarmError(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def alarm_while_stopped(server: Server) -> Iterator[None]:
+    """The server is stopped, and an alarm's handler raises during the call, which then waits."""
+
+    def ring(*_: object) -> None:
+        raise AlarmError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    server.process.send_signal(signal.SIGSTOP)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(AlarmError):
+            yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_call_that_a_handler_ended_is_not_continued_by_an_equal_one() -> None:
+    """What the server said to the first one is old by then."""
+    patient = {"timeout_ms": 60_000, "connect_timeout_ms": 60_000}
+    with Server() as server, server.client() as db, redcol.connect(server.url, **patient) as client:
+        db.xadd("s", {"n": 1})
+        follow = {"start_id": "$", "on_idle": "stop", "block_ms": 20, "schema": {"n": pl.Int64}}
+        with using(Address(client)) as handle:
+            with alarm_while_stopped(server):
+                _native.last_id(handle, b"s")
+            last = db.xadd("s", {"n": 2}).decode()
+            milliseconds, sequence = _native.last_id(handle, b"s") or (0, 0)
+            assert f"{milliseconds}-{sequence}" == last
+        with alarm_while_stopped(server):
+            redcol.iter_stream(client, "s", **follow)
+        db.xadd("s", {"n": 3})
+        with redcol.iter_stream(client, "s", **follow) as batches:
+            assert list(batches) == []
+        with alarm_while_stopped(server):
+            redcol.ack_entries(client, "s", "g", ["1-1"])
+        with pytest.raises(redcol.NoGroupError):
+            redcol.ack_entries(client, "s", "g", ["1-1"])

@@ -113,6 +113,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_writer_statistic": (c_int64, [c_void_p, c_char_p]),
     "redcol_cancel": (c_int32, [c_void_p]),
     "redcol_close": (c_int32, [c_void_p]),
+    "redcol_forget": (None, [c_void_p]),
     "redcol_free": (None, [c_void_p]),
     "redcol_error_status": (c_int32, [c_void_p]),
     "redcol_error_message": (c_char_p, [c_void_p]),

@@ -7,11 +7,12 @@ _credentials.py import ctypes. redcol.h is the manual of the functions that are 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_uint64, c_void_p
 
 from . import _credentials, _log, errors
@@ -169,6 +170,19 @@ def _options(options: Mapping[str, str]) -> Any:
     return (c_char_p * (len(words) + 1))(*words, None)
 
 
+@contextlib.contextmanager
+def repeating(client: Handle | None) -> Iterator[None]:
+    """Around a call that is made again after each signal; `client` None: of open_client.
+
+    If a signal's handler raises, it is not made again, and a later call must not continue it.
+    """
+    try:
+        yield
+    except BaseException:
+        library().redcol_forget(None if client is None else client.pointer)
+        raise
+
+
 def version() -> str:
     """The library's version, "major.minor.patch"."""
     found: bytes = library().redcol_version()
@@ -183,7 +197,10 @@ def live_objects() -> int:
 def open_client(
     server: Server, options: Mapping[str, str], credentials: Handle | None = None
 ) -> ClientHandle | None:
-    """Connect. None if a signal ended the call: let Python handle it, and call again."""
+    """Connect. None if a signal ended the call: let Python handle it, and call again.
+
+    Call it inside `repeating(None)`.
+    """
     client, error = ClientHandle(), Handle()
     words = _options({**options, **server.private_options()})
     out = (client.pointer_reference, error.pointer_reference)
@@ -225,19 +242,20 @@ def read_streams(
     names = (c_char_p * count)(*streams)
     lengths = (c_int64 * count)(*map(len, streams))
     status = TIMEOUT
-    while status == TIMEOUT:  # a signal came whose handler did not raise
-        iterator, error = Handle(), Handle()
-        status = library().redcol_read_streams(
-            client.pointer,
-            names,
-            lengths,
-            count,
-            schema,
-            _options(options),
-            iterator.pointer_reference,
-            error.pointer_reference,
-        )
-        _raise_if_error(status, error, client)
+    with repeating(client):
+        while status == TIMEOUT:  # a signal came whose handler did not raise
+            iterator, error = Handle(), Handle()
+            status = library().redcol_read_streams(
+                client.pointer,
+                names,
+                lengths,
+                count,
+                schema,
+                _options(options),
+                iterator.pointer_reference,
+                error.pointer_reference,
+            )
+            _raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
 
@@ -276,17 +294,18 @@ def read_ranges(
 def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:
     """The milliseconds and the sequence number of a stream's last entry; None if it has none."""
     status = TIMEOUT
-    while status == TIMEOUT:  # a signal came whose handler did not raise
-        milliseconds, sequence, error = c_uint64(), c_uint64(), Handle()
-        status = library().redcol_last_id(
-            client.pointer,
-            stream,
-            len(stream),
-            ctypes.byref(milliseconds),
-            ctypes.byref(sequence),
-            error.pointer_reference,
-        )
-        _raise_if_error(status, error, client)
+    with repeating(client):
+        while status == TIMEOUT:  # a signal came whose handler did not raise
+            milliseconds, sequence, error = c_uint64(), c_uint64(), Handle()
+            status = library().redcol_last_id(
+                client.pointer,
+                stream,
+                len(stream),
+                ctypes.byref(milliseconds),
+                ctypes.byref(sequence),
+                error.pointer_reference,
+            )
+            _raise_if_error(status, error, client)
     return None if status == END else (milliseconds.value, sequence.value)
 
 
@@ -324,19 +343,20 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
     """Acknowledge entries that an iterator has handed over: these, or all if None."""
     total = 0
     status = TIMEOUT
-    while status == TIMEOUT:  # a signal came whose handler did not raise
-        acknowledged, error = c_int64(), Handle()
-        status = library().redcol_iter_ack(
-            iterator.pointer,
-            stream,
-            0 if stream is None else len(stream),
-            entry_ids,
-            0 if entry_ids is None else len(entry_ids),
-            ctypes.byref(acknowledged),
-            error.pointer_reference,
-        )
-        _raise_if_error(status, error)
-        total += acknowledged.value
+    with repeating(iterator.owner):
+        while status == TIMEOUT:  # a signal came whose handler did not raise
+            acknowledged, error = c_int64(), Handle()
+            status = library().redcol_iter_ack(
+                iterator.pointer,
+                stream,
+                0 if stream is None else len(stream),
+                entry_ids,
+                0 if entry_ids is None else len(entry_ids),
+                ctypes.byref(acknowledged),
+                error.pointer_reference,
+            )
+            _raise_if_error(status, error)
+            total += acknowledged.value
     return total
 
 
@@ -407,7 +427,10 @@ def iter_last_error(iterator: Handle) -> errors.RedcolError | None:
 
 
 def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> tuple[int, bool]:
-    """Acknowledge entries. Returns how many were pending, and whether a signal ended the call."""
+    """Acknowledge entries. Returns how many were pending, and whether a signal ended the call.
+
+    Call it inside `repeating(client)`.
+    """
     acknowledged, error = c_int64(), Handle()
     status = library().redcol_ack(
         client.pointer,

@@ -58,9 +58,10 @@ def ack_entries(
     if not ids:
         return 0
     with client.using(server) as handle:
-        acknowledged, was_interrupted = _native.ack(handle, key, name, ids)
-        while was_interrupted:
-            # Those that are done by now do not count a second time.
-            more, was_interrupted = _native.ack(handle, key, name, ids)
-            acknowledged += more
+        acknowledged, was_interrupted = 0, True
+        with _native.repeating(handle):
+            while was_interrupted:
+                # Those that are done by now do not count a second time.
+                more, was_interrupted = _native.ack(handle, key, name, ids)
+                acknowledged += more
     return acknowledged

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from . import _arguments, _native
 from ._typing import TYPE_CHECKING, typing
-from .errors import InvalidArgumentError
+from .errors import ClosedError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -39,6 +39,8 @@ class Client:
         self._handle.close()
 
     def __enter__(self) -> Client:
+        if self._handle.is_closed:
+            raise ClosedError("This client was closed: connect again.")
         return self
 
     def __exit__(
@@ -265,10 +267,11 @@ class Server:
         credentials = None
         if self.credentials is not None:
             credentials = _native.new_credentials(self.credentials)
-        while (handle := _native.open_client(self, options, credentials)) is None:
-            # A signal came, and its handler did not raise. The same call continues, with its time
-            # limit.
-            pass
+        with _native.repeating(None):
+            while (handle := _native.open_client(self, options, credentials)) is None:
+                # A signal came, and its handler did not raise. The same call continues, with its
+                # time limit.
+                pass
         return handle
 
 
