@@ -45,6 +45,7 @@ public class StreamReader {
     var leftOut = 0
     /// The stream of the last entry that was left out, and how many had been when the log said so.
     var leftOutOf: [UInt8] = []
+    var leftOutTooLarge: String?
     var leftOutSaid: Int64 = 0
     private var counted = (nulled: 0, skipped: 0)
     private var isClosed = false
@@ -137,6 +138,9 @@ public class StreamReader {
     /// The stream that an error is about; nil if that is not known.
     var streamInHand: [UInt8]? { streams.count == 1 ? streams[0] : nil }
 
+    /// A stream's name for people.
+    func shownStream(_ name: [UInt8]) -> String { escaped(name, limit: 200) }
+
     /// Whether it returns one batch in any case, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
@@ -186,7 +190,7 @@ public class StreamReader {
 
     /// `isElsewhere`: whether the caller waits for `pollDescriptor`, and not here.
     private func connect(until: Int64?, isElsewhere: Bool) throws(RedcolError) -> Bool {
-        if isClosed { throw RedcolError(.closed, "this read was closed") }
+        if isClosed { throw RedcolError(.closed, "this read was closed: start another one") }
         if let failure { throw failure }
         if hasBegun { return true }
         beginUntil = until
@@ -279,7 +283,7 @@ public class StreamReader {
         idleness.handedOver()
         var shown = error
         if let stream = streamInHand {
-            let name = escaped(stream, limit: 200)
+            let name = shownStream(stream)
             shown = error.adding("stream \"\(name)\": ", .stream, name)
         }
         if error.cause == .value, options.follows { return shown }
@@ -293,7 +297,7 @@ public class StreamReader {
     /// Takes the last batch back, of which the caller could make nothing: it comes again. Only
     /// before the next batch is asked for.
     public func unread() throws(RedcolError) {
-        if isClosed { throw RedcolError(.closed, "this read was closed") }
+        if isClosed { throw RedcolError(.closed, "this read was closed: start another one") }
         guard options.follows else {
             throw RedcolError(.invalidArgument, "only a read that follows can take a batch back")
         }

@@ -24,7 +24,7 @@ extension StreamReader {
     /// Says which stream an entry belongs to that is an error.
     private func naming(_ outcome: ParseOutcome) -> ParseOutcome {
         guard streams.count > 1, let frame = parser.pointee.replyFrame else { return outcome }
-        let name = escaped(streams[frame.stream], limit: 200)
+        let name = shownStream(streams[frame.stream])
         switch outcome {
         case .refused(let error):
             return .refused(error.adding("stream \"\(name)\": ", .stream, name))
@@ -40,6 +40,15 @@ extension StreamReader {
         leftOut += count
         statistics.add(.skipped, count)
         leftOutOf = streamInHand ?? streams[parser.pointee.replyFrame?.stream ?? 0]
+        leftOutTooLarge = nil
+        sayLeftOut(about: "")
+    }
+
+    /// An entry was left out that is too large: without a row of which it could be taken back.
+    func noteTooLargeLeftOut(_ id: EntryID, _ reason: String) {
+        statistics.add(.skipped, 1)
+        leftOutOf = streams[parser.pointee.replyFrame?.stream ?? 0]
+        leftOutTooLarge = "entry \(id.text), which has \(reason), of stream "
         sayLeftOut(about: "")
     }
 
@@ -55,8 +64,10 @@ extension StreamReader {
         let isSaid = Log.write(
             .warning, .value, about: escaped(streams.first ?? [], limit: 200) + end
         ) {
-            "left out \(count) entries so far, the last of them "
-                + parser.pointee.lastLeftOut(of: escaped(leftOutOf, limit: 200))
+            let stream = shownStream(leftOutOf)
+            return "left out \(count) entries so far, the last of them "
+                + (leftOutTooLarge.map { "\($0)\"\(stream)\"" }
+                    ?? parser.pointee.lastLeftOut(of: stream))
         }
         if isSaid { leftOutSaid = count }
     }

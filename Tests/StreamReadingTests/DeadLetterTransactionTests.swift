@@ -101,6 +101,29 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
     #expect(transaction.next().isEmpty)
 }
 
+/// The server copies no field of it, and it is not asked for either.
+@Test func anEntryThatIsTooLargeIsKeptWithoutItsFields() {
+    let refusal = DeadLetter.Refusal(field: nil, reason: utf8("more than 9 bytes"))
+    let letter = letter(deliveries: nil, refusal: refusal)
+    var transaction = transaction(letter)
+    #expect(
+        words(transaction.next()) == [
+            [
+                "EVAL", "2", "s", "dead", "g", "5-1", "c", "", "0", "", "more than 9 bytes",
+                "without fields",
+            ]
+        ])
+    #expect(transaction.take(.error(utf8("NOPERM no scripts"))).0 == .more)
+    #expect(names(transaction.next()) == ["WATCH", "XPENDING", "XLEN", "XLEN"])
+    let sent = look(&transaction, pendingLine(), int(1))
+    #expect(names(sent) == ["MULTI", "XADD", "XACK", "EXEC"])
+    #expect(
+        words(sent)[1] == [
+            "XADD", "dead", "*", "dead_id", "5-1", "dead_stream", "s", "dead_group", "g",
+            "dead_consumer", "c", "dead_deliveries", "3", "dead_reason", "more than 9 bytes",
+        ])
+}
+
 @Test func aRefusedValueIsSaid() {
     let refusal = DeadLetter.Refusal(field: utf8("n"), reason: utf8("no number"))
     var transaction = transaction(letter(deliveries: nil, refusal: refusal))

@@ -7,9 +7,9 @@ import RedisConnection
 
 /// An entry that becomes a dead letter, and why.
 struct DeadLetter: Equatable {
-    /// A value that does not fit its column.
+    /// A value that does not fit its column, or nil: the entry is too large, and no field is kept.
     struct Refusal: Equatable {
-        var field: [UInt8]
+        var field: [UInt8]?
         var reason: [UInt8]
     }
 
@@ -21,6 +21,8 @@ struct DeadLetter: Equatable {
     /// Deliveries that the server counts, but that nobody has had.
     var undelivered: Int64 = 0
     var refusal: Refusal?
+
+    var keepsFields: Bool { refusal.map { $0.field != nil } ?? true }
 }
 
 /// Moves entries to the dead letters, one after the other. `next` returns the commands to send, and
@@ -126,8 +128,9 @@ struct DeadLetterTransaction {
         command.add(letter.deliveries.map { String($0) } ?? "")
         command.add(String(letter.undelivered))
         if let refusal = letter.refusal {
-            command.add(refusal.field)
+            command.add(refusal.field ?? [])
             command.add(refusal.reason)
+            if !letter.keepsFields { command.add("without fields") }
         }
         return command
     }
@@ -145,7 +148,10 @@ struct DeadLetterTransaction {
         // A transaction does not undo XACK when XADD fails, because the key holds another type.
         var length = Command("XLEN")
         length.add(deadLetter)
-        return [watch, pending, member.entry(Int(letter.row.stream), letter.row.id), length]
+        // An entry that is too large is not asked for.
+        let entry =
+            letter.keepsFields ? member.entry(Int(letter.row.stream), letter.row.id) : length
+        return [watch, pending, entry, length]
     }
 
     private func acknowledge(_ letter: DeadLetter) -> Command { member.acknowledge([letter.row]) }
@@ -205,7 +211,7 @@ struct DeadLetterTransaction {
                 return (.malformed("a strange XPENDING"), [])
             }
             pending = lines.first.flatMap { PendingEntry($0) }
-        case 2: fields = reply.firstEntry?.fields
+        case 2: fields = letter.keepsFields ? reply.firstEntry?.fields : []
         case 3:
             guard let pending, pending.id == letter.row.id, pending.consumer == letter.consumer,
                 letter.deliveries == nil || letter.deliveries == pending.deliveries
@@ -269,7 +275,8 @@ struct DeadLetterTransaction {
     // MARK: What is kept
 
     /// KEYS: the stream, the dead letters. ARGV: group, id, consumer, count or "", undelivered
-    /// ones, and perhaps field and reason. The same as `GroupMember.addDeadLetter` does.
+    /// ones, and perhaps field and reason, and then whether no field is kept. The same as
+    /// `GroupMember.addDeadLetter` does.
     static let scriptText = """
         local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)[1]
         if not pending or pending[2] ~= ARGV[3] then return 0 end
@@ -283,11 +290,11 @@ struct DeadLetterTransaction {
         local added = {'dead_id', ARGV[2], 'dead_stream', KEYS[1], 'dead_group', ARGV[1],
           'dead_consumer', ARGV[3], 'dead_deliveries', count}
         if ARGV[6] then
-          for _, text in ipairs({'dead_field', ARGV[6], 'dead_reason', ARGV[7]}) do
-            added[#added + 1] = text
+          for i, text in ipairs({'dead_field', ARGV[6], 'dead_reason', ARGV[7]}) do
+            if i > 2 or not ARGV[8] then added[#added + 1] = text end
           end
         end
-        local fields, own, ours = entry[2], {}, {}
+        local fields, own, ours = ARGV[8] and {} or entry[2], {}, {}
         for i = 1, #fields, 2 do own[fields[i]] = true end
         for i = 1, #added, 2 do ours[added[i]] = true end
         local add = {KEYS[2], '*'}
@@ -333,7 +340,7 @@ extension GroupMember {
             ("dead_deliveries", Array(String(overflow ? 0 : max(0, had)).utf8)),
         ]
         if let refusal = letter.refusal {
-            added.append(("dead_field", refusal.field))
+            if let field = refusal.field { added.append(("dead_field", field)) }
             added.append(("dead_reason", refusal.reason))
         }
         let ours = Set(added.map { Array($0.name.utf8) })

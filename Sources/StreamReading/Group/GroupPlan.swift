@@ -57,6 +57,10 @@ struct GroupPlan {
     private var streams: [GroupStream]
     private var ledger = DeliveryLedger()
     private var handled: HandledEntries
+    /// Dead letters that a group which is made again may deliver a second time.
+    private var putAway: Set<RowID> = []
+    /// Those of them that this group has delivered, and that are not noted as handled yet.
+    private var moved: [RowID] = []
     /// Entries that may still be read.
     private(set) var remaining: Int
     /// Whether rows were handed over.
@@ -306,9 +310,35 @@ struct GroupPlan {
         guard let isThere,
             !streams[stream].wasReset(
                 since: last, isThere: handled.isEntry(stream) ? isThere : nil)
-        else { return streams[stream].create(at: .smallest) }
-        let oldest = pending.oldest(stream: stream)
-        streams[stream].create(at: min(last, oldest.map { $0.previous ?? .smallest } ?? last))
+        else {
+            // A new stream may have entries of the same ids.
+            putAway = putAway.filter { Int($0.stream) != stream }
+            return streams[stream].create(at: .smallest)
+        }
+        streams[stream].create(at: beginning(stream))
+    }
+
+    /// After which entry a group that is lost begins again: all before it are handled.
+    private func beginning(_ stream: Int) -> EntryID {
+        let last = handled.last(stream)
+        guard let oldest = pending.oldest(stream: stream) else { return last }
+        return min(last, oldest.previous ?? .smallest)
+    }
+
+    /// Whether this entry, which was delivered, is a dead letter already.
+    mutating func isPutAway(_ row: RowID) -> Bool {
+        guard putAway.contains(row) else { return false }
+        moved.append(row)
+        return true
+    }
+
+    /// All rows that have come are handed over: dead letters among them are handled, too.
+    mutating func settlePutAway() {
+        guard !putAway.isEmpty else { return }
+        handled.note(moved)
+        moved = []
+        let beginnings = streams.indices.map { beginning($0) }
+        putAway = putAway.filter { $0.id > beginnings[Int($0.stream)] }
     }
 
     /// The group is there. `isNew`: it was made at `id`; else it was there after all, and may still
@@ -317,6 +347,7 @@ struct GroupPlan {
         if isNew {
             pending.forget(stream: stream)
             ledger.forget(stream: stream)
+            moved.removeAll { Int($0.stream) == stream }
             handled.begin(stream, at: id)
         }
         streams[stream].created(now)
@@ -434,6 +465,7 @@ struct GroupPlan {
         remaining -= min(rows.count, remaining)
         handled.note(rows)
         if !rows.isEmpty { hasRows = true }
+        settlePutAway()
     }
 
     /// These entries gave no row, and are acknowledged as the rest of their batch.
@@ -463,7 +495,12 @@ struct GroupPlan {
     mutating func letterEnded(_ letter: DeadLetter, _ outcome: DeadLetterTransaction.Outcome) {
         pending.forgetRefused(letter.row)
         switch outcome {
-        case .kept, .deleted: ledger.forget(letter.row)
+        case .kept, .deleted:
+            ledger.forget(letter.row)
+            if creates {
+                putAway.insert(letter.row)
+                moved.append(letter.row)
+            }
         case .moved: ledger.told(letter.row)  // it may still be pending here
         }
     }

@@ -162,6 +162,7 @@ final class GroupReader: StreamReader {
     }
 
     override func exchange() throws(RedcolError) -> Bool {
+        try session.moveLate()
         while true {
             switch session.plan.next(moment) {
             case .receive:
@@ -246,9 +247,49 @@ final class GroupReader: StreamReader {
             try session.takeError(error, request)
         case .refused(let error): try takeRefused(error)
         case .failed(let error):
-            guard options.follows, error.cause == .tooLarge else { throw error }
+            guard error.cause == .tooLarge else { throw error }
+            try passTooLarge()
+            guard options.follows else { throw error }
             heldError = error
         }
+        return true
+    }
+
+    /// The row of an entry that gave none.
+    private func row(_ id: EntryID) -> RowID {
+        let stream = parser.pointee.replyFrame?.stream ?? 0
+        return RowID(id: id, stream: Int32(truncatingIfNeeded: stream))
+    }
+
+    /// With "skip" and "dead_letter" the read goes on after an entry that is too large, on a new
+    /// connection: the rest of the entry is still to come on this one. There it is acknowledged, or
+    /// moved, before this consumer's pending entries are asked for.
+    private func passTooLarge() throws(RedcolError) {
+        guard let id = parser.pointee.tooLargeID else { return }
+        let row = row(id)
+        let reason = parser.pointee.tooLargeReason
+        switch options.onError {
+        case .skip:
+            session.pending.queueDeleted([row])
+            noteTooLargeLeftOut(id, reason)
+        case .deadLetter:
+            if !acknowledgesPutAway(row) {
+                session.moveLater(
+                    DeadLetter(
+                        row: row, consumer: options.consumer,
+                        refusal: DeadLetter.Refusal(field: nil, reason: Array(reason.utf8))))
+            }
+        default: return
+        }
+        noteProgress()
+        throw RedcolError(
+            .connection, "the rest of entry \(id.text), which is too large, is not received")
+    }
+
+    /// A group that was created again may deliver a second time what is a dead letter by now.
+    private func acknowledgesPutAway(_ row: RowID) -> Bool {
+        guard session.plan.isPutAway(row) else { return false }
+        session.pending.queueDeleted([row])
         return true
     }
 
@@ -265,9 +306,9 @@ final class GroupReader: StreamReader {
     /// An entry has a value that does not fit its column.
     private func takeRefused(_ error: RedcolError) throws(RedcolError) {
         guard let id = parser.pointee.lastID else { throw error }
-        let stream = parser.pointee.replyFrame?.stream ?? 0
-        let row = RowID(id: id, stream: Int32(truncatingIfNeeded: stream))
+        let row = row(id)
         if options.onError == .deadLetter {
+            if acknowledgesPutAway(row) { return }
             return try session.moveToDeadLetter(
                 DeadLetter(
                     row: row, consumer: options.consumer, refusal: parser.pointee.lastRefusal))
@@ -287,6 +328,7 @@ final class GroupReader: StreamReader {
         // Without a row there is no batch that they could wait for.
         if parser.pointee.batch.rowCount == 0 {
             _ = takeLeftOut(batch: [])
+            session.plan.settlePutAway()
             if options.autoAck { session.pending.queueHeld() }
         }
         session.pending.queueDeleted(named)

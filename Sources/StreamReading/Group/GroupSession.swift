@@ -39,6 +39,9 @@ final class GroupSession {
     private var awaited: [Awaited] = []
     /// The entries that become dead letters.
     private var letters: DeadLetterTransaction
+    /// Those of them that are moved on the next connection, before anything else: the rest of an
+    /// entry that is too large is still to come on the one where it was met.
+    private var lateLetters: [DeadLetter] = []
     /// What was in hand when a look at several pages of pending entries began: with many entries
     /// that takes longer to find out than to ask.
     private var inHandAtLook: Set<RowID>?
@@ -167,6 +170,19 @@ final class GroupSession {
         try send(letters.next())
     }
 
+    /// The next connection begins with moving this entry.
+    func moveLater(_ letter: DeadLetter) {
+        lateLetters.append(letter)
+        pending.refuse(letter.row, until: 0)
+    }
+
+    /// Moves those that were to be moved on a new connection.
+    func moveLate() throws(RedcolError) {
+        guard !lateLetters.isEmpty, awaited.isEmpty else { return }
+        for letter in lateLetters { letters.add(letter) }
+        try send(letters.next())
+    }
+
     private func send(_ commands: [Command]) throws(RedcolError) {
         guard !commands.isEmpty else { return }
         for command in commands {
@@ -292,6 +308,7 @@ final class GroupSession {
         case .more: break
         case .ended(let letter, let outcome):
             plan.letterEnded(letter, outcome)
+            lateLetters.removeAll { $0.row == letter.row }
             switch outcome {
             case .kept:
                 statistics.add(.deadLettered, 1)
@@ -305,6 +322,7 @@ final class GroupSession {
             // Entries of its own stream have just been read.
             if failure.cause == .wrongType { throw failure.adding("", .stream, name) }
             guard failure.cause == .noGroup else { throw failure }
+            lateLetters = []
             // What was to be moved is pending no longer, and what is under way says the same.
             throw RedcolError(.connection, failure.message)
         case .malformed(let what): throw connection.violation(what)

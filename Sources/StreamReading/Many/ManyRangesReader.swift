@@ -51,6 +51,8 @@ private struct Queue<Element> {
 final class ManyRangesReader: StreamReader {
     private var plan: ManyRangesPlan
     private var scan: KeyScan?
+    /// Whether the streams are found by a search, which may be over.
+    private let isSearch: Bool
     private var names = NameList()
 
     private enum Awaited {
@@ -93,10 +95,13 @@ final class ManyRangesReader: StreamReader {
         self.plan = plan
         switch streams {
         case .matching(let pattern):
+            isSearch = true
             scan = KeyScan(
                 pattern: pattern, count: parts.options.scanCount,
                 countsOthers: parts.options.countsWrongTypes)
-        case .named(let list): names = NameList(list)
+        case .named(let list):
+            isSearch = false
+            names = NameList(list)
         }
         super.init(parts)
         self.plan.found(streams: names.count)
@@ -109,6 +114,13 @@ final class ManyRangesReader: StreamReader {
         case .page(let page): return Array(names[page.stream])
         default: return nil
         }
+    }
+
+    /// A name that a search has found was sent by the server, as any value.
+    override func shownStream(_ name: [UInt8]) -> String {
+        isSearch
+            ? topology.secrets.shown(name, limit: 200, keeping: .names)
+            : super.shownStream(name)
     }
 
     override var entriesLost: Int? {

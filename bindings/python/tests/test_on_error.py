@@ -451,3 +451,64 @@ def test_arguments_that_cannot_be_right(arguments: dict[str, Any], reason: str) 
     for read in (redcol.scan_stream, redcol.read_streams, redcol.scan_streams, redcol.read_arrow):
         with pytest.raises(redcol.InvalidArgumentError, match="on_error"):
             read("unix:///nowhere", "s", on_error="dead_letter")
+
+
+# Entries that are too large.
+
+
+@pytest.mark.parametrize("follows", [True, False])
+@pytest.mark.parametrize("on_error", ["skip", "dead_letter"])
+def test_an_entry_that_is_too_large_is_passed(
+    member_url: str, any_db: redis.Redis, key: str, on_error: str, follows: bool
+) -> None:
+    good = add(any_db, key, [1, 2])
+    large = [any_db.xadd(key, {"n": "3", "m": "x" * size}).decode() for size in (3000, 400_000)]
+    good += add(any_db, key, [4])
+    large.append(any_db.xadd(key, {"n": "5", "m": "x" * 3000}).decode())
+    arguments: dict[str, Any] = {"schema": SCHEMA, "on_error": on_error, "entry_bytes_max": 2000}
+    if on_error == "dead_letter":
+        arguments["dead_letter"] = f"{key}-dead"
+    if follows:
+        with redcol.iter_stream(
+            member_url, key, **GROUP, **arguments, auto_ack=True, **STOP
+        ) as batches:
+            assert ids_of(batches) == good
+            stats = batches.stats
+        counts = (3, 0) if on_error == "skip" else (0, 3)
+        assert (stats.skipped, stats.dead_lettered) == counts
+        assert stats.acknowledged + stats.dead_lettered == 6
+    else:
+        df = redcol.read_stream(member_url, key, **GROUP, **arguments, auto_ack=True)
+        assert df["_id"].to_list() == good
+    assert pending(any_db, key) == []
+    dead = any_db.xrange(f"{key}-dead")
+    assert [fields[b"dead_id"].decode() for _, fields in dead] == (
+        large if on_error == "dead_letter" else []
+    )
+    for _, fields in dead:
+        assert fields.keys().isdisjoint({b"n", b"m", b"dead_field"})
+        assert fields[b"dead_reason"] == b"more than 2000 bytes (entry_bytes_max)"
+
+
+def test_a_group_that_is_destroyed_moves_no_entry_twice(
+    member_url: str, any_db: redis.Redis, key: str
+) -> None:
+    """The iterator creates the group again before entries that it moved: it knows them."""
+    ids: dict[bool, list[str]] = {True: [], False: []}
+    for number in range(60):
+        text = f"bad {number}" if number % 3 else str(number)
+        entry_id = any_db.xadd(key, {"n": text}, id=f"{number + 1}-0").decode()
+        ids[number % 3 == 0].append(entry_id)
+    arguments = {"schema": SCHEMA, "on_error": "dead_letter", "dead_letter": f"{key}-dead"}
+    got: set[str] = set()
+    with redcol.iter_stream(member_url, key, **GROUP, **arguments, batch_size=6, **STOP) as batches:
+        for number, batch in enumerate(batches):
+            got.update(batch["_id"])
+            if number % 2:
+                batches.ack(batch)
+            if number in (1, 4, 5, 7):
+                any_db.xgroup_destroy(key, "g")
+        assert batches.stats.resets == 4
+    assert sorted(got) == sorted(ids[True])
+    dead = [fields[b"dead_id"].decode() for _, fields in any_db.xrange(f"{key}-dead")]
+    assert sorted(dead) == sorted(ids[False])
