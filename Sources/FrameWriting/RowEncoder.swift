@@ -116,7 +116,8 @@ struct RowEncoder: ~Copyable {
         for column in 0..<schema.columnCount where column != keyColumn && column != idColumn {
             if metadata?.omitted.contains(column) ?? false { continue }
             let start = names.count
-            try names.appendBulk(schema.names[column])
+            let name = schema.names[column]
+            try names.appendBulk(fieldOfColumn(name) ?? name)
             fields.append(Field(column: column, nameStart: start, nameCount: names.count - start))
         }
         guard !fields.isEmpty else {
@@ -257,7 +258,7 @@ struct RowEncoder: ~Copyable {
             } catch {
                 throw error.adding(
                     "column \"\(schema.shownName(field.column))\": ", .field,
-                    schema.shownName(field.column))
+                    columnDetail(schema.names[field.column]))
             }
         }
     }
@@ -290,7 +291,7 @@ struct RowEncoder: ~Copyable {
                 "\"\(escaped(scratch.bytes, limit: 80))\" in column "
                     + "\"\(schema.shownName(idColumn))\" is not an entry id; ids look like "
                     + "1704067200000-0, and null lets the server choose",
-                details: [(.field, schema.shownName(idColumn))])
+                details: [(.field, columnDetail(schema.names[idColumn]))])
         }
         try commands.appendBulk(scratch.bytes)
     }

@@ -42,6 +42,48 @@ public func columnName(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     return name
 }
 
+/// What `columnName` has made this of, if it has escaped something; else nil.
+public func fieldOfColumn(_ name: [UInt8]) -> [UInt8]? {
+    guard name.contains(UInt8(ascii: "\\")) else { return nil }
+    var field: [UInt8] = []
+    var index = 0
+    while index < name.count {
+        if let byte = escapedByte(name[index...]) {
+            field.append(byte)
+            index += 4
+        } else {
+            field.append(name[index])
+            index += 1
+        }
+    }
+    let isNamedSo = field.withUnsafeBufferPointer { columnName($0) == name }
+    return isNamedSo && field != name ? field : nil
+}
+
+/// The byte that `text` begins with as \xNN, if columns' names have it so: NUL, or not of ASCII.
+private func escapedByte(_ text: ArraySlice<UInt8>) -> UInt8? {
+    guard text.count >= 4, text.starts(with: [UInt8(ascii: "\\"), UInt8(ascii: "x")]) else {
+        return nil
+    }
+    var value: UInt8 = 0
+    for digit in text[(text.startIndex + 2)..<(text.startIndex + 4)] {
+        let number: UInt8
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): number = digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): number = digit - UInt8(ascii: "a") + 10
+        default: return nil
+        }
+        value = value << 4 | number
+    }
+    return value == 0 || value >= 0x80 ? value : nil
+}
+
+/// A column's name as the detail of an error: as a caller finds the column by, but for a name of
+/// absurd length.
+public func columnDetail(_ name: [UInt8]) -> String {
+    escaped(name, limit: 65_536, keeping: .columnNames)
+}
+
 /// Appends `bytes` with what is not legible escaped; true if they were cut at `limit`.
 private func append(
     _ bytes: UnsafeBufferPointer<UInt8>, to text: inout [UInt8], limit: Int,

@@ -63,10 +63,10 @@ struct ReadColumns {
 
         if given == nil {
             unknown = .discover(options.discover, layout)
-        } else if options.noSchemaOption != nil {
+        } else if let option = options.noSchemaOption {
             throw RedcolError(
                 .invalidArgument,
-                "discover is for reads without a schema: leave out discover or the schema")
+                "\(option) is for reads without a schema: leave out \(option) or the schema")
         }
         for (place, values) in options.categories {
             guard try setCategories(values, place, in: &columns, first: first) else {
@@ -167,7 +167,8 @@ struct ReadColumns {
     private static func sameName(_ part: IDPart, _ other: IDPart) -> RedcolError {
         RedcolError(
             .invalidArgument,
-            "\(part.option) is \"\(escaped(part.name, limit: 80))\", as is \(other.option)")
+            "\(part.option) is \"\(escaped(part.name, limit: 80))\", as is \(other.option): give "
+                + "each column a name of its own")
     }
 
     private static func wrongType(_ part: IDPart, _ column: RequestedColumn) -> RedcolError {
@@ -177,8 +178,8 @@ struct ReadColumns {
             .schema,
             "the schema's column \"\(name)\" is \(column.type.name) (\(asked)), but that is the "
                 + "name of a column of \(part.what): to read a field \"\(name)\", choose another "
-                + "\(part.option), or leave that column out (include_…)",
-            details: [(.field, name), (.dtype, asked)])
+                + "\(part.option)\(part.leaveOut)",
+            details: [(.field, columnDetail(part.name)), (.dtype, asked)])
     }
 
     func makeParser(
@@ -213,6 +214,16 @@ struct IDPart {
         case .timestamp: return "timestamp_column"
         case .sequence: return "sequence_column"
         case .stream: return "stream_column"
+        }
+    }
+
+    /// Another way out, where the column can be left out.
+    var leaveOut: String {
+        switch kind {
+        case .id: return ", or leave that column out (include_id)"
+        case .timestamp: return ", or leave that column out (include_timestamp)"
+        case .sequence: return ", or leave that column out (include_sequence)"
+        case .stream: return ""
         }
     }
 

@@ -15,7 +15,13 @@ extension RowParser {
         let dtype = String(decoding: column.type.format, as: UTF8.self)
         let value = secrets.shown(text, limit: 80, mayGoOn: text.count > 80)
         var details: [(RedcolError.Detail, String)] = [
-            (.entryID, id), (.field, field), (.dtype, dtype), (.value, value),
+            (.entryID, id),
+            (
+                .field,
+                secrets.shown(
+                    column.name, limit: RowParser.fieldDetailMax, keeping: .columnNames)
+            ),
+            (.dtype, dtype), (.value, value),
         ]
         if let nested, nested.value != nil {
             let path = secrets.shown(nested.path, limit: 1_000, keeping: .names)
@@ -46,6 +52,23 @@ extension RowParser {
                 + "discover=\"binary\" all columns"
         }
         return what
+    }
+
+    /// Bytes of a field's name in the detail of an error.
+    static var fieldDetailMax: Int { 65_536 }
+
+    /// The error of a field that was not discovered. Its name is cut after `fieldDetailMax` bytes,
+    /// and one more.
+    func newField(_ field: [UInt8], _ id: String) -> RedcolError {
+        let isCut = field.count > RowParser.fieldDetailMax
+        let shown = secrets.shown(field, limit: 200, mayGoOn: isCut, keeping: .names)
+        let column = secrets.shown(
+            field, limit: RowParser.fieldDetailMax, mayGoOn: isCut, keeping: .columnNames)
+        return RedcolError(
+            .schema,
+            "entry \(id) has a field \"\(shown)\", which was not there when the columns were "
+                + "discovered: give a schema that names the fields you want, or discover them "
+                + "again", details: [(.entryID, id), (.field, column)])
     }
 
     /// The value that was refused last, for a dead letter.

@@ -43,6 +43,7 @@ struct RowParser {
     private let limits: EntryLimits
     /// The entry that is larger than `limits` allow.
     private(set) var tooLargeID: EntryID?
+    private(set) var tooLargeReason = ""
     /// The columns of `Unknown.discover`.
     private var names: DiscoveredNames
 
@@ -468,7 +469,7 @@ struct RowParser {
         guard Memory.isThere(count, times: 8) else { return Step.noMemory }
         let spelling = fieldSpelling(bytes)
         guard known.contains(spelling) else {
-            failedField = Array(bytes.prefix(201))
+            failedField = Array(bytes.prefix(RowParser.fieldDetailMax + 1))
             return Step.newField
         }
         let column = columns[spelling] ?? FieldTable.ignored
@@ -509,14 +510,7 @@ struct RowParser {
                     + "schema there are at most \(columnsMax): give a schema with the fields you "
                     + "want",
                 details: [(.entryID, id)])
-        case Step.newField:
-            let field = secrets.shown(
-                failedField, limit: 200, mayGoOn: failedField.count > 200, keeping: .names)
-            return RedcolError(
-                .schema,
-                "entry \(id) has a field \"\(field)\", which was not there when the columns were "
-                    + "discovered: give a schema that names the fields you want, or discover them "
-                    + "again", details: [(.entryID, id), (.field, field)])
+        case Step.newField: return newField(failedField, id)
         case Step.tooLarge:
             return tooLarge(position, end, "more than \(limits.fields) fields (entry_fields_max)")
         case Step.tooLong:
@@ -541,6 +535,7 @@ struct RowParser {
         hasOption: Bool = true
     ) -> RedcolError {
         tooLargeID = ReplyFrame.entryID(start, end)
+        tooLargeReason = what
         let id = tooLargeID?.text ?? "?"
         let advice = hasOption ? "read it with a larger limit, " : ""
         return RedcolError(

@@ -194,6 +194,33 @@ def test_renamed_fields_name_their_field_in_arrow(
     }
 
 
+FIELDS = [b"a\\b", b"\xff", b"a\x00b", "grün\t\u202e".encode(), b"x" * 5000, b"\\xff\xfe"]
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: repr(field[:20]))
+def test_an_errors_field_is_the_name_of_its_column(
+    server: Server, db: redis.Redis, key: str, field: bytes
+) -> None:
+    db.xadd(key, {field: "no number"}, id="1-1")
+    (column,) = redcol.read_stream(server.url, key, include_id=False, include_timestamp=False)
+    with pytest.raises(redcol.ValueConversionError) as caught:
+        redcol.read_stream(server.url, key, schema={column.name: pl.Int64})
+    assert caught.value.field == column.name
+
+
+@pytest.mark.parametrize("field", FIELDS[:-1], ids=lambda field: repr(field[:20]))
+def test_a_field_is_written_back_under_its_own_name(
+    server: Server, db: redis.Redis, key: str, field: bytes
+) -> None:
+    db.xadd(key, {field: "v"}, id="1-1")
+    df = redcol.read_stream(server.url, key)
+    redcol.write_stream(server.url, df, f"{key}-copy")
+    assert [fields for _, fields in db.xrange(f"{key}-copy")] == [{field: b"v"}]
+    df = df.select("_id", df.columns[-1])
+    redcol.write_hashes(server.url, df, key_column="_id", key_prefix=f"{key}:")
+    assert db.hgetall(f"{key}:1-1") == {field: b"v"}
+
+
 def test_many_fields_take_no_longer_than_their_number(
     server: Server, db: redis.Redis, key: str
 ) -> None:
