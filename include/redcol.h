@@ -48,18 +48,18 @@
  *   WRITING         redcol_write_stream, redcol_write_hashes, redcol_writer_run,
  *                   redcol_writer_stop, redcol_writer_ids, redcol_writer_descriptor,
  *                   redcol_writer_statistic
- *   HANDLES         redcol_cancel, redcol_close, redcol_free
+ *   HANDLES         redcol_cancel, redcol_forget, redcol_close, redcol_free
  *   ERRORS          redcol_status_name, redcol_error_status, redcol_error_message,
  *                   redcol_error_detail
  *   LOGGING         redcol_set_logger
  *   PYTHON          redcol_capsule_setup and its neighbors, for bindings to Python
  *
  * Rules that hold everywhere
- *   Handles    are opaque. Free them with redcol_free, in any order: an iterator keeps what it
- *              needs of its client, and batches and schemas depend on nothing. Using a handle after
- *              redcol_close returns REDCOL_ERROR_CLOSED. Using a handle after it was freed is
- *              undefined. As long as its memory has not been used again, the library notices and
- *              returns REDCOL_ERROR_INVALID_ARGUMENT, or does nothing.
+ *   Handles    are opaque pointers. Free them with redcol_free, in any order: an iterator keeps
+ *              what it needs of its client, and batches and schemas need no handle. A call with a
+ *              handle that was closed returns REDCOL_ERROR_CLOSED. Never use a handle that was
+ *              freed: the behavior is undefined. Often the library notices and returns
+ *              REDCOL_ERROR_INVALID_ARGUMENT or does nothing, but do not rely on that.
  *   Ownership  has four words. "Owned by the caller": free it with the function that is named.
  *              "Borrowed": read during the call only, unless a longer time is named. "Moved": the
  *              struct changes hands, and its new owner must call its release callback. "Copied":
@@ -71,8 +71,9 @@
  *              its statuses, without REDCOL_ERROR_. A function with an `error_out` may also return
  *              MEMORY: the system has no more memory or file descriptors.
  *   Options    are strings, "key" and "value" in turn. An option that does not exist returns
- *              INVALID_ARGUMENT, and the message lists those that do, the most similar first. So
- *              does an option that has no effect in the read it is given for. Lists of options have
+ *              INVALID_ARGUMENT, and the message lists those that do, the most similar first. An
+ *              option that has no effect in the call it is given for is INVALID_ARGUMENT, too.
+ *              (Only the names of columns that are left out are ignored.) Lists of options have
  *              four columns: the key, the values, the default, what it does. Values are:
  *              boolean     "true" or "false"
  *              0 to 1000   an integer in this range, in decimal digits
@@ -83,23 +84,23 @@
  *              netstrings  texts, each with its length in bytes before it: "1:a,4:blue,"
  *              Where the default is none, the text says what happens without the option, unless
  *              that is clear.
- *   Memory     REDCOL_ERROR_MEMORY is returned when the system refuses memory for anything whose
- *              size a caller or a server chooses: columns and buffers, texts and keys, ids, names
- *              of streams and fields, options, schemas, commands and answers, and the entries that
- *              a group's iterator holds. The objects of the language's runtime are small, a few
- *              hundred bytes, and the runtime ends the process (SIGILL) if one is refused. For them
- *              the library keeps a reserve of 2 MiB of address space, and gives it up when nothing
- *              else is left. Calls then return MEMORY until there is a new reserve. So the process
- *              ends only if 2 MiB do not last until the next check, or if another thread takes,
- *              between check and use, the memory that was there for a large object.
+ *   Memory     A call returns REDCOL_ERROR_MEMORY when the system refuses memory for anything
+ *              whose size a caller or a server chooses: columns and buffers, texts and keys, ids,
+ *              names of streams and fields, options, schemas, commands and answers, and the entries
+ *              that a group's iterator holds. Small objects of a few hundred bytes are different:
+ *              if the system refuses one, the language's runtime ends the process (SIGILL). For
+ *              them the library keeps a reserve of 2 MiB of address space. When nothing else is
+ *              left, it gives the reserve up, and calls return MEMORY until there is a new one. So
+ *              the process ends in two cases only: the 2 MiB do not last until the next check, or
+ *              another thread takes memory that a check has just found for a large object.
  *   NULL       is allowed for every pointer. Where a pointer is needed, NULL returns
  *              REDCOL_ERROR_INVALID_ARGUMENT and does not crash.
  *   Text       is UTF-8 and ends with a NUL byte, except where a length stands beside it: then it
  *              is any bytes, and a length of -1 means that it ends with a NUL byte. Text of more
  *              than 512 MiB, which no server takes, returns REDCOL_ERROR_INVALID_ARGUMENT.
- *   Waiting    `wait_ms` is how long a call may wait: -1 as long as it takes, 0 not at all, else
- *              milliseconds. With -1, each exchange with the server is still bounded by
- *              "timeout_ms" and "answer_timeout_ms", and connecting by "connect_timeout_ms".
+ *   Waiting    `wait_ms` says how long a call may wait: so many milliseconds, 0 for not at all, or
+ *              -1 for as long as it takes. With -1, "timeout_ms" and "answer_timeout_ms" still
+ *              bound each exchange with the server, and "connect_timeout_ms" bounds connecting.
  *   Threads    A client can be used from any number of threads. An iterator or writer serves one
  *              call at a time: a second call during the first returns REDCOL_ERROR_BUSY.
  *              redcol_cancel may be called on all of them from any thread. Batches and schemas may
@@ -110,12 +111,14 @@
  *   fork       A child process gets REDCOL_ERROR_FORKED from handles that its parent made. Freeing
  *              them there is safe and does not disturb the parent.
  *   Signals    The library installs no handler. A signal that interrupts a wait ends the call with
- *              REDCOL_TIMEOUT, so that the host can look at its signals and call again. The same
- *              call with the same arguments continues: it does not connect a second time, and its
- *              time limits still count from the first call. So a timer that sends a signal every
- *              few milliseconds does no harm. The client (for redcol_open, the process) keeps an
- *              unfinished call for two seconds, then drops it at the next call. At most 64 are
- *              kept. The oldest is dropped first, and begins again.
+ *              REDCOL_TIMEOUT. The host can then look at its signals, and make the same call with
+ *              the same arguments again. This continues the first call: it does not connect a
+ *              second time, and the time limits still count from the beginning. So a timer that
+ *              sends a signal every few milliseconds does no harm. To continue, the same thread
+ *              must make the call again within two seconds, and no other call on the same client
+ *              before (for redcol_open: no other redcol_open). Otherwise the call begins anew.
+ *              redcol_forget says that it will not be made again. At most 64 unfinished calls are
+ *              kept, and the oldest is dropped first.
  *
  * A function that is not in this file is not part of the interface.
  *
@@ -398,7 +401,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "end_id"                id               "+"           the last entry; "(id" excludes it
  *   "count"                 0 or more        none          at most this many entries
  *   "batch_rows"            0 or more        "65536"       most rows per batch; "0": one batch
- *   "page_rows"             0 to 1000000     "0"           entries per request; "0": by their size
+ *   "page_rows"             0 to 1000000     "0"           per request of a range; "0": by size
  * Columns
  *   "include_id"            boolean          "true"        column of entry ids (string)
  *   "include_timestamp"     boolean          "true"        column of their milliseconds (int64)
@@ -412,8 +415,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "categories:N"          netstrings       none          values of dictionary column N
  *   "reserved"              netstrings       none          names of columns that the caller adds
  *   "discovered"            netstrings       none          fields that an earlier read found
- *   "columns_max"           1 to 1000000     "10000"       most columns of a read without a schema
  * Columns: only without a schema
+ *   "columns_max"           1 to 1000000     "10000"       most columns
  *   "discover"              word             "string"      "string", "binary" or "auto"
  * Values and sizes
  *   "on_error"              word             "raise"       "raise", "null", "skip", "dead_letter"
@@ -487,9 +490,11 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                                   the end; without "follow", all are acknowledged at the end
  *                    "dead_letter"  only in a group: the entry has no row, is copied to the stream
  *                                   "dead_letter" at once, and acknowledged
+ *                    In a group, "skip" and "dead_letter" also pass an entry that is too large. It
+ *                    is acknowledged at once, and its dead letter has none of its fields.
  *   "entry_bytes_max", "entry_fields_max"
  *                    an entry is kept in memory until all of it has come. A larger one is
- *                    TOO_LARGE. A single value never has more than 512 MiB.
+ *                    TOO_LARGE (see also "on_error"). A single value never has more than 512 MiB.
  *
  * Waiting:
  *   "follow"         the read does not end, unless "count", "end_id" or "on_idle" ends it. It
@@ -524,7 +529,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "create_group"   create the group (and the stream) now, and whenever it vanishes: then after
  *                    the entries that this iterator knows to be handled. Earlier entries that other
  *                    consumers had pending are not delivered again.
- *   "group_start_id" is checked even if no group is created.
+ *   "group_start_id" is not allowed where "create_group" is "false".
  *   "auto_ack"       a batch is acknowledged when the next one is asked for. With "follow" that is
  *                    sent at the latest just before the next batch is handed over, and the server's
  *                    answer is checked in the call after that. Without "follow", the end comes when
@@ -536,10 +541,11 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    acknowledging are done together or not at all. The copy has the entry's
  *                    fields, and dead_id, dead_stream, dead_group, dead_consumer and
  *                    dead_deliveries (how often it was delivered); for "on_error" also dead_field
- *                    and dead_reason. An entry's own field of one of these names becomes
- *                    dead_id_field, or dead_id_field2, and so on. An entry that was acknowledged or
- *                    delivered again meanwhile stays as it is. The user needs +xrange and +xadd,
- *                    and either +eval, or +watch, +multi, +exec, +xlen and +xdel and their like.
+ *                    (not if it is too large) and dead_reason. An entry's own field of one of these
+ *                    names becomes dead_id_field, or dead_id_field2, and so on. An entry that was
+ *                    acknowledged or delivered again meanwhile stays as it is. The user needs
+ *                    +xrange and +xadd, and either +eval, or +watch, +multi, +exec, +xlen and +xdel
+ *                    and their like.
  */
 
 /*
@@ -652,7 +658,7 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  *                 MEMORY (and SCHEMA for too much text) with the rows that could not be handed
  *                 over; after VALUE with the next entry, while the entry stays pending in a group;
  *                 after TOO_LARGE also with the next entry, but in a group the error comes again
- *                 until the entry is acknowledged or deleted.
+ *                 until the entry is acknowledged or deleted, or "on_error" passes it.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
  * An empty or missing stream is not an error: the read returns one batch without rows, then
  * REDCOL_END. Only the first batch may be empty, so that there always is one that shows the
@@ -660,8 +666,8 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * After a lost connection redcol connects again: at once, then after 50 ms, then after longer and
  * longer times, up to 5 s, until a new entry or answer comes. It does the same when the server
  * refuses for now, having executed nothing: LOADING, BUSY, READONLY, MASTERDOWN, NOREPLICAS,
- * MISCONF, CLUSTERDOWN, TRYAGAIN and too many clients. A range read gives up after "timeout_ms"
- * without any progress.
+ * MISCONF, CLUSTERDOWN, TRYAGAIN, UNBLOCKED and too many clients. A range read gives up after
+ * "timeout_ms" without any progress.
  * When answers do not get through, redcol asks for fewer entries at once.
  * Blocks up to `wait_ms`. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
@@ -942,7 +948,7 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
  *   "stream_column"  text       none     column of each row's stream
  *   "maxlen"         0 or more  none     trim the stream to this many entries
  *   "min_id"         id         none     trim the stream to the entries from this id on
- *   "approximate"    boolean    "true"   trim when it costs little (~), not exactly (=)
+ *   "approximate"    boolean    "true"   with these: trim when it costs little (~), or exactly (=)
  *   "metadata"       word       "check"  "check", "omit" or "write": the columns that reads add
  * writer_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
  * Ids are "5-1", "5", "5-*" or "*"; null lets the server choose. "maxlen" and "min_id" exclude each
@@ -1079,6 +1085,13 @@ int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 redcol_status redcol_cancel(void *handle);
 
 /*
+ * Forget the call on `client` that a signal has ended with REDCOL_TIMEOUT on this thread, since it
+ * will not be made again: an equal call later then begins anew (see "Signals"). For hosts whose
+ * signal handlers raise exceptions. NULL: the call of redcol_open. Does not block. Any thread.
+ */
+void redcol_forget(redcol_client *client);
+
+/*
  * Close the connection of `handle` (a redcol_client, redcol_iter or redcol_writer) now. Later calls
  * on it return REDCOL_ERROR_CLOSED. Closing a client does not close its iterators and writers.
  * Closing twice is not an error. An iterator or writer that is inside a call on another thread is
@@ -1117,13 +1130,13 @@ const char *redcol_error_message(const redcol_error *error);
 
 /*
  * Return one detail of an error by name. Borrowed until the error is freed; NULL if it has no such
- * detail, or is not an error. Names of streams, fields and keys are shown as they are, except for
- * bytes that are not UTF-8, control characters and those that reorder text: \xNN. A backslash is
- * doubled. Does not block. Any thread.
+ * detail, or is not an error. Names of streams and keys are shown as they are, except for bytes
+ * that are not UTF-8, control characters and those that reorder text: \xNN. A backslash is doubled.
+ * Does not block. Any thread.
  *   "server_code"   the first word of the server's answer, such as "WRONGTYPE"
  *   "stream"        the stream's key
  *   "entry_id"      the entry that holds the value, or is too large
- *   "field"         the field whose value does not fit
+ *   "field"         the column of the field whose value does not fit: its name as in the schema
  *   "dtype"         the column's type, as an Arrow format string
  *   "value"         the value, cut at 80 bytes; everything but printable ASCII is \xNN
  *   "path"          of JSON text: where in the value it is that does not fit, as in "v.a[3]"; not

@@ -37,7 +37,7 @@ LARGEST = 2**63 - 1
 _ENUM = re.compile(r"^public enum (\w+): OptionTable \{(.*?)^\}", re.DOTALL | re.MULTILINE)
 _ROW = re.compile(
     r'Option\(\s*"(?P<name>[^"]*)", \.(?P<kind>\w+)(?:\((?P<more>[^)]*)\))?'
-    r'(?:, default: "(?P<default>[^"]*)")?(?:, needs: \.(?P<needs>\w+))?\)'
+    r'(?:, default: "(?P<default>[^"]*)")?(?:,\s+needs: \.(?P<needs>\w+))?\)'
 )
 
 

@@ -44,21 +44,23 @@ struct MetadataColumns {
         let ownID = column("_id") { $0.isText }
         let stamp = column("_ts") { $0.kind == .int64 || $0.kind == .timestamp }
         let number = column("_seq") { $0.kind == .uint64 }
+        let index = column("_index") { $0.kind == .uint64 }
         let places = [
             column("_stream") { $0.isText || $0.kind == .dictionary },
-            column("_key") { $0.isText || $0.kind == .dictionary },
-            column("_index") { $0.kind == .uint64 },
+            column("_key") { $0.isText || $0.kind == .dictionary }, index,
         ]
         for case let found? in [ownID, stamp, number] + places { omitted.insert(found) }
         if rule == .omit { return }
         for case let found? in places {
+            let name = schema.shownName(found)
+            let way =
+                found == index
+                ? "" : "give stream_column=\"\(name)\", to write each row to that stream; "
             throw RedcolError(
                 .schema,
-                "column \"\(schema.shownName(found))\" may have come from a read of several "
-                    + "streams, which adds it: give stream_column, to write each row to its "
-                    + "stream; "
-                    + MetadataColumns.remedy,
-                details: [(.field, schema.shownName(found))])
+                "column \"\(name)\" may be one that a read of several streams adds, or a field: "
+                    + way + MetadataColumns.remedy,
+                details: [(.field, columnDetail(schema.names[found]))])
         }
         id = ownID ?? idColumn
         idIsOmitted = ownID != nil
@@ -69,7 +71,7 @@ struct MetadataColumns {
                 "column \"\(schema.shownName(found))\" may be a part of the entries' ids, as a "
                     + "read adds it, or a field: without a column of ids that is not known; "
                     + MetadataColumns.remedy,
-                details: [(.field, schema.shownName(found))])
+                details: [(.field, columnDetail(schema.names[found]))])
         }
     }
 
@@ -112,7 +114,7 @@ struct MetadataColumns {
                 + "it is not a column that a read adds"
         return RedcolError(
             .value, "column \"\(name)\" \(why); \(MetadataColumns.remedy)",
-            details: [(.field, name)])
+            details: [(.field, columnDetail(schema.names[column]))])
     }
 }
 

@@ -47,6 +47,7 @@ public struct EntryOptions {
         stream: [UInt8]?, _ pairs: [(key: String, value: String)]
     ) throws(RedcolError) {
         self.stream = stream
+        var hasApproximate = false
         for (key, text) in pairs {
             let (name, value) = try EntryOption.given(key, text)
             switch name {
@@ -58,7 +59,9 @@ public struct EntryOptions {
                     throw value.wrong
                 }
                 idMin = value.bytes
-            case .approximate: isApproximate = try value.boolean()
+            case .approximate:
+                isApproximate = try value.boolean()
+                hasApproximate = true
             case .metadata: metadata = try value.word(as: MetadataRule.self)
             }
         }
@@ -71,6 +74,11 @@ public struct EntryOptions {
             throw RedcolError(
                 .invalidArgument,
                 "maxlen and min_id are two ways of trimming: give one of them")
+        }
+        if hasApproximate, lengthMax == nil, idMin.isEmpty {
+            throw RedcolError(
+                .invalidArgument,
+                "approximate says how a stream is trimmed: give maxlen or min_id too")
         }
     }
 }

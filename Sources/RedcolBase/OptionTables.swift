@@ -76,7 +76,10 @@ public enum ReadOption: OptionTable {
             Option(
                 "discover", .word("string binary auto"), default: "string", needs: .noSchema)
         case .discovered: Option("discovered", .netstrings)
-        case .columnsMax: Option("columns_max", .integer(from: 1, to: 1_000_000), default: "10000")
+        case .columnsMax:
+            Option(
+                "columns_max", .integer(from: 1, to: 1_000_000), default: "10000",
+                needs: .noSchema)
 
         case .onError: Option("on_error", .word("raise null skip dead_letter"), default: "raise")
         case .entryBytesMax:

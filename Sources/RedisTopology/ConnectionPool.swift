@@ -64,7 +64,7 @@ final class ConnectionPool: @unchecked Sendable {
     private func popIdle() throws(RedcolError) -> Connection? {
         platform_lock_acquire(lock)
         defer { platform_lock_release(lock) }
-        if isClosed { throw RedcolError(.closed, "this client was closed") }
+        if isClosed { throw RedcolError(.closed, "this client was closed: open another one") }
         return idle.popLast()
     }
 

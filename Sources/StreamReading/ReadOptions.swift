@@ -76,6 +76,12 @@ public struct ReadOptions {
             }
         }
         try checkGroup()
+        if let rangeOption, waits || !group.isEmpty {
+            throw RedcolError(
+                .invalidArgument,
+                "\(rangeOption) is about reading a range of entries, without follow, block_ms or "
+                    + "group: leave it out")
+        }
         if !follows, let followOption {
             throw RedcolError(
                 .invalidArgument,
@@ -86,6 +92,9 @@ public struct ReadOptions {
     /// Options that were given and have no effect without a group, without following, for one
     /// stream or with a schema; nil if there are none.
     private var groupOption: String?
+    /// The same for one that is only for a range, and one that is only for a group's creation.
+    private var rangeOption: String?
+    private var creationOption: String?
     private var followOption: String?
     private(set) var manyStreamsOption: String?
     private(set) var noSchemaOption: String?
@@ -112,6 +121,12 @@ public struct ReadOptions {
             throw RedcolError(
                 .invalidArgument,
                 "\(groupOption) is about a consumer group: give group and consumer too")
+        }
+        if let creationOption, !createGroup {
+            throw RedcolError(
+                .invalidArgument,
+                "\(creationOption) says where a group begins that is created, and create_group is "
+                    + "false: leave one of them out")
         }
         try checkDeadLetters()
         if !group.isEmpty, startID != "-" || endID != "+" {
@@ -153,7 +168,9 @@ public struct ReadOptions {
         case .batchRows:
             let rows = try value.integer()
             batchRows = rows == 0 ? Int.max : rows
-        case .pageRows: pageRows = try value.integer()
+        case .pageRows:
+            pageRows = try value.integer()
+            rangeOption = value.key
 
         case .includeID: includeID = try value.boolean()
         case .includeTimestamp: includeTimestamp = try value.boolean()
@@ -194,6 +211,7 @@ public struct ReadOptions {
         case .createGroup: createGroup = try value.boolean()
         case .groupStartID:
             groupStartID = value.text
+            creationOption = value.key
             if groupStartID != "$", EntryID(groupStartID.utf8, sequenceIfMissing: 0) == nil {
                 throw value.wrong("\"0\", \"$\" or an entry id")
             }

@@ -12,13 +12,11 @@ public func makeReader(
     topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
 ) throws(RedcolError) -> StreamReader {
     if streams.isEmpty { throw RedcolError(.invalidArgument, "no stream was named") }
-    if Set(streams).count != streams.count {
-        throw RedcolError(.invalidArgument, "a stream was named twice")
-    }
+    if Set(streams).count != streams.count { throw namedTwice }
     if let option = options.manyStreamsOption {
         throw RedcolError(
             .invalidArgument,
-            "\(option) is for reading ranges of many streams, and has no effect here")
+            "\(option) is for reading ranges of many streams, and has no effect here: leave it out")
     }
     if !options.deadLetter.isEmpty, streams.contains(options.deadLetter) {
         throw RedcolError(
@@ -44,6 +42,10 @@ public func makeReader(
         topology: topology, stream: streams[0], schema: schema, options: options)
 }
 
+private var namedTwice: RedcolError {
+    RedcolError(.invalidArgument, "a stream was named twice: name each of them once")
+}
+
 /// Makes a reader of the same range of many streams.
 public func makeReader(
     topology: Topology, rangesOf streams: ChosenStreams, schema: [RequestedColumn]?,
@@ -55,9 +57,7 @@ public func makeReader(
             "ranges of many streams are read without waiting and without a group; to follow "
                 + "several streams, or to read them as a group's member, name them")
     }
-    if case .named(let names) = streams, Set(names).count != names.count {
-        throw RedcolError(.invalidArgument, "a stream was named twice")
-    }
+    if case .named(let names) = streams, Set(names).count != names.count { throw namedTwice }
     return try ManyRangesReader.make(
         topology: topology, streams: streams, schema: schema, options: options)
 }

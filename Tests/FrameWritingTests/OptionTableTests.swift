@@ -39,6 +39,7 @@ private func companions(_ option: Option, _ value: String) -> [(key: String, val
     if option.need == .follow { pairs.append(("follow", "true")) }
     if let other = letters[option.nameText] { pairs.append((other, "3")) }
     if value == "dead_letter" { pairs.append(("dead_letter", "d")) }
+    if option.nameText == "approximate" { pairs.append(("maxlen", "3")) }
     return pairs
 }
 

@@ -51,7 +51,7 @@ private struct Mode {
         options.append(("on_error", flags & 2 != 0 ? "null" : "raise"))
         if flags & 4 != 0 { options.append(("include_sequence", "true")) }
         if flags & 8 != 0 { options.append(("stream_column", "_stream")) }
-        if flags & 16 != 0 { options.append(("columns_max", "5")) }
+        if flags & 16 != 0, schema == nil { options.append(("columns_max", "5")) }
         skips = flags & 32 != 0
         switch bytes[1] % 4 {
         case 0: shape = .streams

@@ -307,3 +307,21 @@ func deadLettersThatCannotBe(_ words: [String], _ reason: String) {
         #expect(error?.message.contains("without a schema") == true)
     }
 }
+
+@Test(arguments: [
+    (["page_rows", "5", "follow", "true"], "page_rows is about reading a range"),
+    (["page_rows", "0", "block_ms", "1"], "page_rows is about reading a range"),
+    (["page_rows", "5", "group", "g", "consumer", "c"], "page_rows is about reading a range"),
+    (
+        ["group", "g", "consumer", "c", "group_start_id", "0", "create_group", "false"],
+        "group_start_id says where a group begins that is created"
+    ),
+])
+func optionsWithoutAnEffect(_ words: [String], _ reason: String) {
+    let pairs = stride(from: 0, to: words.count, by: 2).map {
+        (key: words[$0], value: words[$0 + 1])
+    }
+    let error = #expect(throws: RedcolError.self) { try ReadOptions(pairs) }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains(reason) == true)
+}

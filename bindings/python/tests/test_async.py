@@ -302,3 +302,14 @@ def test_a_server_that_comes_back(server: Server, db: redis.Redis, key: str) -> 
             assert batches.stats.reconnects == 1
 
     run(main)
+
+
+def test_a_closed_iterator_is_not_entered(url: str, key: str) -> None:
+    async def enter() -> None:
+        batches = redcol.stream_batches(url, key)
+        batches.close()
+        with pytest.raises(redcol.ClosedError, match="make another one"):
+            async with batches:
+                pass
+
+    run(enter)

@@ -310,3 +310,14 @@ def test_dtype_names_are_those_of_polars(dtype: pl.DataType) -> None:
     capsule = pl.Schema({"a": dtype}).__arrow_c_schema__()
     column = arrow_structs.schema_in(capsule).children[0].contents
     assert errors.dtype_name(column.format.decode()) == str(dtype)
+
+
+def test_a_closed_iterator_or_client_is_not_entered(url: str, key: str) -> None:
+    client = redcol.connect(url)
+    batches = redcol.iter_stream(client, key)
+    batches.close()
+    with pytest.raises(redcol.ClosedError, match="make another one"), batches:
+        pass
+    client.close()
+    with pytest.raises(redcol.ClosedError, match="connect again"), client:
+        pass

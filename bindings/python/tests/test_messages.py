@@ -83,7 +83,9 @@ NO_PAIR: list[tuple[dict[str, Any], str]] = [
     ({"group": "g", "consumer": "c", "dead_letter": "d"}, 'on_error "dead_letter"'),
     ({"group": "g", "consumer": "c", "start_id": 5}, "group_start_id says where a new group"),
     ({"discover": "auto", "schema": {"a": int}}, "discover is for reads without a schema"),
-]
+    ({"group": "g", "consumer": "c", "create_group": False, "group_start_id": "$"},
+     "group_start_id says where a group begins that is created, and create_group is false"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("arguments", "words"), NO_PAIR, ids=lambda value: str(value)[:40])

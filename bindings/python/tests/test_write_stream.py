@@ -394,6 +394,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"stream": "s", "maxlen": True}, "not bool"),
     ({"stream": "s", "min_id": "x"}, "not an entry id"),
     ({"stream": "s", "approximate": 1}, "approximate must be True or False"),
+    ({"stream": "s", "approximate": False}, "approximate says how a stream is trimmed"),
     ({"stream": "s", "id_column": "nope"}, "no column 'nope' (id_column)"),
     ({"stream_column": "nope"}, "no column 'nope' (stream_column)"),
     ({"stream": 5}, "stream must be a str or bytes"),

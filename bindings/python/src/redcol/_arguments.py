@@ -61,7 +61,9 @@ def text(name: str, value: object, *, show: bool = True) -> str:
         raise InvalidArgumentError(f"{name} must be a str, not {kind(value)}.")
     shown = f" {value!r}" if show else ""
     if "\0" in value:
-        raise InvalidArgumentError(f"{name}{shown} must not contain a NUL character.")
+        raise InvalidArgumentError(
+            f"{name}{shown} must not contain a NUL character: it would end there."
+        )
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -133,6 +133,10 @@ class Follower:
         self._is_taken = False
         return True
 
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("This iterator was closed: make another one.")
+
     def _take_turn(self, token: object) -> None:
         if self._is_closed and not self._ready and not self._is_over:
             raise ClosedError("This iterator was closed.")

@@ -148,6 +148,7 @@ class AsyncStreamIterator(Follower):
         return total
 
     async def __aenter__(self) -> AsyncStreamIterator:
+        self._require_open()
         try:
             await self.connected()
         except BaseException:

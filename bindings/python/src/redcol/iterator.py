@@ -75,6 +75,7 @@ class StreamIterator(Follower):
         )
 
     def __enter__(self) -> StreamIterator:
+        self._require_open()
         return self
 
     def __exit__(
@@ -165,8 +166,9 @@ def iter_stream(
         include_sequence: as in :func:`read_stream`.
         sequence_column: as in :func:`read_stream`.
         stream_column: the name of a column of the stream's key; ``_stream`` for a list of streams.
-        on_error: as in :func:`read_stream`. A skipped entry is acknowledged with its batch, or when
-            :meth:`~StreamIterator.ack` gets a later one.
+        on_error: as in :func:`read_stream`. A skipped entry is acknowledged with the first row of
+            its batch that is, or if the batch has none, with the next acknowledgement or at the
+            end. In a group, ``"skip"`` and ``"dead_letter"`` also pass an entry that is too large.
         discover: as in :func:`read_stream`. A column that has become Binary stays so; in frames
             before that it is String.
         on_idle: what happens when the server has had nothing to read for ``block_ms``. ``"wait"``
@@ -207,7 +209,8 @@ def iter_stream(
             after it.
         NoGroupError: the group is missing and ``create_group`` is False.
         EntryTooLargeError: from the loop. Without a group the iterator continues after the entry.
-            In a group the entry is pending, and the error comes again until it is acknowledged.
+            In a group the entry is pending, and the error comes again until it is acknowledged;
+            `on_error` can pass it.
         ConnectionFailedError, TimedOutError and the like: from this call, and from the loop after
             ``reconnect_timeout_ms``.
         WrongTypeError, PermissionDeniedError, AuthenticationError, ServerError: as their names say.

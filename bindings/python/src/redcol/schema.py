@@ -58,7 +58,10 @@ def _add_categories(found: dict[str, str], name: str, dtype: DataType, place: st
     elif isinstance(dtype, pl.Enum):
         categories = dtype.categories.to_list()
         if any("\0" in category for category in categories):
-            raise SchemaError(f"Column {name!r}: a category must not contain NUL.")
+            raise SchemaError(
+                f"Column {name!r}: a category must not contain NUL; read the column as String.",
+                field=name,
+            )
         found[f"categories:{place}"] = "".join(
             f"{len(category.encode())}:{category}," for category in categories
         )

@@ -98,10 +98,10 @@ def read_stream(
             only if the schema has it.
         sequence_column: its name.
         on_error: what happens to a value that does not fit its column. ``"raise"`` raises.
-            ``"null"`` makes it null. ``"skip"`` leaves the entry out, acknowledges it like the
-            others, and logs a warning with the number of such entries. ``"dead_letter"``, in a
-            group, leaves the entry out, and at once copies it to the stream `dead_letter` and
-            acknowledges it. `count` counts rows.
+            ``"null"`` makes it null. ``"skip"`` leaves the entry out, acknowledges it at the end
+            even without `auto_ack`, and logs a warning with the number of such entries.
+            ``"dead_letter"``, in a group, leaves the entry out, and at once copies it to the stream
+            `dead_letter` and acknowledges it. `count` counts rows.
         discover: the dtype of columns without a schema. ``"string"``: String; bytes that are not
             UTF-8 do not fit. ``"binary"``: Binary. ``"auto"``: String, and Binary from the first
             value on that is not UTF-8.

@@ -126,10 +126,13 @@ def write_stream(
     del url  # see Server
     server.check()
     options = {
-        "approximate": _arguments.flag("approximate", approximate),
         "metadata": _arguments.one_of("metadata", metadata, ("check", "omit", "write")),
     }
     key = None if stream is None else _arguments.key("stream", stream)
+    how = _arguments.flag("approximate", approximate)
+    # Where nothing is trimmed, the library refuses it, and a default is no mistake.
+    if maxlen is not None or min_id is not None or not approximate:
+        options["approximate"] = how
     if maxlen is not None:
         options["maxlen"] = str(_arguments.integer("maxlen", maxlen, at_least=0))
     if min_id is not None:
@@ -258,7 +261,8 @@ def _check(
     """
     import polars
 
-    is_simple = key is not None and options.keys().isdisjoint(("stream_column", "maxlen", "min_id"))
+    others = ("stream_column", "maxlen", "min_id", "approximate")
+    is_simple = key is not None and options.keys().isdisjoint(others)
     if is_simple or server.client is not None or not isinstance(frame, polars.DataFrame):
         return
     with client.unconnected(server) as handle:
