@@ -123,6 +123,7 @@ redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schem
 int redcol_writer_descriptor(const redcol_writer *writer);
 int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 redcol_status redcol_cancel(void *handle);
+void redcol_forget(redcol_client *client);
 redcol_status redcol_close(void *handle);
 void redcol_free(void *handle);
 const char *redcol_status_name(redcol_status status);
