@@ -116,6 +116,69 @@ ssize_t platform_receive(int fd, void *bytes, size_t capacity);
 /* Text of an errno value, copied into `buffer`. */
 void platform_error_text(int error, char *buffer, size_t capacity);
 
+/* tls.c: TLS by the OpenSSL, 3 or 1.1, that the process has loaded or that the system has. */
+typedef struct platform_tls_context platform_tls_context;
+typedef struct {
+  char *ca_certs, *ca_path;            /* NULL both: those of the system */
+  char *certfile, *keyfile, *password; /* NULL: none; the key may stand beside the certificate */
+  bool verifies, checks_host;
+  int min_version; /* 0x0303: TLS 1.2 */
+} platform_tls_options;
+
+/* What went wrong. */
+enum {
+  PLATFORM_TLS_NO_OPENSSL = 1,
+  PLATFORM_TLS_MEMORY,
+  /* A file: `code` is an errno value, or 0 if it does not hold what it should. */
+  PLATFORM_TLS_CA_CERTS,
+  PLATFORM_TLS_CA_PATH,
+  PLATFORM_TLS_CERTFILE,
+  PLATFORM_TLS_KEYFILE,
+  PLATFORM_TLS_OTHER_KEY, /* the key is not the certificate's */
+  PLATFORM_TLS_NO_PASSWORD,
+  PLATFORM_TLS_PASSWORD,
+  PLATFORM_TLS_SYSTEM,      /* of the socket: `code` is an errno value */
+  PLATFORM_TLS_CLOSED,      /* by the server */
+  PLATFORM_TLS_CERTIFICATE, /* the server's: `code` is OpenSSL's X509_V_ERR_… */
+  PLATFORM_TLS_PROTOCOL     /* `code` is OpenSSL's SSL_R_…; 1000 and an alert of the server's */
+};
+typedef struct {
+  int kind, code;
+  const char *text; /* OpenSSL's words for the code, static; may be NULL */
+} platform_tls_fault;
+
+enum { PLATFORM_TLS_HOST = 256 };
+/* One connection. One thread at a time. */
+typedef struct {
+  /* Bytes, or the end, were received that the poller does not know of. */
+  bool holds_bytes;
+  /* Handshake or receiving cannot go on before something is sent; and the reverse. */
+  bool receive_wants_write, send_wants_read;
+  platform_tls_fault fault;
+  /* The rest is for tls.c. */
+  bool is_established, is_short, has_ended, has_session;
+  int socket, error;
+  void *ssl;
+  platform_tls_context *context;
+  char host[PLATFORM_TLS_HOST];
+} platform_tls;
+
+bool platform_tls_is_there(void);
+/* Whether OpenSSL finds certificates of the system. */
+bool platform_tls_has_roots(void);
+/* What the connections to a server share. Any thread. NULL: `fault_out` says why. */
+platform_tls_context *platform_tls_context_new(const platform_tls_options *options,
+                                               platform_tls_fault *fault_out);
+void platform_tls_context_free(platform_tls_context *context);
+/* `host` is a name or an address; NULL when there is no memory. The socket stays the caller's. */
+platform_tls *platform_tls_new(platform_tls_context *context, int socket, const char *host);
+void platform_tls_free(platform_tls *tls);
+/* These return how many bytes, or 1 for a handshake that is done; 0 when the socket is to be waited
+ * for; -1 with `fault`. None waits, and none raises a signal. */
+int platform_tls_handshake(platform_tls *tls);
+ssize_t platform_tls_receive(platform_tls *tls, void *bytes, size_t capacity);
+ssize_t platform_tls_send(platform_tls *tls, const void *bytes, size_t length);
+
 /* log.c: the host's callback, and at most one line a second for the same key. A callback that
  * returns another value than 0 makes the next wait of its thread end as a signal would. */
 typedef int32_t platform_log_callback(int32_t level, const char *topic, const char *message,
