@@ -176,14 +176,15 @@ enum {
   REDCOL_ERROR_VALUE = -11,           /* a value does not fit its column */
   REDCOL_ERROR_SCHEMA = -12,          /* a schema or column type that cannot be read */
   REDCOL_ERROR_MEMORY = -13,          /* the system has no more memory or file descriptors */
-  REDCOL_ERROR_UNSUPPORTED = -14,     /* known, but not offered by this build or server */
+  REDCOL_ERROR_UNSUPPORTED = -14,     /* known, but not offered by this machine or server */
   REDCOL_ERROR_CANCELLED = -15,       /* redcol_cancel was called */
   REDCOL_ERROR_CLOSED = -16,          /* the handle was closed before */
   REDCOL_ERROR_BUSY = -17,            /* another thread is inside a call on this handle */
   REDCOL_ERROR_FORKED = -18,          /* the parent process made the handle, before fork */
   REDCOL_ERROR_NO_GROUP = -19,        /* the consumer group does not exist */
   REDCOL_ERROR_KEY_EXISTS = -20,      /* a key that was to be created exists already */
-  REDCOL_ERROR_TOO_LARGE = -21        /* an entry is larger than the limits of the read */
+  REDCOL_ERROR_TOO_LARGE = -21,       /* an entry is larger than the limits of the read */
+  REDCOL_ERROR_TLS = -22              /* a certificate or a version of TLS that is not accepted */
 };
 
 /*
@@ -204,9 +205,11 @@ const char *redcol_version(void);
 int32_t redcol_version_number(void);
 
 /*
- * Return whether this build of the library has a feature: 1 if it does; 0 if it does not, if the
- * name is not known, or if it is NULL. Does not block. Any thread.
- *   "tls"  connections under TLS (rediss://)
+ * Return whether the library has a feature on this machine: 1 if it does; 0 if it does not, if the
+ * name is not known, or if it is NULL. Loads OpenSSL, unless it is loaded. Does not block. Any
+ * thread.
+ *   "tls"        connections with TLS (rediss://): OpenSSL, 3 or 1.1, can be loaded
+ *   "tls_roots"  OpenSSL finds certificates of authorities on this machine
  */
 int redcol_feature(const char *name);
 
@@ -230,6 +233,9 @@ int64_t redcol_live_objects(void);
  *             default port is 6379, the default db 0.
  *             redis+sentinel://[[user]:password@]host[:port][,host2[:port]…]/service[/db] names
  *             Sentinels, whose default port is 26379, and the service whose servers they know.
+ *             rediss://, valkeys:// and rediss+sentinel:// are the same with TLS; the options of
+ *             TLS may stand in the URL, too, as in "?ssl_ca_certs=/etc/ca.pem". valkey:// is another
+ *             name of redis://.
  * options     NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
  *   "connect_timeout_ms"  1 to 2147483647  "5000"   time to connect, logging in included
  *   "timeout_ms"          1 to 2147483647  "5000"   longest silence while an answer is awaited
@@ -243,6 +249,15 @@ int64_t redcol_live_objects(void);
  *   "sentinel_username"   text                none      user for the Sentinels
  *   "sentinel_password"   text                none      password for the Sentinels
  *   "read_from"           word                "master"  ranges from the "master", or a "replica"
+ * TLS: only with rediss://, valkeys:// and rediss+sentinel://; these may stand in the URL too
+ *   "ssl_ca_certs"        name     none        file with the authorities' certificates to trust
+ *   "ssl_ca_path"         name     none        folder with such files ("openssl rehash")
+ *   "ssl_certfile"        name     none        file with our certificate, if the server wants one
+ *   "ssl_keyfile"         name     none        file with its key; none: in "ssl_certfile"
+ *   "ssl_password"        text     none        password of that key
+ *   "ssl_cert_reqs"       word     "required"  "required", or "none": trust any certificate
+ *   "ssl_check_hostname"  boolean  "true"      the certificate must be for the host of the URL
+ *   "ssl_min_version"     word     "TLSv1.2"   oldest version allowed, "TLSv1.2" or "TLSv1.3"
  * client_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
  * "answer_timeout_ms" bounds an answer that comes at less than 4 KiB a second. Without it the bound
  * is ten times "timeout_ms". An answer that flows faster may take any time, and so may a caller
@@ -267,11 +282,20 @@ int64_t redcol_live_objects(void);
  * for "client_name" the log says so.
  * The file of "password_file" has the password of the URL's user, at most 65536 bytes; a line break
  * at its end is not part of it. If it cannot be read, the status is AUTHENTICATION.
+ * TLS is OpenSSL's, 3 or 1.1: the one that the process has loaded, else the system's. Nothing needs
+ * to be linked, except for libdl (-ldl) with a glibc older than 2.34. Files are in PEM format, and
+ * read when the first connection is made. When TLS fails later, they are read again, and it is
+ * tried once more: they may have been replaced. Without "ssl_ca_certs" and "ssl_ca_path" the
+ * system's certificates are trusted, or those of the environment variables SSL_CERT_FILE and
+ * SSL_CERT_DIR. The server is told which name is asked for (SNI). Later connections resume the
+ * session of an earlier one. An option holds instead of the same parameter of the URL. The status
+ * TLS means: one side does not accept the other's certificate, a file cannot be used, or the two
+ * have no version of TLS in common.
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments to continue. If the
  * call is not repeated, there is nothing to free.
  * Blocks for up to "connect_timeout_ms". Any thread.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
- * SERVER, PROTOCOL, UNSUPPORTED (rediss:// in a build without TLS, or redis:// of a Sentinel).
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
+ * SERVER, PROTOCOL, UNSUPPORTED (rediss:// where there is no OpenSSL, or redis:// of a Sentinel).
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
                           redcol_error **error_out);
@@ -563,8 +587,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * misses nothing that is added afterwards. It blocks for up to "connect_timeout_ms" and
  * "timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
- * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED
- * (a key on another node of a cluster), NO_GROUP ("create_group" is "false").
+ * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
+ * UNSUPPORTED (a key on another node of a cluster), NO_GROUP ("create_group" is "false").
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -576,8 +600,8 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * with a NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids
  * increase within each stream. Ownership, blocking and threads are those of redcol_read_stream, and
  * REDCOL_TIMEOUT means that a signal came: call again.
- * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION,
- * PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TLS, TIMED_OUT,
+ * AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP.
  */
 redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
                                   const int64_t *stream_lengths, int64_t stream_count,
@@ -636,8 +660,8 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  * negative        an error. Calling again begins again, except for a read that does not follow.
  * redcol_iter_next does the same first. This call does not reconnect. Blocks up to `wait_ms`. Any
  * thread, one at a time.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- * LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_error **error_out);
 
@@ -670,13 +694,13 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * "timeout_ms" without any progress.
  * When answers do not get through, redcol asks for fewer entries at once.
  * Blocks up to `wait_ms`. Any thread, one at a time.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than "columns_max"; more
- * than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z, +L or views, or for
- * smaller batches), NO_GROUP, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED. A read that follows
- * connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME, TIMED_OUT, LOADING and
- * PROTOCOL. So does every read in place of AUTHENTICATION, if the credentials are fetched at
- * each connect.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than
+ * "columns_max"; more than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z,
+ * +L or views, or for smaller batches), NO_GROUP, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED. A
+ * read that follows connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME,
+ * TIMED_OUT, LOADING and PROTOCOL. So does every read in place of AUTHENTICATION, if the
+ * credentials are fetched at each connect.
  */
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);
@@ -783,7 +807,7 @@ redcol_error *redcol_iter_last_error(const redcol_iter *iter);
  *                 is kept for that call; redcol_iter_next would continue after it.
  * negative        an error, after which nothing is kept, except for CANCELLED and BUSY.
  * Blocks up to `wait_ms`. Any thread, one at a time.
- * Errors: INVALID_ARGUMENT (also for a read that follows or has a group), CONNECTION, NAME,
+ * Errors: INVALID_ARGUMENT (also for a read that follows or has a group), CONNECTION, NAME, TLS,
  * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE,
  * SCHEMA, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED.
  */
@@ -842,8 +866,8 @@ int64_t redcol_table_rows(const redcol_table *table);
  * then a lower bound. Blocks for as long as the server takes, each answer up to
  * "answer_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT (also a text that is not an id: nothing was sent), NO_GROUP, CONNECTION,
- * NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
- * CANCELLED, CLOSED, FORKED.
+ * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
+ * UNSUPPORTED, CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
                          const char *group, int64_t group_length, const char *entry_ids,
@@ -865,7 +889,7 @@ redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stre
  * iterator creates it again ("create_group"), nothing is left to acknowledge: the count is 0, and
  * the log has a warning. Any thread.
  * Errors: INVALID_ARGUMENT (also if the iterator reads without a group), NO_GROUP ("create_group"
- * is "false"), CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
+ * is "false"), CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING,
  * SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_iter_ack(redcol_iter *iter, const char *stream, int64_t stream_length,
@@ -907,8 +931,8 @@ redcol_status redcol_iter_ack_start(redcol_iter *iter, const char *stream, int64
  * REDCOL_TIMEOUT    a signal came; call again to continue.
  * After a lost connection it is asked again. The user needs +xrevrange. Blocks for as long as the
  * server takes, each exchange up to "answer_timeout_ms". Any thread.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- * LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
  */
 redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t stream_length,
                              uint64_t *milliseconds_out, uint64_t *sequence_out,
@@ -1014,11 +1038,11 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  * sent again for as long, unless a row after them was written: rows come in their order.
  * The frame's get_next is called here, and must not free the writer. Blocks up to `wait_ms`, and as
  * long as the frame takes. Any thread, one at a time.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE (a null key, a text that is not an id, a value that
- * no text holds, a column that "metadata" refuses, an error of the frame's own), SCHEMA
- * (a malformed batch), MEMORY (also the frame's ENOMEM), KEY_EXISTS, CANCELLED, CLOSED (also after
- * redcol_writer_stop), BUSY, FORKED.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE (a null key, a text that is not an id,
+ * a value that no text holds, a column that "metadata" refuses, an error of the frame's own),
+ * SCHEMA (a malformed batch), MEMORY (also the frame's ENOMEM), KEY_EXISTS, CANCELLED, CLOSED (also
+ * after redcol_writer_stop), BUSY, FORKED.
  */
 redcol_status redcol_writer_run(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 
@@ -1032,9 +1056,9 @@ redcol_status redcol_writer_run(redcol_writer *writer, int64_t wait_ms, redcol_e
  * negative        the error of an answer, or the one that redcol_writer_run returned before.
  * It makes no new connection, and does not ask the frame. Blocks up to `wait_ms`. Any thread, one
  * at a time.
- * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
- * LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA, MEMORY, KEY_EXISTS, CANCELLED, CLOSED
- * (after redcol_close), BUSY, FORKED.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA, MEMORY, KEY_EXISTS, CANCELLED,
+ * CLOSED (after redcol_close), BUSY, FORKED.
  */
 redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 

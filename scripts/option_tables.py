@@ -95,7 +95,7 @@ def listed() -> dict[str, list[Option]]:
                 continue
             default = None if row["default"] == "none" else row["default"].strip('"')
             words = (
-                frozenset(re.findall(r'"(\w+)"', row["text"])) if row["values"] == "word" else ()
+                frozenset(re.findall(r'"([\w.]+)"', row["text"])) if row["values"] == "word" else ()
             )
             rows.append(Option(row["name"], row["values"], frozenset(words), default, needs))
         if rows:

@@ -20,7 +20,8 @@ public func redcol_version_number() -> Int32 {
 @c @implementation
 public func redcol_feature(_ name: UnsafePointer<CChar>?) -> Int32 {
     guard let name else { return 0 }
-    return Features.tls && strcmp(name, cString("tls")) == 0 ? 1 : 0
+    if strcmp(name, cString("tls")) == 0 { return Features.tls ? 1 : 0 }
+    return strcmp(name, cString("tls_roots")) == 0 && Features.tlsRoots ? 1 : 0
 }
 
 @c @implementation
@@ -48,6 +49,7 @@ public func redcol_status_name(_ status: redcol_status) -> UnsafePointer<CChar>?
         (REDCOL_ERROR_NO_GROUP, "REDCOL_ERROR_NO_GROUP"),
         (REDCOL_ERROR_KEY_EXISTS, "REDCOL_ERROR_KEY_EXISTS"),
         (REDCOL_ERROR_TOO_LARGE, "REDCOL_ERROR_TOO_LARGE"),
+        (REDCOL_ERROR_TLS, "REDCOL_ERROR_TLS"),
     ]
     for known in names where known.status == Int(status) { return cString(known.name) }
     return cString("unknown status")

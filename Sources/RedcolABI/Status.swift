@@ -38,6 +38,7 @@ extension RedcolError.Cause {
             case .noGroup: REDCOL_ERROR_NO_GROUP
             case .keyExists: REDCOL_ERROR_KEY_EXISTS
             case .tooLarge: REDCOL_ERROR_TOO_LARGE
+            case .tls: REDCOL_ERROR_TLS
             case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)

@@ -145,9 +145,12 @@ public struct GivenOption {
 
     public var wrong: RedcolError { wrong(option.kind.wanted) }
 
-    public func name() throws(RedcolError) -> [UInt8] {
+    public func name() throws(RedcolError) -> [UInt8] { Array(try filled().utf8) }
+
+    /// A text that is not empty.
+    public func filled() throws(RedcolError) -> String {
         guard case .name = option.kind, !text.isEmpty else { throw wrong }
-        return bytes
+        return text
     }
 
     public func integer() throws(RedcolError) -> Int {

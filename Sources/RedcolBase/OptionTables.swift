@@ -8,6 +8,9 @@ public enum ClientOption: OptionTable {
     case clientName, passwordFile, connect
     // Sentinels
     case sentinelUsername, sentinelPassword, readFrom
+    // TLS
+    case sslCACerts, sslCAPath, sslCertfile, sslKeyfile, sslPassword
+    case sslCertReqs, sslCheckHostname, sslMinVersion
 
     public static var purpose: StaticString { "a client" }
 
@@ -27,6 +30,16 @@ public enum ClientOption: OptionTable {
         case .sentinelUsername: Option("sentinel_username", .text)
         case .sentinelPassword: Option("sentinel_password", .text)
         case .readFrom: Option("read_from", .word("master replica"), default: "master")
+
+        case .sslCACerts: Option("ssl_ca_certs", .name)
+        case .sslCAPath: Option("ssl_ca_path", .name)
+        case .sslCertfile: Option("ssl_certfile", .name)
+        case .sslKeyfile: Option("ssl_keyfile", .name)
+        case .sslPassword: Option("ssl_password", .text)
+        case .sslCertReqs: Option("ssl_cert_reqs", .word("required none"), default: "required")
+        case .sslCheckHostname: Option("ssl_check_hostname", .boolean, default: "true")
+        case .sslMinVersion:
+            Option("ssl_min_version", .word("TLSv1.2 TLSv1.3"), default: "TLSv1.2")
         }
     }
 }

@@ -28,14 +28,18 @@ public struct ClientOptions {
                 guard name.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
                     throw value.wrong("ASCII characters that can be seen, without spaces")
                 }
-            case .passwordFile:
-                _ = try value.name()
-                passwordFile = value.text
+            case .passwordFile: passwordFile = try value.filled()
             case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
             case .sentinelUsername, .sentinelPassword, .readFrom:
                 try endpoint.server.take(option, value)
+            default:
+                guard let tls = endpoint.server.tls, try tls.options.take(option, value) else {
+                    throw RedcolError(
+                        .invalidArgument, "\(key) needs TLS: begin the URL with rediss://")
+                }
             }
         }
+        try endpoint.server.tls?.options.check()
     }
 }
 

@@ -17,7 +17,8 @@ public final class Connection {
     public let timeouts: Timeouts
 
     private enum Phase {
-        case closed, locating, fetchingCredentials, resolving, connecting, loggingIn, ready
+        case closed, locating, fetchingCredentials, resolving, connecting, handshaking, loggingIn
+        case ready
     }
 
     private var phase = Phase.closed
@@ -98,13 +99,16 @@ public final class Connection {
             case .fetchingCredentials: try finishCredentials()
             case .resolving: try finishResolving()
             case .connecting: try finishConnecting()
+            case .handshaking: try shakeHands()
             case .loggingIn: break
             }
             if phase == .loggingIn { try readLogin() }
             return phase == .ready
         } catch {
             closeSocket()
-            throw error
+            // Its files may have been replaced since they were read.
+            guard error.cause == .tls, endpoint.server.tls?.readAgain() == true else { throw error }
+            return try advance()
         }
     }
 
@@ -161,6 +165,7 @@ public final class Connection {
 
     private func connect() throws(RedcolError) {
         phase = .connecting
+        try endpoint.server.tls?.prepare(for: endpoint.server)
         switch endpoint.server.address {
         case .service: break  // never: a locator has found its server
         case .unix(let path):
@@ -204,9 +209,25 @@ public final class Connection {
         case .pending: break
         case .failed(let error): throw refused(error)
         case .connected(let socket):
+            phase = .handshaking
             transport.open(socket)
-            try beginLogin()
+            try transport.secure(for: endpoint.server)
+            try shakeHands()
         }
+    }
+
+    private func shakeHands() throws(RedcolError) {
+        switch transport.handshake() {
+        case .done: try beginLogin()
+        case .pending: try watch()
+        case .failed(let failure): throw lost(failure)
+        }
+    }
+
+    /// Has the poller watch for what is waited for.
+    private func watch() throws(RedcolError) {
+        let error = transport.watch(poller, unsent: !outgoing.isEmpty)
+        if error != 0 { throw lost(errorText(error)) }
     }
 
     private func refused(_ error: Int32) -> RedcolError {
@@ -237,6 +258,7 @@ public final class Connection {
         }
         try locator?.check(role: login.role, of: endpoint.shown)
         phase = .ready
+        endpoint.server.tls?.succeeded()
         if login.isRepeated { return }
         Log.write(.debug, .connection, about: endpoint.shown) { "connected to \(endpoint.shown)" }
     }
@@ -297,9 +319,12 @@ public final class Connection {
         let sent = transport.send(&outgoing)
         // A server that takes what it is sent is not silent, however slowly it does.
         noteSignOfLife(bytes: outgoing.sentInAll &- sentBefore)
-        if case .failed(let error) = sent { throw lost(errorText(error)) }
-        let error = transport.watch(poller, writes: !outgoing.isEmpty)
-        if error != 0 { throw lost(errorText(error)) }
+        if case .failed(let failure) = sent {
+            // Under TLS a server that refuses our certificate says so only now, and then goes.
+            if transport.isTLS, phase == .loggingIn { _ = try receiveOnly() }
+            throw lost(failure)
+        }
+        try watch()
     }
 
     /// Nothing is awaited any more: silence is no fault.
@@ -350,12 +375,14 @@ public final class Connection {
         switch transport.receive(into: room) {
         case .bytes(let count):
             incoming.received(count)
+            if transport.isTLS { try watch() }
             if phase == .ready, !clock.isAwaiting { throw unasked() }
             noteSignOfLife(bytes: count)
             return true
-        case .nothing: return false
-        case .closed: throw lost("the server closed the connection")
-        case .failed(let error): throw lost(errorText(error))
+        case .nothing:
+            if transport.isTLS { try watch() }
+            return false
+        case .failed(let failure): throw lost(failure)
         }
     }
 
@@ -368,9 +395,36 @@ public final class Connection {
     public func callerIsAway() { clock.callerIsAway(platform_monotonic_ms()) }
     public func callerIsBack() { clock.callerIsBack(platform_monotonic_ms()) }
 
-    private func lost(_ reason: String) -> RedcolError {
-        let when = phase == .ready ? "reading from" : "logging in to"
-        return RedcolError(.connection, "\(when) \(endpoint.shown): \(reason)")
+    private func lost(_ reason: String) -> RedcolError { RedcolError(.connection, asked + reason) }
+
+    private func lost(_ failure: Transport.Failure) -> RedcolError {
+        var reason: String
+        switch failure {
+        case .closed: reason = "the server closed the connection"
+        case .system(let error): reason = errorText(error)
+        case .tls(let fault):
+            guard let tls = endpoint.server.tls else { return lost(.closed) }
+            // What has worked until now is broken on the way, and may work again.
+            return tls.described(fault, asked, phase == .ready ? .connection : .tls)
+        }
+        // What a server that speaks the other one does.
+        if phase == .handshaking {
+            reason += TLS.plainHint
+        } else if phase == .loggingIn, repliesTaken == 0, !transport.isTLS {
+            reason += "; if the server speaks TLS at this port, use rediss://"
+        }
+        return lost(reason)
+    }
+
+    /// What is being done, as the beginning of an error.
+    private var asked: String {
+        let doing =
+            switch phase {
+            case .ready: "reading from "
+            case .loggingIn: "logging in to "
+            default: "connecting to "
+            }
+        return doing + endpoint.shown + ": "
     }
 
     /// Whole replies that `nextReply` gave, over all times that this was connected.
@@ -407,6 +461,11 @@ public final class Connection {
                 try answered(isError: isError)
                 return reply
             case .hostile(let what):
+                // An alert of TLS.
+                if phase == .loggingIn, incoming.waiting.first == 0x15 {
+                    throw RedcolError(
+                        .tls, asked + "the server speaks TLS at this port: use rediss://")
+                }
                 throw violation(what)
             case .incomplete:
                 guard try receive() else { return nil }
@@ -443,7 +502,7 @@ public final class Connection {
         case .closed: return nil
         case .locating: return min(connectDeadline, locator?.wakeAt ?? .max)
         case .connecting: return min(connectDeadline, attempts.nextAt ?? .max)
-        case .fetchingCredentials, .resolving, .loggingIn: return connectDeadline
+        case .fetchingCredentials, .resolving, .handshaking, .loggingIn: return connectDeadline
         case .ready: return clock.deadline
         }
     }
@@ -458,8 +517,13 @@ public final class Connection {
         var end = Int64.max
         if let until { end = min(end, until) }
         if let deadline { end = min(end, deadline) }
+        if transport.holdsBytes { end = now }
         let timeout = end == Int64.max ? -1 : max(0, min(end - now, Int64(Int32.max)))
-        switch platform_poller_wait(poller, Int32(timeout)) {
+        var outcome = platform_poller_wait(poller, Int32(timeout))
+        if outcome == Int32(PLATFORM_POLL_TIMEOUT), transport.holdsBytes {
+            outcome = Int32(PLATFORM_POLL_SOCKET)
+        }
+        switch outcome {
         case Int32(PLATFORM_POLL_SOCKET):
             transport.somethingMayHaveCome()
             if phase == .ready { clock.somethingHasCome(platform_monotonic_ms()) }
@@ -480,7 +544,7 @@ public final class Connection {
     private func checkDeadline(_ now: Int64) throws(RedcolError) {
         switch phase {
         case .closed: return
-        case .locating, .fetchingCredentials, .resolving, .connecting, .loggingIn:
+        case .locating, .fetchingCredentials, .resolving, .connecting, .handshaking, .loggingIn:
             guard now >= connectDeadline else { return }
             let error = tooLate
             closeSocket()
@@ -511,7 +575,7 @@ public final class Connection {
         return RedcolError(
             .timedOut,
             "connecting to \(endpoint.shown): no \(missing) within \(timeouts.connectMs) ms "
-                + "(connect_timeout_ms)")
+                + "(connect_timeout_ms)" + (phase == .handshaking ? TLS.plainHint : ""))
     }
 
     /// Makes `pollDescriptor` readable when the deadline has come, for callers who wait elsewhere.
@@ -519,6 +583,7 @@ public final class Connection {
         var end = Int64.max
         if let until { end = min(end, until) }
         if let deadline { end = min(end, deadline) }
+        if transport.holdsBytes { end = 0 }
         let delay = end == Int64.max ? -1 : max(0, end - platform_monotonic_ms())
         platform_poller_set_alarm(poller, delay)
     }

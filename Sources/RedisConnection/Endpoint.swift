@@ -26,15 +26,13 @@ extension Endpoint {
     /// `passwordIsElsewhere`: a user may stand there without a password.
     public init(url: String, passwordIsElsewhere: Bool = false) throws(RedcolError) {
         var parts = try URLParts(url)
-        if parts.scheme == "rediss" || parts.scheme == "valkeys" {
-            throw RedcolError(
-                .unsupported,
-                "\(parts.scheme):// needs TLS, which this build of redcol does not have")
-        }
         let isUnix = parts.scheme == "unix"
-        let isService = parts.scheme == "redis+sentinel"
-        guard isUnix || isService || parts.scheme == "redis" || parts.scheme == "valkey" else {
-            throw wrongURL("the scheme must be redis, valkey, redis+sentinel or unix")
+        let isService = parts.scheme == "redis+sentinel" || parts.scheme == "rediss+sentinel"
+        let isTLS = ["rediss", "valkeys", "rediss+sentinel"].contains { $0 == parts.scheme }
+        guard isUnix || isService || isTLS || parts.scheme == "redis" || parts.scheme == "valkey"
+        else {
+            throw wrongURL(
+                "the scheme must be redis, valkey, redis+sentinel, with an s for TLS, or unix")
         }
         let user = try Endpoint.once(parts.user, &parts.query, "user", parameter: "username")
         let password = try Endpoint.once(
@@ -67,11 +65,17 @@ extension Endpoint {
             }
         }
         if isService { try Endpoint.takeServiceOptions(&parts.query, &server) }
+        if isTLS {
+            var options = TLSOptions()
+            try options.take(&parts.query)
+            server.secure(with: try TLS.make(options))
+        }
         if let unknown = parts.query.firstKey {
             let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
             throw wrongURL(
                 "it has an unknown parameter\(shown); known are db, username, password"
-                    + (isService ? ", sentinel_username, sentinel_password, read_from" : ""))
+                    + (isService ? ", sentinel_username, sentinel_password, read_from" : "")
+                    + (isTLS ? ", and what begins with ssl_" : ""))
         }
         login = Login(
             user: user?.value ?? [], password: password?.value,

@@ -17,6 +17,8 @@ public struct Server: Sendable {
     var isSentinel = false
     /// What messages add to the address.
     var note = ""
+    /// nil: it does not speak TLS.
+    public private(set) var tls: TLS?
 
     /// Whether it is reached through a unix socket.
     public var isLocal: Bool {
@@ -27,15 +29,23 @@ public struct Server: Sendable {
     /// How messages name it.
     public var shown: String {
         switch address {
-        case .tcp: return "redis://" + place + note
+        case .tcp: return (tls == nil ? "redis://" : "rediss://") + place + note
         case .unix(let path): return "unix://\(path)"
         case .service(let service):
-            var text = "redis+sentinel://"
+            var text = tls == nil ? "redis+sentinel://" : "rediss+sentinel://"
             for (index, sentinel) in service.sentinels.enumerated() {
                 text += (index > 0 ? "," : "") + sentinel.place
             }
             return text + "/" + escaped(service.name, limit: 200)
         }
+    }
+
+    /// It speaks TLS, and so do its Sentinels.
+    mutating func secure(with tls: TLS) {
+        self.tls = tls
+        guard case .service(var service) = address else { return }
+        service.secure(with: tls)
+        address = .service(service)
     }
 
     /// Host and port as URLs have them.

@@ -7,7 +7,7 @@ import RedcolBase
 /// The name, its Sentinels, and what a URL or options say about them.
 public struct Service: Sendable {
     public let name: [UInt8]
-    public let sentinels: [Server]
+    public private(set) var sentinels: [Server]
     private var user: [UInt8]?
     private var password: [UInt8]?
     private var source: ReadSource?
@@ -15,6 +15,10 @@ public struct Service: Sendable {
     init(name: [UInt8], sentinels: [Server]) {
         self.name = name
         self.sentinels = sentinels
+    }
+
+    mutating func secure(with tls: TLS) {
+        for index in sentinels.indices { sentinels[index].secure(with: tls) }
     }
 
     /// Who asks the Sentinels.

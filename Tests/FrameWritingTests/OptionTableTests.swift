@@ -38,6 +38,9 @@ private func companions(_ option: Option, _ value: String) -> [(key: String, val
     if needsGroup || option.nameText == "group" { pairs.append(("consumer", "c")) }
     if option.need == .follow { pairs.append(("follow", "true")) }
     if let other = letters[option.nameText] { pairs.append((other, "3")) }
+    if ["ssl_keyfile", "ssl_password"].contains(option.nameText) {
+        pairs.append(("ssl_certfile", "c"))
+    }
     if value == "dead_letter" { pairs.append(("dead_letter", "d")) }
     if option.nameText == "approximate" { pairs.append(("maxlen", "3")) }
     return pairs

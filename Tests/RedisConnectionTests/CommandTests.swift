@@ -130,7 +130,7 @@ private func commandsAreArraysOfStrings(_ example: Sent) {
 @Test func sendingToNobodyFails() {
     var buffer = SendBuffer()
     buffer.append(Command("PING"))
-    guard case .failed(let error) = Transport().send(&buffer) else {
+    guard case .failed(.system(let error)) = Transport().send(&buffer) else {
         Issue.record("sent")
         return
     }

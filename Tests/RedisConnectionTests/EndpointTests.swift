@@ -131,10 +131,45 @@ func urlsThatCannotBeRight(_ url: String, _ reason: String) {
 }
 
 @Test(arguments: ["rediss://host", "valkeys://user:hunter2@host", "REDISS://host"])
-func encryptedConnectionsAreKnownButNotOffered(_ url: String) {
-    let error = #expect(throws: RedcolError.self) { try Endpoint(url: url) }
-    #expect(error?.cause == .unsupported || error == nil)
-    #expect(error?.message.contains("hunter2") != true)
+func connectionsWithTLS(_ url: String) throws {
+    let server = try Endpoint(url: url).server
+    #expect(server.tls != nil)
+    #expect(server.shown == "rediss://host:6379")
+    #expect(try Endpoint(url: "redis://host").server.tls == nil)
+}
+
+@Test(arguments: [
+    "ssl_ca_certs=/ca%20file.pem", "ssl_ca_path=/folder", "ssl_certfile=/c&ssl_keyfile=/k",
+    "ssl_certfile=/c&ssl_password=hunter2", "ssl_cert_reqs=none", "ssl_check_hostname=False",
+    "ssl_min_version=TLSv1.3",
+])
+func optionsOfTLSInAURL(_ query: String) throws {
+    let plain = "\(try #require(try Endpoint(url: "rediss://host").server.tls).options)"
+    let tls = try #require(try Endpoint(url: "rediss://host/2?db=2&\(query)").server.tls)
+    #expect("\(tls.options)" != plain)
+    let refused = #expect(throws: RedcolError.self) { try Endpoint(url: "redis://host?\(query)") }
+    #expect(refused?.message.contains("unknown parameter \"ssl_") == true)
+    // An option that is given holds instead.
+    let options = try ClientOptions([("ssl_cert_reqs", "required")], tls: tls.options)
+    #expect(("\(options.tls ?? TLSOptions())" == plain) == (query == "ssl_cert_reqs=none"))
+}
+
+@Test(arguments: [
+    ("ssl_cert_reqs=hunter", "ssl_cert_reqs is"), ("ssl_check_hostname=2", "ssl_check_hostname is"),
+    ("ssl_min_version=TLSv1", "ssl_min_version is"), ("ssl_ca_certs=", "ssl_ca_certs is"),
+    ("ssl_x=1", "unknown parameter"), ("ssl_cert_reqs=none&ssl_cert_reqs=none", "twice"),
+])
+func optionsOfTLSThatCannotBeRight(_ query: String, _ reason: String) {
+    let error = #expect(throws: RedcolError.self) { try Endpoint(url: "rediss://host?\(query)") }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+}
+
+@Test func optionsOfTLSNeedTLS() {
+    let error = #expect(throws: RedcolError.self) {
+        try ClientOptions([("ssl_ca_certs", "/ca.pem")], tls: nil)
+    }
+    #expect(error?.message == "ssl_ca_certs needs TLS: begin the URL with rediss://")
 }
 
 /// Each has the password hunter2, at a place where something else is wrong.
@@ -146,7 +181,7 @@ func encryptedConnectionsAreKnownButNotOffered(_ url: String) {
     "redis://:6379?hunter2@host", "redis://:6379?hunter2&x@host", "redis://:6379/hunter2@host",
     "redis://:6379/1?hunter2&x@host", "redis://hunter2@host", "redis://host?password=hunter2&x=1",
     "redis://host?passwd=hunter2", "unix://:hunter2@relative", "unix://:hunter2@/path?db=x",
-    ":hunter2@host", "redis:/:hunter2@host",
+    ":hunter2@host", "redis:/:hunter2@host", "rediss://:6379?ssl_cert_reqs=hunter2&x@host",
 ])
 func passwordsAreInNoMessage(_ url: String) {
     let error = #expect(throws: RedcolError.self) { try Endpoint(url: url) }

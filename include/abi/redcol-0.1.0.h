@@ -44,7 +44,8 @@ enum {
   REDCOL_ERROR_FORKED = -18,
   REDCOL_ERROR_NO_GROUP = -19,
   REDCOL_ERROR_KEY_EXISTS = -20,
-  REDCOL_ERROR_TOO_LARGE = -21
+  REDCOL_ERROR_TOO_LARGE = -21,
+  REDCOL_ERROR_TLS = -22
 };
 const char *redcol_version(void);
 int32_t redcol_version_number(void);

@@ -48,6 +48,7 @@ from statuses import (
 import arrow_structs
 from redcol import _native
 from servers import FakeServer, Server
+from tls_files import Relay, TLSServer, files
 
 # -- What a server answers
 
@@ -150,6 +151,23 @@ def the_name_is_gone(function: str) -> int:
             return CALLS[function][0](reading)
 
 
+@case("TLS", *ASKING)
+def the_certificate_is_another(function: str) -> int:
+    with (
+        Server() as server,
+        Relay(server.socket_path) as relay,
+        prepared(function, relay.url()) as reading,
+    ):
+        relay.present(files().expired)
+        with server.client() as db:
+            db.client_kill_filter(_type="normal", skipme=True)
+        if isinstance(reading, Writing):  # one that has to connect
+            reading.frame = Frame()
+            assert reading.start() == 0
+            assert function == "redcol_writer_run" or reading.run() == STATUSES["TLS"]
+        return CALLS[function][0](reading)
+
+
 NAME_SHIM = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -179,7 +197,13 @@ for _status in ("PERMISSION", "LOADING", "PROTOCOL", "AUTHENTICATION"):
 case("INVALID_ARGUMENT", "redcol_open")(lambda _: opening("http://localhost"))
 case("CONNECTION", "redcol_open")(lambda _: opening("unix:///nowhere/s"))
 case("NAME", "redcol_open")(lambda _: opening("redis://no-such-host.invalid"))
-case("UNSUPPORTED", "redcol_open")(lambda _: opening("rediss://localhost"))
+case("UNSUPPORTED", "redcol_open")(lambda _: greeted_with(ANSWERS["UNSUPPORTED"]))
+
+
+@case("TLS", "redcol_open")
+def an_unknown_authority(_: str) -> int:
+    with TLSServer() as server:
+        return opening(f"rediss://localhost:{server.tls_port}")
 
 
 @case("INVALID_ARGUMENT", "redcol_credentials_new", "redcol_credentials_set")
