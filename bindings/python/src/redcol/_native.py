@@ -189,6 +189,11 @@ def version() -> str:
     return found.decode()
 
 
+def feature(name: str) -> bool:
+    """Whether the library has a feature on this machine."""
+    return bool(library().redcol_feature(name.encode()))
+
+
 def live_objects() -> int:
     """How many objects of the library are alive in this process."""
     return int(library().redcol_live_objects())

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 
-from . import _arguments, _native
+from . import _arguments, _native, _tls
 from ._typing import TYPE_CHECKING, typing
 from .errors import ClosedError, InvalidArgumentError
 
@@ -81,6 +81,14 @@ def connect(
     sentinel_username: str | None = None,
     sentinel_password: str | None = None,
     read_from: typing.Literal["master", "replica"] | None = None,
+    ssl_ca_certs: str | os.PathLike[str] | None = None,
+    ssl_ca_path: str | os.PathLike[str] | None = None,
+    ssl_certfile: str | os.PathLike[str] | None = None,
+    ssl_keyfile: str | os.PathLike[str] | None = None,
+    ssl_password: str | None = None,
+    ssl_cert_reqs: typing.Literal["required", "none"] | None = None,
+    ssl_check_hostname: bool | None = None,
+    ssl_min_version: typing.Literal["TLSv1.2", "TLSv1.3"] | None = None,
 ) -> Client:
     """Connect to a server and log in, to use one connection for many calls.
 
@@ -93,6 +101,9 @@ def connect(
             Sentinels, whose port is 26379, and a service that they know. The master is asked for
             each time that a connection begins. The three parameters below that speak of Sentinels
             can stand in the URL too, as in ``redis+sentinel://host/mymaster?read_from=replica``.
+            ``rediss://``, ``valkeys://`` and ``rediss+sentinel://`` are the same with TLS. The
+            parameters below that begin with ``ssl_`` can stand in these URLs, as in
+            ``rediss://host?ssl_ca_certs=/etc/ssl/redis-ca.pem``.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -115,6 +126,19 @@ def connect(
             from the master if there is none. A replica is a little behind: entries that were just
             written may be missing. Following, groups and writing always use the master.
             ``"master"`` if None.
+        ssl_ca_certs: a PEM file with the certificates of the authorities to trust. If neither this
+            nor `ssl_ca_path` is given, those of the system (or of ``SSL_CERT_FILE`` and
+            ``SSL_CERT_DIR``); if there are none, those of the package certifi, if it is installed.
+        ssl_ca_path: a folder of such certificates, prepared by ``openssl rehash``.
+        ssl_certfile: a PEM file with the certificate that the server wants of its clients, and
+            those of its authorities.
+        ssl_keyfile: a PEM file with the key of `ssl_certfile`; that file itself if None.
+        ssl_password: the password of an encrypted key.
+        ssl_cert_reqs: ``"required"``, or ``"none"``: the server's certificate is not checked, and
+            anyone in between can read and change everything. ``"required"`` if None.
+        ssl_check_hostname: whether the certificate must be for the host of the URL. True if None.
+        ssl_min_version: the oldest version of TLS that is accepted, ``"TLSv1.2"`` or
+            ``"TLSv1.3"``. ``"TLSv1.2"`` if None.
 
     Returns:
         A client. Close it, or use it in a ``with`` block. This call waits for the server: in an
@@ -125,6 +149,8 @@ def connect(
         ConnectionFailedError: nobody answers at that address.
         NameResolutionError: no such host, or no Sentinel knows the service.
         TimedOutError: the server did not answer in time.
+        TLSError: a certificate or key is not accepted, or cannot be read.
+        UnsupportedError: TLS was asked for, and there is no OpenSSL.
         AuthenticationError: wrong or missing user or password, or none could be had.
         ServerLoadingError: the server is still loading its data.
 
@@ -136,7 +162,17 @@ def connect(
         >>> len(first), len(both)
         (1, 2)
     """
-    server = Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms)
+    tls = _tls.TLSArguments(
+        ssl_ca_certs=ssl_ca_certs,
+        ssl_ca_path=ssl_ca_path,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+        ssl_password=ssl_password,
+        ssl_cert_reqs=ssl_cert_reqs,
+        ssl_check_hostname=ssl_check_hostname,
+        ssl_min_version=ssl_min_version,
+    )
+    server = Server(url, connect_timeout_ms, timeout_ms, answer_timeout_ms, tls)
     server.keepalive_ms = keepalive_ms
     server.client_name = client_name
     server.credentials = credentials
@@ -146,7 +182,7 @@ def connect(
         "sentinel_password": sentinel_password,
         "read_from": read_from,
     }
-    del url, sentinel_password  # see Server
+    del url, sentinel_password, ssl_password  # see Server
     server.check()
     return Client(server.open(), server.shown())
 
@@ -175,7 +211,7 @@ class Server:
     """
 
     __slots__ = (
-        *("_url", "answer_timeout_ms", "client_name", "connect_timeout_ms", "credentials"),
+        *("_tls", "_url", "answer_timeout_ms", "client_name", "connect_timeout_ms", "credentials"),
         *("keepalive_ms", "password_file", "sentinel", "timeout_ms"),
     )
 
@@ -185,8 +221,10 @@ class Server:
         connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
         timeout_ms: int = DEFAULT_TIMEOUT_MS,
         answer_timeout_ms: int | None = None,
+        tls: _tls.TLSArguments | None = None,
     ) -> None:
         self._url = url
+        self._tls = tls
         self.connect_timeout_ms = connect_timeout_ms
         self.timeout_ms = timeout_ms
         self.answer_timeout_ms = answer_timeout_ms
@@ -219,7 +257,10 @@ class Server:
                 f"{_arguments.kind(self.credentials)}."
             )
         for name in self.private_options():
-            _arguments.text(name, self.sentinel[name], show=False)
+            if name in self.sentinel:
+                _arguments.text(name, self.sentinel[name], show=False)
+        if self._tls is not None:
+            self._tls.options()
 
     def _check_url(self) -> None:
         if not isinstance(self._url, str):
@@ -242,7 +283,10 @@ class Server:
 
     def private_options(self) -> dict[str, str]:
         """Options of the library that may be a secret."""
-        return {name: value for name, value in self.sentinel.items() if value is not None}
+        given: Mapping[str, str | None] = self.sentinel
+        if self._tls is not None:
+            given = {**given, "ssl_password": self._tls.password}
+        return {name: value for name, value in given.items() if value is not None}
 
     def shown(self) -> str:
         """The URL without its credentials."""
@@ -264,6 +308,12 @@ class Server:
             options["password_file"] = _arguments.text("password_file", path)
         if connects_later:
             options["connect"] = "later"
+        if self._tls is not None:
+            options |= self._tls.options()
+        url = str(self._url)
+        scheme, names_roots = url.partition("://")[0], "ssl_ca_" in url
+        del url  # see the class
+        _tls.complete(options, scheme=scheme, names_roots=names_roots)
         credentials = None
         if self.credentials is not None:
             credentials = _native.new_credentials(self.credentials)

@@ -31,6 +31,7 @@ __all__ = [
     "SchemaError",
     "ServerError",
     "ServerLoadingError",
+    "TLSError",
     "TimedOutError",
     "UnsupportedError",
     "ValueConversionError",
@@ -233,6 +234,15 @@ class EntryTooLargeError(RedcolError, ValueError):
     status = -21
 
 
+class TLSError(ConnectionFailedError):
+    """A certificate, a key or a version of TLS that one of the two sides does not accept.
+
+    Trying again gives the same error, unlike most other failures of a connection.
+    """
+
+    status = -22
+
+
 _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
     cls.status: cls
     for cls in (
@@ -257,6 +267,7 @@ _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
         NoGroupError,
         KeyExistsError,
         EntryTooLargeError,
+        TLSError,
     )
 }
 
