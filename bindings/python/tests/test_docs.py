@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import redcol
-from servers import REDIS_7, Server
+from tls_files import TLSServer, files
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
 READMES += Path(__file__).parents[3].glob("docs/*.md")
@@ -33,16 +33,30 @@ def blocks() -> Iterator[object]:
 
 
 @pytest.fixture
-def localhost() -> Iterator[str]:
-    """A private server in place of redis://localhost, with the stream of the examples."""
-    with Server(REDIS_7) as server:
+def server() -> Iterator[TLSServer]:
+    """A private server with the stream of the examples."""
+    with TLSServer() as server:
         with server.client() as db:
             for index, action in enumerate(("click", "view")):
                 fields = {"user_id": f"user_{index}", "action": action, "value": (index + 1) * 10}
                 db.xadd("events", fields, id=f"{1_704_067_200_000 + index}-0")
             db.xgroup_create("events", "analytics", "0")
             db.xreadgroup("analytics", "worker-1", {"events": ">"})
-        yield server.url
+            db.execute_command("ACL", "SETUSER", "app", "on", ">password", "~*", "+@all")
+        yield server
+
+
+@pytest.fixture
+def localhost(server: TLSServer) -> str:
+    """What stands in place of redis://localhost."""
+    return f"unix://{server.socket_path}"
+
+
+def on(server: TLSServer, localhost: str, text: str) -> str:
+    """A program of the documents, for the private server."""
+    text = text.replace("redis://localhost", localhost)
+    text = text.replace("cache.example.com:6380", f"localhost:{server.tls_port}")
+    return text.replace("/etc/ssl/cache-ca.pem", files().authority.file)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -70,7 +84,7 @@ def test_public_functions_have_examples_and_name_every_parameter() -> None:
 
 
 @pytest.mark.parametrize("text", list(blocks()))
-def test_readme_blocks(localhost: str, text: str) -> None:
+def test_readme_blocks(server: TLSServer, localhost: str, text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        exec(compile(text.replace("redis://localhost", localhost), "README.md", "exec"), {})
+        exec(compile(on(server, localhost, text), "README.md", "exec"), {})
