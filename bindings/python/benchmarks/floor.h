@@ -14,6 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef FLOOR_TLS
+#include "floor_tls.h"
+#else
+static inline int tls_connect(int fd) { return fd; }
+#endif
+
 static inline void fail(const char *what) {
   perror(what);
   exit(1);
@@ -33,7 +39,7 @@ static inline double cpu_seconds(void) {
          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
-/* Connects to a unix socket's path, or to a port of this host. */
+/* Connects to a unix socket's path, or to a port of this host; with TLS if FLOOR_TLS is defined. */
 static inline int connect_to(const char *address) {
   struct sockaddr_un path = {.sun_family = AF_UNIX};
   struct sockaddr_in port = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -46,6 +52,8 @@ static inline int connect_to(const char *address) {
     fail(address);
   if (!is_path)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  if (tls_connect(fd) < 0)
+    fail("TLS");
   return fd;
 }
 

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
 BENCHMARKS = (
     *("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many"),
-    "write",
+    *("write", "tls"),
 )
 
 
@@ -140,6 +140,14 @@ def test_writing() -> None:
         assert names_in(table[:5]) == ["", how, "floor", "redcol", "redis-py pipeline"]
         assert table[5].startswith("redis-py pipeline / redcol: ")
         assert len(table) == 6
+
+
+def test_tls() -> None:
+    lines = lines_of("tls")
+    assert lines[0] == "10,000 entries of 4 fields over TLS, medians of 1 rounds"
+    assert names_in(lines[1:5]) == ["a range", "drain", "redcol", "redis-py loop"]
+    assert names_in(lines[6:10]) == ["batches of 1,000", "floor", "redcol", "redis-py loop"]
+    assert lines[12].startswith("connect, read one entry and close: ")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
