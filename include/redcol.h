@@ -234,8 +234,8 @@ int64_t redcol_live_objects(void);
  *             redis+sentinel://[[user]:password@]host[:port][,host2[:port]…]/service[/db] names
  *             Sentinels, whose default port is 26379, and the service whose servers they know.
  *             rediss://, valkeys:// and rediss+sentinel:// are the same with TLS; the options of
- *             TLS may stand in the URL, too, as in "?ssl_ca_certs=/etc/ca.pem". valkey:// is another
- *             name of redis://.
+ *             TLS may stand in the URL, too, as in "?ssl_ca_certs=/etc/ca.pem". valkey:// is
+ *             another name of redis://.
  * options     NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
  *   "connect_timeout_ms"  1 to 2147483647  "5000"   time to connect, logging in included
  *   "timeout_ms"          1 to 2147483647  "5000"   longest silence while an answer is awaited

@@ -16,12 +16,12 @@ public final class Connection {
     public let locator: Locator?
     public let timeouts: Timeouts
 
-    private enum Phase {
+    enum Phase {
         case closed, locating, fetchingCredentials, resolving, connecting, handshaking, loggingIn
         case ready
     }
 
-    private var phase = Phase.closed
+    private(set) var phase = Phase.closed
     private var transport = Transport()
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
@@ -230,13 +230,6 @@ public final class Connection {
         if error != 0 { throw lost(errorText(error)) }
     }
 
-    private func refused(_ error: Int32) -> RedcolError {
-        RedcolError(
-            .connection,
-            "connecting to \(endpoint.shown): \(errorText(error)); "
-                + "check that a server is running there and that the address is right")
-    }
-
     private func beginLogin() throws(RedcolError) {
         phase = .loggingIn
         login.begin(endpoint.login)
@@ -395,38 +388,6 @@ public final class Connection {
     public func callerIsAway() { clock.callerIsAway(platform_monotonic_ms()) }
     public func callerIsBack() { clock.callerIsBack(platform_monotonic_ms()) }
 
-    private func lost(_ reason: String) -> RedcolError { RedcolError(.connection, asked + reason) }
-
-    private func lost(_ failure: Transport.Failure) -> RedcolError {
-        var reason: String
-        switch failure {
-        case .closed: reason = "the server closed the connection"
-        case .system(let error): reason = errorText(error)
-        case .tls(let fault):
-            guard let tls = endpoint.server.tls else { return lost(.closed) }
-            // What has worked until now is broken on the way, and may work again.
-            return tls.described(fault, asked, phase == .ready ? .connection : .tls)
-        }
-        // What a server that speaks the other one does.
-        if phase == .handshaking {
-            reason += TLS.plainHint
-        } else if phase == .loggingIn, repliesTaken == 0, !transport.isTLS {
-            reason += "; if the server speaks TLS at this port, use rediss://"
-        }
-        return lost(reason)
-    }
-
-    /// What is being done, as the beginning of an error.
-    private var asked: String {
-        let doing =
-            switch phase {
-            case .ready: "reading from "
-            case .loggingIn: "logging in to "
-            default: "connecting to "
-            }
-        return doing + endpoint.shown + ": "
-    }
-
     /// Whole replies that `nextReply` gave, over all times that this was connected.
     public private(set) var repliesTaken = 0
 
@@ -471,18 +432,6 @@ public final class Connection {
                 guard try receive() else { return nil }
             }
         }
-    }
-
-    private func unasked() -> RedcolError {
-        let shown = endpoint.secrets.shown(incoming.waiting, limit: 40, mayGoOn: true)
-        return violation("an answer that nobody asked for (\"\(shown)\")")
-    }
-
-    /// The error for bytes that no server should send.
-    public func violation(_ what: String) -> RedcolError {
-        RedcolError(
-            .protocolViolation,
-            "\(endpoint.shown) sent \(what); is it a Redis server? The connection was closed")
     }
 
     // MARK: Waiting
@@ -568,16 +517,6 @@ public final class Connection {
         transport.somethingMayHaveCome()
     }
 
-    private var tooLate: RedcolError {
-        var missing = "answer"
-        if phase == .fetchingCredentials { missing = "credentials" }
-        if phase == .resolving { missing = "address for the host name" }
-        return RedcolError(
-            .timedOut,
-            "connecting to \(endpoint.shown): no \(missing) within \(timeouts.connectMs) ms "
-                + "(connect_timeout_ms)" + (phase == .handshaking ? TLS.plainHint : ""))
-    }
-
     /// Makes `pollDescriptor` readable when the deadline has come, for callers who wait elsewhere.
     public func armAlarm(until: Int64?) {
         var end = Int64.max
@@ -629,15 +568,6 @@ public final class Connection {
         } catch {
             return true
         }
-    }
-}
-
-/// The system's words for an errno value.
-func errorText(_ error: Int32) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
-        guard let start = buffer.baseAddress else { return "error \(error)" }
-        platform_error_text(error, start, buffer.count)
-        return String(cString: start)
     }
 }
 

@@ -93,10 +93,11 @@ private func shown(_ options: ReadOptions) -> String {
 
 @Test func optionsOfAClient() throws {
     try check(ClientOption.self) {
-        var endpoint = try Endpoint(url: "redis+sentinel://host/service")
+        var endpoint = try Endpoint(url: "rediss+sentinel://host/service")
         let options = try ClientOptions($0, for: &endpoint)
         guard case .service(let service) = endpoint.server.address else { return "" }
-        return "\(options) \(service.login) \(service.readsReplicas)"
+        let tls = try #require(endpoint.server.tls)
+        return "\(options) \(service.login) \(service.readsReplicas) \(tls.options)"
     }
 }
 

@@ -136,6 +136,11 @@ func connectionsWithTLS(_ url: String) throws {
     #expect(server.tls != nil)
     #expect(server.shown == "rediss://host:6379")
     #expect(try Endpoint(url: "redis://host").server.tls == nil)
+    let service = try Endpoint(url: "rediss+sentinel://one,two/name").server
+    #expect(service.shown == "rediss+sentinel://one:26379,two:26379/name")
+    #expect(service.found(host: utf8("h"), port: 1, as: "master").tls === service.tls)
+    guard case .service(let known) = service.address else { return }
+    #expect(known.sentinels.allSatisfy { $0.tls === service.tls && $0.tls != nil })
 }
 
 @Test(arguments: [
@@ -145,13 +150,14 @@ func connectionsWithTLS(_ url: String) throws {
 ])
 func optionsOfTLSInAURL(_ query: String) throws {
     let plain = "\(try #require(try Endpoint(url: "rediss://host").server.tls).options)"
-    let tls = try #require(try Endpoint(url: "rediss://host/2?db=2&\(query)").server.tls)
+    var endpoint = try Endpoint(url: "rediss://host/2?db=2&\(query)")
+    let tls = try #require(endpoint.server.tls)
     #expect("\(tls.options)" != plain)
     let refused = #expect(throws: RedcolError.self) { try Endpoint(url: "redis://host?\(query)") }
     #expect(refused?.message.contains("unknown parameter \"ssl_") == true)
     // An option that is given holds instead.
-    let options = try ClientOptions([("ssl_cert_reqs", "required")], tls: tls.options)
-    #expect(("\(options.tls ?? TLSOptions())" == plain) == (query == "ssl_cert_reqs=none"))
+    _ = try ClientOptions([("ssl_cert_reqs", "required")], for: &endpoint)
+    #expect(("\(tls.options)" == plain) == (query == "ssl_cert_reqs=none"))
 }
 
 @Test(arguments: [
@@ -165,9 +171,10 @@ func optionsOfTLSThatCannotBeRight(_ query: String, _ reason: String) {
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
 }
 
-@Test func optionsOfTLSNeedTLS() {
+@Test func optionsOfTLSNeedTLS() throws {
+    var endpoint = try Endpoint(url: "redis+sentinel://host/service")
     let error = #expect(throws: RedcolError.self) {
-        try ClientOptions([("ssl_ca_certs", "/ca.pem")], tls: nil)
+        try ClientOptions([("ssl_ca_certs", "/ca.pem")], for: &endpoint)
     }
     #expect(error?.message == "ssl_ca_certs needs TLS: begin the URL with rediss://")
 }
