@@ -233,7 +233,8 @@ platform_tls *platform_tls_new(platform_tls_context *context, int socket, const 
     openssl.X509_VERIFY_PARAM_set_hostflags(checked, OPENSSL_NO_PARTIAL_WILDCARDS);
     int is_set = is_address ? openssl.X509_VERIFY_PARAM_set1_ip_asc(checked, tls->host)
                             : openssl.X509_VERIFY_PARAM_set1_host(checked, tls->host, 0);
-    if (is_set != 1) {
+    /* OpenSSL takes an empty name as leave to check none. */
+    if (is_set != 1 || length == 0) {
       platform_tls_free(tls);
       return NULL;
     }
