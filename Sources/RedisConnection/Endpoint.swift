@@ -75,7 +75,10 @@ extension Endpoint {
             throw wrongURL(
                 "it has an unknown parameter\(shown); known are db, username, password"
                     + (isService ? ", sentinel_username, sentinel_password, read_from" : "")
-                    + (isTLS ? ", and what begins with ssl_" : ""))
+                    + (isTLS
+                        ? ", and what begins with ssl_"
+                        : unknown.starts(with: "ssl_".utf8)
+                            ? "; for TLS, begin the URL with rediss://" : ""))
         }
         login = Login(
             user: user?.value ?? [], password: password?.value,

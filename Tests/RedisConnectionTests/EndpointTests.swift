@@ -155,6 +155,7 @@ func optionsOfTLSInAURL(_ query: String) throws {
     #expect("\(tls.options)" != plain)
     let refused = #expect(throws: RedcolError.self) { try Endpoint(url: "redis://host?\(query)") }
     #expect(refused?.message.contains("unknown parameter \"ssl_") == true)
+    #expect(refused?.message.contains("begin the URL with rediss://") == true)
     // An option that is given holds instead.
     _ = try ClientOptions([("ssl_cert_reqs", "required")], for: &endpoint)
     #expect(("\(tls.options)" == plain) == (query == "ssl_cert_reqs=none"))
