@@ -28,8 +28,8 @@ static bool find(void) {
   if (dlopen == NULL || dlsym == NULL)
     return false;
   for (int i = 0; i < 4 && library == NULL; i++)
-    library = dlopen(libraries[i % 2],
-                     RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE | (i < 2 ? RTLD_NOLOAD : 0));
+    library =
+        dlopen(libraries[i % 2], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE | (i < 2 ? RTLD_NOLOAD : 0));
   if (library == NULL)
     return false;
   /* Also finds what libcrypto has, since libssl needs it. */

@@ -224,8 +224,8 @@ platform_tls *platform_tls_new(platform_tls_context *context, int socket, const 
     length--;
   snprintf(tls->host, sizeof tls->host, "%.*s", length, host);
   unsigned char address[16];
-  bool is_address = inet_pton(AF_INET, tls->host, address) == 1 ||
-                    inet_pton(AF_INET6, tls->host, address) == 1;
+  bool is_address =
+      inet_pton(AF_INET, tls->host, address) == 1 || inet_pton(AF_INET6, tls->host, address) == 1;
   if (!is_address)
     openssl.SSL_ctrl(ssl, OPENSSL_SET_HOST_NAME, 0, tls->host);
   if (context->checks_host) {
@@ -345,6 +345,5 @@ ssize_t platform_tls_send(platform_tls *tls, const void *bytes, size_t length) {
   if (tls->send_wants_read)
     tls->holds_bytes = true; /* it may have read them */
   tls->send_wants_read = false;
-  return outcome > 0 ? outcome
-                     : ended(tls, outcome, OPENSSL_WANT_READ, &tls->send_wants_read);
+  return outcome > 0 ? outcome : ended(tls, outcome, OPENSSL_WANT_READ, &tls->send_wants_read);
 }

@@ -12,8 +12,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "bindings/python"))
 
 from check_abi import last_release, version  # noqa: E402
-from hatch_build import read_version  # noqa: E402
 
+from hatch_build import read_version  # noqa: E402
 from redcol import _native  # noqa: E402
 
 HEADER = (ROOT / "include/redcol.h").read_text()
