@@ -26,6 +26,10 @@ struct AnswerClock {
         answerMs = timeouts.answerMs
     }
 
+    /// Since when the server has said nothing that it was asked for, beyond the time that it was
+    /// asked to wait; nil while nothing is awaited.
+    var silentSince: Int64? { isAwaiting ? silenceEnds - silenceMs : nil }
+
     /// When the caller should look at the clock; nil while nothing is awaited.
     var deadline: Int64? { isAwaiting ? min(silenceEnds, answerEnds) : nil }
 

@@ -24,7 +24,7 @@ public final class Connection {
     private(set) var phase = Phase.closed
     private var transport = Transport()
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
-    private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
+    let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
     /// Jobs under way. One that was not done in time is for the next attempt to wait for, so that
     /// there is never more than one of a kind.
     private var credentials: CredentialsRequest?
@@ -36,10 +36,12 @@ public final class Connection {
     /// Whether the server has said that it is one node of a cluster.
     public var isClusterNode: Bool { login.isClusterNode }
     /// When connecting and logging in has taken too long.
-    private var connectDeadline: Int64 = 0
+    private(set) var connectDeadline: Int64 = 0
     /// What the locator waits for; -1 while it does not look.
-    private var locatorFD: Int32 = -1
-    private var clock: AnswerClock
+    var locatorFD: Int32 = -1
+    /// When the locator is asked the next time about a server that is silent.
+    var doubtsAgainAt: Int64 = 0
+    private(set) var clock: AnswerClock
     /// Answers that were taken since it was connected, without those to `enqueue(encoded:)`.
     private var answersTaken = 0
     /// How often more can be received before it is waited for again. See `receive`.
@@ -69,7 +71,7 @@ public final class Connection {
     public var isReady: Bool { phase == .ready }
 
     /// Whether this process is a fork of the one that made the connection: it is not ours to use.
-    private var isForked: Bool { getpid() != processID }
+    var isForked: Bool { getpid() != processID }
     private let processID = getpid()
 
     /// A file descriptor that becomes readable when the connection can go on. It stays the same
@@ -114,11 +116,9 @@ public final class Connection {
 
     private func begin() throws(RedcolError) {
         connectDeadline = platform_monotonic_ms() + timeouts.connectMs
-        guard let locator else { return try fetchCredentials() }
+        if locator == nil { return try fetchCredentials() }
         phase = .locating
-        locatorFD = try locator.begin(connectDeadline)
-        let error = platform_poller_watch(poller, locatorFD, true, false, true)
-        if error != 0 { throw RedcolError(.memory, "\(endpoint.shown): \(errorText(error))") }
+        try startLocating(until: connectDeadline)
         try locate()
     }
 
@@ -127,12 +127,6 @@ public final class Connection {
         stopLocating()
         endpoint.server = server
         try fetchCredentials()
-    }
-
-    private func stopLocating() {
-        if locatorFD >= 0, !isForked { platform_poller_unwatch(poller, locatorFD) }
-        locatorFD = -1
-        locator?.end()
     }
 
     private func fetchCredentials() throws(RedcolError) {
@@ -447,13 +441,16 @@ public final class Connection {
 
     /// When `advance` or the reader should be called again even if nothing comes; nil for never.
     public var deadline: Int64? {
+        let own: Int64?
         switch phase {
         case .closed: return nil
         case .locating: return min(connectDeadline, locator?.wakeAt ?? .max)
         case .connecting: return min(connectDeadline, attempts.nextAt ?? .max)
         case .fetchingCredentials, .resolving, .handshaking, .loggingIn: return connectDeadline
-        case .ready: return clock.deadline
+        case .ready: own = clock.deadline
         }
+        guard let doubtAt else { return own }
+        return min(own ?? .max, locatorFD < 0 ? doubtAt : locator?.wakeAt ?? .max)
     }
 
     /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic
@@ -476,6 +473,7 @@ public final class Connection {
         case Int32(PLATFORM_POLL_SOCKET):
             transport.somethingMayHaveCome()
             if phase == .ready { clock.somethingHasCome(platform_monotonic_ms()) }
+            if locatorFD >= 0 { try lookForAnother(platform_monotonic_ms()) }
             return .ready
         case Int32(PLATFORM_POLL_CANCELLED):
             throw RedcolError(.cancelled, "cancelled while it waited")
@@ -485,6 +483,7 @@ public final class Connection {
         default:
             let later = platform_monotonic_ms()
             try checkDeadline(later)
+            try lookForAnother(later)
             if let until, later >= until { return .timeout }
             return .ready
         }
@@ -538,7 +537,7 @@ public final class Connection {
             if let credentials { platform_poller_unwatch(poller, credentials.event) }
             if let lookup { platform_poller_unwatch(poller, lookup.event) }
         }
-        if phase == .locating { stopLocating() }
+        if locatorFD >= 0 { stopLocating() }
         outgoing.reset()
         incoming.clear()
         login = LoginExchange()

@@ -44,10 +44,26 @@ extension RedcolError {
                 "; clusters are not supported: connect to the node that holds the key"
             )
         default:
+            if refusesPart(text) {
+                return (.permission, "; ask for an ACL rule that allows it")
+            }
             if text.hasPrefix("ERR AUTH") || text.hasPrefix("ERR invalid password") {
                 return (.authentication, "; check the user and password \(source.place)")
             }
             return (.server, "")
         }
+    }
+}
+
+/// Whether a transaction or a script failed since the user has no right to a command in it. No word
+/// of its own says so.
+private func refusesPart(_ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    let parts: [StaticString] = [
+        "because of: NOPERM", "ACL failure in script", "executing the script can't run",
+    ]
+    return parts.contains { part in
+        let wanted = UnsafeBufferPointer(start: part.utf8Start, count: part.utf8CodeUnitCount)
+        return bytes.indices.contains { bytes[$0...].starts(with: wanted) }
     }
 }

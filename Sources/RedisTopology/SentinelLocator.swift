@@ -11,36 +11,22 @@ import RedisConnection
 /// thread.
 final class Sentinels: @unchecked Sendable {
     let service: Service
-    private let lock: OpaquePointer
+    private let locked: Lock
     private var first: Int?
 
     static func make(_ service: Service) throws(RedcolError) -> Sentinels {
-        guard let lock = platform_lock_new() else {
-            throw RedcolError(.memory, "no memory for a client")
-        }
-        return Sentinels(service, lock)
+        Sentinels(service, try Lock(for: "a client"))
     }
 
-    private init(_ service: Service, _ lock: OpaquePointer) {
+    private init(_ service: Service, _ lock: consuming Lock) {
         self.service = service
-        self.lock = lock
+        locked = lock
     }
-
-    deinit { platform_lock_free(lock) }
 
     /// Nil while none has answered.
-    var preferred: Int? {
-        get {
-            platform_lock_acquire(lock)
-            defer { platform_lock_release(lock) }
-            return first
-        }
-        set {
-            platform_lock_acquire(lock)
-            first = newValue
-            platform_lock_release(lock)
-        }
-    }
+    var preferred: Int? { locked { first } }
+
+    func hasAnswered(_ index: Int) { locked { first = index } }
 }
 
 /// Finds the master, or a replica that is in order.
@@ -102,7 +88,7 @@ final class SentinelLocator: Locator {
             do throws(RedcolError) {
                 connection.hasWaited()
                 if try receive(connection) {
-                    sentinels.preferred = index
+                    sentinels.hasAnswered(index)
                     return chosen()
                 }
                 guard now >= until else { return nil }

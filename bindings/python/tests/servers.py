@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -51,9 +52,9 @@ class Server:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket_path}"
 
-    def client(self, **login: str) -> redis.Redis:
+    def client(self, **arguments: Any) -> redis.Redis:
         # redis-py sends a command again that got no answer in time, 5 seconds if nothing is said.
-        return redis.Redis(unix_socket_path=str(self.socket_path), socket_timeout=60, **login)
+        return redis.Redis(unix_socket_path=str(self.socket_path), socket_timeout=60, **arguments)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + 60
