@@ -44,13 +44,13 @@ def table() -> dict[str, dict[str, str]]:
 def loading(server: Server, db: redis.Redis) -> Iterator[None]:
     """It is killed, and reads its data slowly when it is started again."""
     with db.pipeline(transaction=False) as pipeline:
-        for n in range(1_000):
+        for n in range(3_000):
             pipeline.set(f"k{n}", n)
         pipeline.execute()
     db.save()
     server.process.kill()
     server.process.wait()
-    slow = ["--key-load-delay", "5000", "--loading-process-events-interval-bytes", "128"]
+    slow = ["--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024"]
     server.process = subprocess.Popen(
         [*server.process.args, *slow], stdout=server.log, stderr=server.log
     )
