@@ -161,6 +161,7 @@ def the_certificate_is_another(function: str) -> int:
         relay.present(files().expired)
         with server.client() as db:
             db.client_kill_filter(_type="normal", skipme=True)
+        relay.wait_until_all_have_ended()
         if isinstance(reading, Writing):  # one that has to connect
             reading.frame = Frame()
             assert reading.start() == 0

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,11 +72,22 @@ def test_a_user_who_may_not_use_client(kind: str, caplog: pytest.LogCaptureFixtu
 # TCP.
 
 
+def status_mode(descriptor: int) -> int:
+    """What kind of file a descriptor is, as in `os.stat`; 0 if it is closed."""
+    try:
+        return os.fstat(descriptor).st_mode
+    except OSError:
+        return 0
+
+
 @contextlib.contextmanager
 def socket_to(port: int) -> Iterator[socket.socket]:
     """The socket of this process that is connected to a port, as one more descriptor of it."""
     found = []
     for descriptor in map(int, os.listdir("/proc/self/fd")):
+        # Some are no sockets, and one was open only to list the others.
+        if not stat.S_ISSOCK(status_mode(descriptor)):
+            continue
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as one:
             if one.family == socket.AF_INET and one.getpeername()[1] == port:
                 found.append(descriptor)

@@ -282,6 +282,8 @@ def change_places(two: Two) -> None:
     """The other server becomes the master. No connection is closed, as Sentinels would do."""
     with two.first.client() as first, two.second.client() as second:
         wait_until(lambda: second.info("replication")["master_link_status"] == "up")
+        written = first.info("replication")["master_repl_offset"]
+        wait_until(lambda: second.info("replication")["slave_repl_offset"] >= written)
         first.config_set("replica-read-only", "no")
         second.execute_command("REPLICAOF", "NO", "ONE")
         first.execute_command("REPLICAOF", "127.0.0.1", two.second.port)

@@ -293,6 +293,11 @@ class Relay:
                     return
                 client.sendall(data)
 
+    def wait_until_all_have_ended(self) -> None:
+        """Wait until the connections that the server has closed are closed for their clients."""
+        for thread in self.threads[1:]:
+            thread.join(60)
+
     def stop(self) -> None:
         self.stopping.set()
         with contextlib.suppress(OSError):
