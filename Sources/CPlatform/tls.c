@@ -45,6 +45,10 @@ static int take(void *bio, char *bytes, int length) {
     while (count < 0 && errno == EINTR);
     tls->is_short = count > 0 && count < length;
   }
+  if (count > 0) {
+    tls->has_taken = true;
+    tls->send_wants_read = false; /* whoever has read it: sending may go on */
+  }
   return noted(tls, bio, count, OPENSSL_BIO_READ);
 }
 
@@ -271,7 +275,7 @@ static void keep_session(platform_tls_context *context, void *session, const cha
 /* Errors that the host has left in this thread would be taken for ours. */
 static void begin(platform_tls *tls) {
   openssl.ERR_clear_error();
-  tls->is_short = false;
+  tls->is_short = tls->has_taken = false;
 }
 
 /* Why a call has not done what it should: 0 when it waits for the socket, else -1. `is_odd` becomes
@@ -342,8 +346,8 @@ ssize_t platform_tls_receive(platform_tls *tls, void *bytes, size_t capacity) {
 ssize_t platform_tls_send(platform_tls *tls, const void *bytes, size_t length) {
   begin(tls);
   int outcome = openssl.SSL_write(tls->ssl, bytes, at_most(length));
-  if (tls->send_wants_read)
-    tls->holds_bytes = true; /* it may have read them */
+  if (tls->has_taken)
+    tls->holds_bytes = true; /* answers may be among what it has read */
   tls->send_wants_read = false;
   return outcome > 0 ? outcome : ended(tls, outcome, OPENSSL_WANT_READ, &tls->send_wants_read);
 }

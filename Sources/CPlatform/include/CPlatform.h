@@ -156,7 +156,7 @@ typedef struct {
   bool receive_wants_write, send_wants_read;
   platform_tls_fault fault;
   /* The rest is for tls.c. */
-  bool is_established, is_short, has_ended, has_session;
+  bool is_established, is_short, has_taken, has_ended, has_session;
   int socket, error;
   void *ssl;
   platform_tls_context *context;
