@@ -28,6 +28,7 @@
   F(void *, SSL_CTX_new, (const void *))                                                           \
   F(void, SSL_CTX_free, (void *))                                                                  \
   F(long, SSL_CTX_ctrl, (void *, int, long, void *))                                               \
+  F(uint64_t, SSL_CTX_set_options, (void *, uint64_t))                                             \
   F(void, SSL_CTX_set_default_read_buffer_len, (void *, size_t))                                   \
   F(void, SSL_CTX_set_verify, (void *, int, void *))                                               \
   F(int, SSL_CTX_load_verify_locations, (void *, const char *, const char *))                      \
@@ -85,6 +86,7 @@ enum {
   OPENSSL_SET_MIN_VERSION = 123,
   /* A part may be written, from a buffer that has moved; reading goes on after what is no data. */
   OPENSSL_MODES = 1 | 2 | 4,
+  OPENSSL_NO_RENEGOTIATION = 1 << 30,
   OPENSSL_PEM = 1,
   OPENSSL_FAILED = 1,
   OPENSSL_WANT_READ = 2,

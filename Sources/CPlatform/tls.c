@@ -185,6 +185,8 @@ platform_tls_context *platform_tls_context_new(const platform_tls_options *optio
   if (settings != NULL && context->lock != NULL) {
     openssl.SSL_CTX_ctrl(settings, OPENSSL_SET_MODE, OPENSSL_MODES, NULL);
     openssl.SSL_CTX_ctrl(settings, OPENSSL_SET_READ_AHEAD, 1, NULL);
+    /* No server needs a second handshake, and one in the middle of answers may never end. */
+    openssl.SSL_CTX_set_options(settings, OPENSSL_NO_RENEGOTIATION);
     openssl.SSL_CTX_ctrl(settings, OPENSSL_SET_MIN_VERSION, options->min_version, NULL);
     openssl.SSL_CTX_set_default_read_buffer_len(settings, READ_BUFFER);
     openssl.SSL_CTX_set_verify(settings, options->verifies, NULL);

@@ -87,36 +87,51 @@ def test_the_event_loop_does_not_sleep_with_answers_in_hand(tls: TLSServer, many
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
-@pytest.mark.parametrize("how", ["update", "renegotiate"])
-def test_new_keys_in_the_middle(how: str, key: str, tmp_path: Path) -> None:
-    program = tmp_path / "key_updates"
+@contextlib.contextmanager
+def changing_keys(how: str, server: Server, folder: Path) -> Iterator[str]:
+    """The URL of a relay that changes keys in the middle of answers."""
+    program = folder / "key_updates"
     command = ["cc", "-O1", "-pthread", str(HERE / "key_updates.c"), "-o", str(program)]
     subprocess.run([*command, "-l:libssl.so.3", "-l:libcrypto.so.3"], check=True)
     pair = files().server
+    arguments = [program, pair.certificate, pair.key, server.socket_path, how]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(arguments, stdin=pipe, stdout=pipe, text=True) as relay:
+        assert relay.stdout is not None
+        assert relay.stdin is not None
+        try:
+            yield tls_url(int(relay.stdout.readline()))
+            assert relay.poll() is None
+        finally:
+            relay.stdin.close()
+
+
+def test_new_keys_in_the_middle(key: str, tmp_path: Path) -> None:
     with Server(REDIS_7) as server, server.client() as db:
         fill(db, key, 3_000)
-        arguments = [program, pair.certificate, pair.key, server.socket_path, how]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(arguments, stdin=pipe, stdout=pipe, text=True) as relay:
-            assert relay.stdout is not None
-            with redcol.connect(tls_url(int(relay.stdout.readline()))) as client:
-                assert is_whole(redcol.read_stream(client, key, schema=SCHEMA), 3_000)
-                if how == "update":
-                    frame = pl.DataFrame(
-                        {"_key": [f"h{n}" for n in range(3_000)], "n": range(3_000)}
-                    )
-                    assert redcol.write_hashes(client, frame) == 3_000
+        with changing_keys("update", server, tmp_path) as url, redcol.connect(url) as client:
+            assert is_whole(redcol.read_stream(client, key, schema=SCHEMA), 3_000)
+            frame = pl.DataFrame({"_key": [f"h{n}" for n in range(3_000)], "n": range(3_000)})
+            assert redcol.write_hashes(client, frame) == 3_000
 
-                async def main() -> None:
-                    batches = redcol.stream_batches(
-                        client, key, schema=SCHEMA, batch_size=500, count=3_000
-                    )
-                    assert is_whole(pl.concat([batch async for batch in batches]), 3_000)
+            async def main() -> None:
+                batches = redcol.stream_batches(
+                    client, key, schema=SCHEMA, batch_size=500, count=3_000
+                )
+                assert is_whole(pl.concat([batch async for batch in batches]), 3_000)
 
-                asyncio.run(asyncio.wait_for(main(), 60))
-            assert relay.poll() is None
-            assert relay.stdin is not None
-            relay.stdin.close()
+            asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_another_handshake_in_the_middle_is_refused(key: str, tmp_path: Path) -> None:
+    """It may never end; no server of Redis or Valkey asks for one, and TLS 1.3 knows none."""
+    with Server(REDIS_7) as server, server.client() as db:
+        fill(db, key, 3_000)
+        with (
+            changing_keys("renegotiate", server, tmp_path) as url,
+            pytest.raises(redcol.RedcolError, match=r"handshake|closed|reset|renegotiation"),
+        ):
+            redcol.read_stream(url, key, schema=SCHEMA)
 
 
 # Lost connections.
