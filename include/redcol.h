@@ -116,7 +116,7 @@
  *              second time, and the time limits still count from the beginning. So a timer that
  *              sends a signal every few milliseconds does no harm. To continue, the same thread
  *              must make the call again within two seconds, and no other call on the same client
- *              before (for redcol_open: no other redcol_open). Otherwise the call begins anew.
+ *              before (for redcol_open: no other redcol_open). Otherwise the call begins again.
  *              redcol_forget says that it will not be made again. At most 64 unfinished calls are
  *              kept, and the oldest is dropped first.
  *
@@ -315,7 +315,7 @@ typedef struct redcol_credentials_request redcol_credentials_request;
 typedef int32_t (*redcol_credentials_callback)(redcol_credentials_request *request,
                                                void *user_data);
 
-/* Called with `user_data` when it is not needed any more. */
+/* Called with `user_data` when the library is done with it. */
 typedef void (*redcol_release)(void *user_data);
 
 /*
@@ -324,7 +324,7 @@ typedef void (*redcol_release)(void *user_data);
  * callback         asked each time that a connection begins, also a connection that replaces a lost
  *                  one.
  * user_data        passed to the callback; may be NULL.
- * release          NULL, or called with `user_data` once the callback will not be called any more:
+ * release          NULL, or called with `user_data` once the callback will never be called again:
  *                  when the credentials, the clients that were opened with them and their iterators
  *                  and writers are freed, and no callback is running. Called in any thread. Not
  *                  called if this function returns an error.
@@ -1110,7 +1110,7 @@ redcol_status redcol_cancel(void *handle);
 
 /*
  * Forget the call on `client` that a signal has ended with REDCOL_TIMEOUT on this thread, since it
- * will not be made again: an equal call later then begins anew (see "Signals"). For hosts whose
+ * will not be made again: an equal call later then begins again (see "Signals"). For hosts whose
  * signal handlers raise exceptions. NULL: the call of redcol_open. Does not block. Any thread.
  */
 void redcol_forget(redcol_client *client);

@@ -68,7 +68,7 @@ extern struct openssl {
   OPENSSL_FUNCTIONS(OPENSSL_DECLARE)
 } openssl __attribute__((visibility("hidden")));
 
-/* Finds OpenSSL, unless that was done before. False: there is none. */
+/* Loads OpenSSL at the first call. Returns false if the machine has no OpenSSL. */
 __attribute__((visibility("hidden"))) bool openssl_load(void);
 
 /* Values of OpenSSL's macros, the same in both versions. */

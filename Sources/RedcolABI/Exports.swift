@@ -310,7 +310,7 @@ public func redcol_forget(_ client: OpaquePointer?) {
     do throws(RedcolError) {
         try Arguments.client(client).forget()
     } catch {
-        // A handle that is none, or a parent process': it keeps nothing of this thread.
+        // A wrong handle, or one that the parent process made, has no unfinished call here.
     }
 }
 

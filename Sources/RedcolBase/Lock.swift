@@ -6,7 +6,7 @@ import CPlatform
 public struct Lock: ~Copyable, @unchecked Sendable {
     private let lock: OpaquePointer
 
-    /// `what`: for whom there is no memory if there is none, as in "no memory for a read".
+    /// `what`: what the lock is for; the error says "no memory for" it.
     public init(for what: StaticString) throws(RedcolError) {
         guard let lock = platform_lock_new() else {
             throw RedcolError(.memory, "no memory for \(what)")

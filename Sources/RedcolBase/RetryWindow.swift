@@ -43,7 +43,7 @@ public struct RetryWindow: Sendable {
         began = nil
     }
 
-    /// Begins anew, at once.
+    /// Begins again, at once.
     public mutating func begin() {
         succeeded()
         nextAt = nil

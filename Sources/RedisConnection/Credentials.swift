@@ -8,7 +8,7 @@ import RedcolBase
 /// Where the user and the password come from.
 public enum CredentialsSource: Sendable {
     case url
-    /// The password is what is in a file; the user is in the URL, or there is none.
+    /// The file holds the password. The user is in the URL; without one, it is the default user.
     case file(path: String)
     case provider(CredentialsProvider)
 
