@@ -309,7 +309,8 @@ typedef struct redcol_credentials_request redcol_credentials_request;
  * It runs in a thread of the library's in which all signals are blocked (or in the caller's, if the
  * system has no thread to spare), and may run in several threads at once. It may block: the
  * connection that waits for it gives up after "connect_timeout_ms", and the next attempt takes the
- * answer if it has come by then. It may call the library, but must not use longjmp or throw.
+ * answer if it has come by then. It may call the library, but not with the client that it serves:
+ * each new connection of that client calls it again. It must not use longjmp or throw.
  * `request` is borrowed for the call.
  */
 typedef int32_t (*redcol_credentials_callback)(redcol_credentials_request *request,
@@ -511,7 +512,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    "skip"         the entry has no row; the log says how many there were. In a
  *                                   group it is acknowledged with the first row of its batch that
  *                                   is, or if that has no rows, with the next acknowledgement or at
- *                                   the end; without "follow", all are acknowledged at the end
+ *                                   the end; without "follow", all are acknowledged at the end.
+ *                                   redcol_ack acknowledges nothing but the ids that it is given
  *                    "dead_letter"  only in a group: the entry has no row, is copied to the stream
  *                                   "dead_letter" at once, and acknowledged
  *                    In a group, "skip" and "dead_letter" also pass an entry that is too large. It

@@ -40,6 +40,7 @@ public struct ClientOptions {
             }
         }
         try endpoint.server.tls?.options.check()
+        if case .service(let service) = endpoint.server.address { try service.check() }
     }
 }
 

@@ -53,6 +53,12 @@ extension Endpoint {
             guard !path.contains(0x40) else { throw unencodedURL }
             let hosts = parts.place[..<slash]
             if isService {
+                // Each host with a login of its own would be taken for one long password.
+                guard parts.password?.raw.contains(0x40) != true else {
+                    throw wrongURL(
+                        "the user and password stand once, before the first host; an @ in them "
+                            + "must be percent-encoded: %40")
+                }
                 let name = path.prefix { $0 != 0x2F }
                 path = path[name.endIndex...].dropFirst()
                 server = try Server(service: try percentDecoded(name), sentinels: hosts)

@@ -116,13 +116,6 @@ struct LoginExchange {
         }
         // Servers before 6.0 and some proxies do not know HELLO, and lack nothing that is needed.
         if command == "HELLO", isUnknown { return }
-        if command == "AUTH", isUnknown {
-            throw RedcolError(
-                .authentication,
-                "logging in to \(endpoint.shown): the server knows no password for this user; "
-                    + "give none, or set one on the server",
-                remedy: endpoint.login.source.isRenewed ? .tryAgain : nil)
-        }
         throw RedcolError.server(
             text, endpoint: endpoint,
             asked: command == "SELECT"

@@ -58,6 +58,10 @@ public struct Server: Sendable {
 extension Server {
     /// `text`: a host and a port as URLs have them, each of which may be missing.
     init(hostAndPort text: ArraySlice<UInt8>, defaultPort: UInt16) throws(RedcolError) {
+        guard !text.contains(0x2C) else {
+            throw wrongURL(
+                "it names several hosts; only redis+sentinel:// and rediss+sentinel:// do")
+        }
         var host = text
         var portDigits: ArraySlice<UInt8>?
         if text.first == 0x5B {  // [IPv6]

@@ -12,24 +12,33 @@ extension RedcolError {
         let capitals = text.prefix { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
         let word = String(decoding: capitals, as: UTF8.self)
         let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
-        let source = endpoint.login.source
-        let (cause, advice) = meaning(word, shown, source)
+        let (cause, advice) = meaning(word, shown, endpoint)
         var remedy = ServerErrorPolicy.remedy(word: word, line: text)
         // The next connection may get the right ones.
-        if cause == .authentication, source.isRenewed { remedy = .relocate }
+        if cause == .authentication, endpoint.login.source.isRenewed { remedy = .relocate }
         return RedcolError(
             answered: cause, "\(asked): \(endpoint.shown) answered \"\(shown)\"\(advice)",
             details: details, remedy: remedy)
     }
 
     private static func meaning(
-        _ word: String, _ text: String, _ source: CredentialsSource
+        _ word: String, _ text: String, _ endpoint: Endpoint
     ) -> (Cause, String) {
+        let login = endpoint.login
+        let check = "; check the user and password \(login.source.place)"
         switch word {
-        case "NOAUTH" where !source.isRenewed:
+        // The user and password of the URL are for the servers alone.
+        case "NOAUTH" where endpoint.server.isSentinel && login.password == nil:
+            return (
+                .authentication, "; give sentinel_password, and sentinel_username if it has one"
+            )
+        case "NOAUTH" where endpoint.server.isSentinel,
+            "WRONGPASS" where endpoint.server.isSentinel:
+            return (.authentication, "; check sentinel_username and sentinel_password")
+        case "NOAUTH" where !login.source.isRenewed:
             return (.authentication, "; give a user and password in the URL")
         case "NOAUTH", "WRONGPASS":
-            return (.authentication, "; check the user and password \(source.place)")
+            return (.authentication, check)
         case "NOPERM":
             return (.permission, "; ask for an ACL rule that allows it")
         case "WRONGTYPE":
@@ -48,7 +57,7 @@ extension RedcolError {
                 return (.permission, "; ask for an ACL rule that allows it")
             }
             if text.hasPrefix("ERR AUTH") || text.hasPrefix("ERR invalid password") {
-                return (.authentication, "; check the user and password \(source.place)")
+                return (.authentication, check)
             }
             return (.server, "")
         }

@@ -51,6 +51,14 @@ public struct Service: Sendable {
         }
     }
 
+    /// Looks whether the options go together.
+    func check() throws(RedcolError) {
+        if user?.isEmpty == false, password == nil {
+            throw RedcolError(
+                .invalidArgument, "sentinel_username needs sentinel_password, the user's password")
+        }
+    }
+
     private func set<Value: Equatable>(
         _ place: inout Value?, _ new: Value, _ value: GivenOption
     ) throws(RedcolError) {

@@ -106,6 +106,8 @@ private func partsOfAURL(_ good: Good) throws {
     ("redis://host?db=6&db=7", "the parameter db twice"),
     ("redis://a:b@host?username=c", "two different users"),
     ("redis://a:b@host?password=c", "two different passwords"),
+    ("redis://a:1,b:2", "several hosts"),
+    ("redis://a,b:6379", "several hosts"),
     ("redis://[::1", "no closing bracket"),
     ("redis://[]", "IPv6 address is empty"),
     ("redis://[::1]7000", "something that is not a port"),

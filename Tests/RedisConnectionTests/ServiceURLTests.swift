@@ -70,6 +70,7 @@ private func partsOfAServiceURL(_ good: Good) throws {
     ("redis+sentinel://a/s/1?db=2", "database"),
     ("redis+sentinel://a/s?read_from=any", "\"master\" or \"replica\""),
     ("redis+sentinel://a/s?sentinel=b", "sentinel_password"),
+    ("redis+sentinel://u:p@a,u:p@b/s", "once, before the first host"),
     ("redis://a?read_from=replica", "unknown parameter"),
     ("redis://a?sentinel_password=p", "unknown parameter"),
 ])
@@ -93,6 +94,12 @@ func serviceURLsThatAreRefused(_ url: String, _ said: String) throws {
         #expect(error?.message.contains("\(name) is given as an option and in the URL") == true)
         #expect(error?.message.contains("hidden") == false)
     }
+}
+
+@Test func aUserOfTheSentinelsNeedsAPassword() throws {
+    var endpoint = try Endpoint(url: "redis+sentinel://a/s?sentinel_username=u")
+    let error = #expect(throws: RedcolError.self) { try ClientOptions([], for: &endpoint) }
+    #expect(error?.message.contains("needs sentinel_password") == true)
 }
 
 @Test(arguments: [("sentinel_username", "u"), ("sentinel_password", "p"), ("read_from", "replica")])

@@ -4,6 +4,7 @@ loops, plain and under valgrind."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,3 +76,12 @@ def test_options_of_redcol_open_that_cannot_be_right() -> None:
         assert opening(url, **options) == STATUSES["INVALID_ARGUMENT"]
     plain = url.replace("rediss", "redis")
     assert opening(plain, ssl_ca_certs="c") == STATUSES["INVALID_ARGUMENT"]
+
+
+def test_what_a_connection_waits_for(tmp_path: Path) -> None:
+    """When sending must read first, which a real server brings about once in many runs."""
+    program, sources = tmp_path / "tls_waits", ROOT / "Sources/CPlatform"
+    command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{sources}/include"]
+    command += [f"-I{sources}", str(Path(__file__).with_name("tls_waits.c"))]
+    subprocess.run([*command, str(sources / "tls.c"), "-o", str(program)], check=True)
+    assert subprocess.check_output([program], text=True) == "fine\n"

@@ -331,6 +331,21 @@ def test_the_password_is_what_is_in_the_file(tmp_path: Path) -> None:
                 redcol.connect(url, password_file=str(path))
 
 
+def test_what_the_server_says_of_a_login_is_shown(tmp_path: Path) -> None:
+    """A server takes no long argument before the login, and says so in its own words."""
+    path = tmp_path / "password"
+    path.write_bytes(b"x" * 20_000)
+    with serving() as server, pytest.raises(redcol.RedcolError) as caught:
+        redcol.connect(server.url.replace("unix://", "unix://app@"), password_file=path)
+    assert "xxx" not in str(caught.value)
+    assert "no password" not in str(caught.value)
+    with (
+        Server() as server,
+        pytest.raises(redcol.AuthenticationError, match="without any password"),
+    ):
+        redcol.connect(server.url.replace("unix://", "unix://:hunter2@"))
+
+
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     path = tmp_path / "password"
     with serving() as server:

@@ -301,6 +301,19 @@ def test_an_idle_connection_to_what_was_the_master(two: Two) -> None:
         assert [n for _, n in entries(db)] == [1, 2]
 
 
+def test_a_sentinel_that_has_forgotten(two: Two) -> None:
+    """It has named the service before, and does so again before long."""
+    with redcol.connect(two.url, timeout_ms=60_000) as client:
+        two.ask("REMOVE", SERVICE)
+        with two.first.client() as db:
+            db.client_kill_filter(_type="normal", skipme=True)
+        again = ("MONITOR", SERVICE, "127.0.0.1", two.first.port, 1)
+        timer = threading.Timer(0.3, two.ask, again)
+        timer.start()
+        assert redcol.read_stream(client, "s").is_empty()
+        timer.join()
+
+
 def test_a_sentinel_that_is_behind(two: Two) -> None:
     """It names a server that is a replica already: that one is not used, and it is asked again."""
     with two.first.client() as db:
@@ -396,8 +409,11 @@ def test_a_password_of_the_sentinels(tmp_path: object) -> None:
         assert redcol.read_stream(url + query, "s").is_empty()
         with redcol.connect(url, **login) as client:
             assert repr(client) == f"<redcol.Client {url}>"
-        for wrong in ({}, {**login, "sentinel_password": "wrong" + SECRET}):
-            with pytest.raises(redcol.AuthenticationError) as caught:
+        for wrong, advice in (
+            ({}, "give sentinel_password"),
+            ({**login, "sentinel_password": "wrong" + SECRET}, "check sentinel_username"),
+        ):
+            with pytest.raises(redcol.AuthenticationError, match=advice) as caught:
                 redcol.connect(url, **wrong)
             assert SECRET not in str(caught.value)
     for name in ("sentinel_username", "sentinel_password", "read_from"):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_addresses import environment, preloaded  # noqa: F401
 
 import redcol
 from redcol import _native
@@ -158,12 +159,36 @@ def test_certifi_where_the_system_has_no_certificates(
         url = f"rediss://127.0.0.1:{relay.port}"
         refused(url, "ssl_ca_certs")
         monkeypatch.setattr(_native, "feature", lambda _: False)
-        redcol.connect(url).close()
+        for scheme in ("rediss", "REDISS", "valkeys"):
+            redcol.connect(url.replace("rediss", scheme)).close()
         # What is named holds, and nothing else.
         refused(f"{url}?ssl_ca_certs={given.other_authority.file}", "issuer")
         with pytest.raises(redcol.TLSError):
             redcol.connect(url, ssl_ca_certs=given.other_authority.file)
     monkeypatch.delitem(sys.modules, "certifi")
+
+
+def test_pythons_openssl_is_loaded_first(server: Server) -> None:
+    """One of the system, loaded before it, could be in its way."""
+    program = (
+        "import sys, redcol; assert 'ssl' not in sys.modules; "
+        "redcol.connect(sys.argv[1]).close(); print('ssl' in sys.modules)"
+    )
+    with Relay(server.socket_path) as relay:
+        assert in_a_program(relay.url(), program) == "True\n"
+
+
+def test_the_dot_at_the_end_of_a_name(
+    server: Server,
+    preloaded: Path,  # noqa: F811
+) -> None:
+    """Certificates do not have it, and no server is asked for it: RFC 6066."""
+    program = "import sys, redcol; redcol.connect(sys.argv[1]).close()"
+    with Relay(server.socket_path) as relay:
+        command = [sys.executable, "-c", program, relay.url(host="localhost.")]
+        variables = environment(preloaded, ["127.0.0.1"])
+        subprocess.run(command, env=variables, check=True, timeout=60)
+        assert relay.names == ["localhost"]
 
 
 def test_roots_are_found_where_openssl_looks(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ def ack_entries(
 ) -> int:
     """Acknowledge entries of a consumer group, so that the server no longer holds them as pending.
 
+    No other entries are acknowledged. What ``on_error="skip"`` left out of an iterator's batches is
+    acknowledged by the iterator's own ``ack``.
+
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         stream: the stream's key.
