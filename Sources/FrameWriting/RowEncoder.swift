@@ -171,6 +171,22 @@ struct RowEncoder: ~Copyable {
         return false
     }
 
+    /// What a row becomes, for people.
+    var commandNames: StaticString {
+        switch target {
+        case .stream: return "XADD"
+        case .hashes(let options):
+            let expires = options.ttlMs != nil
+            switch options.ifExists {
+            case .replace:
+                return expires ? "MULTI, DEL, HSET, PEXPIRE and EXEC" : "MULTI, DEL, HSET and EXEC"
+            case .append: return expires ? "EVAL, HSET and PEXPIRE" : "HSET"
+            case .fail:
+                return expires ? "EVAL, EXISTS, HSET and PEXPIRE" : "EVAL, EXISTS and HSET"
+            }
+        }
+    }
+
     var expectedAnswers: ExpectedAnswers {
         // The fields that were set, or 1.
         let countMax = max(1, fields.count)

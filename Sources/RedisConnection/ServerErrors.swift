@@ -4,15 +4,18 @@
 import RedcolBase
 
 extension RedcolError {
-    /// The error that a server answered: `text` is its line without the leading "-".
+    /// The error that a server answered: `text` is its line without the leading "-". `commands`:
+    /// what was sent, where some servers do not say which of them a user has no right to.
     /// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
-    public static func server(_ text: [UInt8], endpoint: Endpoint, asked: String) -> RedcolError {
+    public static func server(
+        _ text: [UInt8], endpoint: Endpoint, asked: String, commands: StaticString = "it"
+    ) -> RedcolError {
         let text = endpoint.secrets.removed(from: text)
         let shown = escaped(text, limit: 512, keeping: .ascii)
         let capitals = text.prefix { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
         let word = String(decoding: capitals, as: UTF8.self)
         let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
-        let (cause, advice) = meaning(word, shown, endpoint)
+        let (cause, advice) = meaning(word, shown, endpoint, commands)
         var remedy = ServerErrorPolicy.remedy(word: word, line: text)
         // The next connection may get the right ones.
         if cause == .authentication, endpoint.login.source.isRenewed { remedy = .relocate }
@@ -22,7 +25,7 @@ extension RedcolError {
     }
 
     private static func meaning(
-        _ word: String, _ text: String, _ endpoint: Endpoint
+        _ word: String, _ text: String, _ endpoint: Endpoint, _ commands: StaticString
     ) -> (Cause, String) {
         let login = endpoint.login
         let check = "; check the user and password \(login.source.place)"
@@ -39,8 +42,7 @@ extension RedcolError {
             return (.authentication, "; give a user and password in the URL")
         case "NOAUTH", "WRONGPASS":
             return (.authentication, check)
-        case "NOPERM":
-            return (.permission, "; ask for an ACL rule that allows it")
+        case "NOPERM": return (.permission, "; ask for an ACL rule that allows \(commands)")
         case "WRONGTYPE":
             return (.wrongType, "; this key holds a value of another type")
         case "LOADING":
@@ -54,7 +56,7 @@ extension RedcolError {
             )
         default:
             if refusesPart(text) {
-                return (.permission, "; ask for an ACL rule that allows it")
+                return (.permission, "; ask for an ACL rule that allows \(commands)")
             }
             if text.hasPrefix("ERR AUTH") || text.hasPrefix("ERR invalid password") {
                 return (.authentication, check)

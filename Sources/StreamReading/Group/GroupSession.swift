@@ -318,7 +318,11 @@ final class GroupSession {
             }
         case .failed(let text):
             let name = escaped(deadLetter, limit: 200)
-            let failure = error(text, "moving an entry to the dead letters \"\(name)\"")
+            let failure = RedcolError.server(
+                text, endpoint: connection.endpoint,
+                asked: "moving an entry to the dead letters \"\(name)\"",
+                commands:
+                    "XPENDING, XRANGE, XADD and XACK with EVAL, or WATCH, XLEN, MULTI and EXEC too")
             // Entries of its own stream have just been read.
             if failure.cause == .wrongType { throw failure.adding("", .stream, name) }
             guard failure.cause == .noGroup else { throw failure }
