@@ -4,13 +4,17 @@
 
 long platform_read_file(const char *path, void *buffer, size_t size) {
   int descriptor;
+  /* Opening a pipe would wait for somebody who writes. */
   do
-    descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0)
     return -1;
   size_t length = 0;
-  ssize_t count = 1;
+  /* A pipe has no places; asking for its kind would need a newer libc. */
+  ssize_t count = lseek(descriptor, 0, SEEK_CUR) < 0 ? -1 : 1;
+  if (count < 0)
+    size = 0;
   while (length < size && count != 0) {
     count = read(descriptor, (char *)buffer + length, size - length);
     if (count > 0)

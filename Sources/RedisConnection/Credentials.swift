@@ -50,6 +50,28 @@ public final class CredentialsProvider: @unchecked Sendable {
     deinit { release?(userData) }
 }
 
+/// The last credentials that the connections of a client have used: a server may still repeat those
+/// of an earlier one.
+final class UsedSecrets: @unchecked Sendable {
+    private let lock: Lock
+    private var secrets = Secrets.none
+
+    static func make() throws(RedcolError) -> UsedSecrets {
+        UsedSecrets(try Lock(for: "credentials"))
+    }
+
+    private init(_ lock: consuming Lock) { self.lock = lock }
+
+    /// All of them, with what one more connection uses.
+    func adding(user: [UInt8], password: [UInt8]) -> Secrets {
+        lock {
+            secrets = Secrets(
+                user: user, password: password, raw: (user, password), earlier: secrets)
+            return secrets
+        }
+    }
+}
+
 /// Credentials that are being fetched for one connection.
 public final class CredentialsRequest: BackgroundJob, @unchecked Sendable {
     /// A password is a word or a token.
@@ -117,12 +139,15 @@ public final class CredentialsRequest: BackgroundJob, @unchecked Sendable {
             return Login(
                 user: user, password: password, database: login.database, name: login.name,
                 source: source,
-                secrets: Secrets(user: user, password: password, raw: (user, password)))
+                secrets: login.used?.adding(user: user, password: password)
+                    ?? Secrets(user: user, password: password, raw: (user, password)),
+                used: login.used)
         }
         var reason = "the credentials provider "
         var details: [(RedcolError.Detail, String)] = []
         if case .file(let path) = source { reason = "the password file \(escaped(path)) " }
         switch outcome {
+        case .failed(errno: ESPIPE): reason += "cannot be used: it is not a regular file"
         case .failed(let error): reason += "cannot be read: \(errorText(error))"
         case .tooLong: reason += "has more than \(CredentialsRequest.bytesMax) bytes"
         case .refused(0), .password: reason += "set no credentials"

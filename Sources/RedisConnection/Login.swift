@@ -15,6 +15,8 @@ public struct Login: Sendable {
     public var source = CredentialsSource.url
     /// The credentials, for whoever shows what a server sent.
     public let secrets: Secrets
+    /// Those that all connections of a client have used; nil where they do not change.
+    var used: UsedSecrets?
 
     /// The same with what is not in the URL.
     public func completed(
@@ -35,6 +37,7 @@ public struct Login: Sendable {
         var login = self
         login.source = source
         login.name = name
+        if source.isRenewed { login.used = try UsedSecrets.make() }
         return login
     }
 }

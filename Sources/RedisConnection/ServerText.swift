@@ -10,37 +10,56 @@ public struct Secrets: Sendable {
     private var passwords: [[UInt8]] = []
     /// User names: replaced where they stand as a word.
     private var users: [[UInt8]] = []
+    /// The credentials that these are the forms of, the latest first.
+    private var credentials: [Credentials] = []
+
+    private struct Credentials: Equatable {
+        let user: [UInt8]
+        let password: [UInt8]
+    }
+
+    /// How many earlier credentials are kept: a server or its log may still speak of those.
+    private static let earlierMax = 4
 
     public static let none = Secrets()
 
     private init() {}
 
-    /// `raw`: as they stand in the URL, percent-encoded.
-    init(user: [UInt8], password: [UInt8]?, raw: (user: [UInt8], password: [UInt8])) {
-        if let password, !password.isEmpty {
-            passwords = Secrets.forms(of: password, raw: raw.password)
+    /// `raw`: as they stand in the URL, percent-encoded. `earlier`: what the connections before
+    /// this one have used.
+    init(
+        user: [UInt8], password: [UInt8]?, raw: (user: [UInt8], password: [UInt8]),
+        earlier: Secrets = .none
+    ) {
+        let latest = Credentials(user: user, password: password ?? [])
+        credentials = [latest]
+        for one in earlier.credentials
+        where one != latest && !one.password.isEmpty && credentials.count <= Secrets.earlierMax {
+            credentials.append(one)
         }
-        // What servers call a client without a user name.
-        if !user.isEmpty, !user.elementsEqual("default".utf8) {
-            users = Secrets.forms(of: user, raw: raw.user)
+        for one in credentials {
+            let isLatest = one == latest
+            Secrets.addForms(of: one.password, isLatest ? raw.password : [], to: &passwords)
+            // "default" is what servers call a client without a user name.
+            if !one.user.elementsEqual("default".utf8) {
+                Secrets.addForms(of: one.user, isLatest ? raw.user : [], to: &users)
+            }
         }
     }
 
-    private static func forms(of secret: [UInt8], raw: [UInt8]) -> [[UInt8]] {
-        var forms = [secret]
-        // As the URL spells it, as we escape it, as servers quote it, and on one line.
-        let others = [
-            raw, Array(escaped(secret, limit: .max, keeping: .ascii).utf8), quoted(secret),
+    private static func addForms(
+        of secret: [UInt8], _ raw: [UInt8], to forms: inout [[UInt8]]
+    ) {
+        guard !secret.isEmpty else { return }
+        // As it is, as the URL spells it, as we escape it, as servers quote it, and on one line.
+        let all = [
+            secret, raw, Array(escaped(secret, limit: .max, keeping: .ascii).utf8), quoted(secret),
             secret.map { $0 == 0x0D || $0 == 0x0A ? 0x20 : $0 },
         ]
-        for form in others where !form.isEmpty && !forms.contains(form) { forms.append(form) }
-        // At most five: no sort needs to be drawn in.
-        for index in forms.indices {
-            for other in forms.indices where other > index {
-                if forms[other].count > forms[index].count { forms.swapAt(index, other) }
-            }
+        for form in all where !form.isEmpty && !forms.contains(form) {
+            let place = forms.firstIndex { $0.count < form.count } ?? forms.count
+            forms.insert(form, at: place)
         }
-        return forms
     }
 
     /// As Redis quotes arguments in its errors and its log.

@@ -48,6 +48,30 @@ func credentialsAreReplaced(_ url: String, _ text: String, _ expected: String) t
     }
 }
 
+/// A server may still speak of what the connection before has used.
+@Test func earlierCredentialsAreReplaced() {
+    var secrets = Secrets.none
+    let all = (0..<8).map { (user: utf8("user\($0)"), password: utf8("hunter-\($0)")) }
+    for (user, password) in all {
+        secrets = Secrets(
+            user: user, password: password, raw: (user, password), earlier: secrets)
+        // The same again takes no place.
+        secrets = Secrets(
+            user: user, password: password, raw: (user, password), earlier: secrets)
+    }
+    for (number, one) in all.enumerated() {
+        let isKept = number >= 3
+        for text in [one.user, one.password] {
+            let plain = String(decoding: text, as: UTF8.self)
+            #expect(secrets.shown(text, limit: 80) == (isKept ? "***" : plain))
+        }
+    }
+    // The longest is found where another one is its beginning.
+    let longer = Secrets(
+        user: [], password: utf8("hunter"), raw: ([], []), earlier: secrets)
+    #expect(longer.shown(utf8("hunter-7 hunter"), limit: 80) == "*** ***")
+}
+
 @Test func aPasswordInPlaceOfAnErrorCode() throws {
     let endpoint = try Endpoint(url: "redis://:SECRET@host")
     let error = RedcolError.server(utf8("SECRET is yours"), endpoint: endpoint, asked: "XACK")

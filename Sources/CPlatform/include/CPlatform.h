@@ -57,7 +57,7 @@ bool platform_memory_is_there(size_t bytes);
 bool platform_memory_has_reserve(void);
 
 /* file.c: the first `size` bytes of a file, or all of it; how many there are, or -1 if it cannot be
- * read. */
+ * read, with ESPIPE as errno if it is a pipe. Does not wait. */
 long platform_read_file(const char *path, void *buffer, size_t size);
 
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */

@@ -8,6 +8,7 @@ import contextlib
 import gc
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ import polars as pl
 import pytest
 
 import redcol
-from redcol import _native
+from redcol import _credentials, _native
 from servers import SERVERS, FakeServer, Server
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -346,6 +347,34 @@ def test_what_the_server_says_of_a_login_is_shown(tmp_path: Path) -> None:
         redcol.connect(server.url.replace("unix://", "unix://:hunter2@"))
 
 
+def test_a_link_to_a_file_that_is_replaced(tmp_path: Path) -> None:
+    """As Kubernetes mounts secrets."""
+    path = tmp_path / "password"
+    (tmp_path / "old").write_text("one\n")
+    path.symlink_to("old")
+    with serving() as server:
+        url = server.url.replace("unix://", "unix://app@")
+        with redcol.connect(url, password_file=path) as client:
+            assert len(redcol.read_stream(client, "s")) == 1
+            set_password(server, "two")
+            (tmp_path / "new").write_text("two\n")
+            (tmp_path / "next").symlink_to("new")
+            (tmp_path / "next").replace(path)
+            disconnect(server)
+            assert len(redcol.read_stream(client, "s")) == 1
+
+
+def test_a_pipe_is_no_file_of_a_password(tmp_path: Path) -> None:
+    """Opening it would wait for somebody who writes."""
+    path = tmp_path / "password"
+    os.mkfifo(path)
+    with serving() as server:
+        url = server.url.replace("unix://", "unix://app@")
+        with pytest.raises(redcol.AuthenticationError, match="it is not a regular file") as caught:
+            redcol.connect(url, password_file=path, connect_timeout_ms=600_000)
+        assert str(path) in str(caught.value)
+
+
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     path = tmp_path / "password"
     with serving() as server:
@@ -411,7 +440,32 @@ def test_what_was_returned_is_never_shown(caplog: pytest.LogCaptureFixture) -> N
             with pytest.raises(redcol.ValueConversionError) as shown:
                 redcol.read_stream(client, "s", schema={"v": pl.Int64})
             assert token not in str(shown.value) + str(shown.value.value)
+        # Nor is it when other credentials have taken its place.
+        tokens = [token]
+        with redcol.connect(fake.url, credentials=lambda: ("carla", tokens[-1])) as client:
+            tokens.append("an0ther-token")
+            for connection in fake.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            with pytest.raises(redcol.ValueConversionError) as shown:
+                redcol.read_stream(client, "s", schema={"v": pl.Int64})
+            assert [b"AUTH", b"carla", b"an0ther-token"] in fake.commands
+            assert token not in str(shown.value) + str(shown.value.value)
     assert token not in caplog.text
+
+
+def test_few_exceptions_are_kept() -> None:
+    """Their tracebacks refer to much."""
+
+    def credentials() -> tuple[str, str]:
+        raise RuntimeError("no token")
+
+    with FakeServer(lambda _: b"-ERR unknown command\r\n") as fake:
+        for _ in range(_credentials._RAISED_MAX + 6):
+            with pytest.raises(redcol.AuthenticationError) as caught:
+                redcol.connect(fake.url, credentials=credentials)
+            assert isinstance(caught.value.__cause__, RuntimeError)
+            assert len(_credentials._raised) <= _credentials._RAISED_MAX
 
 
 def test_nothing_is_kept_of_a_function_whose_client_is_gone() -> None:
