@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 import ssl
@@ -23,8 +24,10 @@ from test_following import test_guide_with_a_consumer_group  # noqa: F401
 from test_interrupt import PROGRAM, start
 
 import redcol
+from cases import IS_WHOLE
 from grouping import GROUP
-from proxy import Faults, Proxy
+from proxy import Faults, Link, Proxy
+from redcol import _native
 from servers import REDIS_7, FakeServer, Server
 from tls_files import Relay, TLSServer, files, tls_url
 
@@ -123,6 +126,29 @@ def test_new_keys_in_the_middle(key: str, tmp_path: Path) -> None:
             asyncio.run(asyncio.wait_for(main(), 60))
 
 
+IN_A_FULL_SOCKET = """
+import sys, polars as pl, redcol
+schema = {"n": pl.Int64, "t": pl.String}
+print(redcol.read_stream(sys.argv[1], sys.argv[2], schema=schema)["n"].to_list())
+"""
+
+
+def test_new_keys_while_nothing_can_be_sent(key: str, tmp_path: Path) -> None:
+    """Receiving has to answer the server first, and goes on when the socket takes that."""
+    library = tmp_path / "full_socket.so"
+    command = ["cc", "-shared", "-fPIC", "-Wall", str(HERE / "full_socket.c"), "-o", str(library)]
+    subprocess.run([*command, "-ldl"], check=True)
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LD_PRELOAD": str(library)}
+    with Server(REDIS_7) as server, server.client() as db:
+        fill(db, key, 3_000)
+        with changing_keys("update", server, tmp_path) as url:
+            program = [sys.executable, "-c", IN_A_FULL_SOCKET, url, key]
+            read = subprocess.run(
+                program, env=variables, stdout=subprocess.PIPE, text=True, check=True, timeout=120
+            )
+    assert read.stdout == f"{list(range(1, 3_001))}\n"
+
+
 def test_another_handshake_in_the_middle_is_refused(key: str, tmp_path: Path) -> None:
     """It may never end; no server of Redis or Valkey asks for one, and TLS 1.3 knows none."""
     with Server(REDIS_7) as server, server.client() as db:
@@ -150,65 +176,92 @@ class TLSProxy(Proxy):
         with socket.create_connection(("127.0.0.1", self.tls_port)) as server:
             yield server
 
-    def cut_next(self, after: int) -> None:
+    def last(self) -> Link:
+        """The connection that was made last."""
+        return self.links[-1][1]
+
+    def cut_last(self, after: int) -> None:
         """Cut the connection that was made last, after so many more bytes of answers."""
-        faults = Faults(end_after=after, end="reset" if after % 3 == 0 else "close")
-        link = self.links[-1][1]
-        link.faults, link.left = faults, after
+        self.last().faults, self.last().left = cut(after), after
+
+    def cut_next(self, after: int) -> None:
+        """Lose the connection that was made last, and cut the next one after so many bytes."""
+        with contextlib.suppress(OSError):
+            self.last().client.shutdown(socket.SHUT_RDWR)
+        self.begin(lambda number: cut(after) if number == 0 else Faults())
 
 
-@pytest.fixture(scope="module")
+def cut(after: int) -> Faults:
+    return Faults(end_after=after, end="reset" if after % 3 == 0 else "close")
+
+
+@pytest.fixture
 def proxy(tls: TLSServer) -> Iterator[TLSProxy]:
     with TLSProxy(tls) as started:
         yield started
 
 
-def cuts() -> range:
-    """Each byte in the whole run, else some."""
-    from cases import IS_WHOLE
-
-    return range(0, 2_600, 1 if IS_WHOLE else 41)
+#: So few that an answer can be cut after each of its bytes.
+ENTRIES = 30 if IS_WHOLE else 4
 
 
 def test_handshakes_that_are_cut(proxy: TLSProxy) -> None:
     """A lost connection is no wrong certificate: a caller may try again."""
-    ended = 0
-    causes = set()
-    for after in cuts():
+    redcol.connect(proxy.tls_url).close()
+    length = proxy.last().forwarded
+    assert length > 1_000
+    causes = []
+    for after in range(length + 1):
         proxy.begin(lambda _, after=after: Faults(end_after=after))
         try:
             redcol.connect(proxy.tls_url, connect_timeout_ms=30_000).close()
         except redcol.ConnectionFailedError as error:
-            causes.add(type(error))
-        else:
-            ended += 1
-    proxy.begin(lambda _: Faults())
-    assert 0 < ended < len(cuts())
-    assert causes == {redcol.ConnectionFailedError}
+            causes.append(type(error))
+    assert len(causes) > 1_000
+    assert set(causes) == {redcol.ConnectionFailedError}
 
 
-@pytest.mark.parametrize("how", ["range", "group", "tail"])
-def test_answers_that_are_cut(tls: TLSServer, proxy: TLSProxy, key: str, how: str) -> None:
+def test_connections_that_are_cut_while_they_are_made_again(
+    tls: TLSServer, proxy: TLSProxy, key: str
+) -> None:
+    """The handshake resumes a session; then come the login and the answer."""
     with tls.client() as db:
-        fill(db, key, 30)
-        for number, after in enumerate(cuts()):
-            proxy.begin(lambda _: Faults())
-            options = {"schema": SCHEMA, "block_ms": 20, "count": 30, "batch_size": 7}
-            if how == "range":
-                with redcol.connect(proxy.tls_url) as client:
-                    proxy.cut_next(after)
-                    frame = redcol.read_stream(client, key, schema=SCHEMA)
-            elif how == "tail":
-                with redcol.iter_stream(proxy.tls_url, key, **options) as batches:
-                    proxy.cut_next(after)
-                    frame = pl.concat(list(batches))
-            else:
-                group = {"group": f"g{number}", "consumer": "c", "auto_ack": True}
-                with redcol.iter_stream(proxy.tls_url, key, **group, **options) as batches:
-                    proxy.cut_next(after)
-                    frame = pl.concat(list(batches))
-                assert db.xpending(key, f"g{number}")["pending"] == 0
-            assert is_whole(frame, 30), after
+        fill(db, key, ENTRIES)
+    with redcol.connect(proxy.tls_url) as client:
+
+        def read(after: int) -> int:
+            proxy.cut_next(after)
+            assert is_whole(redcol.read_stream(client, key, schema=SCHEMA), ENTRIES), after
+            return proxy.last().forwarded
+
+        length = read(1 << 20)
+        assert length > 500
+        for after in range(length + 1):
+            read(after)
+            assert proxy.accepted == 2 or after > 500, after
+
+
+@pytest.mark.parametrize("how", ["group", "tail"])
+def test_answers_that_are_cut(tls: TLSServer, proxy: TLSProxy, key: str, how: str) -> None:
+    options = {"schema": SCHEMA, "block_ms": 20, "count": ENTRIES, "batch_size": 3}
+
+    def read(after: int) -> int:
+        group = {"group": f"g{after}", "consumer": "c", "auto_ack": True} if how == "group" else {}
+        with redcol.iter_stream(proxy.tls_url, key, **group, **options) as batches:
+            before = proxy.last().forwarded
+            proxy.cut_last(after)
+            assert is_whole(pl.concat(list(batches)), ENTRIES), after
+        return proxy.last().forwarded - before
+
+    with tls.client() as db:
+        fill(db, key, ENTRIES)
+        length = read(1 << 20)
+        assert length > 100
+        for after in range(length + 1):
+            read(after)
+            if how == "group":
+                assert db.xpending(key, f"g{after}")["pending"] == 0
+                db.xgroup_destroy(key, f"g{after}")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -231,25 +284,29 @@ def test_sessions_are_resumed(server: Server, db: redis.Redis, key: str, version
 
 
 def test_a_server_that_does_not_listen(tls: TLSServer, key: str) -> None:
-    """What is written waits until the socket takes more, and no processor is busy meanwhile."""
-    frame = pl.DataFrame({"_key": [f"{key}:{n}" for n in range(400)], "t": ["x" * 50_000] * 400})
-    with Relay(tls.socket_path) as relay, redcol.connect(relay.url(), timeout_ms=60_000) as client:
+    """What is written waits until the socket takes more: no processor is busy meanwhile."""
+    size = 20_000_000  # more than the system's buffers take
+    frame = pl.DataFrame({"_key": [f"{key}:{n}" for n in range(2)], "t": ["x" * size] * 2})
+    with Relay(tls.socket_path) as relay, redcol.connect(relay.url(), timeout_ms=600_000) as client:
         relay.is_deaf.set()
-        written: list[int] = []
-        writing = threading.Thread(
-            target=lambda: written.append(redcol.write_hashes(client, frame))
-        )
-        writing.start()
-        time.sleep(0.5)
-        before = time.thread_time_ns(), time.process_time_ns()
-        time.sleep(0.5)
-        assert time.process_time_ns() - before[1] < 300_000_000
-        assert written == []
+        capsule = frame.__arrow_c_stream__()
+        writer = _native.write_hashes(client._handle, capsule, {})
+        descriptor = _native.library().redcol_writer_descriptor(writer.pointer)
+        calls = 0
+        while True:
+            assert _native.writer_run(writer, 0) == _native.TIMEOUT
+            calls += 1
+            assert calls < 100_000, "it is always ready to write"
+            # Until the system has taken what it can take.
+            if not select.select([descriptor], [], [], 1)[0]:
+                break
+        assert _native.writer_statistic(writer, "written") == 0
         relay.is_deaf.clear()
-        writing.join(60)
-        assert written == [400]
+        while _native.writer_run(writer, -1) != _native.OK:
+            pass
+        writer.free()
     with tls.client() as db:
-        assert {db.hstrlen(name, "t") for name in frame["_key"]} == {50_000}
+        assert {db.hstrlen(name, "t") for name in frame["_key"]} == {size}
         db.delete(*frame["_key"])
 
 

@@ -22,12 +22,13 @@ from test_guide_range import *  # noqa: F403
 from test_scan import test_the_guide  # noqa: F401
 from test_write_hashes import db, test_hashes, test_the_guides_real_time_example  # noqa: F401
 
-from servers import REDIS_6, VALKEY_9, Server
+from servers import REDIS_6, REDIS_8, VALKEY_9, Server
 from tls_files import RelayedServer, TLSServer
 
 SERVERS: dict[str, Callable[[], Server]] = {
     "r7": TLSServer,
     "r6": lambda: RelayedServer(REDIS_6),
+    "r8": lambda: RelayedServer(REDIS_8),
     "v9": lambda: RelayedServer(VALKEY_9),
 }
 

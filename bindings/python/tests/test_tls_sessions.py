@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
+import ssl
 from pathlib import Path
 
 import polars as pl
+import pytest
 import redis
 
 import redcol
@@ -75,3 +78,35 @@ def test_a_session_that_is_not_taken_is_not_offered_again(
             assert redcol.read_stream(client, key, schema=SCHEMA).is_empty()
             db.client_kill_filter(_type="normal", skipme=True)
         assert relay.refused == 1
+
+
+class Goodbye(Relay):
+    """Passes on half of an entry, and says in the same piece that TLS ends. TCP stays open."""
+
+    goodbyes = 0
+
+    def answer(self, client: ssl.SSLSocket, data: bytes) -> None:
+        if self.goodbyes or b"$3\r\n1-1\r\n" not in data:
+            super().answer(client, data)
+            return
+        self.goodbyes += 1
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        client.sendall(data[: len(data) // 2])
+        client.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.unwrap()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+
+def test_an_end_of_tls_that_comes_with_bytes(
+    server: Server, db: redis.Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The poller knows nothing of it, and nothing more would come."""
+    db.xadd(key, {"n": 1}, id="1-1")
+    caplog.set_level(logging.INFO, "redcol")
+    with Goodbye(server.socket_path) as relay:
+        frame = redcol.read_stream(relay.url(), key, schema=SCHEMA)
+        assert frame["n"].to_list() == [1]
+        assert relay.goodbyes == 1
+        assert len(relay.resumed) == 2
+    assert "the server closed the connection" in caplog.text

@@ -230,6 +230,7 @@ class Relay:
         *,
         version: ssl.TLSVersion | None = None,
         weak: bool = False,
+        host: str = "127.0.0.1",
     ):
         self.target = str(target)
         self.version = version
@@ -242,7 +243,8 @@ class Relay:
         self.stopping = threading.Event()
         #: While it is set nothing is read from clients.
         self.is_deaf = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family)
         self.port = int(self.listener.getsockname()[1])
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
@@ -291,7 +293,11 @@ class Relay:
             if server in ready:
                 if not (data := server.recv(65_536)):
                     return
-                client.sendall(data)
+                self.answer(client, data)
+
+    def answer(self, client: ssl.SSLSocket, data: bytes) -> None:
+        """Pass on what the server says."""
+        client.sendall(data)
 
     def wait_until_all_have_ended(self) -> None:
         """Wait until the connections that the server has closed are closed for their clients."""

@@ -69,7 +69,7 @@ def random_plan(seed: int) -> Plan:
     return faults
 
 
-class _Link:
+class Link:
     """One client's connection, and ours to the server for it."""
 
     def __init__(self, proxy: Proxy, number: int, client: socket.socket):
@@ -78,6 +78,8 @@ class _Link:
         self.faults = proxy.plan(number)
         self.rng = random.Random(f"{proxy.seed}/{number}/pieces")
         self.left: int | None = None
+        #: How many bytes of answers went on.
+        self.forwarded = 0
         self.requests = b""
         self.struck: End | None = None
         self._count()
@@ -136,6 +138,7 @@ class _Link:
         while data and self.struck is None:
             size = len(data) if faults.pieces is None else self.rng.randint(*faults.pieces)
             self.client.sendall(data[:size])
+            self.forwarded += size
             data = data[size:]
             if faults.gap:
                 time.sleep(faults.gap)
@@ -161,7 +164,7 @@ class Proxy:
         self.is_calm = False
         self.accepted = 0
         self.stopping = threading.Event()
-        self.links: list[tuple[threading.Thread, _Link]] = []
+        self.links: list[tuple[threading.Thread, Link]] = []
         self.folder = Path(tempfile.mkdtemp(prefix="redcol-"))
         if unix:
             self.listener = socket.socket(socket.AF_UNIX)
@@ -183,7 +186,7 @@ class Proxy:
                 return
             if client.family == socket.AF_INET:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link = _Link(self, self.accepted, client)
+            link = Link(self, self.accepted, client)
             self.accepted += 1
             thread = threading.Thread(target=link.run, daemon=True)
             self.links = [(other, at) for other, at in self.links if other.is_alive()]
