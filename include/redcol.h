@@ -276,19 +276,22 @@ int64_t redcol_live_objects(void);
  * address needs no thread. The addresses of a name are tried with IPv6 and IPv4 in turn, the next
  * one after 250 ms or when one has refused. The first that answers is used.
  * "keepalive_ms" is for a server that vanishes without closing the connection (TCP keepalive, and
- * TCP_USER_TIMEOUT, which is at least "timeout_ms" and "connect_timeout_ms").
- * "client_name" is ASCII without spaces (CLIENT SETNAME). The library's name and version are told
- * to servers from 7.2 on (CLIENT SETINFO). A user who may not do that is connected all the same;
- * for "client_name" the log says so.
- * The file of "password_file" has the password of the URL's user, at most 65536 bytes; a line break
- * at its end is not part of it. If it cannot be read, the status is AUTHENTICATION.
+ * TCP_USER_TIMEOUT, which is at least "timeout_ms" and "connect_timeout_ms"). It is refused with
+ * unix://.
+ * "client_name" is ASCII without spaces, at most 1024 characters (CLIENT SETNAME). The library's
+ * name and version are told to servers from 7.2 on (CLIENT SETINFO). A user who may not do that is
+ * connected all the same; for "client_name" the log says so.
+ * The file of "password_file" is a regular one. It has the password of the URL's user, at most
+ * 65536 bytes; a line break at its end is not part of it. If it cannot be read, the status is
+ * AUTHENTICATION.
  * TLS is OpenSSL's, 3 or 1.1: the one that the process has loaded, else the system's. Nothing needs
  * to be linked, except for libdl (-ldl) with a glibc older than 2.34. Files are in PEM format, and
  * read when the first connection is made. When TLS fails later, they are read again, and it is
  * tried once more: they may have been replaced. Without "ssl_ca_certs" and "ssl_ca_path" the
  * system's certificates are trusted, or those of the environment variables SSL_CERT_FILE and
  * SSL_CERT_DIR. The server is told which name is asked for (SNI). Later connections resume the
- * session of an earlier one. An option holds instead of the same parameter of the URL. The status
+ * session of an earlier one. An option holds instead of the same parameter of the URL. With
+ * "ssl_cert_reqs" "none" no host is checked, and "ssl_check_hostname" "true" is refused. The status
  * TLS means: one side does not accept the other's certificate, a file cannot be used, or the two
  * have no version of TLS in common.
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments to continue. If the

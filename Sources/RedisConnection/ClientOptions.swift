@@ -22,11 +22,20 @@ public struct ClientOptions {
             case .connectTimeoutMs: timeouts.connectMs = Int64(try value.integer())
             case .timeoutMs: timeouts.silenceMs = Int64(try value.integer())
             case .answerTimeoutMs: timeouts.answerMsGiven = Int64(try value.integer())
-            case .keepaliveMs: timeouts.keepaliveMs = Int64(try value.integer())
+            case .keepaliveMs:
+                timeouts.keepaliveMs = Int64(try value.integer())
+                guard !endpoint.server.isLocal else {
+                    throw RedcolError(
+                        .invalidArgument,
+                        "keepalive_ms is about TCP: with a unix socket it has no effect")
+                }
             case .clientName:
                 name = try value.name()
-                guard name.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-                    throw value.wrong("ASCII characters that can be seen, without spaces")
+                let isSeen = name.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+                guard isSeen, name.count <= clientNameMax else {
+                    throw value.wrong(
+                        "ASCII characters that can be seen, without spaces, at most "
+                            + "\(clientNameMax) of them")
                 }
             case .passwordFile: passwordFile = try value.filled()
             case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
@@ -43,6 +52,9 @@ public struct ClientOptions {
         if case .service(let service) = endpoint.server.address { try service.check() }
     }
 }
+
+/// How long the name of a connection may be: the server keeps it for each of them.
+private let clientNameMax = 1_024
 
 /// The values of the options "connect".
 public enum ConnectMoment: String, CaseIterable, Sendable {

@@ -65,6 +65,8 @@ extension Endpoint {
             } else {
                 server = try Server(hostAndPort: hosts, defaultPort: 6379)
             }
+            // As in "host/0/", which redis-py takes.
+            if path.count > 1, path.last == 0x2F { path.removeLast() }
             if !path.isEmpty {
                 if let database, database != path { throw givenTwice("database", "db") }
                 database = path

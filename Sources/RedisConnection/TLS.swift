@@ -9,6 +9,8 @@ public struct TLSOptions: Sendable {
     fileprivate var caCerts, caPath, certfile, keyfile, password: String?
     fileprivate var certReqs = CertificateNeed.required
     fileprivate var checkHostname = true
+    /// Whether the host was asked to be checked, and not only by default.
+    private var hostnameOption = false
     fileprivate var minVersion = Version.tls12
 
     fileprivate enum CertificateNeed: String, CaseIterable {
@@ -31,7 +33,9 @@ public struct TLSOptions: Sendable {
         case .sslKeyfile: keyfile = try value.filled()
         case .sslPassword: password = value.text
         case .sslCertReqs: certReqs = try value.word(as: CertificateNeed.self)
-        case .sslCheckHostname: checkHostname = try value.boolean()
+        case .sslCheckHostname:
+            checkHostname = try value.boolean()
+            hostnameOption = checkHostname
         case .sslMinVersion: minVersion = try value.word(as: Version.self)
         default: return false
         }
@@ -57,6 +61,12 @@ public struct TLSOptions: Sendable {
         if certfile == nil, keyfile != nil || password != nil {
             throw RedcolError(
                 .invalidArgument, "ssl_keyfile and ssl_password need ssl_certfile, the certificate")
+        }
+        if certReqs == .none, hostnameOption {
+            throw RedcolError(
+                .invalidArgument,
+                "ssl_check_hostname cannot be true where ssl_cert_reqs is none, which trusts any "
+                    + "certificate: leave one of them out")
         }
     }
 }

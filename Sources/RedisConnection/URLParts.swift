@@ -108,7 +108,9 @@ func wrongURL(_ reason: String) -> RedcolError {
 }
 
 var unencodedURL: RedcolError {
-    wrongURL("a / or # in a user or password must be percent-encoded: / is %2F, and # is %23")
+    wrongURL(
+        "a / or # in a user or password, and a # in a parameter, must be percent-encoded: "
+            + "/ is %2F, and # is %23")
 }
 
 func percentDecoded(_ text: ArraySlice<UInt8>) throws(RedcolError) -> [UInt8] {

@@ -41,6 +41,7 @@ private func companions(_ option: Option, _ value: String) -> [(key: String, val
     if ["ssl_keyfile", "ssl_password"].contains(option.nameText) {
         pairs.append(("ssl_certfile", "c"))
     }
+    if option.nameText == "sentinel_username" { pairs.append(("sentinel_password", "p")) }
     if value == "dead_letter" { pairs.append(("dead_letter", "d")) }
     if option.nameText == "approximate" { pairs.append(("maxlen", "3")) }
     return pairs
@@ -84,7 +85,7 @@ private func check<Table: OptionTable>(
 }
 
 /// The options as text, without which of them were given.
-private func shown(_ options: ReadOptions) -> String {
+private func shown(_ options: Any) -> String {
     Mirror(reflecting: options).children
         .filter { !($0.label ?? "").hasSuffix("Option") }
         .map { "\($0.label ?? ""): \($0.value)" }
@@ -97,7 +98,7 @@ private func shown(_ options: ReadOptions) -> String {
         let options = try ClientOptions($0, for: &endpoint)
         guard case .service(let service) = endpoint.server.address else { return "" }
         let tls = try #require(endpoint.server.tls)
-        return "\(options) \(service.login) \(service.readsReplicas) \(tls.options)"
+        return "\(options) \(service.login) \(service.readsReplicas) \(shown(tls.options))"
     }
 }
 

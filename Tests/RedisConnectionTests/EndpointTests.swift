@@ -49,6 +49,8 @@ private let goodURLs: [Good] = [
     Good(url: "redis://host?username=c&password=d", host: "host", user: "c", password: "d"),
     Good(url: "redis://host?password=p@ss", host: "host", password: "p@ss"),
     Good(url: "redis://host/1#fragment", host: "host", database: 1),
+    Good(url: "redis://host/7/", host: "host", database: 7),
+    Good(url: "redis://host/7/?db=7", host: "host", database: 7),
     Good(url: "unix:///run/redis.sock", path: "/run/redis.sock"),
     Good(url: "unix:///run/with%20space.sock?db=3", path: "/run/with space.sock", database: 3),
     Good(
@@ -100,6 +102,7 @@ private func partsOfAURL(_ good: Good) throws {
     ("redis://host/x", "its database is not a number"),
     ("redis://host/-1", "its database"),
     ("redis://host/1/2", "its database"),
+    ("redis://host/1//", "its database"),
     ("redis://host?db=", "its database"),
     ("redis://host?db=2147483648", "its database"),
     ("redis://host/2?db=3", "two different databases"),
@@ -121,6 +124,7 @@ private func partsOfAURL(_ good: Good) throws {
     ("redis://ada:pass/word@host", "must be percent-encoded"),
     ("redis://ada:p@ss/word@host/1", "must be percent-encoded"),
     ("redis://host?password=pass#word", "must be percent-encoded"),
+    ("rediss://host?ssl_ca_certs=/ca.pem#x", "a # in a parameter, must be percent-encoded"),
     ("unix://:pass#word@/path", "must be percent-encoded"),
     ("unix://relative/path", "absolute path"),
     ("unix://", "absolute path"),
@@ -172,6 +176,35 @@ func optionsOfTLSThatCannotBeRight(_ query: String, _ reason: String) {
     let error = #expect(throws: RedcolError.self) { try Endpoint(url: "rediss://host?\(query)") }
     #expect(error?.cause == .invalidArgument)
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+}
+
+/// No host is checked where any certificate is trusted. The files of authorities are often given
+/// all the same.
+@Test func hostsOfCertificatesThatAreNotChecked() throws {
+    for (inURL, checks) in [(true, true), (false, true), (true, false), (false, false)] {
+        var url = "rediss://host?ssl_ca_certs=/ca.pem&ssl_cert_reqs=none"
+        if inURL { url += "&ssl_check_hostname=\(checks)" }
+        var endpoint = try Endpoint(url: url)
+        let pairs = inURL ? [] : [(key: "ssl_check_hostname", value: "\(checks)")]
+        let parse = { _ = try ClientOptions(pairs, for: &endpoint) }
+        if checks {
+            let error = #expect(throws: RedcolError.self, performing: parse)
+            #expect(error?.message.contains("ssl_check_hostname cannot be true where") == true)
+        } else {
+            try parse()
+        }
+    }
+}
+
+@Test func optionsOfTCPNeedTCP() throws {
+    var local = try Endpoint(url: "unix:///path")
+    let pairs = [(key: "keepalive_ms", value: "1000")]
+    let error = #expect(throws: RedcolError.self) { try ClientOptions(pairs, for: &local) }
+    #expect(error?.message.contains("keepalive_ms is about TCP") == true)
+    for url in ["redis://host", "redis+sentinel://host/service"] {
+        var endpoint = try Endpoint(url: url)
+        #expect(try ClientOptions(pairs, for: &endpoint).timeouts.keepaliveMs == 1_000)
+    }
 }
 
 @Test func optionsOfTLSNeedTLS() throws {

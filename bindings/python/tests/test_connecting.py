@@ -47,10 +47,15 @@ def test_what_the_server_is_told(kind: str) -> None:
                     pass
 
 
-@pytest.mark.parametrize("name", ["a b", "a\n", "", "é", "a\0", 1])
+@pytest.mark.parametrize("name", ["a b", "a\n", "", "é", "a\0", 1, "a" * 1_025])
 def test_names_that_no_server_takes(name: Any) -> None:
     with pytest.raises(redcol.InvalidArgumentError, match="client_name"):
         redcol.connect("unix:///nowhere", client_name=name)
+
+
+def test_a_long_name() -> None:
+    with Server() as server, redcol.connect(server.url, client_name="a" * 1_024):
+        assert ours(server)["name"] == "a" * 1_024
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -93,6 +98,12 @@ def socket_to(port: int) -> Iterator[socket.socket]:
                 found.append(descriptor)
     with socket.socket(fileno=os.dup(min(found))) as one:
         yield one
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1_000])
+def test_a_unix_socket_does_not_vanish(milliseconds: int) -> None:
+    with pytest.raises(redcol.InvalidArgumentError, match="keepalive_ms is about TCP"):
+        redcol.connect("unix:///nowhere", keepalive_ms=milliseconds)
 
 
 @pytest.mark.parametrize(

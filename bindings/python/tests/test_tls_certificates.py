@@ -90,7 +90,8 @@ def test_the_schemes(scheme: str) -> None:
 @pytest.mark.parametrize("name", ["unknown", "self_signed", "other_host", "expired"])
 def test_certificates_need_not_be_checked(server: Server, name: str, given: Files) -> None:
     with Relay(server.socket_path, getattr(given, name)) as relay:
-        redcol.connect(relay.url("ssl_cert_reqs=none")).close()
+        # The authority is named, too, which is often so.
+        redcol.connect(relay.url("ssl_cert_reqs=none", "ssl_check_hostname=false")).close()
         redcol.connect(f"rediss://localhost:{relay.port}", ssl_cert_reqs="none").close()
 
 
@@ -189,6 +190,12 @@ def test_the_dot_at_the_end_of_a_name(
         variables = environment(preloaded, ["127.0.0.1"])
         subprocess.run(command, env=variables, check=True, timeout=60)
         assert relay.names == ["localhost"]
+
+
+def test_the_zone_of_an_address(server: Server) -> None:
+    """Certificates do not have it."""
+    with Relay(server.socket_path, host="::1") as relay:
+        redcol.connect(relay.url(host="[::1%251]")).close()
 
 
 def test_roots_are_found_where_openssl_looks(tmp_path: Path) -> None:
@@ -303,7 +310,7 @@ def test_tls_to_a_server_that_speaks_none() -> None:
         url = tls_url(plain.port)
         # It waits for the end of a line that does not come.
         with pytest.raises(redcol.TimedOutError, match=r"does not speak TLS .* use redis://"):
-            redcol.connect(url, connect_timeout_ms=300)
+            redcol.connect(url, connect_timeout_ms=2_000)
 
 
 def test_an_answer_that_is_not_tls() -> None:
@@ -354,6 +361,10 @@ def test_options_of_tls_need_tls() -> None:
         ({"ssl_check_hostname": "yes"}, "ssl_check_hostname must be True or False"),
         ({"ssl_min_version": "TLSv1"}, "ssl_min_version must be"),
         ({"ssl_password": b"bytes", "ssl_certfile": "c"}, "ssl_password must be a str"),
+        (
+            {"ssl_cert_reqs": "none", "ssl_check_hostname": True},
+            "ssl_check_hostname cannot be true",
+        ),
         ({"ssl_keyfile": "k"}, "need ssl_certfile"),
         ({"ssl_password": PASSWORD}, "need ssl_certfile"),
     ],

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Final
 
 DEFAULT_TIMEOUT_MS: Final = 5_000
-KEEPALIVE_MS: Final = 30_000
 _MS_MAX: Final = 2**31 - 1
 
 
@@ -74,7 +73,7 @@ def connect(
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
-    keepalive_ms: int = KEEPALIVE_MS,
+    keepalive_ms: int | None = None,
     client_name: str | None = None,
     credentials: Callable[[], tuple[str | None, str]] | None = None,
     password_file: str | os.PathLike[str] | None = None,
@@ -111,14 +110,15 @@ def connect(
             second, in milliseconds; ten times `timeout_ms` if None. An answer that arrives faster
             may take any time.
         keepalive_ms: after how many milliseconds a server that vanished without closing the
-            connection is noticed (TCP keepalive); 0 for never.
-        client_name: what the server's CLIENT LIST calls the connections: ASCII without spaces.
+            connection is noticed (TCP keepalive); 0 for never, 30,000 if None.
+        client_name: what the server's CLIENT LIST calls the connections: ASCII without spaces, at
+            most 1,024 characters.
         credentials: a function that returns the user (or None) and the password. It is called for
             each connection and each reconnect, in a thread of its own, so that tokens that live
             for minutes work. It may take up to `connect_timeout_ms`. What it raises is the cause
             of an AuthenticationError. The URL then has no user and no password.
-        password_file: a file with the password of the URL's user. It is read for each connection
-            and each reconnect. A line break at its end is not part of the password.
+        password_file: a regular file with the password of the URL's user. It is read for each
+            connection and each reconnect. A line break at its end is not part of the password.
         sentinel_username: the user for the Sentinels, if they want one; the user of the URL is for
             the servers.
         sentinel_password: the password for the Sentinels.
@@ -136,7 +136,8 @@ def connect(
         ssl_password: the password of an encrypted key.
         ssl_cert_reqs: ``"required"``, or ``"none"``: the server's certificate is not checked, and
             anyone in between can read and change everything. ``"required"`` if None.
-        ssl_check_hostname: whether the certificate must be for the host of the URL. True if None.
+        ssl_check_hostname: whether the certificate must be for the host of the URL. True if None,
+            unless `ssl_cert_reqs` is ``"none"``.
         ssl_min_version: the oldest version of TLS that is accepted, ``"TLSv1.2"`` or
             ``"TLSv1.3"``. ``"TLSv1.2"`` if None.
 
@@ -228,7 +229,7 @@ class Server:
         self.connect_timeout_ms = connect_timeout_ms
         self.timeout_ms = timeout_ms
         self.answer_timeout_ms = answer_timeout_ms
-        self.keepalive_ms = KEEPALIVE_MS
+        self.keepalive_ms: int | None = None
         self.client_name: str | None = None
         self.credentials: Callable[[], tuple[str | None, str]] | None = None
         self.password_file: str | os.PathLike[str] | None = None
@@ -250,7 +251,8 @@ class Server:
             _arguments.integer(name, getattr(self, name), at_least=1, at_most=_MS_MAX)
         if (value := self.answer_timeout_ms) is not None:
             _arguments.integer("answer_timeout_ms", value, at_least=1, at_most=_MS_MAX)
-        _arguments.integer("keepalive_ms", self.keepalive_ms, at_least=0, at_most=_MS_MAX)
+        if (value := self.keepalive_ms) is not None:
+            _arguments.integer("keepalive_ms", value, at_least=0, at_most=_MS_MAX)
         if self.credentials is not None and not callable(self.credentials):
             raise InvalidArgumentError(
                 "credentials must be a function that returns (user, password), not "
