@@ -88,17 +88,19 @@ def test_the_address_that_answers(preloaded: Path, addresses: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("addresses", "expected"),
+    ("addresses", "connect_timeout_ms", "expected"),
     [
-        (["127.0.0.2", "127.0.0.2"], "TimedOutError"),
-        (["127.0.0.3", "127.0.0.4"], "ConnectionFailedError"),
-        (["127.0.0.2", "127.0.0.3"], "TimedOutError"),
+        (["127.0.0.2", "127.0.0.2"], 700, "TimedOutError"),
+        (["127.0.0.3", "127.0.0.4"], 60_000, "ConnectionFailedError"),
+        (["127.0.0.2", "127.0.0.3"], 700, "TimedOutError"),
     ],
 )
-def test_no_address_answers(preloaded: Path, addresses: list[str], expected: str) -> None:
+def test_no_address_answers(
+    preloaded: Path, addresses: list[str], connect_timeout_ms: int, expected: str
+) -> None:
     port = free_port()
     with black_hole("127.0.0.2", port):
-        assert connect(preloaded, addresses, port, 700) == expected
+        assert connect(preloaded, addresses, port, connect_timeout_ms) == expected
 
 
 @pytest.mark.parametrize(

@@ -476,7 +476,7 @@ def test_a_sentinel_that_says_nothing(two: Two) -> None:
     with nobody() as (port, taken):
         hosts = f"127.0.0.1:{port},127.0.0.1:{two.sentinel.port}"
         url = f"redis+sentinel://{hosts}/{SERVICE}"
-        with redcol.connect(url, connect_timeout_ms=3_000) as client:
+        with redcol.connect(url, connect_timeout_ms=8_000) as client:
             assert len(taken) == 1
             for _ in range(3):
                 two.first.client().client_kill_filter(_type="normal", skipme=True)
