@@ -67,7 +67,10 @@ def test_options_of_redcol_open(tmp_path: Path) -> None:
             assert opening(url, **others) == STATUSES["TLS"], name
             assert opening(f"{url}?{name}={ours[name]}", **others) == 0
         del ours["ssl_ca_certs"]
-        assert opening(url, **(ours | {"ssl_cert_reqs": "none"})) == 0
+        ours["ssl_cert_reqs"] = "none"
+        # A host that is to be checked.
+        assert opening(url, **ours) == STATUSES["INVALID_ARGUMENT"]
+        assert opening(url, **(ours | {"ssl_check_hostname": "false"})) == 0
 
 
 def test_options_of_redcol_open_that_cannot_be_right() -> None:
