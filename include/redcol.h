@@ -767,7 +767,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *                    as the server has answered; a lower bound if an answer was lost
  *   "acknowledging"  entries that redcol_iter_ack_start or "auto_ack" noted and that the server has
  *                    not yet confirmed; this number also falls
- *   "redelivered"    rows that had been delivered before, to this consumer or another
+ *   "redelivered"    rows that had been delivered before, to this consumer or another, as far as
+ *                    the server or this iterator knows
  *   "claimed"        those of them that were claimed from another consumer
  *   "deleted"        pending entries that had been deleted: acknowledged without a row
  *   "dead_lettered"  entries moved to "dead_letter", by "max_deliveries" or "on_error"

@@ -477,6 +477,9 @@ struct GroupPlan {
     /// How far the entries were handled: to be given back to `takenBack`.
     var progress: HandledEntries { handled }
 
+    /// How many of these entries, which came as new ones, were handed over before.
+    func repeated(_ rows: ArraySlice<RowID>) -> Int { handled.repeated(rows) }
+
     /// The last batch was taken back: `count` of its rows come again.
     mutating func takenBack(_ rows: [RowID], count: Int, to progress: HandledEntries) {
         if deliveriesMax != nil { ledger.takenBack(rows) }

@@ -299,6 +299,9 @@ final class GroupReader: StreamReader {
         case .claim:
             statistics.add(.redelivered, rows)
             statistics.add(.claimed, rows)
+        case .new:
+            let repeated = session.plan.repeated(parser.pointee.rows.suffix(rows))
+            if repeated > 0 { statistics.add(.redelivered, repeated) }
         default: break
         }
     }

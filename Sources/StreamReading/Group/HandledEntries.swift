@@ -23,6 +23,21 @@ struct HandledEntries {
     /// The group was made at this id.
     mutating func begin(_ stream: Int, at id: EntryID) { positions[stream] = Position(id: id) }
 
+    /// How many of these entries, which a group has delivered as new, were handed over before: its
+    /// position has gone back, as after a failover to a server that did not know it yet.
+    func repeated(_ rows: ArraySlice<RowID>) -> Int {
+        var count = 0
+        for row in rows {
+            let position = positions[Int(row.stream)]
+            if position.isEntry, row.id <= position.id {
+                count += 1
+            } else if positions.count == 1 {
+                break  // what comes after it is later
+            }
+        }
+        return count
+    }
+
     /// These entries are handed over. One look at the array for each run of rows of one stream.
     mutating func note(_ rows: [RowID]) {
         var next = 0

@@ -279,3 +279,20 @@ def test_members_come_and_go(url: str, any_db: redis.Redis, key: str) -> None:
     assert sorted(set(got) | set(rest)) == sorted(ids)
     assert len(rest) == 600
     assert any_db.xpending(key, "g")["pending"] == 0
+
+
+def test_a_group_that_goes_back(url: str, any_db: redis.Redis, key: str) -> None:
+    """As after a failover to a server that did not know its position: entries come as new ones."""
+    for n in range(4):
+        any_db.xadd(key, {"n": n}, id=f"{n + 1}-1")
+    with redcol.iter_stream(url, key, **GROUP, schema=SCHEMA, auto_ack=True) as batches:
+        assert next(batches)["n"].to_list() == [0, 1, 2, 3]
+        assert batches.stats.redelivered == 0
+        any_db.xgroup_setid(key, GROUP["group"], "2-1")
+        any_db.xadd(key, {"n": 4})
+        rows = next(batches)["n"].to_list()
+        while rows[-1] != 4:
+            rows += next(batches)["n"].to_list()
+        assert rows == [2, 3, 4]
+        assert batches.stats.redelivered == 2
+        assert batches.stats.delivered == 7

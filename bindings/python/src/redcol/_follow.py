@@ -42,7 +42,7 @@ class Stats(
     acknowledged: int
     """Entries that were pending and were acknowledged through it, as far as the server has said."""
     redelivered: int
-    """Rows that had been delivered before, to this consumer or to another."""
+    """Rows that had been delivered before, to this consumer or to another, as far as is known."""
     claimed: int
     """Redelivered rows that were taken over from another consumer."""
     deleted: int
