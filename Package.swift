@@ -72,6 +72,10 @@ let package = Package(
             dependencies: ["RedisConnection", "RedcolBase", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "RedisTopologyTests",
+            dependencies: ["RedisTopology", "RedisConnection", "RedcolBase", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
             name: "StreamReadingTests",
             dependencies: [
                 "StreamReading", "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase",

@@ -231,6 +231,8 @@ int64_t redcol_live_objects(void);
  *             copied. Parts are percent-decoded. IPv6 addresses stand in brackets. `?db=n` may
  *             replace `/db`; `?username=` and `?password=` may replace the part before the @. The
  *             default port is 6379, the default db 0.
+ *             redis://[[user]:password@]host[:port],host2[:port]… names several nodes of a
+ *             cluster; one is enough.
  *             redis+sentinel://[[user]:password@]host[:port][,host2[:port]…]/service[/db] names
  *             Sentinels, whose default port is 26379, and the service whose servers they know.
  *             rediss://, valkeys:// and rediss+sentinel:// are the same with TLS; the options of
@@ -249,6 +251,8 @@ int64_t redcol_live_objects(void);
  *   "sentinel_username"   text                none      user for the Sentinels
  *   "sentinel_password"   text                none      password for the Sentinels
  *   "read_from"           word                "master"  ranges from the "master", or a "replica"
+ * Clusters: not with redis+sentinel://; may stand in the URL too
+ *   "address_map"         name                none      where nodes are reached, if elsewhere
  * TLS: only with rediss://, valkeys:// and rediss+sentinel://; these may stand in the URL too
  *   "ssl_ca_certs"        name     none        file with the authorities' certificates to trust
  *   "ssl_ca_path"         name     none        folder with such files ("openssl rehash")
@@ -272,6 +276,11 @@ int64_t redcol_live_objects(void);
  * entries that were just written may be missing, and a read that continues on another replica
  * after a lost connection sees what that one has. Following, groups and writing use the master.
  * NAME also means that no Sentinel knows the service; CONNECTION, that none of them could be asked.
+ * A cluster is found by itself: a server says that it is one of the nodes, and is asked for the
+ * others and their slots (CLUSTER SLOTS, or else CLUSTER SHARDS). Each connection then goes to the
+ * node that has the stream, and follows it when its slot moves. Nodes have the credentials and the
+ * TLS of the URL. "address_map" says where nodes are reached that are behind NAT or a tunnel:
+ * "10.0.0.1:7000=127.0.0.1:17000,10.0.0.2:7000=127.0.0.1:17001".
  * A name is resolved in a thread of the library's own, since the system may need long for it; an
  * address needs no thread. The addresses of a name are tried with IPv6 and IPv4 in turn, the next
  * one after 250 ms or when one has refused. The first that answers is used.
@@ -298,7 +307,8 @@ int64_t redcol_live_objects(void);
  * call is not repeated, there is nothing to free.
  * Blocks for up to "connect_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, LOADING,
- * SERVER, PROTOCOL, UNSUPPORTED (rediss:// where there is no OpenSSL, or redis:// of a Sentinel).
+ * SERVER, PROTOCOL, UNSUPPORTED (rediss:// where there is no OpenSSL, redis:// of a Sentinel, or
+ * several hosts that are not nodes of a cluster).
  */
 redcol_status redcol_open(const char *url, const char *const *options, redcol_client **client_out,
                           redcol_error **error_out);

@@ -322,8 +322,10 @@ public final class FrameWriter {
 
     private func refuse(_ text: UnsafeBufferPointer<UInt8>, _ row: Int) {
         let asked = encoder.pointee.writesEntries ? "adding an entry" : "writing a hash"
+        let line = Array(text)
+        connection.redirected(line)
         let error = RedcolError.server(
-            Array(text), endpoint: connection.endpoint, asked: asked,
+            line, endpoint: connection.endpoint, asked: asked,
             commands: encoder.pointee.commandNames)
         let settlement = plan.refused(row, error)
         settle(settlement, id: nil)

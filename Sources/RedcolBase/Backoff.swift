@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // When to try again after a connection was lost: at once, then 50 ms doubling to 5 s (0.5 s where
-// Sentinels say which server it is), each a quarter more or less, so that many clients of one
-// server do not come back at the same moment.
+// Sentinels or the nodes of a cluster say which server it is), each a quarter more or less, so that
+// many clients of one server do not come back at the same moment.
 
 import CPlatform
 
@@ -11,7 +11,7 @@ public struct Backoff: Sendable {
     /// The longest wait, if nothing else is said.
     public static let longestMs: Int64 = 5_000
 
-    private let longestMs: Int64
+    var longestMs: Int64
 
     /// Attempts since the last success.
     public private(set) var attempts = 0

@@ -8,6 +8,8 @@ public enum ClientOption: OptionTable {
     case clientName, passwordFile, connect
     // Sentinels
     case sentinelUsername, sentinelPassword, readFrom
+    // Clusters
+    case addressMap
     // TLS
     case sslCACerts, sslCAPath, sslCertfile, sslKeyfile, sslPassword
     case sslCertReqs, sslCheckHostname, sslMinVersion
@@ -30,6 +32,8 @@ public enum ClientOption: OptionTable {
         case .sentinelUsername: Option("sentinel_username", .text)
         case .sentinelPassword: Option("sentinel_password", .text)
         case .readFrom: Option("read_from", .word("master replica"), default: "master")
+
+        case .addressMap: Option("address_map", .name)
 
         case .sslCACerts: Option("ssl_ca_certs", .name)
         case .sslCAPath: Option("ssl_ca_path", .name)

@@ -7,6 +7,8 @@ public enum Remedy: Equatable, Sendable {
     case tryAgain
     /// This connection is of no use: connect again, to another server where there is one.
     case relocate
+    /// Another node of the cluster has the key, and was named: connect again, which goes there.
+    case redirect
     /// The answer is too large to reach us: connect again, and ask for fewer entries.
     case askForLess
     /// The same request gives the same error. Somebody has to look at it.

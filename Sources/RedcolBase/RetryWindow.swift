@@ -10,6 +10,10 @@ public struct RetryWindow: Sendable {
     private var backoff: Backoff
     /// When the first failure since the last success was.
     private var began: Int64?
+    /// How often a server has said since the last success that another one is to be asked.
+    private var redirects = 0
+    /// So often that other one is asked at once. More often, servers send us round in circles.
+    public static let redirectsMax = 5
     /// When the next attempt is to be made; nil when none waits.
     public private(set) var nextAt: Int64?
 
@@ -18,6 +22,9 @@ public struct RetryWindow: Sendable {
         self.limitMs = limitMs
         backoff = Backoff(longestMs: longestMs)
     }
+
+    /// No wait between two attempts is longer than this from now on.
+    public mutating func wait(longestMs: Int64) { backoff.longestMs = longestMs }
 
     /// Attempts since the last success.
     public var attempts: Int { backoff.attempts }
@@ -41,12 +48,23 @@ public struct RetryWindow: Sendable {
         guard began != nil else { return }
         backoff.succeeded()
         began = nil
+        redirects = 0
     }
 
     /// Begins again, at once.
     public mutating func begin() {
         succeeded()
         nextAt = nil
+    }
+
+    /// A server has said that another one is to be asked. Whether that is done at once, as if
+    /// nothing had failed.
+    public mutating func redirected(_ now: Int64) -> Bool {
+        guard redirects < RetryWindow.redirectsMax else { return false }
+        if began == nil { began = now }
+        redirects += 1
+        nextAt = nil
+        return true
     }
 
     /// An attempt failed, after the server had been silent for `silentMs`. When to make the next;

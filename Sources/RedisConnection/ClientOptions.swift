@@ -39,6 +39,7 @@ public struct ClientOptions {
                 }
             case .passwordFile: passwordFile = try value.filled()
             case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
+            case .addressMap: try endpoint.takeAddressMap(value)
             case .sentinelUsername, .sentinelPassword, .readFrom:
                 try endpoint.server.take(option, value)
             default:

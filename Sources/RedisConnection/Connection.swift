@@ -22,31 +22,38 @@ public final class Connection {
     }
 
     private(set) var phase = Phase.closed
-    private var transport = Transport()
+    var transport = Transport()
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
     /// Jobs under way. One that was not done in time is for the next attempt to wait for, so that
     /// there is never more than one of a kind.
     private var credentials: CredentialsRequest?
     private var lookup: NameLookup?
-    private var attempts = ConnectAttempts()
+    var attempts = ConnectAttempts()
     private var outgoing = SendBuffer()
     public private(set) var incoming = ReceiveBuffer()
     private var login = LoginExchange()
     /// Whether the server has said that it is one node of a cluster.
     public var isClusterNode: Bool { login.isClusterNode }
-    /// When connecting and logging in has taken too long.
+    /// When connecting and logging in has taken too long: to this server, and to any.
     private(set) var connectDeadline: Int64 = 0
+    private(set) var attemptDeadline: Int64 = 0
+    /// The attempt to connect goes on with another server.
+    var attemptGoesOn = false
+    /// ASKING is said before each command.
+    private var saysAsking = false
+    /// Which of the answers that are to come are those to ASKING.
+    private var askingAnswers: [Int] = []
     /// What the locator waits for; -1 while it does not look.
     var locatorFD: Int32 = -1
     /// When the locator is asked the next time about a server that is silent.
     var doubtsAgainAt: Int64 = 0
-    private(set) var clock: AnswerClock
+    var clock: AnswerClock
     /// Answers that were taken since it was connected, without those to `enqueue(encoded:)`.
     private var answersTaken = 0
     /// How often more can be received before it is waited for again. See `receive`.
-    private var receivesLeft = Connection.receivesPerTurn
-    private static let receivesPerTurn = 16
+    var receivesLeft = Connection.receivesPerTurn
+    static let receivesPerTurn = 16
 
     public init(
         _ endpoint: Endpoint, _ timeouts: Timeouts, locator: Locator? = nil
@@ -109,23 +116,37 @@ public final class Connection {
         } catch {
             closeSocket()
             // Its files may have been replaced since they were read.
-            guard error.cause == .tls, endpoint.server.tls?.readAgain() == true else { throw error }
+            guard
+                error.cause == .tls && endpoint.server.tls?.readAgain() == true || goesOn(error)
+            else { throw error }
             return try advance()
         }
     }
 
+    /// Whether the attempt to connect goes on with another server, after this error.
+    func goesOn(_ error: RedcolError) -> Bool {
+        attemptGoesOn = locator?.goesOn(after: error) ?? false
+        return attemptGoesOn
+    }
+
     private func begin() throws(RedcolError) {
-        connectDeadline = platform_monotonic_ms() + timeouts.connectMs
+        let goesOn = attemptGoesOn
+        attemptGoesOn = false
+        if !goesOn { attemptDeadline = platform_monotonic_ms() + timeouts.connectMs }
+        connectDeadline = attemptDeadline
         if locator == nil { return try fetchCredentials() }
         phase = .locating
-        try startLocating(until: connectDeadline)
+        try startLocating(until: attemptDeadline, goesOn: goesOn)
         try locate()
     }
 
     private func locate() throws(RedcolError) {
-        guard let server = try locator?.advance(platform_monotonic_ms()) else { return }
+        guard let locator, let server = try locator.advance(platform_monotonic_ms()) else {
+            return
+        }
         stopLocating()
         endpoint.server = server
+        connectDeadline = min(attemptDeadline, locator.serverDeadline)
         try fetchCredentials()
     }
 
@@ -243,7 +264,20 @@ public final class Connection {
                 "\(endpoint.shown) is a Sentinel and has no data; use redis+sentinel://"
                     + "\(endpoint.server.place)/ and the name of the service")
         }
-        try locator?.check(role: login.role, of: endpoint.shown)
+        endpoint.server.isClusterNode = login.isClusterNode
+        switch try locator?.judge(login.found(endpoint)) ?? .stay {
+        case .stay: break
+        case .ask(let command):
+            login.ask(command)
+            enqueue(command)
+            try flush()
+            return try readLogin()
+        case .goElsewhere:
+            closeSocket()
+            attemptGoesOn = true
+            return try begin()
+        }
+        saysAsking = locator?.saysAsking ?? false
         phase = .ready
         endpoint.server.tls?.succeeded()
         if login.isRepeated { return }
@@ -253,9 +287,10 @@ public final class Connection {
     /// Before an idle connection is used again: asks what its server is now, if that can change.
     /// False if it is lost.
     public func checkAgain() -> Bool {
-        guard locator != nil else { return true }
+        guard locator?.doubtsIdle ?? false else { return true }
         do throws(RedcolError) {
-            connectDeadline = platform_monotonic_ms() + timeouts.connectMs
+            attemptDeadline = platform_monotonic_ms() + timeouts.connectMs
+            connectDeadline = attemptDeadline
             phase = .loggingIn
             login.repeatHello()
             for command in login.awaited { enqueue(command) }
@@ -274,8 +309,23 @@ public final class Connection {
 
     // MARK: Talking
 
-    /// Adds a command to what will be sent.
-    public func enqueue(_ command: Command) { outgoing.append(command) }
+    /// Adds a command to what will be sent. `asking`: after ASKING, whose answer is not seen.
+    public func enqueue(_ command: Command, asking: Bool = false) {
+        if saysAsking || asking {
+            askingAnswers.append(outgoing.commandsQueued)
+            outgoing.append(Command("ASKING"))
+            passOverAsking()
+        }
+        outgoing.append(command)
+    }
+
+    /// If the answer to ASKING comes next, it is passed over as it comes.
+    private func passOverAsking() {
+        guard let next = askingAnswers.first, next == answersTaken else { return }
+        askingAnswers.removeFirst()
+        answersTaken &+= 1
+        incoming.passOver("+OK\r\n")
+    }
 
     /// Adds commands that are encoded already to what will be sent.
     public func enqueue(encoded commands: UnsafeBufferPointer<UInt8>) {
@@ -323,6 +373,10 @@ public final class Connection {
         answersTaken &+= 1
         let most = isError ? outgoing.commandsQueued : outgoing.commandsSent
         if answersTaken > most { throw unasked() }
+        if !askingAnswers.isEmpty {
+            passOverAsking()
+            if incoming.hasUnexpected { throw noAsking }
+        }
         if answersTaken == outgoing.commandsQueued {
             expectNothing()
         } else {
@@ -362,6 +416,7 @@ public final class Connection {
         switch transport.receive(into: room) {
         case .bytes(let count):
             incoming.received(count)
+            if incoming.hasUnexpected { throw noAsking }
             if transport.isTLS { try watch() }
             if phase == .ready, !clock.isAwaiting { throw unasked() }
             noteSignOfLife(bytes: count)
@@ -412,7 +467,10 @@ public final class Connection {
                 consume(count)
                 repliesTaken &+= 1
                 var isError = false
-                if case .error = reply { isError = true }
+                if case .error(let line) = reply {
+                    isError = true
+                    redirected(line)
+                }
                 try answered(isError: isError)
                 return reply
             case .hostile(let what):
@@ -428,102 +486,12 @@ public final class Connection {
         }
     }
 
-    // MARK: Waiting
-
-    public enum Wake: Sendable {
-        /// There may be something to do.
-        case ready
-        /// `until` has come.
-        case timeout
-        /// A signal came: the host should look at it.
-        case interrupted
-    }
-
-    /// When `advance` or the reader should be called again even if nothing comes; nil for never.
-    public var deadline: Int64? {
-        let own: Int64?
-        switch phase {
-        case .closed: return nil
-        case .locating: return min(connectDeadline, locator?.wakeAt ?? .max)
-        case .connecting: return min(connectDeadline, attempts.nextAt ?? .max)
-        case .fetchingCredentials, .resolving, .handshaking, .loggingIn: return connectDeadline
-        case .ready: own = clock.deadline
+    /// The server has answered this error: it may say which other node of a cluster has the key.
+    /// `nextReply` calls this itself.
+    public func redirected(_ line: [UInt8]) {
+        if phase == .ready, endpoint.server.isClusterNode {
+            locator?.answered(line, by: endpoint.server)
         }
-        guard let doubtAt else { return own }
-        return min(own ?? .max, locatorFD < 0 ? doubtAt : locator?.wakeAt ?? .max)
-    }
-
-    /// Waits until something happens or the clock shows `until` (milliseconds of the monotonic
-    /// clock; nil forever). A server that is silent for too long is an error, and so is a cancel.
-    public func wait(until: Int64?) throws(RedcolError) -> Wake {
-        let now = platform_monotonic_ms()
-        // The caller may have been away for long: an answer that has come meanwhile is no silence.
-        if phase != .ready || clock.isLate(now) { try checkDeadline(now) }
-        receivesLeft = Connection.receivesPerTurn
-        var end = Int64.max
-        if let until { end = min(end, until) }
-        if let deadline { end = min(end, deadline) }
-        if transport.holdsBytes { end = now }
-        let timeout = end == Int64.max ? -1 : max(0, min(end - now, Int64(Int32.max)))
-        var outcome = platform_poller_wait(poller, Int32(timeout))
-        if outcome == Int32(PLATFORM_POLL_TIMEOUT), transport.holdsBytes {
-            outcome = Int32(PLATFORM_POLL_SOCKET)
-        }
-        switch outcome {
-        case Int32(PLATFORM_POLL_SOCKET):
-            transport.somethingMayHaveCome()
-            if phase == .ready { clock.somethingHasCome(platform_monotonic_ms()) }
-            if locatorFD >= 0 { try lookForAnother(platform_monotonic_ms()) }
-            return .ready
-        case Int32(PLATFORM_POLL_CANCELLED):
-            throw RedcolError(.cancelled, "cancelled while it waited")
-        case Int32(PLATFORM_POLL_INTERRUPTED): return .interrupted
-        case Int32(PLATFORM_POLL_FAILED):
-            throw RedcolError(.connection, "waiting for \(endpoint.shown) failed")
-        default:
-            let later = platform_monotonic_ms()
-            try checkDeadline(later)
-            try lookForAnother(later)
-            if let until, later >= until { return .timeout }
-            return .ready
-        }
-    }
-
-    private func checkDeadline(_ now: Int64) throws(RedcolError) {
-        switch phase {
-        case .closed: return
-        case .locating, .fetchingCredentials, .resolving, .connecting, .handshaking, .loggingIn:
-            guard now >= connectDeadline else { return }
-            let error = tooLate
-            closeSocket()
-            throw error
-        case .ready:
-            guard let exceeded = clock.exceeded(now) else { return }
-            closeSocket()
-            throw RedcolError(
-                .timedOut,
-                exceeded == .silence
-                    ? "reading from \(endpoint.shown): the server was silent for "
-                        + "\(timeouts.silenceMs) ms (timeout_ms)"
-                    : "reading from \(endpoint.shown): an answer that comes in small pieces was "
-                        + "not complete after \(timeouts.answerMs) ms (answer_timeout_ms)")
-        }
-    }
-
-    /// Something may have come, for a caller who has waited elsewhere for `pollDescriptor`.
-    public func hasWaited() {
-        receivesLeft = Connection.receivesPerTurn
-        transport.somethingMayHaveCome()
-    }
-
-    /// Makes `pollDescriptor` readable when the deadline has come, for callers who wait elsewhere.
-    public func armAlarm(until: Int64?) {
-        var end = Int64.max
-        if let until { end = min(end, until) }
-        if let deadline { end = min(end, deadline) }
-        if transport.holdsBytes { end = 0 }
-        let delay = end == Int64.max ? -1 : max(0, end - platform_monotonic_ms())
-        platform_poller_set_alarm(poller, delay)
     }
 
     // MARK: Closing
@@ -542,6 +510,9 @@ public final class Connection {
         incoming.clear()
         login = LoginExchange()
         answersTaken = 0
+        askingAnswers = []
+        saysAsking = false
+        attemptGoesOn = false
         clock.expectNothing()
         phase = .closed
     }

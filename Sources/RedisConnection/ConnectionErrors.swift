@@ -51,6 +51,8 @@ extension Connection {
         return violation("an answer that nobody asked for (\"\(shown)\")")
     }
 
+    var noAsking: RedcolError { violation("something else in answer to ASKING") }
+
     /// The error for bytes that no server should send.
     public func violation(_ what: String) -> RedcolError {
         RedcolError(

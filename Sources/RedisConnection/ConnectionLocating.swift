@@ -6,9 +6,15 @@ import CPlatform
 import RedcolBase
 
 extension Connection {
-    func startLocating(until deadline: Int64) throws(RedcolError) {
+    /// `inDoubt`: whether another server has taken the place of this one.
+    func startLocating(
+        until deadline: Int64, goesOn: Bool = false, inDoubt: Bool = false
+    ) throws(RedcolError) {
         guard let locator else { return }
-        locatorFD = try locator.begin(deadline)
+        locatorFD =
+            inDoubt
+            ? try locator.beginInDoubt(deadline) : try locator.begin(deadline, goesOn: goesOn)
+        guard locatorFD >= 0 else { return }
         let error = platform_poller_watch(poller, locatorFD, true, false, true)
         if error != 0 { throw RedcolError(.memory, "\(endpoint.shown): \(errorText(error))") }
     }
@@ -25,13 +31,12 @@ extension Connection {
 
     /// When the locator is asked whether a silent server still is the one; nil if it is not.
     var doubtAt: Int64? {
-        // One of several replicas may be named as well as another.
-        guard let locator, !locator.wantsReplica else { return nil }
+        guard let locator, locator.canHaveMoved else { return nil }
         let since: Int64?
         switch phase {
         case .closed, .locating: return nil
         case .ready: since = clock.silentSince
-        default: since = connectDeadline - timeouts.connectMs
+        default: since = attemptDeadline - timeouts.connectMs
         }
         return since.map { max($0 + Connection.doubtMs, doubtsAgainAt) }
     }
@@ -45,15 +50,18 @@ extension Connection {
         }
         var other: Server?
         do throws(RedcolError) {
-            if locatorFD < 0 { try startLocating(until: now + timeouts.connectMs) }
+            if locatorFD < 0 {
+                try startLocating(until: now + timeouts.connectMs, inDoubt: true)
+            }
             other = try locator.advance(now)
             if other == nil { return }
         } catch {}  // Nobody could tell: it is asked again.
         stopLocating()
         doubtsAgainAt = now + Connection.doubtMs
-        guard let other, other.shown != endpoint.server.shown else { return }
+        guard let other, !other.isSame(as: endpoint.server) else { return }
         let error = lost("it is silent, and the master is \(other.shown) now")
+        let wasReady = isReady
         closeSocket()
-        throw error
+        if wasReady || !goesOn(error) { throw error }
     }
 }

@@ -6,6 +6,10 @@ import RedcolBase
 /// A server, with credentials and database. Spelled as redis-py spells its URLs.
 public struct Endpoint: Sendable {
     public internal(set) var server: Server
+    /// Further nodes of a cluster, which the URL names.
+    public internal(set) var otherServers: [Server] = []
+    /// Where the nodes of a cluster are reached.
+    public internal(set) var addressMap = AddressMap()
     public var login: Login
 
     public init(server: Server, login: Login) {
@@ -52,18 +56,23 @@ extension Endpoint {
             var path = parts.place[slash...].dropFirst()
             guard !path.contains(0x40) else { throw unencodedURL }
             let hosts = parts.place[..<slash]
+            // Each host with a login of its own would be taken for one long password.
+            if isService || hosts.contains(0x2C), parts.password?.raw.contains(0x40) == true {
+                throw wrongURL(
+                    "the user and password stand once, before the first host; an @ in them "
+                        + "must be percent-encoded: %40")
+            }
             if isService {
-                // Each host with a login of its own would be taken for one long password.
-                guard parts.password?.raw.contains(0x40) != true else {
-                    throw wrongURL(
-                        "the user and password stand once, before the first host; an @ in them "
-                            + "must be percent-encoded: %40")
-                }
                 let name = path.prefix { $0 != 0x2F }
                 path = path[name.endIndex...].dropFirst()
                 server = try Server(service: try percentDecoded(name), sentinels: hosts)
             } else {
-                server = try Server(hostAndPort: hosts, defaultPort: 6379)
+                var servers: [Server] = []
+                for host in hosts.split(separator: 0x2C, omittingEmptySubsequences: false) {
+                    servers.append(try Server(hostAndPort: host, defaultPort: 6379))
+                }
+                server = servers.removeFirst()
+                otherServers = servers
             }
             // As in "host/0/", which redis-py takes.
             if path.count > 1, path.last == 0x2F { path.removeLast() }
@@ -76,13 +85,20 @@ extension Endpoint {
         if isTLS {
             var options = TLSOptions()
             try options.take(&parts.query)
-            server.secure(with: try TLS.make(options))
+            let tls = try TLS.make(options)
+            server.secure(with: tls)
+            for index in otherServers.indices { otherServers[index].secure(with: tls) }
+        }
+        if !isService, let text = try parts.query.removeValue("address_map")?.value {
+            addressMap = try Endpoint.addressMap(
+                try ClientOption.given("address_map", String(decoding: text, as: UTF8.self)).value)
         }
         if let unknown = parts.query.firstKey {
             let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
             throw wrongURL(
                 "it has an unknown parameter\(shown); known are db, username, password"
-                    + (isService ? ", sentinel_username, sentinel_password, read_from" : "")
+                    + (isService
+                        ? ", sentinel_username, sentinel_password, read_from" : ", address_map")
                     + (isTLS
                         ? ", and what begins with ssl_"
                         : unknown.starts(with: "ssl_".utf8)
@@ -94,6 +110,22 @@ extension Endpoint {
             secrets: Secrets(
                 user: user?.value ?? [], password: password?.value,
                 raw: (user?.raw ?? [], password?.raw ?? [])))
+    }
+
+    /// Takes the option "address_map".
+    mutating func takeAddressMap(_ value: GivenOption) throws(RedcolError) {
+        if case .service = server.address {
+            throw RedcolError(
+                .invalidArgument, "address_map is for the nodes of a cluster, and not for Sentinels"
+            )
+        }
+        addressMap = try Endpoint.addressMap(value)
+    }
+
+    private static func addressMap(_ value: GivenOption) throws(RedcolError) -> AddressMap {
+        try AddressMap(
+            value.bytes,
+            value.wrong("addresses as in 10.0.0.1:7000=127.0.0.1:17000,10.0.0.2:7000=…"))
     }
 
     private static func takeServiceOptions(

@@ -54,6 +54,9 @@ struct LoginExchange {
     private(set) var role: [UInt8]?
     /// Whether it asks again who the server is, when that is logged in to already.
     private(set) var isRepeated = false
+    /// What the locator has asked is answered next, or was.
+    private var isQuestion = false
+    private var answer: Reply?
 
     var isComplete: Bool { awaited.isEmpty }
 
@@ -89,10 +92,27 @@ struct LoginExchange {
         awaited = [LoginExchange.hello]
     }
 
+    /// Begins to ask what the locator wants to know.
+    mutating func ask(_ command: Command) {
+        isQuestion = true
+        answer = nil
+        awaited = [command]
+    }
+
+    /// What is known of the server.
+    func found(_ endpoint: Endpoint) -> Locator.Found {
+        Locator.Found(
+            endpoint: endpoint, role: role, isClusterNode: isClusterNode, answer: answer)
+    }
+
     private static var hello: Command { Command("HELLO", "2") }
 
     mutating func received(_ reply: Reply, from endpoint: Endpoint) throws(RedcolError) {
         let command = awaited.removeFirst().name
+        if isQuestion {
+            answer = reply
+            return
+        }
         guard case .error(let text) = reply else {
             if command == "HELLO" {
                 let mode = reply.value(of: "mode")

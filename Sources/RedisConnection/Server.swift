@@ -15,6 +15,8 @@ public struct Server: Sendable {
     public internal(set) var address: Address
     /// Whether it is a Sentinel, which has no data.
     var isSentinel = false
+    /// Whether it has said that it is one node of a cluster.
+    var isClusterNode = false
     /// What messages add to the address.
     var note = ""
     /// nil: it does not speak TLS.
@@ -48,6 +50,29 @@ public struct Server: Sendable {
         address = .service(service)
     }
 
+    /// Whether it is at the same address.
+    public func isSame(as other: Server) -> Bool {
+        switch (address, other.address) {
+        case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
+            return port == otherPort && host == otherHost
+        case (.unix(let path), .unix(let otherPath)): return path == otherPath
+        default: return false
+        }
+    }
+
+    /// Its host and port; nil if it is not reached by TCP.
+    public var hostAndPort: (host: [UInt8], port: UInt16)? {
+        guard case .tcp(let host, let port) = address else { return nil }
+        return (Array(host.utf8), port)
+    }
+
+    /// Another node of the same cluster.
+    public func node(host: [UInt8], port: UInt16) -> Server {
+        var node = self
+        node.address = .tcp(host: String(decoding: host, as: UTF8.self), port: port)
+        return node
+    }
+
     /// Host and port as URLs have them.
     var place: String {
         guard case .tcp(let host, let port) = address else { return "" }
@@ -58,10 +83,6 @@ public struct Server: Sendable {
 extension Server {
     /// `text`: a host and a port as URLs have them, each of which may be missing.
     init(hostAndPort text: ArraySlice<UInt8>, defaultPort: UInt16) throws(RedcolError) {
-        guard !text.contains(0x2C) else {
-            throw wrongURL(
-                "it names several hosts; only redis+sentinel:// and rediss+sentinel:// do")
-        }
         var host = text
         var portDigits: ArraySlice<UInt8>?
         if text.first == 0x5B {  // [IPv6]

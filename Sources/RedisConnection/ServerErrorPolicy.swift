@@ -8,7 +8,8 @@ import RedcolBase
 enum ServerErrorPolicy {
     /// What to do about an error that a server answered: `word` is the first of `line`, in capital
     /// letters. All but `raise` mean that nothing was executed.
-    static func remedy(word: String, line: [UInt8]) -> Remedy {
+    /// `isClusterNode`: whether the server is one.
+    static func remedy(word: String, line: [UInt8], isClusterNode: Bool = false) -> Remedy {
         switch word {
         case "LOADING",  // it is starting
             "BUSY",  // a script runs
@@ -17,12 +18,12 @@ enum ServerErrorPolicy {
             "MISCONF",  // it cannot save, and so allows no write
             "UNBLOCKED":  // the key was deleted, or has moved, while the request waited
             return .tryAgain
+        case "MOVED" where isClusterNode, "ASK" where isClusterNode: return .redirect
         case "READONLY",  // it became a replica
             "MASTERDOWN":  // a replica that has lost its primary
             return .relocate
         case "ERR" where line.starts(with: ServerErrorPolicy.tooManyClients): return .tryAgain
-        // Passwords, permissions, types, memory, unknown commands; and MOVED and ASK, since this
-        // library knows no other node.
+        // Passwords, permissions, types, memory, unknown commands.
         default: return .raise
         }
     }

@@ -16,7 +16,8 @@ extension RedcolError {
         let word = String(decoding: capitals, as: UTF8.self)
         let details = word.isEmpty ? [] : [(Detail.serverCode, word)]
         let (cause, advice) = meaning(word, shown, endpoint, commands)
-        var remedy = ServerErrorPolicy.remedy(word: word, line: text)
+        var remedy = ServerErrorPolicy.remedy(
+            word: word, line: text, isClusterNode: endpoint.server.isClusterNode)
         // The next connection may get the right ones.
         if cause == .authentication, endpoint.login.source.isRenewed { remedy = .relocate }
         return RedcolError(
@@ -50,10 +51,17 @@ extension RedcolError {
         case "NOGROUP":
             return (.noGroup, "; create the group with XGROUP CREATE, or check its name")
         case "MOVED", "ASK":
-            return (
-                .unsupported,
-                "; clusters are not supported: connect to the node that holds the key"
-            )
+            return endpoint.server.isClusterNode
+                ? (
+                    .server,
+                    "; the nodes of the cluster do not agree on which of them has the key: see "
+                        + "redis-cli --cluster check"
+                )
+                : (
+                    .unsupported,
+                    "; it did not say that it is a node of a cluster (HELLO): connect to the "
+                        + "nodes of the cluster themselves"
+                )
         default:
             if refusesPart(text) {
                 return (.permission, "; ask for an ACL rule that allows \(commands)")

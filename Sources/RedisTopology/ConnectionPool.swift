@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The connections to one server: an idle one is used again, and each reader has one for itself,
+// The connections of a client: an idle one is used again, and each reader has one for itself,
 // since a reply must never be taken for another reader's.
 
 import CPlatform
@@ -8,13 +8,21 @@ import RedisConnection
 
 /// Lends connections, and keeps a few that came back idle. Any thread.
 final class ConnectionPool: @unchecked Sendable {
+    /// Who says which server a connection is to.
+    enum Guide {
+        /// Sentinels. `wantsReplica`: one of those is wanted.
+        case sentinels(Sentinels, wantsReplica: Bool)
+        /// The server itself, which may be a node of a cluster.
+        case nodes(ClusterNodes)
+    }
+
     let endpoint: Endpoint
     let timeouts: Timeouts
-    /// Those that say where the server is, and whether a replica will do; nil if it is known.
-    private let sentinels: Sentinels?
-    private let wantsReplica: Bool
-    /// Idle connections that are kept; more are closed.
+    private let guide: Guide
+    /// Idle connections that are kept for one server, and for all nodes of a cluster; more are
+    /// closed.
     private static let idleMost = 4
+    private static let idleMostInAll = 64
 
     private let lock: OpaquePointer
     private var idle: [Connection] = []
@@ -22,21 +30,18 @@ final class ConnectionPool: @unchecked Sendable {
     private let processID = getpid()
 
     static func make(
-        _ endpoint: Endpoint, _ timeouts: Timeouts, _ sentinels: Sentinels? = nil,
-        wantsReplica: Bool = false
+        _ endpoint: Endpoint, _ timeouts: Timeouts, _ guide: Guide
     ) throws(RedcolError) -> ConnectionPool {
         guard let lock = platform_lock_new() else {
             throw RedcolError(.memory, "no memory for a client")
         }
-        return ConnectionPool(endpoint, timeouts, sentinels, wantsReplica, lock)
+        return ConnectionPool(endpoint, timeouts, guide, lock)
     }
 
     private init(
-        _ endpoint: Endpoint, _ timeouts: Timeouts, _ sentinels: Sentinels?, _ wantsReplica: Bool,
-        _ lock: OpaquePointer
+        _ endpoint: Endpoint, _ timeouts: Timeouts, _ guide: Guide, _ lock: OpaquePointer
     ) {
-        self.sentinels = sentinels
-        self.wantsReplica = wantsReplica
+        self.guide = guide
         self.endpoint = endpoint
         self.timeouts = timeouts
         self.lock = lock
@@ -50,39 +55,67 @@ final class ConnectionPool: @unchecked Sendable {
 
     /// A connection for one user alone: an idle one that still works, else a new one that is not
     /// connected yet.
-    func take() throws(RedcolError) -> Connection {
-        while let connection = try popIdle() {
-            if !connection.isStale(), connection.checkAgain() { return connection }
+    func take(_ target: ClusterTarget = .anyNode) throws(RedcolError) -> Connection {
+        var server: Server?
+        if case .nodes(let nodes) = guide, target != .anyNode {
+            server = nodes.server(for: target, number: 0)?.server
         }
-        return try Connection(
-            endpoint, timeouts,
-            locator: sentinels.map {
-                SentinelLocator($0, endpoint.server, timeouts, wantsReplica: wantsReplica)
-            })
+        while let connection = try popIdle(server) {
+            if !connection.isStale(), connection.checkAgain() {
+                clusterLocator(connection)?.retarget(target)
+                return connection
+            }
+        }
+        let locator: Locator
+        switch guide {
+        case .sentinels(let sentinels, let wantsReplica):
+            locator = SentinelLocator(
+                sentinels, endpoint.server, timeouts, wantsReplica: wantsReplica)
+        case .nodes(let nodes):
+            locator = ClusterLocator(nodes, endpoint, timeouts, for: target)
+        }
+        return try Connection(endpoint, timeouts, locator: locator)
     }
 
-    private func popIdle() throws(RedcolError) -> Connection? {
+    /// `server`: the one that it must be connected to; nil for any.
+    private func popIdle(_ server: Server?) throws(RedcolError) -> Connection? {
         platform_lock_acquire(lock)
         defer { platform_lock_release(lock) }
         if isClosed { throw RedcolError(.closed, "this client was closed: open another one") }
-        return idle.popLast()
+        guard let server else { return idle.popLast() }
+        return idle.lastIndex { $0.endpoint.server.isSame(as: server) }.map {
+            idle.remove(at: $0)
+        }
+    }
+
+    private func clusterLocator(_ connection: Connection) -> ClusterLocator? {
+        guard case .nodes = guide, let locator = connection.locator else { return nil }
+        return unsafeDowncast(locator, to: ClusterLocator.self)
     }
 
     /// Takes a connection back. Only one on which nothing is awaited may be used again; another one
     /// is closed.
     func giveBack(_ connection: Connection, isIdle: Bool) {
         connection.takeCancel()
-        // In a child the lock may be held by a thread that does not exist there.
-        if isIdle, connection.isReady, !isForked {
+        // In a child the lock may be held by a thread that does not exist there. One that says
+        // ASKING is at a node that does not have its key yet.
+        if isIdle, connection.isReady, !isForked, connection.locator?.saysAsking != true {
             connection.expectNothing()
             platform_lock_acquire(lock)
             defer { platform_lock_release(lock) }
-            if !isClosed, idle.count < ConnectionPool.idleMost {
+            if !isClosed, idle.count < ConnectionPool.idleMostInAll,
+                idle.count(where: { isAtServer(of: $0, connection) }) < ConnectionPool.idleMost
+            {
                 idle.append(connection)
                 return
             }
         }
         connection.closeSocket()
+    }
+
+    private func isAtServer(of one: Connection, _ other: Connection) -> Bool {
+        guard case .nodes = guide else { return true }
+        return one.endpoint.server.isSame(as: other.endpoint.server)
     }
 
     /// Closes the idle connections; those in use are closed when they come back.

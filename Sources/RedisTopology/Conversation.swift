@@ -50,7 +50,11 @@ extension Connection {
                 let replies = conversation.repliesBefore.map { repliesTaken &- $0 } ?? 0
                 if replies > (error.isAnswer ? 1 : 0) { retries.succeeded() }
                 conversation.repliesBefore = nil
-                guard retries.failed(platform_monotonic_ms()) != nil else { throw error }
+                let now = platform_monotonic_ms()
+                guard
+                    error.remedy == .redirect && retries.redirected(now)
+                        || retries.failed(now) != nil
+                else { throw error }
                 closeSocket()
                 lost()
             }

@@ -66,7 +66,7 @@ final class SentinelLocator: Locator {
         (first + asked - 1) % service.sentinels.count
     }
 
-    override func begin(_ deadline: Int64) throws(RedcolError) -> Int32 {
+    override func begin(_ deadline: Int64, goesOn: Bool) throws(RedcolError) -> Int32 {
         self.deadline = deadline
         first = sentinels.preferred ?? 0
         asked = 0
@@ -171,12 +171,15 @@ final class SentinelLocator: Locator {
         return RedcolError(cause, text)
     }
 
-    override func check(role: [UInt8]?, of shown: String) throws(RedcolError) {
-        if let role, !wantsReplica, role != Array("master".utf8) {
+    override func judge(_ found: Found) throws(RedcolError) -> Verdict {
+        if let role = found.role, !wantsReplica, role != Array("master".utf8) {
             throw RedcolError(
-                .connection, "\(shown) is a replica now: the Sentinels have to name another master")
+                .connection,
+                "\(found.endpoint.shown) is a replica now: the Sentinels have to name another "
+                    + "master")
         }
         attempts = 0
+        return .stay
     }
 }
 

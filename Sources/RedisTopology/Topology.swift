@@ -16,57 +16,115 @@ public final class Topology: Sendable {
         case writing
     }
 
-    /// The server that has every key, and takes reads and writes.
-    private let master: ConnectionPool
+    /// Where a node of a cluster has sent a request on to.
+    public struct Redirect: Sendable {
+        public let slot: Int
+        /// The place of the other node; see `place(of:)`.
+        public let place: Int
+        /// It wants to hear ASKING before the request, and does not have the slot yet.
+        public let asks: Bool
+    }
+
+    /// To the servers that take reads and writes: the one server, the master, or the primaries of
+    /// a cluster.
+    private let primaries: ConnectionPool
     /// Where ranges are read, if not there.
     private let replicas: ConnectionPool?
+    /// What is known of a cluster; nil: there are Sentinels.
+    private let nodes: ClusterNodes?
 
-    /// The server of a URL, or those of a service.
+    /// The server of a URL, those of a service, or the nodes of a cluster.
     public static func make(
         _ endpoint: Endpoint, _ timeouts: Timeouts
     ) throws(RedcolError) -> Topology {
         guard case .service(let service) = endpoint.server.address else {
-            return Topology(try ConnectionPool.make(endpoint, timeouts), nil)
+            let nodes = try ClusterNodes.make(endpoint)
+            return Topology(try ConnectionPool.make(endpoint, timeouts, .nodes(nodes)), nil, nodes)
         }
         var timeouts = timeouts
         timeouts.retryMs = SentinelLocator.retryMs
         let sentinels = try Sentinels.make(service)
+        func pool(wantsReplica: Bool) throws(RedcolError) -> ConnectionPool {
+            try ConnectionPool.make(
+                endpoint, timeouts, .sentinels(sentinels, wantsReplica: wantsReplica))
+        }
         return Topology(
-            try ConnectionPool.make(endpoint, timeouts, sentinels),
-            service.readsReplicas
-                ? try ConnectionPool.make(endpoint, timeouts, sentinels, wantsReplica: true) : nil)
+            try pool(wantsReplica: false),
+            service.readsReplicas ? try pool(wantsReplica: true) : nil, nil)
     }
 
-    private init(_ master: ConnectionPool, _ replicas: ConnectionPool?) {
-        self.master = master
+    private init(_ primaries: ConnectionPool, _ replicas: ConnectionPool?, _ nodes: ClusterNodes?) {
+        self.primaries = primaries
         self.replicas = replicas
+        self.nodes = nodes
     }
 
-    public var timeouts: Timeouts { master.timeouts }
+    public var timeouts: Timeouts {
+        var timeouts = primaries.timeouts
+        if isCluster { timeouts.retryMs = ClusterLocator.retryMs }
+        return timeouts
+    }
     /// What must not be shown of the URL.
-    public var secrets: Secrets { master.endpoint.secrets }
+    public var secrets: Secrets { primaries.endpoint.secrets }
     /// Whether the servers are on this machine.
-    public var isLocal: Bool { master.endpoint.server.isLocal }
+    public var isLocal: Bool { primaries.endpoint.server.isLocal }
     /// Whether this process is a fork of the one that connected: the sockets are not ours to use.
-    public var isForked: Bool { master.isForked }
+    public var isForked: Bool { primaries.isForked }
+
+    // MARK: The nodes of a cluster
+
+    /// Whether the servers are a cluster. That is known once a connection has been ready.
+    public var isCluster: Bool { nodes?.isCluster ?? false }
+
+    /// The slot of a key. One command may name several keys of the same slot.
+    public static func slot(of key: [UInt8]) -> Int { HashSlot.of(key) }
+
+    /// The place of the primary that serves this key now: a small number, which stays that of this
+    /// node. Without a cluster it is 0. Nil: no node has the key's slot.
+    public func place(of key: [UInt8]) -> Int? {
+        guard let nodes, isCluster else { return 0 }
+        return nodes.place(of: HashSlot.of(key))
+    }
+
+    /// The places of all primaries.
+    public var places: [Int] { nodes?.places ?? [0] }
+
+    /// Where an error that `connection` was answered sends the request on to; nil if it is another
+    /// error. The map of the cluster is changed by it, and `place(of:)` then says the same.
+    public func redirect(_ line: [UInt8], from connection: Connection) -> Redirect? {
+        guard let nodes, isCluster, let text = RedirectText(line),
+            let place = nodes.redirected(text, by: connection.endpoint.server)
+        else { return nil }
+        return Redirect(slot: text.slot, place: place, asks: text.asks)
+    }
+
+    // MARK: Connections
 
     /// A connection to the server that has `key`, for one user alone. It may not be connected yet.
-    /// Any server will do when `key` is nil.
+    /// Each time that it begins, it begins where the key is then. Any server will do when `key` is
+    /// nil.
     public func take(for key: [UInt8]?, to use: Use) throws(RedcolError) -> Connection {
         if use == .reading, let replicas { return try replicas.take() }
-        return try master.take()
+        return try primaries.take(key.map { .slot(HashSlot.of($0)) } ?? .anyNode)
+    }
+
+    /// A connection to the primary at a place. When that is no primary any more, it cannot be
+    /// connected: an error of the cause `connection`.
+    public func take(at place: Int, to use: Use) throws(RedcolError) -> Connection {
+        if use == .reading, let replicas { return try replicas.take() }
+        return try primaries.take(isCluster ? .node(place) : .anyNode)
     }
 
     /// Takes a connection back. Only one on which nothing is awaited may be used again; another one
     /// is closed.
     public func giveBack(_ connection: Connection, isIdle: Bool) {
         let pool = connection.locator?.wantsReplica == true ? replicas : nil
-        (pool ?? master).giveBack(connection, isIdle: isIdle)
+        (pool ?? primaries).giveBack(connection, isIdle: isIdle)
     }
 
     /// Closes the idle connections; those in use are closed when they come back.
     public func close() {
-        master.close()
+        primaries.close()
         replicas?.close()
     }
 }

@@ -52,7 +52,8 @@ struct ReaderParts {
         statistics = try Statistics.make()
         state = try ConnectionState.make()
         connection = try topology.take(
-            for: streams.first,
+            // Ranges of many streams are read under one name, which is empty at first.
+            for: streams.first.flatMap { $0.isEmpty ? nil : $0 },
             to: !options.group.isEmpty ? .writing : options.waits ? .following : .reading)
     }
 }

@@ -48,6 +48,7 @@ struct Reconnecting {
     mutating func failed(
         _ error: RedcolError, entriesLost: Int?, shown: String, _ now: Int64
     ) throws(RedcolError) {
+        if error.remedy == .redirect, retries.redirected(now) { return }
         var isLess = false
         if isConnected, error.isConnectionLoss, error.cause == .connection, let entriesLost {
             isLess = answerSize.lost(asked: entriesLost)
@@ -85,8 +86,10 @@ struct Reconnecting {
         return told
     }
 
-    mutating func connected(shown: String) {
+    /// `retryMs`: the longest wait between two attempts, which may be known only now.
+    mutating func connected(shown: String, retryMs: Int64) {
         isConnected = true
+        retries.wait(longestMs: retryMs)
         guard let error = lastLoss else { return }
         lastLoss = nil
         Log.write(.info, .connection, about: shown) {

@@ -429,7 +429,8 @@ public class StreamReader {
     private func noteConnected() {
         if reconnecting.isConnected { return }
         parser.pointee.secrets = connection.endpoint.secrets
-        reconnecting.connected(shown: connection.endpoint.shown)
+        reconnecting.connected(
+            shown: connection.endpoint.shown, retryMs: topology.timeouts.retryMs)
         state.connected()
     }
 
@@ -439,32 +440,47 @@ public class StreamReader {
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
     /// whoever makes a reader wants to know what is wrong. `take` takes the answer to one of the
     /// commands, false when it has not come in full; `askMore` may ask for more, which the read
-    /// itself then awaits. A signal, or the end of the time to wait, ends it; calling it again goes
-    /// on with what was asked.
+    /// itself then awaits. Where another node of a cluster has the key, it is asked. A signal, or
+    /// the end of the time to wait, ends it; calling it again goes on with what was asked.
     func askNow(
         _ commands: [Command], askMore: () throws(RedcolError) -> Void = {},
         take: (Int) throws(RedcolError) -> Bool = { _ in true }
     ) throws(RedcolError) {
-        do {
-            if opening == nil {
-                // It may have been taken long ago, and be closed by now.
-                if connection.isReady, connection.isStale() { connection.closeSocket() }
-                while try !connection.advance() { try waitToBegin() }
-                noteConnected()
-                for command in commands { connection.enqueue(command) }
-                try askMore()
-                try connection.flush()
-                opening = (commands.count, 0)
+        var redirects = 0
+        while true {
+            do throws(RedcolError) {
+                return try ask(commands, askMore, take)
+            } catch {
+                if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
+                guard error.remedy == .redirect, redirects < RetryWindow.redirectsMax else {
+                    throw failed(error)
+                }
+                redirects += 1
+                (lastIDs, lastEntry) = ([], LastEntry())
+                dropConnection(error)
             }
-            while let (count, taken) = opening, taken < count {
-                if try take(taken) { opening = (count, taken + 1) } else { try waitToBegin() }
-            }
-            opening = nil
-            if !awaitsReply { connection.expectNothing() }
-        } catch {
-            if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
-            throw failed(error)
         }
+    }
+
+    private func ask(
+        _ commands: [Command], _ askMore: () throws(RedcolError) -> Void,
+        _ take: (Int) throws(RedcolError) -> Bool
+    ) throws(RedcolError) {
+        if opening == nil {
+            // It may have been taken long ago, and be closed by now.
+            if connection.isReady, connection.isStale() { connection.closeSocket() }
+            while try !connection.advance() { try waitToBegin() }
+            noteConnected()
+            for command in commands { connection.enqueue(command) }
+            try askMore()
+            try connection.flush()
+            opening = (commands.count, 0)
+        }
+        while let (count, taken) = opening, taken < count {
+            if try take(taken) { opening = (count, taken + 1) } else { try waitToBegin() }
+        }
+        opening = nil
+        if !awaitsReply { connection.expectNothing() }
     }
 
     /// Asks for the id of each stream's last entry, before the read begins; nil for a stream that

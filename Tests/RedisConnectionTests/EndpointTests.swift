@@ -109,8 +109,7 @@ private func partsOfAURL(_ good: Good) throws {
     ("redis://host?db=6&db=7", "the parameter db twice"),
     ("redis://a:b@host?username=c", "two different users"),
     ("redis://a:b@host?password=c", "two different passwords"),
-    ("redis://a:1,b:2", "several hosts"),
-    ("redis://a,b:6379", "several hosts"),
+    ("redis://u:p@x@a:1,b:2", "before the first host"),
     ("redis://[::1", "no closing bracket"),
     ("redis://[]", "IPv6 address is empty"),
     ("redis://[::1]7000", "something that is not a port"),
@@ -134,6 +133,26 @@ func urlsThatCannotBeRight(_ url: String, _ reason: String) {
     #expect(error?.cause == .invalidArgument)
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
     #expect(error?.message.contains("Examples: redis://") == true)
+}
+
+@Test(arguments: ["", "10.0.0.1", "a:1=", "=b:2", "a:1=b:2,", "a:1=b:2=c:3", "a:x=b:2"])
+func addressesThatCannotBeRight(_ text: String) throws {
+    var endpoint = try Endpoint(url: "redis://a")
+    let error = #expect(throws: RedcolError.self) {
+        _ = try ClientOptions([("address_map", text)], for: &endpoint)
+    }
+    #expect(error?.cause == .invalidArgument)
+    #expect(error?.message.contains("10.0.0.1:7000=127.0.0.1:17000") == true)
+}
+
+@Test func severalNodes() throws {
+    let endpoint = try Endpoint(url: "rediss://u:p@a,b:2,[::1]:3?address_map=x:1%3Dy:2,z%3Dw")
+    #expect(endpoint.shown == "rediss://a:6379")
+    #expect(endpoint.otherServers.map { $0.shown } == ["rediss://b:2", "rediss://[::1]:3"])
+    #expect(endpoint.addressMap.reached(utf8("x"), 1) == (utf8("y"), 2))
+    #expect(endpoint.addressMap.reached(utf8("z"), 6_379) == (utf8("w"), 6_379))
+    #expect(endpoint.addressMap.reached(utf8("x"), 2) == (utf8("x"), 2))
+    #expect(endpoint.addressMap.named(utf8("y"), 2) == utf8("x"))
 }
 
 @Test(arguments: ["rediss://host", "valkeys://user:hunter2@host", "REDISS://host"])

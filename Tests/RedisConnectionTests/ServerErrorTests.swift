@@ -33,6 +33,18 @@ func serverErrors(_ text: String, _ cause: RedcolError.Cause, _ word: String) th
     #expect(error.details.map { $0.1 } == (word.isEmpty ? [] : [word]))
 }
 
+/// A redirect is followed, unless the server did not say that it is a node of a cluster.
+@Test(arguments: ["MOVED 1 h:1", "ASK 1 h:1"])
+func redirects(_ text: String) throws {
+    var endpoint = try Endpoint(url: "redis://host")
+    let alone = RedcolError.server(utf8(text), endpoint: endpoint, asked: "XRANGE")
+    #expect(alone.remedy == .raise)
+    endpoint.server.isClusterNode = true
+    let error = RedcolError.server(utf8(text), endpoint: endpoint, asked: "XRANGE")
+    #expect((error.remedy, error.cause) == (.redirect, .server))
+    #expect(error.isRefusalForNow)
+}
+
 @Test(arguments: [
     ("ERR hunter2 is wrong, hunter2!", "ERR *** is wrong, ***!"),
     ("hunter2", "***"),

@@ -36,7 +36,7 @@ extension Reconnecting {
 @Suite struct ReconnectingTests {
     @Test func atOnceAndThenLater() throws {
         var reconnecting = try reconnecting(("follow", "true"))
-        reconnecting.connected(shown: "host:1")
+        reconnecting.connected(shown: "host:1", retryMs: 5_000)
         #expect(reconnecting.tries(0) == true)
         #expect(reconnecting.told(at: 0) == nil)
         #expect(reconnecting.wakeAt(9_000) == 0)
@@ -53,7 +53,7 @@ extension Reconnecting {
     @Test func whatHasComeBeginsTheWaitsAgain() throws {
         var reconnecting = try reconnecting(("follow", "true"))
         for _ in 0..<5 { #expect(reconnecting.told(at: 0) == nil) }
-        reconnecting.connected(shown: "host:1")
+        reconnecting.connected(shown: "host:1", retryMs: 5_000)
         reconnecting.progressed()
         #expect(reconnecting.told(at: 1_000) == nil)
         #expect(reconnecting.wakeAt(nil) == 1_000)
@@ -61,7 +61,7 @@ extension Reconnecting {
 
     @Test func aReadThatFollowsGivesUpAfterItsLimit() throws {
         var reconnecting = try reconnecting(("follow", "true"), ("reconnect_timeout_ms", "500"))
-        reconnecting.connected(shown: "host:1")
+        reconnecting.connected(shown: "host:1", retryMs: 5_000)
         #expect(reconnecting.told(at: 0) == nil)
         #expect(reconnecting.wakeAt(nil) == 0)
         #expect(reconnecting.tries(0) == true)
@@ -82,7 +82,7 @@ extension Reconnecting {
 
     @Test func aServerThatWasSilentIsGivenUpEarlier() throws {
         var reconnecting = try reconnecting(("follow", "true"), ("reconnect_timeout_ms", "1500"))
-        reconnecting.connected(shown: "host:1")
+        reconnecting.connected(shown: "host:1", retryMs: 5_000)
         #expect(reconnecting.told(at: 0, RedcolError(.timedOut, "silent")) == nil)
         #expect(reconnecting.tries(499) == true)
         #expect(reconnecting.tries(500) == nil)
@@ -107,7 +107,7 @@ extension Reconnecting {
         var told: RedcolError?
         var asked = 8
         for _ in 0..<100 where told == nil {
-            reconnecting.connected(shown: "host:1")
+            reconnecting.connected(shown: "host:1", retryMs: 5_000)
             asked = min(asked, reconnecting.answerSize.entriesMax)
             told = reconnecting.told(at: now, entriesLost: asked)
             now = max(now, reconnecting.wakeAt(nil) ?? now)

@@ -16,6 +16,10 @@ public struct ReceiveBuffer: ~Copyable {
     private var capacity = 0
     private var begin = 0
     private var end = 0
+    /// What the next bytes must be, which nobody gets to see.
+    private var passedOver: [UInt8] = []
+    /// Something else came in place of what was to be passed over.
+    private(set) var hasUnexpected = false
 
     public init() {}
 
@@ -41,6 +45,23 @@ public struct ReceiveBuffer: ~Copyable {
     public mutating func clear() {
         begin = 0
         end = 0
+        passedOver = []
+        hasUnexpected = false
+    }
+
+    /// The next bytes are these, waiting or still to come, and are not shown.
+    mutating func passOver(_ text: StaticString) {
+        passedOver = Array(
+            UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        passOverWaiting()
+    }
+
+    private mutating func passOverWaiting() {
+        let bytes = waiting
+        let count = min(bytes.count, passedOver.count)
+        if !bytes[..<count].elementsEqual(passedOver[..<count]) { hasUnexpected = true }
+        passedOver.removeFirst(count)
+        consume(count)
     }
 
     mutating func discard() {
@@ -85,6 +106,7 @@ public struct ReceiveBuffer: ~Copyable {
     mutating func received(_ count: Int) {
         end += count
         if let memory { memset(memory + end, 0, ReceiveBuffer.slack) }
+        if !passedOver.isEmpty { passOverWaiting() }
     }
 
     /// Appends bytes as if they had been received; false when there is no memory. For tests.

@@ -18,13 +18,19 @@ public indirect enum Reply: Sendable {
 
     /// The string that follows `name` in an array of names and values.
     public func value(of name: StaticString) -> [UInt8]? {
+        if case .bulk(let value)? = part(named: name) { return value }
+        return nil
+    }
+
+    /// What follows `name` in an array of names and values.
+    public func part(named name: StaticString) -> Reply? {
         guard case .array(let parts) = self else { return nil }
         let wanted = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         for index in stride(from: 0, to: parts.count - 1, by: 2) {
             guard case .bulk(let found) = parts[index], found.elementsEqual(wanted) else {
                 continue
             }
-            if case .bulk(let value) = parts[index + 1] { return value }
+            return parts[index + 1]
         }
         return nil
     }

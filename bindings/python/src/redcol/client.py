@@ -80,6 +80,7 @@ def connect(
     sentinel_username: str | None = None,
     sentinel_password: str | None = None,
     read_from: typing.Literal["master", "replica"] | None = None,
+    address_map: Mapping[str, str] | None = None,
     ssl_ca_certs: str | os.PathLike[str] | None = None,
     ssl_ca_path: str | os.PathLike[str] | None = None,
     ssl_certfile: str | os.PathLike[str] | None = None,
@@ -100,6 +101,8 @@ def connect(
             Sentinels, whose port is 26379, and a service that they know. The master is asked for
             each time that a connection begins. The three parameters below that speak of Sentinels
             can stand in the URL too, as in ``redis+sentinel://host/mymaster?read_from=replica``.
+            ``redis://host:port,host2:port2`` names several nodes of a cluster; one is enough, since
+            it says which others there are.
             ``rediss://``, ``valkeys://`` and ``rediss+sentinel://`` are the same with TLS. The
             parameters below that begin with ``ssl_`` can stand in these URLs, as in
             ``rediss://host?ssl_ca_certs=/etc/ssl/redis-ca.pem``.
@@ -126,6 +129,9 @@ def connect(
             from the master if there is none. A replica is a little behind: entries that were just
             written may be missing. Following, groups and writing always use the master.
             ``"master"`` if None.
+        address_map: where the nodes of a cluster are reached that are behind NAT or a tunnel: a
+            dict such as ``{"10.0.0.1:7000": "127.0.0.1:17000"}``, from the address that a node has
+            in the cluster to the one that is used.
         ssl_ca_certs: a PEM file with the certificates of the authorities to trust. If neither this
             nor `ssl_ca_path` is given, those of the system (or of ``SSL_CERT_FILE`` and
             ``SSL_CERT_DIR``); if there are none, those of the package certifi, if it is installed.
@@ -183,6 +189,7 @@ def connect(
         "sentinel_password": sentinel_password,
         "read_from": read_from,
     }
+    server.address_map = address_map
     del url, sentinel_password, ssl_password  # see Server
     server.check()
     return Client(server.open(), server.shown())
@@ -212,7 +219,8 @@ class Server:
     """
 
     __slots__ = (
-        *("_tls", "_url", "answer_timeout_ms", "client_name", "connect_timeout_ms", "credentials"),
+        *("_tls", "_url", "address_map", "answer_timeout_ms", "client_name"),
+        *("connect_timeout_ms", "credentials"),
         *("keepalive_ms", "password_file", "sentinel", "timeout_ms"),
     )
 
@@ -234,6 +242,7 @@ class Server:
         self.credentials: Callable[[], tuple[str | None, str]] | None = None
         self.password_file: str | os.PathLike[str] | None = None
         self.sentinel: Mapping[str, str | None] = {}
+        self.address_map: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"<redcol server {self.shown()}>"
@@ -263,6 +272,21 @@ class Server:
                 _arguments.text(name, self.sentinel[name], show=False)
         if self._tls is not None:
             self._tls.options()
+        self._addresses()
+
+    def _addresses(self) -> dict[str, str]:
+        """The option for `address_map`."""
+        if self.address_map is None:
+            return {}
+        if not isinstance(self.address_map, Mapping) or not all(
+            isinstance(address, str) for pair in self.address_map.items() for address in pair
+        ):
+            raise InvalidArgumentError(
+                'address_map must be a dict of addresses, such as {"10.0.0.1:7000": '
+                f'"127.0.0.1:17000"}}, not {_arguments.kind(self.address_map)}.'
+            )
+        text = ",".join(f"{named}={reached}" for named, reached in self.address_map.items())
+        return {"address_map": _arguments.text("address_map", text)} if text else {}
 
     def _check_url(self) -> None:
         if not isinstance(self._url, str):
@@ -310,6 +334,7 @@ class Server:
             options["password_file"] = _arguments.text("password_file", path)
         if connects_later:
             options["connect"] = "later"
+        options |= self._addresses()
         if self._tls is not None:
             options |= self._tls.options()
         url = str(self._url)
@@ -362,7 +387,8 @@ def unconnected(server: Server) -> Iterator[_native.ClientHandle]:
 
 _HOST: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])"
 _SHOWABLE: Final = (
-    rf"((?:redis|valkey)s?://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?)(?:[/?#][^@]*)?"
+    rf"((?:redis|valkey)s?://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?(?:,{_HOST}(?::\d+)?)*)"
+    r"(?:[/?#][^@]*)?"
     rf"|(rediss?\+sentinel://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?(?:,{_HOST}(?::\d+)?)*/[^@/?#]+)"
     r"(?:[/?#][^@]*)?"
     r"|(unix://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?"

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goes to the node of a cluster that has a key, each time that a connection begins. A server that
+// is no node of a cluster stays the one.
+// https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+
+import CPlatform
+import RedcolBase
+import RedisConnection
+
+/// Finds the node for one connection. The map of the slots is asked for on the connection itself,
+/// while it logs in: where a node turns out to be the wrong one, the connection begins again at the
+/// right one.
+final class ClusterLocator: Locator {
+    /// Nodes agree on a new primary within seconds.
+    static let retryMs: Int64 = 500
+    /// In one attempt to connect, nodes may send a connection on so often.
+    private static let hopsMax = 3
+
+    private enum Choice {
+        /// The map says that it is the one.
+        case mapped
+        /// It is asked for the map.
+        case candidate
+        /// It was named by ASK.
+        case asking
+        /// No server is left.
+        case nobody
+    }
+
+    private let nodes: ClusterNodes
+    /// What the connection is for: changed when an idle one is used again.
+    private(set) var target: ClusterTarget
+    private var choice = Choice.mapped
+    private var isOfCluster = false
+    /// The node that ASK has named, until the connection begins there.
+    private var asked: Server?
+    /// How often the map had been fetched that has led to the last server: one that was lost is not
+    /// believed again. Nil: no server of the map was used.
+    private var fetchesUsed: Int?
+    private var lost: Server?
+    /// Whether the map has to be fetched before it is used, whatever is known; in any case, or in
+    /// this attempt.
+    private let isScout: Bool
+    private var mustFetch = false
+    /// This attempt: whether it has fetched the map, how many candidates were tried, why they did
+    /// not help, how often it went on.
+    private var hasFetched = false
+    private var candidates: [Server] = []
+    private var tried = 0
+    private var failures: [RedcolError] = []
+    private var hops = 0
+    private var hasAskedShards = false
+    private var deadline: Int64 = 0
+    private var candidateDeadline = Int64.max
+    private let number = Int(platform_random() & 0xFFFF)
+    /// Fetches the map while the connection waits for a server that is silent.
+    private var scout: Connection?
+    private let endpoint: Endpoint
+    private let timeouts: Timeouts
+
+    init(
+        _ nodes: ClusterNodes, _ endpoint: Endpoint, _ timeouts: Timeouts,
+        for target: ClusterTarget,
+        isScout: Bool = false, lost: Server? = nil
+    ) {
+        self.nodes = nodes
+        self.endpoint = endpoint
+        self.timeouts = timeouts
+        self.target = target
+        self.isScout = isScout
+        self.lost = lost
+        super.init(wantsReplica: false)
+    }
+
+    /// An idle connection is used for something else that its node has.
+    func retarget(_ target: ClusterTarget) { self.target = target }
+
+    // MARK: Where to begin
+
+    override func begin(_ deadline: Int64, goesOn: Bool) throws(RedcolError) -> Int32 {
+        self.deadline = deadline
+        isOfCluster = nodes.isCluster
+        hasAskedShards = false
+        if !goesOn {
+            mustFetch = isScout
+            if let fetchesUsed, asked == nil { mustFetch = nodes.fetchCount == fetchesUsed }
+            hasFetched = false
+            candidates = []
+            tried = 0
+            failures = []
+            hops = 0
+        }
+        return -1
+    }
+
+    override func advance(_ now: Int64) throws(RedcolError) -> Server? {
+        if let scout { return try advance(scout, now) }
+        candidateDeadline = .max
+        if let server = asked {
+            asked = nil
+            choice = .asking
+            lost = server
+            return server
+        }
+        if !mustFetch, let (server, fetches) = nodes.server(for: target, number: number) {
+            choice = .mapped
+            fetchesUsed = fetches
+            lost = server
+            return server
+        }
+        choice = .candidate
+        if candidates.isEmpty { candidates = nodes.candidates(number: number, lost: lost) }
+        let left = candidates.count - tried
+        guard left > 0 else {
+            choice = .nobody
+            throw failure
+        }
+        // Each has its share of the time, and there is one for the node that it names.
+        if candidates.count > 1 { candidateDeadline = now + (deadline - now) / Int64(left + 1) }
+        tried += 1
+        return candidates[tried - 1]
+    }
+
+    override var serverDeadline: Int64 { candidateDeadline }
+
+    /// None of the candidates could say where to go.
+    private var failure: RedcolError {
+        var cause = RedcolError.Cause.connection
+        var text = "asking the nodes of the cluster for its slots: "
+        for (index, failure) in failures.enumerated() {
+            if failure.remedy == .raise { cause = failure.cause }
+            text += (index > 0 ? "; " : "") + failure.message
+        }
+        return RedcolError(cause, text)
+    }
+
+    // MARK: Whether to stay
+
+    override func judge(_ found: Found) throws(RedcolError) -> Verdict {
+        guard found.isClusterNode else {
+            if nodes.seeds.count == 1, !nodes.isCluster { return .stay }
+            throw RedcolError(
+                .unsupported,
+                "\(found.endpoint.shown) is no node of a cluster, though "
+                    + (nodes.isCluster ? "others are" : "the URL names several"))
+        }
+        isOfCluster = true
+        if let answer = found.answer {
+            if case .error(let text) = answer {
+                // A user may have the right to only one of the two.
+                guard hasAskedShards else {
+                    hasAskedShards = true
+                    return .ask(Command("CLUSTER", "SHARDS"))
+                }
+                throw RedcolError.server(
+                    text, endpoint: found.endpoint, asked: "asking for the slots of the cluster")
+            }
+            guard nodes.take(answer, from: found.endpoint.server) else {
+                throw RedcolError(
+                    .protocolViolation,
+                    "\(found.endpoint.shown) sent slots of a cluster that cannot be")
+            }
+            hasFetched = true
+            mustFetch = false
+        } else if !hasFetched, needsMap(found) {
+            return .ask(Command("CLUSTER", "SLOTS"))
+        }
+        if choice == .asking { return .stay }
+        return try whereToStay(found)
+    }
+
+    private func needsMap(_ found: Found) -> Bool {
+        choice == .candidate || nodes.isOld || isNoPrimary(found)
+    }
+
+    private func isNoPrimary(_ found: Found) -> Bool {
+        target != .anyNode && found.role.map { !$0.elementsEqual("master".utf8) } ?? false
+    }
+
+    private func whereToStay(_ found: Found) throws(RedcolError) -> Verdict {
+        let server = found.endpoint.server
+        if isScout || target == .anyNode {
+            fetchesUsed = nodes.fetchCount
+            lost = server
+            return .stay
+        }
+        if let (owner, fetches) = nodes.server(for: target, number: number) {
+            fetchesUsed = fetches
+            lost = owner
+            if !owner.isSame(as: server), hops < ClusterLocator.hopsMax {
+                hops += 1
+                return .goElsewhere
+            }
+        } else if case .node = target {
+            throw RedcolError(
+                .connection, "the node that was \(lost?.shown ?? server.shown) has no slots now")
+        }
+        // Nobody has the slot, or nobody knows better: the server's own answer says what is wrong.
+        guard isNoPrimary(found) else { return .stay }
+        throw RedcolError(
+            .connection,
+            "\(server.shown) is a replica now, and the nodes of the cluster name no other primary")
+    }
+
+    override func goesOn(after error: RedcolError) -> Bool {
+        guard error.remedy != .raise else { return false }
+        switch choice {
+        case .candidate:
+            failures.append(error)
+            // Of one alone, its own error says most.
+            return candidates.count > 1
+        case .mapped, .asking:
+            // The map may be old.
+            guard nodes.isCluster, !hasFetched, !mustFetch else { return false }
+            mustFetch = true
+            return true
+        case .nobody: return false
+        }
+    }
+
+    // MARK: Redirects
+
+    override var saysAsking: Bool { choice == .asking }
+
+    override var doubtsIdle: Bool { false }
+
+    override func answered(_ line: [UInt8], by server: Server) {
+        guard let redirect = RedirectText(line) else { return }
+        let place = nodes.redirected(redirect, by: server)
+        guard target == .slot(redirect.slot), let place, let named = nodes.server(at: place) else {
+            return
+        }
+        if redirect.asks {
+            asked = named
+        } else if !named.isSame(as: server) {
+            // The next connection begins where the map says now.
+            fetchesUsed = nil
+        }
+    }
+
+    // MARK: In doubt
+
+    override var canHaveMoved: Bool { isOfCluster && target != .anyNode && !isScout }
+
+    override func beginInDoubt(_ deadline: Int64) throws(RedcolError) -> Int32 {
+        let scout = try Connection(
+            endpoint, timeouts,
+            locator: ClusterLocator(
+                nodes, endpoint, timeouts, for: .anyNode, isScout: true, lost: lost))
+        self.scout = scout
+        return scout.pollDescriptor
+    }
+
+    private func advance(_ scout: Connection, _ now: Int64) throws(RedcolError) -> Server? {
+        guard try scout.advanceAfterWait(now) else { return nil }
+        return nodes.server(for: target, number: number)?.server ?? lost
+    }
+
+    override var wakeAt: Int64 { scout?.deadline ?? .max }
+
+    override func end() { scout = nil }
+}

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real clusters of three primaries, with replicas if wanted, on loopback ports."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+
+from sentinels import wait_until
+from servers import REDIS_7, Server
+
+SLOTS = 16384
+#: How soon the others take a node that does not answer to be down.
+NODE_TIMEOUT_MS = 1500
+
+
+def free_ports() -> int:
+    """A port that is free, as is the one for the talk of the nodes, 10,000 above it."""
+    for _ in range(1000):
+        port = random.randrange(11000, 31000)
+        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 10000))
+            return port
+    raise RuntimeError("no two free ports that are 10,000 apart")
+
+
+class Node(Server):
+    """A node that can be killed, stopped for a while, and brought back."""
+
+    def __init__(self, binary: Path, args: tuple[str, ...]):
+        self.stopped = False
+        self.cluster_port = free_ports()
+        options = ("--port", str(self.cluster_port), "--bind", "127.0.0.1")
+        options += ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+        options += ("--cluster-node-timeout", str(NODE_TIMEOUT_MS))
+        options += ("--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no")
+        # The last port counts. Replicas keep their data on disk when they are loaded from it.
+        super().__init__(binary, args=(*options, *args))
+        self.port = self.cluster_port
+        self.id = self.ask("CLUSTER", "MYID")
+
+    def ask(self, *command: object) -> Any:
+        with self.client(decode_responses=True, protocol=2) as db:
+            for name in ("CLUSTER", "CLUSTER SLOTS", "CLUSTER NODES", "CLUSTER INFO"):
+                db.set_response_callback(name, lambda answer, **_: answer)
+            return db.execute_command(*command)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        self.stopped = True
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.stopped = False
+
+    def restart(self) -> None:
+        self.process = subprocess.Popen(self.process.args, stdout=self.log, stderr=self.log)
+        self._wait_until_it_answers()
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None and not self.stopped
+
+
+class Cluster:
+    """Three primaries with a third of the slots each, and as many replicas as wanted of each."""
+
+    def __init__(self, binary: Path = REDIS_7, *, replicas: int = 0, args: tuple[str, ...] = ()):
+        with contextlib.ExitStack() as stack:
+            count = 3 * (1 + replicas)
+            self.nodes = [stack.enter_context(Node(binary, args)) for _ in range(count)]
+            self.primaries = self.nodes[:3]
+            bounds = [0, 5461, 10923, SLOTS]
+            for index, node in enumerate(self.primaries):
+                node.ask("CLUSTER", "ADDSLOTS", *range(bounds[index], bounds[index + 1]))
+            for index, node in enumerate(self.nodes):
+                node.ask("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+                node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+            wait_until(lambda: all(self.sees_all(node) for node in self.nodes), "all have met")
+            for index, node in enumerate(self.nodes[3:]):
+                primary = self.primaries[index % 3]
+                wait_until(
+                    lambda n=node, p=primary: n.ask("CLUSTER", "REPLICATE", p.id) == "OK", "replica"
+                )
+            wait_until(self.is_whole, "a whole cluster")
+            self.stack = stack.pop_all()
+
+    def sees_all(self, node: Node) -> bool:
+        return len(node.ask("CLUSTER", "NODES").splitlines()) == len(self.nodes)
+
+    def is_whole(self) -> bool:
+        """Whether all nodes that live see the same owners, and replicas that follow them."""
+        views = set()
+        for node in self.nodes:
+            if not node.is_alive:
+                continue
+            if "cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
+                return False
+            lines = [line.split() for line in node.ask("CLUSTER", "NODES").splitlines()]
+            if any("fail" in line[2] or "handshake" in line[2] for line in lines):
+                return False
+            roles = tuple(sorted((line[0], line[2].replace("myself,", "")) for line in lines))
+            slots = tuple(sorted((line[0], *line[8:]) for line in lines if line[8:]))
+            views.add((roles, slots if "[" not in str(slots) else ()))
+            info = node.ask("INFO", "replication")
+            if info["role"] == "slave" and info["master_link_status"] != "up":
+                return False
+        return len(views) == 1
+
+    @property
+    def url(self) -> str:
+        return self.primaries[0].url
+
+    def owner(self, key: str) -> Node:
+        """The node that has this key, as one that lives sees it."""
+        return self.owners()(key)
+
+    def owners(self) -> Callable[[str], Node]:
+        node = next(node for node in self.nodes if node.is_alive)
+        ranges = node.ask("CLUSTER", "SLOTS")
+
+        def owner(key: str) -> Node:
+            slot = key_slot(key.encode())
+            for first, last, primary, *_ in ranges:
+                if first <= slot <= last:
+                    return next(node for node in self.nodes if node.port == primary[1])
+            raise LookupError(f"nobody has slot {slot}")
+
+        return owner
+
+    def db(self, key: str) -> redis.Redis:
+        """redis-py, at the node that has this key."""
+        return self.owner(key).client()
+
+    def key_at(self, node: Node, name: str = "s") -> str:
+        """A key that this node has."""
+        owner = self.owners()
+        return next(
+            key for key in (f"{name}:{number}" for number in range(10000)) if owner(key) is node
+        )
+
+    def repair(self) -> None:
+        """Bring back what was killed or stopped, and wait until all is well."""
+        for node in self.nodes:
+            if node.stopped:
+                node.resume()
+            if node.process.poll() is not None:
+                node.restart()
+        wait_until(self.is_whole, "a whole cluster")
+
+    # MARK: Moving slots
+
+    def begin_move(self, slot: int, source: Node, target: Node) -> None:
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+
+    def move_keys(self, slot: int, source: Node, target: Node) -> None:
+        while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
+            source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def end_move(self, slot: int, source: Node, target: Node) -> None:
+        target.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+
+    def move(self, key: str, target: Node) -> None:
+        """Give the slot of this key to another node, with its keys."""
+        slot, source = key_slot(key.encode()), self.owner(key)
+        if source is target:
+            return
+        self.begin_move(slot, source, target)
+        self.move_keys(slot, source, target)
+        self.end_move(slot, source, target)
+
+    def other(self, node: Node) -> Node:
+        """Another primary."""
+        return next(other for other in self.primaries if other is not node)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in self.nodes:
+            if node.stopped:
+                node.resume()
+        self.stack.close()
