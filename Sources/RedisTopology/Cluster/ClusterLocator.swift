@@ -153,7 +153,8 @@ final class ClusterLocator: Locator {
                     return .ask(Command("CLUSTER", "SHARDS"))
                 }
                 throw RedcolError.server(
-                    text, endpoint: found.endpoint, asked: "asking for the slots of the cluster")
+                    text, endpoint: found.endpoint, asked: "asking for the slots of the cluster",
+                    commands: "CLUSTER SLOTS or CLUSTER SHARDS")
             }
             guard nodes.take(answer, from: found.endpoint.server) else {
                 throw RedcolError(

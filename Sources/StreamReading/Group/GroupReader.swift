@@ -49,10 +49,11 @@ final class GroupReader: StreamReader {
 
     /// Connects, and makes the groups.
     override func begin() throws(RedcolError) {
+        try checkDeadLetter()
         guard options.createGroup else {
             try askNow([])
             connected()
-            return
+            return try checkDeadLetter()
         }
         let positions = try startPositions()
         self.positions = positions
@@ -71,6 +72,21 @@ final class GroupReader: StreamReader {
                 try session.takeCreated(reply, stream, at: positions[stream])
                 return true
             })
+        try checkDeadLetter()
+    }
+
+    /// An entry is moved to the dead letters in one step, which a cluster takes within one slot
+    /// only. Whether there is a cluster may be known only when there is a connection.
+    private func checkDeadLetter() throws(RedcolError) {
+        guard !options.deadLetter.isEmpty, topology.isCluster else { return }
+        let slot = Topology.slot(of: options.deadLetter)
+        guard let stream = streams.first(where: { Topology.slot(of: $0) != slot }) else { return }
+        let name = shownStream(stream)
+        throw RedcolError(
+            .unsupported,
+            "dead_letter is in another slot of the cluster than stream \"\(name)\": give it a name "
+                + "with the same text in braces, such as \"{\(name)}:dead\"",
+            details: [(.stream, name)])
     }
 
     private func startPositions() throws(RedcolError) -> [EntryID] {
