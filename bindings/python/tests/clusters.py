@@ -37,17 +37,26 @@ def free_ports() -> int:
 class Node(Server):
     """A node that can be killed, stopped for a while, and brought back."""
 
-    def __init__(self, binary: Path, args: tuple[str, ...]):
+    def __init__(self, binary: Path, args: tuple[str, ...], *, tls: bool, password: str | None):
         self.stopped = False
+        self.password = password
         self.cluster_port = free_ports()
-        options = ("--port", str(self.cluster_port), "--bind", "127.0.0.1")
+        options = ("--tls-port" if tls else "--port", str(self.cluster_port))
+        options += ("--bind", "127.0.0.1")
+        if tls:
+            options += ("--tls-cluster", "yes", "--tls-replication", "yes")
+        if password is not None:
+            options += ("--requirepass", password, "--masterauth", password)
         options += ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
         options += ("--cluster-node-timeout", str(NODE_TIMEOUT_MS))
         options += ("--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no")
-        # The last port counts. Replicas keep their data on disk when they are loaded from it.
+        # The last port counts.
         super().__init__(binary, args=(*options, *args))
         self.port = self.cluster_port
         self.id = self.ask("CLUSTER", "MYID")
+
+    def client(self, **arguments: Any) -> redis.Redis:
+        return super().client(password=self.password, **arguments)
 
     def ask(self, *command: object) -> Any:
         with self.client(decode_responses=True, protocol=2) as db:
@@ -79,10 +88,20 @@ class Node(Server):
 class Cluster:
     """Three primaries with a third of the slots each, and as many replicas as wanted of each."""
 
-    def __init__(self, binary: Path = REDIS_7, *, replicas: int = 0, args: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        binary: Path = REDIS_7,
+        *,
+        replicas: int = 0,
+        args: tuple[str, ...] = (),
+        tls: bool = False,
+        password: str | None = None,
+    ):
         with contextlib.ExitStack() as stack:
-            count = 3 * (1 + replicas)
-            self.nodes = [stack.enter_context(Node(binary, args)) for _ in range(count)]
+            self.nodes = [
+                stack.enter_context(Node(binary, args, tls=tls, password=password))
+                for _ in range(3 * (1 + replicas))
+            ]
             self.primaries = self.nodes[:3]
             bounds = [0, 5461, 10923, SLOTS]
             for index, node in enumerate(self.primaries):
@@ -137,7 +156,7 @@ class Cluster:
             slot = key_slot(key.encode())
             for first, last, primary, *_ in ranges:
                 if first <= slot <= last:
-                    return next(node for node in self.nodes if node.port == primary[1])
+                    return next(node for node in self.nodes if node.id == primary[2])
             raise LookupError(f"nobody has slot {slot}")
 
         return owner
