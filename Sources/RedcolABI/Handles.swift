@@ -59,7 +59,7 @@ class Handle {
 /// redcol_client
 final class ClientHandle: Handle {
     let topology: Topology
-    private let lock: OpaquePointer
+    private let locked: Lock
     /// Connections on which a call of this client waits, for cancelling.
     private var waiting: [Connection] = []
     private var isCancelled = false
@@ -69,28 +69,16 @@ final class ClientHandle: Handle {
     private var numbersGiven = 0
 
     static func make(_ topology: Topology) throws(RedcolError) -> ClientHandle {
-        guard let lock = platform_lock_new() else {
-            throw RedcolError(.memory, "no memory for a client")
-        }
-        return ClientHandle(topology, lock)
+        ClientHandle(topology, try Lock(for: "a client"))
     }
 
-    private init(_ topology: Topology, _ lock: OpaquePointer) {
+    private init(_ topology: Topology, _ lock: consuming Lock) {
         self.topology = topology
-        self.lock = lock
+        locked = lock
         super.init(.client)
     }
 
-    deinit {
-        topology.close()
-        platform_lock_free(lock)
-    }
-
-    private func locked<Result>(_ body: () -> Result) -> Result {
-        platform_lock_acquire(lock)
-        defer { platform_lock_release(lock) }
-        return body()
-    }
+    deinit { topology.close() }
 
     /// Asks on a connection that `cancel` reaches. After a signal, the same question goes on where
     /// it was. `total`: how many entries were acknowledged is added, also with an error.
@@ -206,19 +194,19 @@ final class ClientHandle: Handle {
     }
 
     func cancel() {
-        platform_lock_acquire(lock)
-        defer { platform_lock_release(lock) }
-        if waiting.isEmpty { isCancelled = true }
-        for connection in waiting { connection.cancel() }
+        locked {
+            if waiting.isEmpty { isCancelled = true }
+            for connection in waiting { connection.cancel() }
+        }
     }
 
     func close() {
-        platform_lock_acquire(lock)
-        isClosed = true
-        for connection in waiting { connection.cancel() }
-        unfinishedQuestions.removeAll()
-        unfinishedReads.removeAll()
-        platform_lock_release(lock)
+        locked {
+            isClosed = true
+            for connection in waiting { connection.cancel() }
+            unfinishedQuestions.removeAll()
+            unfinishedReads.removeAll()
+        }
         topology.close()
     }
 }

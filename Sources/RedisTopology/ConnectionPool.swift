@@ -24,7 +24,7 @@ final class ConnectionPool: @unchecked Sendable {
     private static let idleMost = 4
     private static let idleMostInAll = 64
 
-    private let lock: OpaquePointer
+    private let locked: Lock
     private var idle: [Connection] = []
     private var isClosed = false
     private let processID = getpid()
@@ -32,22 +32,17 @@ final class ConnectionPool: @unchecked Sendable {
     static func make(
         _ endpoint: Endpoint, _ timeouts: Timeouts, _ guide: Guide
     ) throws(RedcolError) -> ConnectionPool {
-        guard let lock = platform_lock_new() else {
-            throw RedcolError(.memory, "no memory for a client")
-        }
-        return ConnectionPool(endpoint, timeouts, guide, lock)
+        ConnectionPool(endpoint, timeouts, guide, try Lock(for: "a client"))
     }
 
     private init(
-        _ endpoint: Endpoint, _ timeouts: Timeouts, _ guide: Guide, _ lock: OpaquePointer
+        _ endpoint: Endpoint, _ timeouts: Timeouts, _ guide: Guide, _ lock: consuming Lock
     ) {
         self.guide = guide
         self.endpoint = endpoint
         self.timeouts = timeouts
-        self.lock = lock
+        locked = lock
     }
-
-    deinit { platform_lock_free(lock) }
 
     /// Whether this process is a fork of the one that made the pool: its sockets are not ours
     /// to use.
@@ -79,9 +74,12 @@ final class ConnectionPool: @unchecked Sendable {
 
     /// `server`: the one that it must be connected to; nil for any.
     private func popIdle(_ server: Server?) throws(RedcolError) -> Connection? {
-        platform_lock_acquire(lock)
-        defer { platform_lock_release(lock) }
+        let (connection, isClosed) = locked { (popAny(server), self.isClosed) }
         if isClosed { throw RedcolError(.closed, "this client was closed: open another one") }
+        return connection
+    }
+
+    private func popAny(_ server: Server?) -> Connection? {
         guard let server else { return idle.popLast() }
         return idle.lastIndex { $0.endpoint.server.isSame(as: server) }.map {
             idle.remove(at: $0)
@@ -101,14 +99,14 @@ final class ConnectionPool: @unchecked Sendable {
         // ASKING is at a node that does not have its key yet.
         if isIdle, connection.isReady, !isForked, connection.locator?.saysAsking != true {
             connection.expectNothing()
-            platform_lock_acquire(lock)
-            defer { platform_lock_release(lock) }
-            if !isClosed, idle.count < ConnectionPool.idleMostInAll,
-                idle.count(where: { isAtServer(of: $0, connection) }) < ConnectionPool.idleMost
-            {
+            let isKept = locked {
+                guard !isClosed, idle.count < ConnectionPool.idleMostInAll,
+                    idle.count(where: { isAtServer(of: $0, connection) }) < ConnectionPool.idleMost
+                else { return false }
                 idle.append(connection)
-                return
+                return true
             }
+            if isKept { return }
         }
         connection.closeSocket()
     }
@@ -121,11 +119,11 @@ final class ConnectionPool: @unchecked Sendable {
     /// Closes the idle connections; those in use are closed when they come back.
     func close() {
         if isForked { return }
-        platform_lock_acquire(lock)
-        let connections = idle
-        idle = []
-        isClosed = true
-        platform_lock_release(lock)
+        let connections = locked {
+            defer { idle = [] }
+            isClosed = true
+            return idle
+        }
         for connection in connections { connection.closeSocket() }
     }
 }
