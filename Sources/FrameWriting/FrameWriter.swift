@@ -196,7 +196,7 @@ public final class FrameWriter {
         guard try readProbes() else { return .wait(until: nil) }
         try readAnswers()
         let mayEncodeMore = try sendMore()
-        if plan.rows.first == nil, !plan.state.mayTryAgain { giveUpRefused(plan.giveUpRefused()) }
+        noteGivenUp(plan.giveUpRefused(isLost: false))
         if try plan.isOver() {
             connection.expectNothing()
             return nil
@@ -335,13 +335,14 @@ public final class FrameWriter {
     /// Notes the id of a row, if the plan has counted it.
     @inline(__always)
     private func settle(_ settlement: Settlement, id: UnsafeBufferPointer<UInt8>?) {
-        guard case .counted(let given) = settlement else { return }
-        if let given { giveUpRefused(given) }
+        guard case .counted(let givenUp) = settlement else { return }
+        noteGivenUp(givenUp)
         note(id)
     }
 
-    /// Tells of rows that were refused for now, and will not be sent again.
-    private func giveUpRefused(_ rows: RefusedRows?) {
+    /// The write fails with the first of these rows, which were refused for now and will not be
+    /// sent again.
+    private func noteGivenUp(_ rows: RefusedRows?) {
         guard let rows else { return }
         noteMissingIDs(rows.outcomes.count)
         fail(rows.error, row: rows.first)
@@ -376,7 +377,7 @@ public final class FrameWriter {
 
     private func connectionLost(_ error: RedcolError) {
         takeLastAnswers(error)
-        if !plan.state.mayTryAgain { giveUpRefused(plan.giveUpRefused()) }
+        noteGivenUp(plan.giveUpRefused(isLost: true))
         let loss = plan.connectionLost(
             error, sent: connection.bytesSent, platform_monotonic_ms())
         connection.closeSocket()

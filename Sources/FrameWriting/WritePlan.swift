@@ -118,9 +118,14 @@ struct WritePlan {
             return .sentAgain
         }
         // Rows come in their order or not at all: those before this one are too late.
-        let given = rows.giveUpRefused()
+        return countAfterRefused(row, outcome)
+    }
+
+    /// Rows that were refused for now, and then this one, are counted.
+    private mutating func countAfterRefused(_ row: Int, _ outcome: RowOutcome) -> Settlement {
+        let givenUp = rows.giveUpRefused()
         rows.count(row, outcome)
-        return .counted(after: given)
+        return .counted(after: givenUp)
     }
 
     /// The server refused the first row under way.
@@ -129,9 +134,7 @@ struct WritePlan {
             rows.refuseForNow(row, error)
             return .sentAgain
         }
-        let given = rows.giveUpRefused()
-        rows.count(row, .refused)
-        return .counted(after: given)
+        return countAfterRefused(row, .refused)
     }
 
     /// The answer to the first row under way was settled, too. How many rows without values were
@@ -144,8 +147,12 @@ struct WritePlan {
 
     mutating func forgetAnswered() { rows.forgetAnswered() }
 
-    /// Rows that were refused for now will not be sent again: they are counted, and returned.
-    mutating func giveUpRefused() -> RefusedRows? { rows.giveUpRefused() }
+    /// Counts and returns the rows that were refused for now, if they will not be sent again.
+    /// `isLost`: the connection is lost, and nothing more is answered.
+    mutating func giveUpRefused(isLost: Bool) -> RefusedRows? {
+        guard !state.mayTryAgain, isLost || rows.first == nil else { return nil }
+        return rows.giveUpRefused()
+    }
 
     /// Looks whether the write is over. Throws what the server has refused for now, once all that
     /// was sent is answered: the connection is then of no use.

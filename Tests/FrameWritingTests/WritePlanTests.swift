@@ -142,10 +142,10 @@ private struct Run {
                 }
                 try send()
                 try receive()
-                if !plan.state.mayTryAgain { giveUp(plan.giveUpRefused()) }
+                giveUp(plan.giveUpRefused(isLost: false))
                 _ = try plan.isOver()
             } catch {
-                if !plan.state.mayTryAgain { giveUp(plan.giveUpRefused()) }
+                giveUp(plan.giveUpRefused(isLost: true))
                 if case .giveUp = plan.connectionLost(error, sent: sent, now) {
                     plan.fail(error)
                     plan.connectionGone()
