@@ -137,11 +137,7 @@ private func relay(_ array: UnsafeMutablePointer<ArrowArray>, _ layout: TextLayo
         free(list)
         return false
     }
-    if layout == .small {
-        copyTexts(array, offsets.assumingMemoryBound(to: Int32.self), bytes)
-    } else {
-        copyTexts(array, offsets.assumingMemoryBound(to: Int64.self), bytes)
-    }
+    copyTexts(array, layout, offsets: offsets, bytes)
     list[0] = old[0]
     list[1] = UnsafeRawPointer(offsets)
     list[2] = UnsafeRawPointer(bytes)
@@ -172,6 +168,11 @@ private func releaseArray(_ array: UnsafeMutablePointer<ArrowArray>?) {
         }
         free(owned)
     }
+    releaseParts(of: array)
+}
+
+/// Releases the children and the dictionary of an array, and marks it as released.
+func releaseParts(of array: UnsafeMutablePointer<ArrowArray>) {
     if let children = array.pointee.children {
         for index in 0..<Int(array.pointee.n_children) {
             guard let child = children[index] else { continue }

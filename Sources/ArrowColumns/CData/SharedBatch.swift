@@ -116,22 +116,7 @@ private func refer(
 /// The release callback of every array that refers to shared buffers.
 private func releaseReference(_ array: UnsafeMutablePointer<ArrowArray>?) {
     guard let array, array.pointee.release != nil else { return }
-    if let children = array.pointee.children {
-        for index in 0..<Int(array.pointee.n_children) {
-            guard let child = children[index] else { continue }
-            child.pointee.release?(child)
-            free(child)
-        }
-        free(children)
-    }
-    if let dictionary = array.pointee.dictionary {
-        dictionary.pointee.release?(dictionary)
-        free(dictionary)
-    }
-    if let owner = array.pointee.private_data {
-        Unmanaged<BufferOwner>.fromOpaque(owner).release()
-    }
-    array.pointee.release = nil
-    array.pointee.private_data = nil
-    platform_live_objects_add(-1)
+    let owner = array.pointee.private_data
+    releaseParts(of: array)
+    if let owner { Unmanaged<BufferOwner>.fromOpaque(owner).release() }
 }

@@ -83,11 +83,7 @@ final class ConvertedText: BufferOwner {
             free(bytes)
             return nil
         }
-        if layout == .small {
-            copyTexts(views, offsets.assumingMemoryBound(to: Int32.self), bytes)
-        } else {
-            copyTexts(views, offsets.assumingMemoryBound(to: Int64.self), bytes)
-        }
+        copyTexts(views, layout, offsets: offsets, bytes)
         let buffers = list.assumingMemoryBound(to: UnsafeRawPointer?.self)
         buffers[0] = views.pointee.buffers?[0]
         return ConvertedText(source, buffers, offsets, bytes)
@@ -180,7 +176,19 @@ func textBytes(_ array: UnsafePointer<ArrowArray>) -> Int {
     return total
 }
 
-func copyTexts<Offset: FixedWidthInteger>(
+/// Copies the texts of an array of views, one after the other, with offsets of the layout's width.
+func copyTexts(
+    _ array: UnsafePointer<ArrowArray>, _ layout: TextLayout, offsets: UnsafeMutableRawPointer,
+    _ bytes: UnsafeMutableRawPointer
+) {
+    if layout == .small {
+        copyTexts(array, offsets.assumingMemoryBound(to: Int32.self), bytes)
+    } else {
+        copyTexts(array, offsets.assumingMemoryBound(to: Int64.self), bytes)
+    }
+}
+
+private func copyTexts<Offset: FixedWidthInteger>(
     _ array: UnsafePointer<ArrowArray>, _ offsets: UnsafeMutablePointer<Offset>,
     _ bytes: UnsafeMutableRawPointer
 ) {
