@@ -72,6 +72,20 @@ extension StreamReader {
         if isSaid { leftOutSaid = count }
     }
 
+    /// Passes over the answer to XRANGE for a page that is not wanted any more; false when it has
+    /// not come in full.
+    func passOverPage() throws(RedcolError) -> Bool {
+        // Every entry lies after this bound.
+        parser.pointee.upperBound = .smallest
+        switch parse(rowsMax: .max) {
+        case .needsMore, .batchFull: return false
+        case .replyEnd: return true
+        // The error comes again with the next page.
+        case .serverError: return try serverError("XRANGE") != nil
+        case .refused(let error), .failed(let error): throw error
+        }
+    }
+
     /// A page ends where it was asked to: the next one begins there.
     func requireWithin(_ page: RangePlan.Page) throws(RedcolError) {
         guard let last = parser.pointee.lastID, last > page.last else { return }

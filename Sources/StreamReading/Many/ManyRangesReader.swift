@@ -356,16 +356,7 @@ final class ManyRangesReader: StreamReader {
     /// True when all of it has been passed over.
     private func passOver(_ page: ManyRangesPlan.Page) throws(RedcolError) -> Bool {
         try beginPage(page)
-        // Every entry lies after this bound.
-        parser.pointee.upperBound = .smallest
-        switch parse(rowsMax: .max) {
-        case .needsMore, .batchFull: return false
-        case .replyEnd: break
-        case .serverError:
-            // What is wrong there is seen when it is asked for again.
-            guard try serverError("XRANGE") != nil else { return false }
-        case .refused(let error), .failed(let error): throw error
-        }
+        guard try passOverPage() else { return false }
         awaited.removeFirst()
         endPage()
         return true

@@ -100,10 +100,8 @@ final class RangeReader: StreamReader {
                 default: continue
                 }
             case .discarded(let page):
-                switch try passOver(page) {
-                case .needsMore: guard try connection.receive() else { return false }
-                default: continue
-                }
+                if try passOver(page) { continue }
+                guard try connection.receive() else { return false }
             }
         }
     }
@@ -169,7 +167,7 @@ final class RangeReader: StreamReader {
         return outcome
     }
 
-    /// A page was cut: those after it come all the same, but out of order.
+    /// A page was cut: those after it still come, but out of order.
     private func giveUpPages() {
         for index in awaited.indices {
             if case .page(let page) = awaited[index] { awaited[index] = .discarded(page) }
@@ -177,23 +175,14 @@ final class RangeReader: StreamReader {
         pagesUnderWay = 0
     }
 
-    private func passOver(_ page: RangePlan.Page) throws(RedcolError) -> ParseOutcome {
+    /// Passes over a page that was asked for after the one that was cut; true when it is done.
+    private func passOver(_ page: RangePlan.Page) throws(RedcolError) -> Bool {
         beginPage(page)
-        // Every entry lies after this bound.
-        parser.pointee.upperBound = .smallest
-        let outcome = parse(rowsMax: .max)
-        switch outcome {
-        case .needsMore, .batchFull: return .needsMore
-        case .replyEnd:
-            awaited.removeFirst()
-            parser.pointee.upperBound = nil
-            endPage()
-        case .serverError:
-            guard let error = try serverError("XRANGE") else { return .needsMore }
-            throw error
-        case .refused(let error), .failed(let error): throw error
-        }
-        return outcome
+        guard try passOverPage() else { return false }
+        awaited.removeFirst()
+        parser.pointee.upperBound = nil
+        endPage()
+        return true
     }
 
     /// Takes the stream's last entry; false when it has not come in full.
