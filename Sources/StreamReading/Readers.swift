@@ -129,7 +129,8 @@ extension StreamReader {
                 )
             }
         }
-        guard pendingEntries.queue(named) else {
+        let isQueued = named.map { pendingEntries.queue($0) } ?? pendingEntries.queueHeld()
+        guard isQueued else {
             throw RedcolError(
                 .closed,
                 "this read was closed and sends nothing more: acknowledge without it")

@@ -54,7 +54,7 @@ private func pending(_ replies: [Reply]) {
     for reply in replies {
         guard case .array(let lines) = reply else { continue }
         for line in lines {
-            guard let entry = PendingEntry(line) else { continue }
+            guard let entry = PendingLine(line) else { continue }
             require(entry.deliveries >= 0, "\(entry.deliveries) deliveries")
             _ = (entry.id.next, entry.id.previous, entry.id.text)
         }
@@ -117,7 +117,7 @@ private func moveToDeadLetters(_ replies: [Reply], _ count: Int) {
         guard case .array(let lines) = reply else { continue }
         ledger.beginPage(isOwn: true)
         for line in lines {
-            guard let entry = PendingEntry(line) else { continue }
+            guard let entry = PendingLine(line) else { continue }
             let had = ledger.counted(
                 RowID(id: entry.id, stream: 0), entry.deliveries, isOwnPage: true, isOwn: true,
                 isInHand: false

@@ -80,7 +80,7 @@ private func executing(_ letter: DeadLetter = letter()) -> DeadLetterTransaction
 
 @Test func thereIsNothingToPutAway() {
     var transaction = transaction()
-    #expect(transaction.isEmpty)
+    #expect(transaction.rows.isEmpty)
     #expect(transaction.next().isEmpty)
     guard case .malformed = transaction.take(int(1)).0 else {
         Issue.record("an answer to nothing")
@@ -97,7 +97,7 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
     #expect(sent == [["EVAL", "2", "s", "dead", "g", "5-1", "c", "3", "2"]])
     #expect(transaction.rows == [letter().row])
     #expect(transaction.take(int(number)).0 == .ended(letter(undelivered: 2), outcome))
-    #expect(transaction.isEmpty)
+    #expect(transaction.rows.isEmpty)
     #expect(transaction.next().isEmpty)
 }
 
@@ -169,7 +169,7 @@ func whatAScriptSays(_ number: Int64, _ outcome: DeadLetterTransaction.Outcome) 
     #expect(names(transaction.next()) == ["WATCH", "XPENDING", "XRANGE", "XLEN"])
     // But perhaps on the next connection.
     transaction.connectionLost()
-    #expect(transaction.isEmpty)
+    #expect(transaction.rows.isEmpty)
     transaction.add(letter(6))
     #expect(names(transaction.next()) == ["EVAL"])
 }
@@ -182,7 +182,7 @@ func anEntryThatIsPendingOtherwise(_ consumer: String, _ deliveries: Int64, _ id
     let line = pendingLine(consumer, deliveries, id: id)
     #expect(names(look(&transaction, line, entry("a", "1"))) == ["UNWATCH"])
     #expect(transaction.take(.status(utf8("OK"))).0 == .ended(letter(), .moved))
-    #expect(transaction.isEmpty)
+    #expect(transaction.rows.isEmpty)
 }
 
 @Test func anEntryThatIsNoLongerPending() {
@@ -296,7 +296,7 @@ func aReplyLostAtEachPoint(_ answers: Int) {
     var transaction = afterAnswers(answers)
     #expect(transaction.rows == [letter().row])
     transaction.connectionLost()
-    #expect(transaction.isEmpty)
+    #expect(transaction.rows.isEmpty)
     #expect(transaction.next().isEmpty)
     transaction.add(letter())
     #expect(names(transaction.next()) == ["EVAL"])
@@ -326,5 +326,5 @@ func noGroupAtEachPoint(_ answers: Int) {
     var transaction = transaction(letter())
     _ = transaction.next()
     #expect(transaction.take(int(0)).0 == .ended(letter(), .moved))
-    #expect(transaction.isEmpty)
+    #expect(transaction.rows.isEmpty)
 }

@@ -33,7 +33,7 @@ private func row(_ milliseconds: UInt64, _ stream: Int32 = 0) -> RowID {
 }
 
 private func page(_ ids: ClosedRange<UInt64>, _ consumer: String = "me", _ deliveries: Int64 = 1)
-    -> [PendingEntry]
+    -> [PendingLine]
 {
     ids.compactMap { pendingEntry(EntryID($0, 0), consumer, deliveries) }
 }
@@ -319,6 +319,7 @@ private struct NothingIsAsked: Error {}
         var (plan, pending) = try makePlan(("follow", "true"))
         plan.begin(0)
         plan.handedOver([row(10), row(20), row(30)])
+        pending.acknowledged([row(10), row(20), row(30)])
         let new = try plan.mustAsk(0)
         #expect(plan.groupLost(new, 0) == true)
         let entry = GroupRequest.entry(stream: 0, id: EntryID(30, 0))
@@ -349,9 +350,10 @@ private struct NothingIsAsked: Error {}
             (10, nil, 0),
         ] as [(UInt64?, Bool?, UInt64)])
     func aStreamThatWasBegunAgain(_ first: UInt64?, _ isThere: Bool?, _ at: UInt64) throws {
-        var (plan, _) = try makePlan(("follow", "true"))
+        var (plan, pending) = try makePlan(("follow", "true"))
         plan.begin(0)
         plan.handedOver([row(30)])
+        pending.acknowledged([row(30)])
         #expect(plan.groupLost(.own(stream: 0, after: .smallest, count: 1), 0) == true)
         plan.foundFirst(0, first.map { EntryID($0, 0) })
         plan.foundHandled(0, isThere: isThere)
@@ -361,7 +363,7 @@ private struct NothingIsAsked: Error {}
     @Test func aRefusedEntryHoldsTheNewGroupBack() throws {
         var (plan, _) = try makePlan(("follow", "true"))
         plan.begin(0)
-        plan.refused(row(20), until: 0)
+        #expect(plan.refused(RefusedEntry(row: row(20)), 0) == .raiseLater)
         plan.handedOver([row(30)])
         #expect(plan.groupLost(.own(stream: 0, after: .smallest, count: 1), 0) == true)
         plan.foundFirst(0, EntryID(1, 0))

@@ -24,7 +24,7 @@ struct MadeUpGroup {
     }
     enum Answer: Equatable {
         case entries([RowID], deleted: [RowID])
-        case page([PendingEntry])
+        case page([PendingLine])
         case created(isNew: Bool)
         case first(EntryID?)
         case isThere(Bool)
@@ -131,8 +131,8 @@ struct MadeUpGroup {
 
 func pendingEntry(
     _ id: EntryID, _ consumer: String = "me", _ deliveries: Int64 = 1
-) -> PendingEntry? {
-    PendingEntry(
+) -> PendingLine? {
+    PendingLine(
         .array([
             .bulk(Array(id.text.utf8)), .bulk(Array(consumer.utf8)), .integer(WireInteger(0)),
             .integer(WireInteger(deliveries)),
@@ -258,12 +258,10 @@ struct MadeUpMember {
     private mutating func handOver(_ now: Int64) {
         let rows = batch
         batch = []
-        pending.hold(rows)
         plan.handedOver(rows)
         given += rows
         idleness.handedOver()
-        // The next batch is asked for.
-        pending.queueHeld()
+        plan.nextIsAsked()
         idleness.isAsked(now)
     }
 

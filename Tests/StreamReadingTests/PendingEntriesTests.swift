@@ -69,11 +69,11 @@ private func rows(_ range: ClosedRange<UInt64>, _ stream: Int32 = 0) -> [RowID] 
         #expect(pending.queue([row(3)]))
         #expect(pending.handedOver() == [row(1), row(2), row(3)])
         #expect(pending.takeUnsent(most: 10) == [row(3)])
-        #expect(pending.queue(nil))
+        #expect(pending.queueHeld())
         #expect(pending.takeUnsent(most: 10) == [row(1), row(2)])
         pending.close()
         #expect(!pending.queue([row(1)]))
-        #expect(!pending.queue(nil))
+        #expect(!pending.queueHeld())
     }
 
     private func holdBatch(_ rows: [RowID], rowless: [RowID]) {

@@ -55,7 +55,7 @@ private func number(_ value: Int64) -> Reply { .integer(WireInteger(value)) }
         let line = Reply.array([
             .bulk(utf8("1-1")), .bulk(utf8("c")), number(idle), number(deliveries),
         ])
-        #expect((PendingEntry(line) != nil) == isOne)
+        #expect((PendingLine(line) != nil) == isOne)
     }
 
     @Test func idsOfAStream() {

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many of
-// them under way at once.
+// Acknowledging entries of a consumer group: any number of ids, in commands of a thousand, many
+// of them under way at once.
 
 import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// One acknowledgement in progress. Pure in what it asks; `run` does the talking.
+/// One acknowledgement in progress.
 public struct Acknowledgement {
     /// Entries of one stream.
     public typealias Part = (stream: [UInt8], ids: [EntryID])
 
-    /// Ids a command: more make no difference to the server's time per id.
-    static let idsPerCommand = 1_000
-    /// Commands under way at once.
-    static let commandsInFlight = 64
+    /// Ids that are sent and not answered.
+    private static var idsUnderWayMax: Int { 64_000 }
 
     public let stream: [UInt8]
     private let group: [UInt8]
@@ -108,9 +106,7 @@ public struct Acknowledgement {
                 if !commands.isEmpty { try connection.flush() }
                 guard let reply = try connection.nextReply() else { return false }
                 if case .error(let text) = reply { throw error(text, connection) }
-                guard take(reply) else {
-                    throw connection.violation("a count that cannot be in answer to XACK")
-                }
+                guard take(reply) else { throw connection.wrongAcknowledgedCount }
             }
             if other + 1 >= others.count { break }
             (other, sent, answered) = (other + 1, 0, 0)
@@ -124,10 +120,8 @@ public struct Acknowledgement {
     mutating func takeCommands() -> [Command] {
         var commands: [Command] = []
         let (stream, ids) = part
-        while sent < ids.count,
-            sent - answered < Acknowledgement.idsPerCommand * Acknowledgement.commandsInFlight
-        {
-            let some = ids[sent..<min(sent + Acknowledgement.idsPerCommand, ids.count)]
+        while sent < ids.count, sent - answered < Acknowledgement.idsUnderWayMax {
+            let some = ids[sent..<min(sent + Command.acknowledgedIDsMax, ids.count)]
             commands.append(
                 .acknowledge(stream: stream, group: group, count: some.count) {
                     some[some.startIndex + $0]
@@ -139,7 +133,7 @@ public struct Acknowledgement {
 
     /// Takes the answer to the oldest command that has none; false if it cannot be one.
     mutating func take(_ reply: Reply) -> Bool {
-        let asked = min(Acknowledgement.idsPerCommand, sent - answered)
+        let asked = min(Command.acknowledgedIDsMax, sent - answered)
         guard asked > 0, let count = reply.count(most: asked) else { return false }
         acknowledged += Int64(count)
         answered += asked

@@ -62,7 +62,7 @@ struct DeadLetterTransaction {
         case idle
         case evaluating(left: Int)
         /// WATCH, XPENDING, XRANGE and XLEN: which answers are in, and what they have said.
-        case looking(answers: Int, pending: PendingEntry?, fields: [[UInt8]]?)
+        case looking(answers: Int, pending: PendingLine?, fields: [[UInt8]]?)
         /// MULTI, XADD, XACK, EXEC.
         case keeping(answers: Int, refused: [UInt8]?)
         /// Commands that tidy up, of which so many answers are to come.
@@ -82,8 +82,6 @@ struct DeadLetterTransaction {
         self.member = member
         self.deadLetter = deadLetter
     }
-
-    var isEmpty: Bool { letters.isEmpty && withoutScript.isEmpty }
 
     /// The entries that wait to be moved.
     var rows: [RowID] { (letters + withoutScript).map { $0.row } }
@@ -200,7 +198,7 @@ struct DeadLetterTransaction {
     }
 
     private mutating func looked(
-        _ reply: Reply, _ answers: Int, _ pending: PendingEntry?, _ fields: [[UInt8]]?
+        _ reply: Reply, _ answers: Int, _ pending: PendingLine?, _ fields: [[UInt8]]?
     ) -> (Step, send: [Command]) {
         if case .error(let text) = reply { return (.failed(text), []) }
         guard let letter = withoutScript.first else { return (.malformed("no dead letter"), []) }
@@ -210,7 +208,7 @@ struct DeadLetterTransaction {
             guard case .array(let lines) = reply else {
                 return (.malformed("a strange XPENDING"), [])
             }
-            pending = lines.first.flatMap { PendingEntry($0) }
+            pending = lines.first.flatMap { PendingLine($0) }
         case 2: fields = letter.keepsFields ? reply.firstEntry?.fields : []
         case 3:
             guard let pending, pending.id == letter.row.id, pending.consumer == letter.consumer,

@@ -114,19 +114,3 @@ struct GroupMember {
         return command
     }
 }
-
-extension Command {
-    /// XACK of so many entries of a stream.
-    static func acknowledge(
-        stream: [UInt8], group: [UInt8], count: Int, _ id: (Int) -> EntryID
-    ) -> Command {
-        var command = Command("XACK")
-        command.add(stream)
-        command.add(group)
-        command.add(hyphenated: count) {
-            let id = id($0)
-            return (id.milliseconds, id.sequence)
-        }
-        return command
-    }
-}

@@ -16,6 +16,8 @@ struct GroupPlan {
     /// Lines asked of XPENDING at once.
     static let pendingPage = 1_000
     private static let batchRowsMax = 1_000_000
+    /// How long an entry that was refused is left alone before it is tried again.
+    private static let refusedRestMs: Int64 = 30_000
 
     enum Step: Equatable {
         /// Wait for the answer that comes next.
@@ -48,6 +50,8 @@ struct GroupPlan {
     private let isCounted: Bool
     private let batchRows: Int
     private let creates: Bool
+    private let autoAcks: Bool
+    private let onError: RefusalPolicy
     private let blockMs: Int64?
     private let claimIdleMs: Int64?
     private let deliveriesMax: Int64?
@@ -57,10 +61,10 @@ struct GroupPlan {
     private var streams: [GroupStream]
     private var ledger = DeliveryLedger()
     private var handled: HandledEntries
-    /// Dead letters that a group which is made again may deliver a second time.
-    private var putAway: Set<RowID> = []
-    /// Those of them that this group has delivered, and that are not noted as handled yet.
-    private var moved: [RowID] = []
+    private var moved = MovedEntries()
+    /// What was handed over last, until the next batch is asked for: its rows, the entries that
+    /// gave none, and how far entries were handled before.
+    private var lastBatch: (rows: [RowID], leftOut: [RowID], before: HandledEntries)?
     /// Entries that may still be read.
     private(set) var remaining: Int
     /// Whether rows were handed over.
@@ -87,6 +91,8 @@ struct GroupPlan {
         isCounted = options.count != nil
         batchRows = options.batchRows
         creates = options.createGroup
+        autoAcks = options.autoAck
+        onError = options.onError
         blockMs = options.blockMs
         claimIdleMs = options.claimIdleMs
         deliveriesMax = options.deliveriesMax
@@ -312,7 +318,7 @@ struct GroupPlan {
                 since: last, isThere: handled.isEntry(stream) ? isThere : nil)
         else {
             // A new stream may have entries of the same ids.
-            putAway = putAway.filter { Int($0.stream) != stream }
+            moved.forget(stream: stream)
             return streams[stream].create(at: .smallest)
         }
         streams[stream].create(at: beginning(stream))
@@ -325,29 +331,13 @@ struct GroupPlan {
         return min(last, oldest.previous ?? .smallest)
     }
 
-    /// Whether this entry, which was delivered, is a dead letter already.
-    mutating func isPutAway(_ row: RowID) -> Bool {
-        guard putAway.contains(row) else { return false }
-        moved.append(row)
-        return true
-    }
-
-    /// All rows that have come are handed over: dead letters among them are handled, too.
-    mutating func settlePutAway() {
-        guard !putAway.isEmpty else { return }
-        handled.note(moved)
-        moved = []
-        let beginnings = streams.indices.map { beginning($0) }
-        putAway = putAway.filter { $0.id > beginnings[Int($0.stream)] }
-    }
-
     /// The group is there. `isNew`: it was made at `id`; else it was there after all, and may still
     /// count as pending what is in hand.
     mutating func created(_ stream: Int, at id: EntryID, isNew: Bool, _ now: Int64) {
         if isNew {
             pending.forget(stream: stream)
             ledger.forget(stream: stream)
-            moved.removeAll { Int($0.stream) == stream }
+            moved.groupCreated(stream)
             handled.begin(stream, at: id)
         }
         streams[stream].created(now)
@@ -361,7 +351,7 @@ struct GroupPlan {
     /// A page of XPENDING with counts. `inHand`: the entries that must not come again; `rows`: how
     /// many are in the batch. Returns the entries that were delivered too often.
     mutating func counted(
-        _ page: [PendingEntry], _ request: GroupRequest, inHand: Set<RowID>, rows: Int, _ now: Int64
+        _ page: [PendingLine], _ request: GroupRequest, inHand: Set<RowID>, rows: Int, _ now: Int64
     ) -> [DeadLetter] {
         guard case .deliveries(let stream, _, let count, let idleMs) = request else { return [] }
         let isOwn = idleMs == nil
@@ -390,7 +380,7 @@ struct GroupPlan {
     }
 
     private mutating func deadLetter(
-        _ entry: PendingEntry, _ row: RowID, isOwnPage: Bool, isInHand: Bool
+        _ entry: PendingLine, _ row: RowID, isOwnPage: Bool, isInHand: Bool
     ) -> DeadLetter? {
         guard let deliveriesMax else { return nil }
         let (had, undelivered) = ledger.counted(
@@ -404,7 +394,7 @@ struct GroupPlan {
 
     /// The first entries of a page that stand together and are all claimable.
     private func firstRun(
-        of claimable: [Int], in page: [PendingEntry], wanted: Int
+        of claimable: [Int], in page: [PendingLine], wanted: Int
     ) -> GroupStream.Claimable? {
         guard let first = claimable.first else { return nil }
         let most = min(batchRows, GroupPlan.pageRows, max(1, wanted), claimable.count)
@@ -416,7 +406,7 @@ struct GroupPlan {
 
     /// A page of a look. `inHand`: the entries that must not come again. True if it was the last.
     mutating func looked(
-        _ page: [PendingEntry], _ request: GroupRequest, inHand: Set<RowID>, _ now: Int64
+        _ page: [PendingLine], _ request: GroupRequest, inHand: Set<RowID>, _ now: Int64
     ) -> Bool {
         guard case .look(let stream, let after, let count) = request else { return true }
         var rows: Set<RowID> = []
@@ -459,39 +449,89 @@ struct GroupPlan {
     /// Whether there may be more to read than the last answer had.
     var mayHaveMore: Bool { hasBacklog || !hadClaimed }
 
-    /// The rows of a batch are handed over.
-    mutating func handedOver(_ rows: [RowID]) {
+    /// The rows of a batch are handed over. `leftOut`: its entries that gave no row, which are
+    /// acknowledged with it.
+    mutating func handedOver(_ rows: [RowID], leftOut: [RowID] = []) {
+        let before = handled
+        pending.hold(rows)
+        self.leftOut(leftOut, batch: rows)
         ledger.delivered(rows)
         remaining -= min(rows.count, remaining)
         handled.note(rows)
         if !rows.isEmpty { hasRows = true }
-        settlePutAway()
+        settleMoved()
+        lastBatch = (rows, leftOut, before)
     }
 
-    /// These entries gave no row, and are acknowledged as the rest of their batch.
-    mutating func leftOut(_ rows: [RowID]) {
+    /// An answer has ended, and there are no rows to hand over: entries that gave none have no
+    /// batch to wait for.
+    mutating func hasNoBatch(leftOut: [RowID]) {
+        self.leftOut(leftOut, batch: [])
+        settleMoved()
+        if autoAcks { pending.queueHeld() }
+    }
+
+    private mutating func leftOut(_ rows: [RowID], batch: [RowID]) {
+        guard !rows.isEmpty else { return }
+        pending.holdRowless(rows, batch: batch)
         ledger.delivered(rows)
         handled.note(rows)
     }
 
-    /// How far the entries were handled: to be given back to `takenBack`.
-    var progress: HandledEntries { handled }
-
     /// How many of these entries, which came as new ones, were handed over before.
     func repeated(_ rows: ArraySlice<RowID>) -> Int { handled.repeated(rows) }
 
-    /// The last batch was taken back: `count` of its rows come again.
-    mutating func takenBack(_ rows: [RowID], count: Int, to progress: HandledEntries) {
-        if deliveriesMax != nil { ledger.takenBack(rows) }
-        handled = progress
-        if isCounted { remaining += count }
+    /// All rows that have come are handed over: dead letters among them are handled, too.
+    private mutating func settleMoved() {
+        guard !moved.isEmpty else { return }
+        handled.note(moved.takeDelivered())
+        moved.forget(upTo: streams.indices.map { beginning($0) })
     }
 
-    /// The caller is told of this entry, although it is not handed over; it is left alone until
-    /// then.
-    mutating func refused(_ row: RowID, until: Int64) {
-        pending.refuse(row, until: until)
-        ledger.told(row)
+    /// The caller asks for the next batch, and so is done with the last one.
+    mutating func nextIsAsked() {
+        lastBatch = nil
+        if autoAcks { pending.queueHeld() }
+    }
+
+    /// The last batch was not handed over after all. Returns how many of its rows come again; nil
+    /// if there is no batch to take back.
+    mutating func takeBack() -> Int? {
+        guard let (rows, leftOut, before) = lastBatch, !rows.isEmpty else { return nil }
+        let count = pending.takeBack(rows, others: leftOut)
+        if deliveriesMax != nil { ledger.takenBack(rows) }
+        handled = before
+        if isCounted { remaining += count }
+        lastBatch = nil
+        return count
+    }
+
+    /// The read ends: entries that gave no row wait for no more batches. The rows of a read that
+    /// does not follow are acknowledged without them.
+    func queueRowless() {
+        if follows {
+            pending.queue([])
+        } else {
+            pending.queueRowless()
+        }
+    }
+
+    /// An entry was delivered that cannot be handed over.
+    mutating func refused(_ entry: RefusedEntry, _ now: Int64) -> RefusedEntry.Step {
+        switch onError {
+        case .skip where entry.isTooLarge: return .skip
+        case .deadLetter:
+            if moved.comesAgain(entry.row) { return .acknowledge }
+            return .move(DeadLetter(row: entry.row, consumer: consumer, refusal: entry.refusal))
+        default: break
+        }
+        guard follows else { return .raise }
+        // After an entry that is too large, the connection is closed.
+        if !entry.isTooLarge {
+            pending.refuse(entry.row, until: now + GroupPlan.refusedRestMs)
+            ledger.told(entry.row)
+        }
+        return .raiseLater
     }
 
     /// An entry was moved to the dead letters, or it turned out that it cannot be.
@@ -500,10 +540,7 @@ struct GroupPlan {
         switch outcome {
         case .kept, .deleted:
             ledger.forget(letter.row)
-            if creates {
-                putAway.insert(letter.row)
-                moved.append(letter.row)
-            }
+            if creates { moved.add(letter.row) }
         case .moved: ledger.told(letter.row)  // it may still be pending here
         }
     }

@@ -11,13 +11,7 @@ import RedisTopology
 /// A group read in progress: does what `GroupPlan` says, and tells it which entries came and which
 /// were handed over.
 final class GroupReader: StreamReader {
-    /// How long an entry that was refused is left alone before it is tried again.
-    private static let refusedRestMs: Int64 = 30_000
-
     private let session: GroupSession
-    /// What was handed over last, until the next batch is asked for: its rows, what was left out
-    /// among them, and how far entries were handled before.
-    private var lastBatch: (rows: [RowID], leftOut: [RowID], before: HandledEntries)?
     /// The last acknowledgements could not be made.
     private var hasGivenUp = false
 
@@ -112,34 +106,16 @@ final class GroupReader: StreamReader {
 
     override func connectionLost() { session.connectionLost() }
 
-    override func nextIsAsked() {
-        lastBatch = nil
-        if options.autoAck { session.pending.queueHeld() }
-    }
+    override func nextIsAsked() { session.plan.nextIsAsked() }
 
     override func willHandOver(rows handed: Int) {
-        let rows = parser.pointee.takeRows()
-        let before = session.plan.progress
-        session.pending.hold(rows)
-        lastBatch = (rows, takeLeftOut(batch: rows), before)
-        session.plan.handedOver(rows)
-    }
-
-    /// What was left out is acknowledged as the rest of its batch.
-    private func takeLeftOut(batch rows: [RowID]) -> [RowID] {
-        let leftOut = parser.pointee.leftOut.takeRows()
-        guard !leftOut.isEmpty else { return [] }
-        session.pending.holdRowless(leftOut, batch: rows)
-        session.plan.leftOut(leftOut)
-        return leftOut
+        session.plan.handedOver(
+            parser.pointee.takeRows(), leftOut: parser.pointee.leftOut.takeRows())
     }
 
     override func takeBack() -> Bool {
-        guard let (rows, leftOut, before) = lastBatch, !rows.isEmpty else { return false }
-        let count = session.pending.takeBack(rows, others: leftOut)
-        session.plan.takenBack(rows, count: count, to: before)
+        guard let count = session.plan.takeBack() else { return false }
         statistics.add(.delivered, -count)
-        lastBatch = nil
         return true
     }
 
@@ -201,7 +177,7 @@ final class GroupReader: StreamReader {
                 return true
             case .finish:
                 if parser.pointee.batch.rowCount > 0 { return true }
-                acknowledgeRowless()
+                session.plan.queueRowless()
                 if try session.sendAcknowledgements() { continue }
                 isDone = true
                 connection.expectNothing()
@@ -214,16 +190,6 @@ final class GroupReader: StreamReader {
                 _ = try connection.receive()
                 return false
             }
-        }
-    }
-
-    /// At the end, what gave no row waits for no batch that is to come; and of a read that does not
-    /// follow, whose rows are acknowledged without it, for none at all.
-    private func acknowledgeRowless() {
-        if options.follows {
-            _ = session.pending.queue([])
-        } else {
-            session.pending.queueRowless()
         }
     }
 
@@ -261,52 +227,32 @@ final class GroupReader: StreamReader {
             session.entriesEnded()
             parser.pointee.abandonReply()
             try session.takeError(error, request)
-        case .refused(let error): try takeRefused(error)
+        case .refused(let error): try takeRefused(parser.pointee.refusedEntry, error)
         case .failed(let error):
             guard error.cause == .tooLarge else { throw error }
-            try passTooLarge()
-            guard options.follows else { throw error }
-            heldError = error
+            try takeRefused(parser.pointee.tooLargeEntry, error)
         }
         return true
     }
 
-    /// The row of an entry that gave none.
-    private func row(_ id: EntryID) -> RowID {
-        let stream = parser.pointee.replyFrame?.stream ?? 0
-        return RowID(id: id, stream: Int32(truncatingIfNeeded: stream))
-    }
-
-    /// With "skip" and "dead_letter" the read goes on after an entry that is too large, on a new
-    /// connection: the rest of the entry is still to come on this one. There it is acknowledged, or
-    /// moved, before this consumer's pending entries are asked for.
-    private func passTooLarge() throws(RedcolError) {
-        guard let id = parser.pointee.tooLargeID else { return }
-        let row = row(id)
-        let reason = parser.pointee.tooLargeReason
-        switch options.onError {
-        case .skip:
-            session.pending.queueDeleted([row])
-            noteTooLargeLeftOut(id, reason)
-        case .deadLetter:
-            if !acknowledgesPutAway(row) {
-                session.moveLater(
-                    DeadLetter(
-                        row: row, consumer: options.consumer,
-                        refusal: DeadLetter.Refusal(field: nil, reason: Array(reason.utf8))))
-            }
-        default: return
+    /// Takes an entry that cannot be handed over.
+    private func takeRefused(_ entry: RefusedEntry?, _ error: RedcolError) throws(RedcolError) {
+        guard let entry else { throw error }
+        switch try session.takeRefused(entry) {
+        case .raise: throw error
+        case .raiseLater:
+            heldError = error
+            return
+        case .skip: noteTooLargeLeftOut(entry.row.id, parser.pointee.tooLargeReason)
+        case .acknowledge, .move: break
         }
+        guard entry.isTooLarge else { return }
+        // The read continues on a new connection, since the rest of the entry is still to come on
+        // this one. There the entry is acknowledged, or moved, before pending entries are read.
         noteProgress()
         throw RedcolError(
-            .connection, "the rest of entry \(id.text), which is too large, is not received")
-    }
-
-    /// A group that was created again may deliver a second time what is a dead letter by now.
-    private func acknowledgesPutAway(_ row: RowID) -> Bool {
-        guard session.plan.isPutAway(row) else { return false }
-        session.pending.queueDeleted([row])
-        return true
+            .connection,
+            "the rest of entry \(entry.row.id.text), which is too large, is not received")
     }
 
     private func noteOrigin(_ request: GroupRequest, rows: Int) {
@@ -322,21 +268,6 @@ final class GroupReader: StreamReader {
         }
     }
 
-    /// An entry has a value that does not fit its column.
-    private func takeRefused(_ error: RedcolError) throws(RedcolError) {
-        guard let id = parser.pointee.lastID else { throw error }
-        let row = row(id)
-        if options.onError == .deadLetter {
-            if acknowledgesPutAway(row) { return }
-            return try session.moveToDeadLetter(
-                DeadLetter(
-                    row: row, consumer: options.consumer, refusal: parser.pointee.lastRefusal))
-        }
-        guard options.follows else { throw error }
-        session.plan.refused(row, until: platform_monotonic_ms() + GroupReader.refusedRestMs)
-        heldError = error
-    }
-
     private func entriesEnded(_ request: GroupRequest) {
         let entries = parser.pointee.entriesParsed
         let (named, nameless) = parser.pointee.takeDeleted()
@@ -344,11 +275,8 @@ final class GroupReader: StreamReader {
         session.plan.ended(
             request, entries: entries, last: parser.pointee.lastID, hasNameless: nameless > 0,
             rows: parser.pointee.rows)
-        // Without a row there is no batch that they could wait for.
         if parser.pointee.batch.rowCount == 0 {
-            _ = takeLeftOut(batch: [])
-            session.plan.settlePutAway()
-            if options.autoAck { session.pending.queueHeld() }
+            session.plan.hasNoBatch(leftOut: parser.pointee.leftOut.takeRows())
         }
         session.pending.queueDeleted(named)
         statistics.add(.deleted, named.count)

@@ -10,8 +10,6 @@ import RedisConnection
 
 /// The requests of a group's member that are under way, and what their answers mean.
 final class GroupSession {
-    /// Ids in one XACK: any number costs the server the same per id.
-    private static let idsPerCommand = 16_384
     /// Bytes of an answer for which an entry of the batch before is acknowledged.
     private static let bytesPerID = 128
 
@@ -144,7 +142,7 @@ final class GroupSession {
 
     private func enqueueAcknowledgements() -> Bool {
         var hasSome = false
-        while enqueueAcknowledgement(most: GroupSession.idsPerCommand) { hasSome = true }
+        while enqueueAcknowledgement(most: Command.acknowledgedIDsMax) { hasSome = true }
         return hasSome
     }
 
@@ -164,16 +162,20 @@ final class GroupSession {
         return true
     }
 
-    /// Moves an entry to the dead letters, with what is under way.
-    func moveToDeadLetter(_ letter: DeadLetter) throws(RedcolError) {
-        letters.add(letter)
-        try send(letters.next())
-    }
-
-    /// The next connection begins with moving this entry.
-    func moveLater(_ letter: DeadLetter) {
-        lateLetters.append(letter)
-        pending.refuse(letter.row, until: 0)
+    /// Does what the plan says about an entry that cannot be handed over, and returns it.
+    func takeRefused(_ entry: RefusedEntry) throws(RedcolError) -> RefusedEntry.Step {
+        let step = plan.refused(entry, platform_monotonic_ms())
+        switch step {
+        case .raise, .raiseLater: break
+        case .skip, .acknowledge: pending.queueDeleted([entry.row])
+        case .move(let letter) where entry.isTooLarge:
+            lateLetters.append(letter)
+            pending.refuse(letter.row, until: 0)
+        case .move(let letter):
+            letters.add(letter)
+            try send(letters.next())
+        }
+        return step
     }
 
     /// Moves those that were to be moved on a new connection.
@@ -232,7 +234,7 @@ final class GroupSession {
     private func takeAcknowledged(_ reply: Reply, _ count: Int) throws(RedcolError) {
         if case .error(let text) = reply { throw error(text, "acknowledging entries") }
         guard let number = reply.count(most: count) else {
-            throw connection.violation("a count that cannot be in answer to XACK")
+            throw connection.wrongAcknowledgedCount
         }
         statistics.add(.acknowledged, number)
         pending.answered(count)
@@ -279,7 +281,7 @@ final class GroupSession {
     /// Takes a page of the pending entries list.
     private func takePage(_ reply: Reply, of request: GroupRequest) throws(RedcolError) {
         if case .error(let text) = reply { return try takeError(error(text, "XPENDING"), request) }
-        guard let page = try PendingEntry.page(reply, most: request.linesMax) else {
+        guard let page = try PendingLine.page(reply, most: request.linesMax) else {
             throw connection.violation("a strange XPENDING")
         }
         if case .look(_, let after, _) = request {

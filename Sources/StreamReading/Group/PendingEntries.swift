@@ -102,30 +102,31 @@ final class PendingEntries: @unchecked Sendable {
         forgetRowless { gone.contains($0) }
     }
 
-    /// All that was handed over is to be acknowledged.
-    func queueHeld() { locked { moveHeldToQueue() } }
-
-    private func moveHeldToQueue() {
-        settle()
-        // Else they stay in hand until there is.
-        guard queue.hasRoom(for: held.count) else { return }
-        queue.append(contentsOf: held)
-        held.removeAll(keepingCapacity: true)
-        rowless = []
-    }
-
-    /// These entries and what goes with them, or all that were handed over, are to be acknowledged;
-    /// false, and nothing is done, if no more will be sent.
-    func queue(_ rows: [RowID]?) -> Bool {
+    /// The next acknowledgements include all entries that were handed over; false, and nothing is
+    /// done, if no more will be sent.
+    @discardableResult
+    func queueHeld() -> Bool {
         locked {
             if isClosed { return false }
-            if let rows {
-                let all = rows + findRowless(with: rows)
-                queue.append(contentsOf: all)
-                release(all)
-            } else {
-                moveHeldToQueue()
-            }
+            settle()
+            // Without memory they stay in hand until there is some.
+            guard queue.hasRoom(for: held.count) else { return true }
+            queue.append(contentsOf: held)
+            held.removeAll(keepingCapacity: true)
+            rowless = []
+            return true
+        }
+    }
+
+    /// The next acknowledgements include these entries and what goes with them; false, and nothing
+    /// is done, if no more will be sent.
+    @discardableResult
+    func queue(_ rows: [RowID]) -> Bool {
+        locked {
+            if isClosed { return false }
+            let all = rows + findRowless(with: rows)
+            queue.append(contentsOf: all)
+            release(all)
             return true
         }
     }

@@ -6,7 +6,7 @@ import RedcolBase
 import RedisConnection
 
 /// One line of XPENDING.
-struct PendingEntry: Equatable {
+struct PendingLine: Equatable {
     /// What is kept of a line, in bytes.
     static let memory = 256
 
@@ -28,13 +28,13 @@ struct PendingEntry: Equatable {
     }
 
     /// The lines of a page, of which `most` were asked for; nil if the reply is no such page.
-    static func page(_ reply: Reply, most: Int) throws(RedcolError) -> [PendingEntry]? {
+    static func page(_ reply: Reply, most: Int) throws(RedcolError) -> [PendingLine]? {
         guard case .array(let lines) = reply, lines.count <= most else { return nil }
-        try Memory.require(lines.count * PendingEntry.memory, for: "pending entries")
-        var page: [PendingEntry] = []
+        try Memory.require(lines.count * PendingLine.memory, for: "pending entries")
+        var page: [PendingLine] = []
         page.reserveCapacity(lines.count)
         for line in lines {
-            guard let entry = PendingEntry(line) else { return nil }
+            guard let entry = PendingLine(line) else { return nil }
             page.append(entry)
         }
         return page
