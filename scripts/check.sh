@@ -22,9 +22,10 @@ test_swift() {
 }
 
 test_python() {
+  local files
+  mapfile -t files < <(.venv/bin/python scripts/tests_without_server.py)
   .venv/bin/python -m pytest --quiet -p no:cacheprovider -c bindings/python/pyproject.toml \
-    scripts/tests bindings/cpp/tests/test_{abi,docs_page}.py \
-    bindings/python/tests/test_{import,types}.py
+    -m "not slow" "${files[@]}"
 }
 
 attempt lint scripts/lint.sh

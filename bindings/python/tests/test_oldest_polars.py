@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+#: Left out of `make check`.
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
 PYTHON = PACKAGE.parents[1] / ".venv-oldest-polars/bin/python"

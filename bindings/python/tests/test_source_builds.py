@@ -21,6 +21,9 @@ from packages import (
     run,
 )
 
+#: Left out of `make check`.
+pytestmark = pytest.mark.slow
+
 #: What `make build` has made of the same sources.
 LIBRARY = Path(os.environ.get("REDCOL_LIBRARY", ROOT / ".build/release/libredcol.so"))
 PIP_INSTALL = ("-m", "pip", "install", "--no-deps", "--no-build-isolation")

@@ -16,6 +16,9 @@ import pytest
 
 from packages import PROJECT, ROOT, build, clean_python, path_without_swift, run
 
+#: Left out of `make check`.
+pytestmark = pytest.mark.slow
+
 LIBRARY = Path(os.environ.get("REDCOL_LIBRARY", ROOT / ".build/release/libredcol.so"))
 #: Other Pythons that `make setup` has found, with Polars in an environment of their own.
 OTHER_PYTHONS = sorted(ROOT.glob(".venv-python3.*/bin/python"))
