@@ -127,9 +127,10 @@ class Tests:
                         return True
                     if module in self.modules:
                         source = self.modules[module]
-                        whole = imported in (None, "*")
-                        names = list(self.definitions(source)) if whole else [imported]
-                        uses += [(source, other) for other in names]
+                        if imported is None or imported == "*":
+                            uses += [(source, other) for other in self.definitions(source)]
+                        else:
+                            uses.append((source, imported))
                 ahead += [use for use in uses if use not in seen]
                 seen.update(uses)
         return False
