@@ -62,7 +62,7 @@ def defined(statement: ast.stmt) -> set[str]:
     return {""}
 
 
-class Tests:
+class Files:
     """Files of tests, and what they need."""
 
     def __init__(self, folders: tuple[Path, ...], helpers: tuple[Path, ...]) -> None:
@@ -143,7 +143,7 @@ class Tests:
 
 def main() -> None:
     """Prints the files of this checkout."""
-    for path in Tests(FOLDERS, HELPERS).without_server():
+    for path in Files(FOLDERS, HELPERS).without_server():
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tests_without_server
-from tests_without_server import ROOT, Tests
+from tests_without_server import ROOT, Files
 
 CONFTEST = """
 from servers import Server
@@ -21,7 +21,7 @@ def key(): ...
 """
 
 #: Files of a folder of tests, and whether they start a server.
-FILES = {
+CASES = {
     "test_pure.py": ("def test(key): ...", False),
     "test_fixture.py": ("def test(url): ...", True),
     "test_own.py": ("from servers import Server\ndef test(): Server()", True),
@@ -47,10 +47,10 @@ started = make()
 def test_what_a_file_uses(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "helper.py").write_text(HELPER)
-    for name, (text, _) in FILES.items():
+    for name, (text, _) in CASES.items():
         (tmp_path / name).write_text(text)
-    found = {path.name for path in Tests((tmp_path,), ()).without_server()}
-    assert found == {name for name, (_, starts) in FILES.items() if not starts}
+    found = {path.name for path in Files((tmp_path,), ()).without_server()}
+    assert found == {name for name, (_, starts) in CASES.items() if not starts}
 
 
 def test_the_files_of_this_checkout() -> None:
