@@ -35,7 +35,7 @@ public struct ColumnType: Equatable, Sendable {
     public var kind: Kind
     /// Of a time, timestamp or duration; seconds for all else.
     public var unit: Unit
-    /// Of a decimal: how many digits it has, and how many of them are behind the point; else 0.
+    /// Of a decimal: how many digits it has, and how many of them are after the point; else 0.
     public var precision: Int32
     public var scale: Int32
     /// How many values each list of a fixed size has; else 0.

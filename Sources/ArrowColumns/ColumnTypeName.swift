@@ -46,7 +46,7 @@ extension ColumnType {
         }
     }
 
-    /// What a text in a timestamp column must be, as far as its time zone is concerned.
+    /// What an error says about the time zone of a text in a timestamp column.
     public var timestampHint: String {
         let name = String(decoding: format.dropFirst(4), as: UTF8.self)
         let zone = TimestampZone(format: format)

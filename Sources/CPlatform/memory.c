@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that the system refuses. What is large is asked for with malloc, and an error says that it
- * was refused. But the language's runtime cannot go on without its small objects: for them there is
- * a reserve, which is given up when the system has nothing else. What a caller or a server can make
- * large and the runtime keeps is looked for before: is so much there?
+ * was refused. But the language's runtime cannot continue without its small objects: for them there
+ * is a reserve, which is given up when the system has nothing else. What a caller or a server can
+ * make large and the runtime keeps is looked for before: is so much there?
  */
 #define _GNU_SOURCE
 #include "include/CPlatform.h"
@@ -37,7 +37,7 @@ bool platform_memory_has_reserve(void) {
 }
 
 bool platform_memory_is_there(size_t bytes) {
-  /* Once it was given up, nothing goes on before there is a new one. */
+  /* After the reserve was given up, nothing continues before there is a new one. */
   if (!platform_memory_has_reserve())
     return false;
   if (bytes <= SMALL_BYTES)

@@ -84,7 +84,8 @@ enum {
   OPENSSL_SET_READ_AHEAD = 41,
   OPENSSL_SET_HOST_NAME = 55,
   OPENSSL_SET_MIN_VERSION = 123,
-  /* A part may be written, from a buffer that has moved; reading goes on after what is no data. */
+  /* A part may be written, from a buffer that has moved; reading continues after what is not data.
+   * */
   OPENSSL_MODES = 1 | 2 | 4,
   OPENSSL_NO_RENEGOTIATION = 1 << 30,
   OPENSSL_PEM = 1,

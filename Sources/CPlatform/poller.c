@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file descriptor that becomes readable when a read can go on: socket, cancel signal or alarm.
- * */
+/* One file descriptor that becomes readable when a read can continue: socket, cancel signal or
+ * alarm. */
 #define _GNU_SOURCE
 #include "include/CPlatform.h"
 

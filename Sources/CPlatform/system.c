@@ -37,7 +37,7 @@ int platform_socket(int family, int type) {
 }
 
 int platform_connect(int fd, const struct sockaddr *address, socklen_t length) {
-  /* connect(2): after EINTR the connection goes on being made, as after EINPROGRESS. */
+  /* connect(2): after EINTR the connection is still being made, as after EINPROGRESS. */
   if (connect(fd, address, length) == 0)
     return 0;
   return errno == EINTR ? EINPROGRESS : errno;

@@ -47,7 +47,7 @@ static int take(void *bio, char *bytes, int length) {
   }
   if (count > 0) {
     tls->has_taken = true;
-    tls->send_wants_read = false; /* whoever has read it: sending may go on */
+    tls->send_wants_read = false; /* whoever has read it: sending may continue */
   }
   return noted(tls, bio, count, OPENSSL_BIO_READ);
 }

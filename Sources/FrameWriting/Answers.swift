@@ -30,7 +30,7 @@ struct AnswerCursor {
     /// 16 zero bytes must stand after `bytes`, as they do in a `ReceiveBuffer`.
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
-    /// Whether the next answer is an error, as far as it has come.
+    /// Whether the next answer begins as an error.
     var isError: Bool { offset < bytes.count && bytes[offset] == UInt8(ascii: "-") }
 
     /// The next answer; the cursor is then after it.

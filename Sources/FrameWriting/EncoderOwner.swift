@@ -10,8 +10,8 @@ import RedcolBase
 final class EncoderOwner {
     let encoder: UnsafeMutablePointer<RowEncoder>
     private let ids: UnsafeMutablePointer<BatchBuilder>?
-    /// Whether there was no memory for an id. Then none is told: each would be taken for that of
-    /// another row.
+    /// Whether there was no memory for an id. Then no ids are returned: each would be taken for
+    /// that of another row.
     private var idsAreLost = false
 
     static func make(_ encoder: consuming RowEncoder) throws(RedcolError) -> EncoderOwner {

@@ -9,7 +9,8 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// A write in progress. One thread at a time, but for `cancel()`. What to do is the plan's to say.
+/// A write in progress. One thread at a time, except for `cancel()`. The plan decides what to
+/// do.
 public final class FrameWriter {
     /// Bytes that are encoded, or sent, and not answered.
     private static let bytesUnderWayMax = 1 << 20

@@ -6,7 +6,7 @@ import ArrowColumns
 import RedcolBase
 import RedisConnection
 
-/// What becomes of columns that a reader may have added.
+/// What happens to columns that a reader may have added.
 enum MetadataRule: String, CaseIterable {
     /// Those that agree with the entry's id are left out; for others the caller has to decide.
     case check

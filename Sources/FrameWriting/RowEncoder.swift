@@ -55,9 +55,9 @@ struct RowEncoder: ~Copyable {
     }
 
     init(_ schema: InputSchema, _ options: HashOptions) throws(RedcolError) {
-        // EVAL where a command depends on the one before it: a transaction goes on after an error.
-        // A script does too, if a user may not do what comes later: that is asked before, by a
-        // command that changes nothing, since it lacks a number.
+        // EVAL where a command depends on the one before it: a transaction continues after an
+        // error. A script does too, if a user may not do what comes later: that is asked before, by
+        // a command that changes nothing, since it lacks a number.
         var script = ""
         if options.ifExists == .fail {
             script = "if redis.call('EXISTS',KEYS[1])==1 then return 0 end "

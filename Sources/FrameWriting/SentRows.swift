@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What became of each row of a frame: sent, answered, refused, or lost with its connection. Pure:
+// What happened to each row of a frame: sent, answered, refused, or lost with its connection. Pure:
 // it knows no socket and no values.
 
 import RedcolBase
 
-/// What became of a row. Empty: it has no values.
+/// What happened to a row. Empty: it has no values.
 enum RowOutcome { case written, refused, empty }
 
-/// Rows that the server refused for now, of which it executed nothing, and what became of those
+/// Rows that the server refused for now, without executing anything, and what happened to those
 /// after them.
 struct RefusedRows {
     let first: Int
@@ -99,8 +99,8 @@ struct SentRows {
         return settleEmpty()
     }
 
-    /// Counts the rows without values that come next: nothing answers them. Their number, but for
-    /// those that come after one that was refused for now.
+    /// Counts the rows without values that come next: nothing answers them. Their number, except
+    /// for those that come after one that was refused for now.
     @inline(__always)
     mutating func settleEmpty() -> Int {
         var settled = 0
@@ -128,7 +128,7 @@ struct SentRows {
         }
     }
 
-    /// It is known what became of `row`.
+    /// The outcome of `row` is known.
     @inline(__always)
     mutating func count(_ row: Int, _ outcome: RowOutcome) {
         switch outcome {

@@ -3,7 +3,7 @@
 
 import RedcolBase
 
-/// What becomes of a hash that exists already.
+/// What happens to a hash that exists already.
 enum ExistingKey: String, CaseIterable {
     /// It goes, whatever it held.
     case replace

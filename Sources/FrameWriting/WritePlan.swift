@@ -29,8 +29,8 @@ struct WritePlan {
     let isRepeatable: Bool
     private let writesEntries: Bool
 
-    /// MULTI and EXEC: a user who may not use them would have a transaction's commands done one by
-    /// one, all the same.
+    /// MULTI and EXEC. Without the right to use them, the server would still execute the commands
+    /// of a transaction, one by one.
     static let probes = 2
 
     /// `silenceMs`: for how long it is tried again without a success; `retryMs`: the longest wait

@@ -19,7 +19,7 @@ class Handle {
     /// What is there afterwards is seldom the same.
     private var mark = Handle.live
     private static var live: UInt64 { 0x6C6F_6364_6572_FEED }
-    /// Where it is: behind the two words that every object begins with.
+    /// Where it is: after the two words that every object begins with.
     private static var markOffset: Int { 16 }
 
     let kind: Kind
@@ -36,7 +36,7 @@ class Handle {
         OpaquePointer(Unmanaged.passRetained(self).toOpaque())
     }
 
-    /// The handle at `pointer`; nil if it was freed, as far as that can be seen.
+    /// The handle at `pointer`; nil if it was seen to be freed.
     static func borrowed(_ pointer: UnsafeRawPointer) -> Handle? {
         guard pointer.load(fromByteOffset: markOffset, as: UInt64.self) == live else { return nil }
         return Unmanaged<Handle>.fromOpaque(pointer).takeUnretainedValue()
@@ -80,8 +80,8 @@ final class ClientHandle: Handle {
 
     deinit { topology.close() }
 
-    /// Asks on a connection that `cancel` reaches. After a signal, the same question goes on where
-    /// it was. `total`: how many entries were acknowledged is added, also with an error.
+    /// Asks on a connection that `cancel` reaches. After a signal, the same question continues
+    /// where it was. `total`: how many entries were acknowledged is added, also with an error.
     func ask(_ question: inout Question, _ total: inout Int64) throws(RedcolError) {
         let wanted = question
         let kept = locked {
@@ -126,8 +126,8 @@ final class ClientHandle: Handle {
         }
     }
 
-    /// Acknowledges; what that has brought is added to `total` in any case. The ids, and how
-    /// many of them were pending, over all calls.
+    /// Acknowledges. How many entries were pending is added to `total`, also with an error. Returns
+    /// the ids, and how many of them were pending, over all calls.
     func acknowledge(
         _ acknowledgement: Acknowledgement, everythingOf iter: Int? = nil, _ total: inout Int64
     ) throws(RedcolError) -> Acknowledgement {
@@ -157,7 +157,7 @@ final class ClientHandle: Handle {
         }
     }
 
-    /// A reader that has begun. After a signal, the same read goes on where it was.
+    /// A reader that has begun. After a signal, the same read continues where it was.
     func beginRead(_ arguments: ReadArguments) throws(RedcolError) -> StreamReader {
         let kept = locked {
             unfinishedQuestions.forget()
@@ -216,7 +216,7 @@ final class Turn {
     private let turn: OpaquePointer
     private let name: StaticString
 
-    /// `name`: what a caller is told that it is.
+    /// `name`: what messages call it.
     static func make(_ name: StaticString) throws(RedcolError) -> Turn {
         guard let turn = platform_turn_new() else {
             throw RedcolError(.memory, "no memory for one more \(name)")
@@ -302,8 +302,8 @@ final class IterHandle: Handle {
         return membership
     }
 
-    /// Acknowledges these entries, and what was left out of their batches; what that has brought is
-    /// added to `total` in any case.
+    /// Acknowledges these entries, and what was left out of their batches. How many were pending is
+    /// added to `total`, also with an error.
     func acknowledge(_ named: Acknowledgement, _ total: inout Int64) throws(RedcolError) {
         try reader.requireMemory(acknowledging: named.ids.count)
         var acknowledgement = named
@@ -338,8 +338,8 @@ final class IterHandle: Handle {
         }
     }
 
-    /// Closes the reader; cancels the call that another thread is inside, and is then to be called
-    /// again.
+    /// Closes the reader. If another thread is inside a call, that call is cancelled, and the
+    /// caller must close again.
     func close() throws(RedcolError) {
         do throws(RedcolError) {
             try exclusively { reader in reader.close() }

@@ -43,7 +43,7 @@ private func collect(
         while true {
             let left = until.map { max(0, $0 - platform_monotonic_ms()) } ?? min(waitMs, 0)
             var array = ArrowArray()
-            // A table gives its texts in any layout, made each time.
+            // A table hands over its texts in any layout, converted each time.
             switch try reader.next(waitMs: left, array: &array, schema: nil, asViews: true) {
             case .timeout: return (.timeout, nil)
             case .end: return (.end, iter.collected.finish())

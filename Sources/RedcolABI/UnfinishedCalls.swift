@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that a signal has ended before their answers came. What they had begun is kept until the
-// same call is made again, which goes on with it: a periodic signal keeps no call from ending.
+// same call is made again, which continues with it: a periodic signal keeps no call from ending.
 
 import ArrowColumns
 import CPlatform
@@ -9,8 +9,9 @@ import RedisConnection
 import RedisTopology
 import StreamReading
 
-/// Kept calls, oldest first. Whoever shares it holds a lock. A thread continues its own call, and
-/// only if it makes no other one first: an equal call later wants to know what is then.
+/// Kept calls, oldest first. The owner holds a lock around each use. A thread continues its own
+/// call, and only if it makes no other call first: an equal call later asks about the state at that
+/// time.
 struct UnfinishedCalls<Call> {
     /// More are not kept, and begin again: each has a connection of its own.
     private static var most: Int { 64 }
@@ -80,7 +81,7 @@ enum Question {
         self = .acknowledgement(acknowledgement, everythingOf: iter)
     }
 
-    /// Asks, or goes on after a signal.
+    /// Asks, or continues after a signal.
     mutating func run(_ connection: Connection) throws(RedcolError) {
         switch self {
         case .acknowledgement(var acknowledgement, let iter):
@@ -168,8 +169,8 @@ private func source(
     return .file(path: file)
 }
 
-/// The servers behind a URL. There is a connection to one of them, unless that is to come later.
-/// Goes on with the connection that a signal has interrupted.
+/// The servers behind a URL, with a connection to one of them, unless "connect" is "later".
+/// Continues with the connection that a signal has interrupted.
 func openTopology(
     url: String, options: [(key: String, value: String)], provider: CredentialsProvider?
 ) throws(RedcolError) -> Topology {
@@ -182,7 +183,7 @@ func openTopology(
     if let kept {
         open = kept
     } else {
-        // A wrong URL is told before a wrong option.
+        // A wrong URL is reported before a wrong option.
         var endpoint = try Endpoint(
             url: url,
             passwordIsElsewhere: provider != nil || options.contains { $0.key == "password_file" })

@@ -8,7 +8,7 @@ import CPlatform
 /// The waits between the attempts to reach a server again.
 public struct Backoff: Sendable {
     static let firstMs: Int64 = 50
-    /// The longest wait, if nothing else is said.
+    /// The default of the longest wait.
     public static let longestMs: Int64 = 5_000
 
     var longestMs: Int64

@@ -6,8 +6,8 @@ public enum Legible: Sendable {
     /// Printable ASCII; a backslash is doubled. For values and answers of a server: each byte of
     /// them can be seen, whatever alphabet it could be taken for.
     case ascii
-    /// UTF-8, but for characters that control a terminal or reorder text; a backslash is doubled.
-    /// For names that somebody chose: of streams, fields, columns, groups and options.
+    /// UTF-8, except for characters that control a terminal or reorder text; a backslash is
+    /// doubled. For names that somebody chose: of streams, fields, columns, groups and options.
     case names
     /// UTF-8 without NUL. For the names of columns themselves, which are data.
     case columnNames
@@ -78,7 +78,7 @@ private func escapedByte(_ text: ArraySlice<UInt8>) -> UInt8? {
     return value == 0 || value >= 0x80 ? value : nil
 }
 
-/// A column's name as the detail of an error: as a caller finds the column by, but for a name of
+/// A column's name as the detail of an error: as a caller finds the column by, except for a name of
 /// absurd length.
 public func columnDetail(_ name: [UInt8]) -> String {
     escaped(name, limit: 65_536, keeping: .columnNames)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every option of the library, once: name, kind and range, default, and what it needs. What each
-// does is said in redcol.h. Tests compare redcol.h and the parameters of Python with these rows.
+// does stands in redcol.h. Tests compare redcol.h and the parameters of Python with these rows.
 
 /// The options of redcol_open.
 public enum ClientOption: OptionTable {

@@ -3,8 +3,8 @@
 
 /// An error with its cause, the words for a person and the details for a program.
 public struct RedcolError: Error, Sendable {
-    /// Causes are the C interface's error statuses, one to one, but for `interrupted`: a signal
-    /// came while a call waited that has nothing to go on with, and is to be made again.
+    /// Causes are the C interface's error statuses, one to one, except for `interrupted`: a signal
+    /// came while a call waited, and the caller must make the call again.
     public enum Cause: Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled

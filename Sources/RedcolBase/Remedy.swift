@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done about an error before anybody is told of it.
+// What is done about an error before it reaches the caller.
 
 /// What to do about an error.
 public enum Remedy: Equatable, Sendable {

@@ -14,7 +14,7 @@ public struct RetryWindow: Sendable {
     private var redirects = 0
     /// So often that other one is asked at once. More often, servers send us round in circles.
     public static let redirectsMax = 5
-    /// When the next attempt is to be made; nil when none waits.
+    /// When the next attempt is due; nil when none waits.
     public private(set) var nextAt: Int64?
 
     /// `longestMs`: the longest wait between two attempts.
@@ -29,7 +29,7 @@ public struct RetryWindow: Sendable {
     /// Attempts since the last success.
     public var attempts: Int { backoff.attempts }
 
-    /// When it is too late to go on trying; nil for never, or while nothing has failed.
+    /// When it is too late to keep trying; nil for never, or while nothing has failed.
     public var deadline: Int64? {
         guard let began, let limitMs else { return nil }
         let (sum, overflow) = began.addingReportingOverflow(limitMs)

@@ -5,7 +5,7 @@
 import CPlatform
 import RedcolBase
 
-/// A piece of work, and an event that its end sets. Whoever is last to let go frees it: the thread,
+/// A piece of work, and an event that its end sets. The last holder frees it: the thread,
 /// or the connection, which may be closed before the work is done.
 public class BackgroundJob: @unchecked Sendable {
     /// A file descriptor that becomes readable when the work is done.

@@ -44,7 +44,7 @@ struct ConnectAttempts: ~Copyable {
         lastError = error
     }
 
-    /// Goes on without waiting.
+    /// Continues without waiting.
     mutating func advance(
         _ now: Int64, _ timeouts: Timeouts, _ poller: UnsafeMutablePointer<platform_poller>
     ) -> Outcome {
@@ -96,7 +96,7 @@ struct ConnectAttempts: ~Copyable {
         } == 0
     }
 
-    /// Closes all sockets that are not connected. `poller` nil: it is a parent's, which goes on.
+    /// Closes all sockets that are not connected. `poller` nil: it is a parent's, which continues.
     mutating func end(_ poller: UnsafeMutablePointer<platform_poller>?) {
         for socket in sockets {
             if let poller { platform_poller_unwatch(poller, socket) }

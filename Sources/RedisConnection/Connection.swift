@@ -6,7 +6,7 @@
 import CPlatform
 import RedcolBase
 
-/// A socket, what waits to be sent, what was received, and the poller that tells when to go on.
+/// A socket, what waits to be sent, what was received, and the poller that tells when to continue.
 /// One thread at a time; only `cancel()` may come from another.
 public final class Connection {
     /// With the credentials of this connection, wherever they came from, and the server that the
@@ -81,7 +81,7 @@ public final class Connection {
     var isForked: Bool { getpid() != processID }
     private let processID = getpid()
 
-    /// A file descriptor that becomes readable when the connection can go on. It stays the same
+    /// A file descriptor that becomes readable when the connection can continue. It stays the same
     /// over reconnects. Borrowed.
     public var pollDescriptor: Int32 { poller.pointee.epoll_fd }
 
@@ -98,7 +98,7 @@ public final class Connection {
 
     // MARK: Connecting
 
-    /// Goes on connecting and logging in; true when that is done. Begins it when there is none.
+    /// Continues connecting and logging in; true when that is done. Begins it when there is none.
     public func advance() throws(RedcolError) -> Bool {
         do {
             switch phase {
@@ -437,7 +437,7 @@ public final class Connection {
     public func callerIsAway() { clock.callerIsAway(platform_monotonic_ms()) }
     public func callerIsBack() { clock.callerIsBack(platform_monotonic_ms()) }
 
-    /// Whole replies that `nextReply` gave, over all times that this was connected.
+    /// Whole replies that `nextReply` returned, over all times that this was connected.
     public private(set) var repliesTaken = 0
 
     /// Marks the first `count` bytes of `incoming` as used.
@@ -498,7 +498,7 @@ public final class Connection {
 
     /// Closes the socket and forgets what was sent and received. `advance` begins again.
     public func closeSocket() {
-        // A child shares the poller with its parent, which goes on watching.
+        // A child shares the poller with its parent, which keeps watching.
         transport.end(isForked ? nil : poller)
         attempts.end(isForked ? nil : poller)
         if !isForked {

@@ -18,7 +18,7 @@ public enum CredentialsSource: Sendable {
         return true
     }
 
-    /// Where a person should look, to go on after "the user and password".
+    /// Where a person should look, to continue after "the user and password".
     var place: String {
         switch self {
         case .url: return "in the URL"

@@ -19,7 +19,7 @@ public struct Endpoint: Sendable {
 
     /// How messages name it: never with credentials.
     public var shown: String { server.shown }
-    /// The credentials, for whoever shows what a server sent.
+    /// The credentials, for code that shows what a server sent.
     public var secrets: Secrets { login.secrets }
 }
 

@@ -13,7 +13,7 @@ public struct Login: Sendable {
     public var name: [UInt8] = []
     /// Where each connection gets user and password from.
     public var source = CredentialsSource.url
-    /// The credentials, for whoever shows what a server sent.
+    /// The credentials, for code that shows what a server sent.
     public let secrets: Secrets
     /// Those that all connections of a client have used; nil where they do not change.
     var used: UsedSecrets?

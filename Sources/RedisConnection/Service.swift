@@ -21,7 +21,7 @@ public struct Service: Sendable {
         for index in sentinels.indices { sentinels[index].secure(with: tls) }
     }
 
-    /// Who asks the Sentinels.
+    /// The user and password for the Sentinels.
     public var login: Login {
         Login(
             user: user ?? [], password: password, database: 0,

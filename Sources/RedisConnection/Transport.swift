@@ -57,7 +57,7 @@ struct Transport: ~Copyable {
     /// The poller has seen something, or it is worth a look.
     mutating func somethingMayHaveCome() { isDrained = false }
 
-    /// Goes on with the handshake of TLS.
+    /// Continues with the handshake of TLS.
     func handshake() -> Handshake {
         guard let tls else { return .done }
         let outcome = platform_tls_handshake(tls)
@@ -138,7 +138,7 @@ struct Transport: ~Copyable {
         }
     }
 
-    /// `poller` nil: it is a parent's, which goes on watching; only our copy is closed.
+    /// `poller` nil: it is a parent's, which keeps watching; only our copy is closed.
     mutating func end(_ poller: UnsafeMutablePointer<platform_poller>?) {
         guard fd >= 0 else { return }
         if let tls { platform_tls_free(tls) }

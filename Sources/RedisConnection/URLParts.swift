@@ -4,7 +4,7 @@
 
 import RedcolBase
 
-/// The scheme, login, place and query of a URL, percent-decoded but for the place.
+/// The scheme, login, place and query of a URL, percent-decoded except for the place.
 struct URLParts {
     typealias Text = (value: [UInt8], raw: [UInt8])
 
@@ -99,7 +99,7 @@ struct URLParts {
     }
 }
 
-/// The error for a URL; `reason` goes on after a colon.
+/// The error for a URL; `reason` continues after a colon.
 func wrongURL(_ reason: String) -> RedcolError {
     RedcolError(
         .invalidArgument,

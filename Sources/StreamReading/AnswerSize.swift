@@ -18,7 +18,7 @@ struct AnswerSize {
     private var patience = AnswerSize.patienceLeast
 
     /// The connection was lost while `asked` entries were awaited, before the first of them came.
-    /// True if less is to be asked for: once can happen to any answer.
+    /// True if less should be asked for: a single loss can happen to any answer.
     mutating func lost(asked: Int) -> Bool {
         losses += 1
         lastAsked = asked

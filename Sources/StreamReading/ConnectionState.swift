@@ -16,7 +16,7 @@ public final class ConnectionState: @unchecked Sendable {
 
     private init(_ lock: consuming Lock) { locked = lock }
 
-    /// Whether there is a connection that is logged in, as far as the read has looked.
+    /// Whether there was a connection that is logged in when the read last looked.
     public var isConnected: Bool { locked { isUp } }
 
     /// Why the connection was lost, or the server refused; nil if it was not, or is there again.

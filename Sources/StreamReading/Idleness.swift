@@ -22,9 +22,9 @@ struct Idleness {
     /// Since when no answer has had as many entries as were asked for.
     private var caughtUpAt: Int64?
 
-    /// The read has come to its end.
+    /// The read has ended.
     private(set) var isOver = false
-    /// A batch without rows is to be handed over.
+    /// A batch without rows must be handed over.
     private(set) var isEmpty = false
 
     /// Servers count in milliseconds that have begun: an answer may come this much early.
@@ -46,7 +46,7 @@ struct Idleness {
         isEmpty = false
     }
 
-    /// How long the server is to be asked to wait for entries, at most `most`; nil for not at all.
+    /// How long to ask the server to wait for entries, at most `most`; nil for not at all.
     func waitMs(_ now: Int64, most: Int64) -> Int64? {
         guard action != .wait else {
             guard let blockMs, blockMs > 0 else { return most }

@@ -87,7 +87,7 @@ extension StreamReader {
     }
 
     /// Whether nothing is left to acknowledge, since the group is gone and is created again without
-    /// it: what an acknowledgement by the reader itself finds, too. Any thread.
+    /// it. The reader's own acknowledgements treat this error in the same way. Any thread.
     public func acknowledgesNothing(after error: RedcolError) -> Bool {
         guard error.cause == .noGroup, options.createGroup else { return false }
         let member = GroupMember(
@@ -112,8 +112,8 @@ extension StreamReader {
         return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
     }
 
-    /// The reader itself is to acknowledge these entries, with its next requests; nil: all that
-    /// were handed over. Any thread.
+    /// Lets the reader itself acknowledge these entries, with its next requests; nil: all that were
+    /// handed over. Any thread.
     public func acknowledgeLater(
         _ entries: (stream: [UInt8], ids: [EntryID])?
     ) throws(RedcolError) {
@@ -137,7 +137,7 @@ extension StreamReader {
         }
     }
 
-    /// Entries that are to be acknowledged by the reader itself and have no answer yet. Any thread.
+    /// Entries that the reader itself acknowledges and that have no answer yet. Any thread.
     public var acknowledging: Int { pendingEntries?.unansweredCount ?? 0 }
 
     /// The columns of every batch; nil if more of them may be found.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a read that has lost its connection tries again, and when it gives up. Pure but for the log:
-// time is given to it.
+// When a read that has lost its connection tries again, and when it gives up. Pure except for the
+// log: time is given to it.
 
 import RedcolBase
 import RedisConnection
@@ -31,7 +31,7 @@ struct Reconnecting {
         return retries.mayTry(now)
     }
 
-    /// When something is to be done although nothing has come; `other`: what else is due.
+    /// When there is something to do although nothing has come; `other`: what else is due.
     func wakeAt(_ other: Int64?) -> Int64? {
         guard !isConnected, let deadline = retries.deadline else { return retries.nextAt ?? other }
         return min(retries.nextAt ?? deadline, deadline)
@@ -64,7 +64,7 @@ struct Reconnecting {
 
     private func log(_ error: RedcolError, isLess: Bool, _ shown: String) {
         let attempts = retries.attempts
-        // One loss is nobody's business; a second without anything between them is.
+        // A single loss is not worth a warning; a second one without progress between them is.
         Log.write(attempts == 0 ? .info : .warning, .retry, about: shown) {
             var text = "trying again: \(error.message)"
             if attempts > 0 { text += "; \(attempts + 1) attempts without a success" }
@@ -102,7 +102,7 @@ struct Reconnecting {
     /// What has come is not asked for again: the next loss is another one.
     mutating func progressed() { retries.succeeded() }
 
-    /// The caller was told of an error: what it asks next is tried at once, and the next failure is
+    /// The caller got an error: what it asks next is tried at once, and the next failure is
     /// a new one.
     mutating func begin() { retries.begin() }
 }

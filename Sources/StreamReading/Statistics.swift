@@ -4,7 +4,7 @@
 import CPlatform
 import RedcolBase
 
-/// Counters that only grow, but for `idleAnswers`.
+/// Counters that only grow, except for `idleAnswers`.
 public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all reads have in common: a connection of their own, a parser, the wait for the next batch.
-// What to ask and what an answer means is a subclass's; when to connect again says `Reconnecting`.
+// Subclasses know what to ask and what an answer means; `Reconnecting` says when to connect again.
 
 import ArrowColumns
 import CArrowData
@@ -14,7 +14,7 @@ public enum ReadOutcome: Sendable {
     case batch, end, timeout
 }
 
-/// A read in progress. One thread at a time, but for `cancel()`.
+/// A read in progress. One thread at a time, except for `cancel()`.
 public class StreamReader {
     let topology: Topology
     let connection: Connection
@@ -80,13 +80,13 @@ public class StreamReader {
     // MARK: For subclasses
 
     /// Does what a read must have done before it begins. A signal, or the end of the time to wait,
-    /// ends it as an error of the cause `interrupted`; calling it again goes on.
+    /// ends it as an error of the cause `interrupted`; calling it again continues.
     func begin() throws(RedcolError) {}
 
     /// Whether an answer is awaited.
     var awaitsReply: Bool { false }
 
-    /// Talks to the server as far as that needs no wait; true when a batch (or the end) is ready.
+    /// Sends and receives what it can without waiting; true when a batch (or the end) is ready.
     /// The connection is ready.
     func exchange() throws(RedcolError) -> Bool { true }
 
@@ -103,24 +103,25 @@ public class StreamReader {
     /// The rows of the batch are about to be handed over.
     func willHandOver(rows: Int) {}
 
-    /// There was no memory to hand the batch over: nobody has its rows. A read that follows goes on
-    /// with them; of a group they are pending, and a new connection begins with those.
+    /// There was no memory to hand the batch over: nobody has its rows. A read that follows
+    /// continues with them; of a group they are pending, and a new connection begins with those.
     func couldNotHandOver(rows: Int) {
         _ = parser.pointee.takeRows()
         _ = parser.pointee.leftOut.takeRows()
     }
 
-    /// The caller asks for the next batch, and so is done with the last one.
+    /// The caller asks for the next batch: it is done with the last one.
     func nextIsAsked() {}
 
-    /// Acknowledges what waits for it, although nothing is to be asked now: rows or an error are
-    /// there.
+    /// Acknowledges what waits for it, although nothing else is sent now: rows or an error are
+    /// ready.
     func acknowledgeAlone() throws(RedcolError) {}
 
-    /// Whether something is to be sent, or an answer awaited, although no more rows will come.
+    /// Whether there is something to send, or an answer to wait for, although no more rows will
+    /// come.
     var hasMoreToSay: Bool { false }
 
-    /// Whether the read has come to its end, although this error kept it from tidying up.
+    /// Whether the read has ended, although this error kept it from tidying up.
     func ends(despite error: RedcolError) -> Bool { false }
 
     /// The connection is about to be closed for good.
@@ -141,7 +142,7 @@ public class StreamReader {
     /// A stream's name for people.
     func shownStream(_ name: [UInt8]) -> String { escaped(name, limit: 200) }
 
-    /// Whether it returns one batch in any case, so that there is one that shows the columns.
+    /// Whether it always returns at least one batch, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
     // MARK: Any thread
@@ -176,8 +177,8 @@ public class StreamReader {
         parserOwner.discard()
     }
 
-    /// Connects and does all that comes before the first batch, as far as that takes up to `waitMs`
-    /// (-1: as long as it takes); true when it is done, now or before.
+    /// Connects and does all that comes before the first batch, for up to `waitMs` (-1: as long as
+    /// it takes); true when it is done, now or before.
     public func connect(waitMs: Int64) throws(RedcolError) -> Bool {
         connection.callerIsBack()
         var isAway = true
@@ -276,7 +277,7 @@ public class StreamReader {
         }
     }
 
-    /// What a caller gets to see of an error, and what becomes of the read.
+    /// The error as the caller sees it. The read ends, or connects again when it is continued.
     func failed(_ error: RedcolError) -> RedcolError {
         // A cancel or a signal says nothing about the read.
         if error.cause == .cancelled || error.cause == .interrupted { return error }
@@ -294,8 +295,8 @@ public class StreamReader {
         return shown
     }
 
-    /// Takes the last batch back, of which the caller could make nothing: it comes again. Only
-    /// before the next batch is asked for.
+    /// Takes the last batch back, which the caller could not use: it comes again. Only before the
+    /// next batch is asked for.
     public func unread() throws(RedcolError) {
         if isClosed { throw RedcolError(.closed, "this read was closed: start another one") }
         guard options.follows else {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all reads do with an answer: parse it, say of which stream an error is, count what was left
-// out.
+// What all reads do with an answer: parse it, name the stream of an error, count what was left out.
 
 import ArrowColumns
 import RedcolBase
@@ -44,7 +43,7 @@ extension StreamReader {
         sayLeftOut(about: "")
     }
 
-    /// An entry was left out that is too large: without a row of which it could be taken back.
+    /// An entry that is too large was left out. No batch has it, so it is never taken back.
     func noteTooLargeLeftOut(_ id: EntryID, _ reason: String) {
         statistics.add(.skipped, 1)
         leftOutOf = streams[parser.pointee.replyFrame?.stream ?? 0]
@@ -93,7 +92,7 @@ extension StreamReader {
             "entry \(last.text) where none after \(page.last.text) was asked for")
     }
 
-    /// Tells the connection when an answer has come to its end.
+    /// Tells the connection when an answer has ended.
     func noted(_ outcome: ParseOutcome) -> ParseOutcome {
         guard case .replyEnd = outcome else { return outcome }
         do throws(RedcolError) {

@@ -227,7 +227,7 @@ private func texts(_ value: ArrowArray) -> (count: Int64, bytes: Int64) {
             var skipping = JSONText(start, buffer.count)
             let isSkipped = skipping.skipValue() && skipping.isAtEnd()
             #expect(isSkipped)
-            // No text that ends early is one, but for numbers.
+            // No text that ends early is one, except for numbers.
             for count in 0..<buffer.count where text.last != "0" && text.last != "5" {
                 var cut = JSONText(start, count)
                 let isWhole = cut.skipValue() && cut.isAtEnd()

@@ -28,7 +28,7 @@ private func transaction(_ letters: DeadLetter...) -> DeadLetterTransaction {
     return transaction
 }
 
-/// The words of commands, but for a script's text.
+/// The words of commands, except for a script's text.
 private func words(_ commands: [Command]) -> [[String]] {
     commands.map { command in
         command.arguments.map { String(decoding: $0, as: UTF8.self) }.filter { $0.count < 200 }

@@ -192,7 +192,7 @@ struct MadeUpMember {
             GroupPlan.Moment(now: now, rows: batch.count, awaits: awaits, idleness: idleness))
     }
 
-    /// Reads until the plan has come to its end. `before` may change the group before a request
+    /// Reads until the plan has ended. `before` may change the group before a request
     /// is executed, which it is given with its number; true if the connection is then lost, with
     /// the answer.
     mutating func read(

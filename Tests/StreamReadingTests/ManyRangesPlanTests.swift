@@ -266,7 +266,7 @@ private func names(_ list: NameList) -> [[UInt8]] { (0..<list.count).map { Array
     #expect(take("0", "b") && !scan.isDone)
     scan.interrupted()
     #expect(take("5", "a") && take("5", "x", "a") && !scan.isDone && asked()[0] == utf8("5"))
-    // The first answer says where to go on.
+    // The first answer says where to continue.
     #expect(take("0", "b") && take("9", "z", "b") && scan.isDone)
     #expect(names(scan.sortedKeys()) == ["a", "b"].map { utf8($0) } && scan.otherKeys == 3)
 }

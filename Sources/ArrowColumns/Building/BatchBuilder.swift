@@ -4,7 +4,7 @@
 import CArrowData
 import CPlatform
 
-/// What becomes of a value that does not fit its column.
+/// What happens to a value that does not fit its column.
 public enum RefusedValue: Sendable {
     /// The row is refused; `BatchBuilder.commitRow` says which column and text it was.
     case raise
@@ -252,8 +252,8 @@ public struct BatchBuilder {
 
     // MARK: Handing over
 
-    /// The first column of which the committed rows have more than its layout can number: more
-    /// text than `u` and `z` can, more values than `+l` can; nil if there is none.
+    /// The first column whose committed rows have more than the offsets of its layout can count:
+    /// text of `u` and `z`, values of `+l`; nil if there is none.
     public func columnPastLayout(most: Int = Int(Int32.max)) -> Int? {
         if !hasSmallLayout { return nil }
         return names.indices.first { index in

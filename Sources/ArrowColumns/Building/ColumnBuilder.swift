@@ -272,7 +272,7 @@ struct ColumnBuilder {
 
     // MARK: Handing over
 
-    /// How many bytes the texts of the first `rows` rows have, as far as that is more than `most`;
+    /// How many bytes the texts of the first `rows` rows have, if that is more than `most`;
     /// else any number up to that.
     func textBytes(rows: Int, most: Int) -> Int {
         guard kind == .string || kind == .binary, let values else { return 0 }

@@ -150,7 +150,7 @@ struct NestedColumn {
     private var markedRow = 0
     var refusal: NestedRefusal?
 
-    /// The nodes of `column`, behind a pointer that `free` gives back.
+    /// The nodes of `column`, behind a pointer that `free` releases.
     static func make(
         _ column: RequestedColumn
     ) throws(ColumnError) -> UnsafeMutablePointer<NestedColumn> {

@@ -57,7 +57,7 @@ struct TextStore {
         return true
     }
 
-    /// Where the next byte goes. Valid after a `reserve` that gave true.
+    /// Where the next byte goes. Valid after a `reserve` that returned true.
     @inline(__always)
     var end: UnsafeMutablePointer<UInt8>? { current.map { $0 + length } }
 

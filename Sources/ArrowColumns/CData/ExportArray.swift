@@ -55,7 +55,7 @@ func exportChildren(
     return true
 }
 
-/// One column; its rows are gone in any case.
+/// One column; its rows are gone, also if this fails.
 func export(
     _ column: inout ColumnBuilder, _ requested: RequestedColumn, rows: Int, asViews: Bool,
     into out: UnsafeMutablePointer<ArrowArray>

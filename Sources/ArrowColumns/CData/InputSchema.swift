@@ -113,7 +113,7 @@ public final class InputSchema {
         var names: [[UInt8]] = []
         var formats: [[UInt8]] = []
 
-        /// Adds the children of `schema` next to each other, then theirs; gives their number.
+        /// Adds the children of `schema` next to each other, then theirs; returns their number.
         mutating func addChildren(
             of schema: UnsafePointer<ArrowSchema>, depth: Int, _ path: String
         ) throws(RedcolError) -> Int {

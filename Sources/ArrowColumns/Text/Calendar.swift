@@ -9,7 +9,7 @@ private let daysPerEra: Int64 = 146_097
 /// From 0000-03-01 to 1970-01-01.
 private let daysBefore1970: Int64 = 719_468
 
-/// Days since 1970-01-01, or nil if there is no such day; the year has at most six digits.
+/// Days since 1970-01-01, or nil if that day does not exist; the year has at most six digits.
 @inline(__always)
 func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int32? {
     guard month >= 1, month <= 12, day >= 1 else { return nil }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers as decimal text, written where they are told. Each gives the number of bytes; 24 more
+// Numbers as decimal text, written where they are told. Each returns the number of bytes; 24 more
 // than the text has must be writable.
 
 import CPlatform

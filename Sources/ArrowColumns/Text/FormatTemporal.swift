@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dates, times, timestamps and durations as ISO 8601 text: what the reading half parses. Each gives
-// the number of bytes, and writes at most 40.
+// Dates, times, timestamps and durations as ISO 8601 text: what the reading half parses. Each
+// returns the number of bytes, and writes at most 40.
 
 import RedcolBase
 
@@ -44,7 +44,7 @@ extension ColumnType.Unit {
     }
 }
 
-/// Ticks since midnight as "HH:MM:SS" with all digits of the unit; nil if there is no such time.
+/// Ticks since midnight as "HH:MM:SS" with all digits of the unit; nil if that time does not exist.
 public func writeTime(
     _ ticks: Int64, _ unit: ColumnType.Unit, to text: UnsafeMutablePointer<UInt8>
 ) -> Int? {

@@ -108,7 +108,7 @@ private func leadingDigits(_ text: UnsafePointer<UInt8>, _ count: Int) -> UInt64
     return valueOfEightDigits(loadWord(text) &<< missingBits | zeros)
 }
 
-/// The value of 8 digits, of which the first is in the lowest byte; nil if one is no digit.
+/// The value of 8 digits, of which the first is in the lowest byte; nil if one is not a digit.
 @inline(__always)
 private func valueOfEightDigits(_ word: UInt64) -> UInt64? {
     let values = word ^ 0x3030_3030_3030_3030

@@ -16,7 +16,8 @@ enum TimestampZone {
     /// The time zone is not known here: a text without an offset does not fit.
     case unknown
 
-    /// The zone of a timestamp column, from its Arrow format; `free` gives back what it has taken.
+    /// The zone of a timestamp column, from its Arrow format; `free` returns the memory it has
+    /// taken.
     init(format: [UInt8]) {
         let name = Array(format.dropFirst(4))
         if name.isEmpty {
@@ -58,7 +59,7 @@ struct ZoneTable {
     private static let lastSecond: Int64 = 4_102_444_800
 
     private var spans: [Span] = []
-    /// Whether the offset goes on changing after the last span.
+    /// Whether the offset keeps changing after the last span.
     private var goesOn = false
     /// The local seconds that were looked up last and have one offset.
     private var known: Range<Int64> = 0..<0
@@ -171,7 +172,7 @@ struct ZoneTable {
         return low
     }
 
-    /// Remembers a span, but for its ends, where another may hold too.
+    /// Remembers a span, except for its ends, where another may hold too.
     private mutating func remember(_ index: Int, _ end: Int64) {
         let begin = max(spans[index].begin, Int64.min / 2) &+ 200_000
         let last = max(min(end, ZoneTable.lastSecond), Int64.min / 2) &- 200_000

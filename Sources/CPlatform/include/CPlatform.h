@@ -96,7 +96,7 @@ bool platform_poller_take_cancel(platform_poller *poller);
 /* Makes epoll_fd readable after delay_ms; a negative delay switches the alarm off. */
 int platform_poller_set_alarm(platform_poller *poller, int64_t delay_ms);
 
-/* system.c: what Swift cannot call as it stands. */
+/* system.c: what Swift cannot call directly. */
 int platform_errno(void);
 int64_t platform_monotonic_ms(void);
 uint32_t platform_random(void);
@@ -152,7 +152,7 @@ enum { PLATFORM_TLS_HOST = 256 };
 typedef struct {
   /* Bytes, or the end, were received that the poller does not know of. */
   bool holds_bytes;
-  /* Handshake or receiving cannot go on before something is sent; and the reverse. */
+  /* Handshake or receiving cannot continue before something is sent; and the reverse. */
   bool receive_wants_write, send_wants_read;
   platform_tls_fault fault;
   /* The rest is for tls.c. */

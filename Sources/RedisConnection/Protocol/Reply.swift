@@ -129,7 +129,7 @@ private func tooLong(_ bytesMax: Int) -> ReplyExtent {
     .hostile("a reply of more than \(bytesMax) bytes")
 }
 
-/// There is no number at `begin`, which is said when the end of its line has come.
+/// There is no number at `begin`; this is reported when the end of its line has come.
 private func notANumber(
     _ what: StaticString, _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
 ) -> ReplyExtent {

@@ -92,8 +92,8 @@ enum FieldNames {
     }
 }
 
-/// A field's name in a spelling that no other field has: as its column's, but for a backslash where
-/// that would look like a byte written so, as in `\x41`. It becomes such a byte itself.
+/// A field's name in a spelling that no other field has: as its column's, except for a backslash
+/// where that would look like a byte written so, as in `\x41`. It becomes such a byte itself.
 func fieldSpelling(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     let backslash = UInt8(ascii: "\\")
     guard bytes.contains(backslash) else { return columnName(bytes) }

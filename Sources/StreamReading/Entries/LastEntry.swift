@@ -108,7 +108,7 @@ public struct LastEntryQuestion {
     /// Whether this asks for the same as `other`, however far each of them is.
     public func isSame(as other: LastEntryQuestion) -> Bool { stream == other.stream }
 
-    /// Asks on `connection`. After a signal it goes on there when it is called again.
+    /// Asks on `connection`. After a signal it continues there when it is called again.
     public mutating func run(_ connection: Connection) throws(RedcolError) {
         var conversation = self.conversation
         defer { self.conversation = conversation }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a call of the row parser has come to, and what one entry has.
+// The outcome of a call of the row parser, and of one entry.
 
 import RedcolBase
 
@@ -13,7 +13,8 @@ enum ParseOutcome {
     case replyEnd
     /// An error answer stands where the reply should begin.
     case serverError
-    /// An entry has a value that does not fit; it was passed over, and parsing can go on after it.
+    /// An entry has a value that does not fit; it was passed over, and parsing can continue after
+    /// it.
     case refused(RedcolError)
     case failed(RedcolError)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of an entry with a value that does not fit its column.
+// What happens to an entry with a value that does not fit its column.
 
 import ArrowColumns
 

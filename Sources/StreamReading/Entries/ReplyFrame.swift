@@ -23,7 +23,7 @@ struct ReplyFrame {
         case entry
         case needsMore, end, serverError
         case malformed(String)
-        /// What stands here is no such reply.
+        /// What stands here is not such a reply.
         case unreadable(UnsafePointer<UInt8>)
     }
 
@@ -46,7 +46,7 @@ struct ReplyFrame {
     private(set) var fullStreamCount = 0
     /// Which of the reader's streams the entries belong to.
     private(set) var stream = 0
-    /// Where the next XAUTOCLAIM goes on; 0-0 when it has seen all.
+    /// Where the next XAUTOCLAIM continues; 0-0 when it has seen all.
     private(set) var claimCursor = EntryID.smallest
     /// Entries that XAUTOCLAIM found deleted, and no longer pending.
     private(set) var deletedIDs: [EntryID] = []

@@ -19,7 +19,7 @@ struct RowParser {
         var stream = -1
     }
 
-    /// What becomes of a field that is not in the table.
+    /// What happens to a field that is not in the table.
     enum Unknown {
         /// It has no column, unless it is one of these as columns show it (`columnName`).
         case ignore(but: [[UInt8]: Int])
@@ -54,10 +54,10 @@ struct RowParser {
     /// The streams' names as values of `IDColumns.stream`, with padding, one after the other.
     private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
 
-    /// The first and the last entry parsed since `forgetPosition`, whatever became of them.
+    /// The first and the last entry parsed since `forgetPosition`, whatever happened to them.
     private(set) var firstID: EntryID?
     private(set) var lastID: EntryID?
-    /// Entries parsed since `forgetPosition`, whatever became of them.
+    /// Entries parsed since `forgetPosition`, whatever happened to them.
     private(set) var entriesParsed = 0
 
     /// Whether `rows` is kept.
@@ -153,7 +153,7 @@ struct RowParser {
         return true
     }
 
-    /// Forgets a reply that will not come to its end; the rows that were committed stay.
+    /// Forgets a reply that will not end; the rows that were committed stay.
     mutating func abandonReply() {
         frame = nil
         skim = EntrySkim()

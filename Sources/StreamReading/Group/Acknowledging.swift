@@ -82,7 +82,7 @@ public struct Acknowledgement {
         return acknowledged - acknowledgedTold
     }
 
-    /// Acknowledges on `connection`. After a signal it goes on there when it is called again.
+    /// Acknowledges on `connection`. After a signal it continues there when it is called again.
     public mutating func run(_ connection: Connection) throws(RedcolError) {
         var conversation = self.conversation
         defer { self.conversation = conversation }

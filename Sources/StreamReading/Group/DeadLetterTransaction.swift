@@ -26,7 +26,7 @@ struct DeadLetter: Equatable {
 }
 
 /// Moves entries to the dead letters, one after the other. `next` returns the commands to send, and
-/// `take` takes their answers in order; when all are in, `next` says how it goes on.
+/// `take` takes their answers in order; when all are in, `next` says how it continues.
 ///
 /// A script does it in one step. Where scripts are not allowed, or one fails, it is a transaction:
 /// WATCH and EXEC see to it that nobody else writes a dead letter meanwhile. They do not see that
@@ -46,7 +46,7 @@ struct DeadLetterTransaction {
         /// More answers are to come.
         case more
         case ended(DeadLetter, Outcome)
-        /// The server has refused to go on, with this error.
+        /// The server has refused to continue, with this error.
         case failed([UInt8])
         case malformed(String)
     }
@@ -65,7 +65,7 @@ struct DeadLetterTransaction {
         case looking(answers: Int, pending: PendingLine?, fields: [[UInt8]]?)
         /// MULTI, XADD, XACK, EXEC.
         case keeping(answers: Int, refused: [UInt8]?)
-        /// Commands that tidy up, of which so many answers are to come.
+        /// Commands that tidy up; so many of their answers are to come.
         case leaving(left: Int, Outcome)
     }
 

@@ -56,7 +56,7 @@ struct DeliveryLedger {
         for (row, count) in idlePage where row.id >= first && row.id <= last { before[row] = count }
     }
 
-    /// These entries have come, and are handed over or were found wanting.
+    /// These entries have come, and are handed over or refused.
     mutating func delivered(_ rows: [RowID]) {
         guard !before.isEmpty else { return }
         for row in rows { before[row] = nil }

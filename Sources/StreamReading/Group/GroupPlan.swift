@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a member of a consumer group does next, and why: read its own pending entries, claim entries
 // that others have held for too long, read new ones, hand over a batch. Pure: it knows no socket,
-// and time is given to it. What it says is sent as it stands.
+// and time is passed in. What it says is sent unchanged.
 
 import RedcolBase
 
-/// The state of a group read over all its streams. `next` says what to do, the other functions what
-/// came of it.
+/// The state of a group read over all its streams. `next` says what to do; the other functions take
+/// the results.
 struct GroupPlan {
     /// How long the server is asked to wait for new entries. A connection that is dead, but not
     /// closed, can take entries for no longer than this after the next one was made.
@@ -426,7 +426,7 @@ struct GroupPlan {
 
     // MARK: Entries
 
-    /// An answer with entries has come to its end. `last`: the last of them. `hasNameless`: some
+    /// An answer with entries has ended. `last`: the last of them. `hasNameless`: some
     /// were deleted, and the server did not tell their ids. `rows`: those of the batch.
     mutating func ended(
         _ request: GroupRequest, entries: Int, last: EntryID?, hasNameless: Bool, rows: [RowID]
@@ -488,7 +488,7 @@ struct GroupPlan {
         moved.forget(upTo: streams.indices.map { beginning($0) })
     }
 
-    /// The caller asks for the next batch, and so is done with the last one.
+    /// The caller asks for the next batch: it is done with the last one.
     mutating func nextIsAsked() {
         lastBatch = nil
         if autoAcks { pending.queueHeld() }

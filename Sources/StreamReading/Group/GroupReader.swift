@@ -54,8 +54,8 @@ final class GroupReader: StreamReader {
         try askNow(
             streams.indices.map { session.member.create($0, at: positions[$0]) },
             askMore: { () throws(RedcolError) in
-                // A far server is not waited for twice: what the member has pending needs no answer
-                // to these.
+                // One round trip instead of two: asking for the member's pending entries does not
+                // depend on the answers to these.
                 connected()
                 if !isDone, case .ask(let request, let companion) = session.plan.next(moment) {
                     try ask(request, companion)
@@ -119,8 +119,8 @@ final class GroupReader: StreamReader {
         return true
     }
 
-    /// All rows were handed over: what becomes of their acknowledgements does not make them less
-    /// complete. What was not acknowledged comes again.
+    /// All rows were handed over, so the read is complete even if acknowledging fails. What was not
+    /// acknowledged comes again.
     override func ends(despite error: RedcolError) -> Bool {
         guard session.plan.isEnding, options.autoAck, !options.follows, hasGivenBatch,
             parser.pointee.batch.rowCount == 0,
@@ -213,7 +213,7 @@ final class GroupReader: StreamReader {
     }
 
     private func takeEntries(_ request: GroupRequest) throws(RedcolError) -> Bool {
-        // Several streams can give more than was wanted of all: that stays pending.
+        // Several streams can send more than is wanted in all: the rest stays pending.
         let rowsMax = session.plan.rowsMax
         if rowsMax == 0 { parser.pointee.upperBound = .smallest }
         let before = parser.pointee.rows.count

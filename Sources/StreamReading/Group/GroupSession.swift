@@ -23,7 +23,7 @@ final class GroupSession {
     enum Taken {
         case incomplete
         case answer
-        /// An answer that is not asked for again: the read has come further.
+        /// An answer that is not asked for again: the read has made progress.
         case progress
     }
 
@@ -37,11 +37,11 @@ final class GroupSession {
     private var awaited: [Awaited] = []
     /// The entries that become dead letters.
     private var letters: DeadLetterTransaction
-    /// Those of them that are moved on the next connection, before anything else: the rest of an
-    /// entry that is too large is still to come on the one where it was met.
+    /// Those of them that are moved on the next connection, before anything else: on this one, the
+    /// rest of an entry that is too large is still to come.
     private var lateLetters: [DeadLetter] = []
-    /// What was in hand when a look at several pages of pending entries began: with many entries
-    /// that takes longer to find out than to ask.
+    /// What was in hand when a look at several pages of pending entries began. With many entries,
+    /// collecting that takes longer than asking the server.
     private var inHandAtLook: Set<RowID>?
 
     init(_ parts: ReaderParts, _ pending: PendingEntries) {
@@ -146,9 +146,9 @@ final class GroupSession {
         return hasSome
     }
 
-    /// Acknowledges some of the batch before while the answer comes, of which `bytes` have just
-    /// come: the server works on the one while the other is parsed here, and acknowledging takes
-    /// it as long as a fourth of reading. In pieces, so that no part of the answer waits for long.
+    /// Acknowledges some of the previous batch while an answer arrives. `bytes`: how much of the
+    /// answer has just come. The server executes XACK while the answer is parsed here; XACK takes
+    /// it a fourth of the time of reading. In pieces, so that no part of the answer waits for long.
     func acknowledge(for bytes: Int) throws(RedcolError) {
         let most = max(512, bytes / GroupSession.bytesPerID)
         if enqueueAcknowledgement(most: most) { try connection.flush() }
@@ -196,7 +196,7 @@ final class GroupSession {
 
     // MARK: Receiving
 
-    /// The answer with entries that came next has come to its end.
+    /// The answer with entries that came next has ended.
     func entriesEnded() {
         awaited.removeFirst()
         if awaited.isEmpty { connection.expectNothing() }
@@ -220,7 +220,7 @@ final class GroupSession {
         return taken
     }
 
-    /// Takes all answers that have come, when nothing more is to be sent.
+    /// Takes all answers that have come, when nothing more will be sent.
     func takeLast() {
         guard connection.isReady, awaits == .acknowledgements else { return }
         _ = connection.receiveLast()
@@ -269,7 +269,7 @@ final class GroupSession {
     func takeCreated(_ reply: Reply, _ stream: Int, at id: EntryID) throws(RedcolError) {
         guard case .error(let text) = reply else { return plan.begin(stream, at: id) }
         let failure = creationError(text)
-        // It is there already; or this user may not make groups, and then it must be.
+        // It exists already. A user who may not create groups needs one that exists.
         if failure.serverCode == "BUSYGROUP" || failure.cause == .permission { return }
         throw failure
     }
@@ -329,7 +329,7 @@ final class GroupSession {
             if failure.cause == .wrongType { throw failure.adding("", .stream, name) }
             guard failure.cause == .noGroup else { throw failure }
             lateLetters = []
-            // What was to be moved is pending no longer, and what is under way says the same.
+            // The entries are no longer pending, and requests under way get the same error.
             throw RedcolError(.connection, failure.message)
         case .malformed(let what): throw connection.violation(what)
         }

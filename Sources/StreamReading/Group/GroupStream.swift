@@ -41,7 +41,7 @@ struct GroupStream {
     private(set) var lookCursor = EntryID.smallest
     private var claimAt: Int64 = 0
     private(set) var claimCursor = EntryID.smallest
-    /// Idle entries after the cursor that are to be claimed.
+    /// Idle entries after the cursor that will be claimed.
     private(set) var claimable: Claimable?
     /// The first entry of the stream whose group is lost; nil if that is not known.
     private var firstID: EntryID?
@@ -101,8 +101,8 @@ struct GroupStream {
         firstID = nil
     }
 
-    /// A request for several streams found one without its group: whether it is this one, a look
-    /// at the pending entries of this one tells.
+    /// A request for several streams found one without its group. A look at the pending entries of
+    /// this stream shows whether it is this one.
     mutating func groupDoubted() {
         lookAt = 0
         lookCursor = .smallest
@@ -113,14 +113,14 @@ struct GroupStream {
 
     /// Whether the stream may have been deleted and begun again since `last` was read, the last
     /// entry that was handled. `isThere`: whether that entry is; nil if there was none.
-    /// In doubt it was, and some entries come a second time: a new stream can give ids again that
-    /// the old one gave in the same millisecond.
+    /// In doubt it was, and some entries come a second time: a new stream can repeat ids of the old
+    /// one within the same millisecond.
     func wasReset(since last: EntryID, isThere: Bool?) -> Bool {
         guard let firstID, firstID.milliseconds < last.milliseconds else { return true }
         return isThere == false
     }
 
-    /// The group is to be made at `id`.
+    /// The group must be made at `id`.
     mutating func create(at id: EntryID) { phase = .creating(id) }
 
     /// The group is there.
@@ -142,7 +142,7 @@ struct GroupStream {
         if let last { readOwn(after: last) } else { phase = .ready }
     }
 
-    /// A page of idle entries. `run`: the first of them that are to be claimed; if there are none,
+    /// A page of idle entries. `run`: the first of them that can be claimed; if there are none,
     /// `last` is the page's last entry, or nil if no page comes after it.
     mutating func countedIdle(_ now: Int64, run: Claimable?, last: EntryID?) {
         claimable = run

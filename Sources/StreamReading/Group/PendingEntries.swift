@@ -134,10 +134,11 @@ final class PendingEntries: @unchecked Sendable {
     /// Nothing more will be sent.
     func close() { locked { isClosed = true } }
 
-    /// Entries that are to be acknowledged and have no answer yet.
+    /// Entries whose acknowledgements wait to be sent or answered.
     var unansweredCount: Int { locked { queue.count - queueAnswered } }
 
-    /// These entries are to be acknowledged although nobody has had them: they were deleted.
+    /// The next acknowledgements include these entries, although nobody has had them: they were
+    /// deleted or left out.
     func queueDeleted(_ rows: [RowID]) { locked { queue.append(contentsOf: rows) } }
 
     /// The next entries of one stream that must be acknowledged and were not sent yet.
@@ -166,10 +167,10 @@ final class PendingEntries: @unchecked Sendable {
         queueAnswered = 0
     }
 
-    /// What was sent and not answered is to be sent again.
+    /// What was sent and not answered is sent again.
     func connectionLost() { locked { queueSent = queueAnswered } }
 
-    /// Entries that gave no row are to be acknowledged, whatever becomes of their batches.
+    /// The next acknowledgements include all entries that gave no row, without their batches.
     func queueRowless() {
         locked {
             for one in rowless {
@@ -192,7 +193,7 @@ final class PendingEntries: @unchecked Sendable {
         }
     }
 
-    /// These rows were not handed over after all, but for those that a caller has acknowledged:
+    /// These rows were not handed over after all, except for those that a caller has acknowledged:
     /// how many. `others` gave no row.
     func takeBack(_ rows: [RowID], others: [RowID]) -> Int {
         locked {

@@ -14,7 +14,7 @@ struct PendingLine: Equatable {
     var consumer: [UInt8]
     var deliveries: Int64
 
-    /// Nil if the reply is no such line.
+    /// Nil if the reply is not such a line.
     init?(_ reply: Reply) {
         guard case .array(let parts) = reply, parts.count >= 4,
             case .bulk(let id) = parts[0], case .bulk(let consumer) = parts[1],
@@ -27,7 +27,7 @@ struct PendingLine: Equatable {
         self.deliveries = deliveries
     }
 
-    /// The lines of a page, of which `most` were asked for; nil if the reply is no such page.
+    /// The lines of a page, of which `most` were asked for; nil if the reply is not such a page.
     static func page(_ reply: Reply, most: Int) throws(RedcolError) -> [PendingLine]? {
         guard case .array(let lines) = reply, lines.count <= most else { return nil }
         try Memory.require(lines.count * PendingLine.memory, for: "pending entries")

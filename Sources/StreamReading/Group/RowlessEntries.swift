@@ -20,7 +20,7 @@ struct RowlessEntries {
     /// Whether they are acknowledged with these rows: with any row of their batch, or if that has
     /// none, with whatever is acknowledged next.
     func goesWith(_ rows: Set<RowID>, _ rowBounds: IDBounds) -> Bool {
-        // Most batches are seen to have none of the rows without a look at each of their own.
+        // The bounds rule most batches out without a look at each row.
         batch.isEmpty || bounds.overlaps(rowBounds) && batch.contains { rows.contains($0) }
     }
 }

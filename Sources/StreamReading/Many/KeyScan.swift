@@ -14,7 +14,7 @@ struct KeyScan {
     private(set) var isDone = false
     /// What an answer has brought, while the one with the keys of all types is awaited.
     private var page: (streams: Set<[UInt8]>, next: [UInt8])?
-    /// Hashes of keys of other types, since SCAN may give a key twice.
+    /// Hashes of keys of other types, since SCAN may return a key twice.
     private var others: [Int] = []
 
     private static let beginning: [UInt8] = [0x30]

@@ -143,7 +143,7 @@ struct ManyRangesPlan {
         return rest.plan.remaining
     }
 
-    /// A page came to its end, or was ended since no more of it is wanted, with `entries`, the
+    /// A page ended, or was ended since no more of it is wanted, with `entries`, the
     /// first and last of which are given, in `bytes` bytes; `rows` of them count (nil: all). True
     /// if what was asked after it must be passed over.
     mutating func pageEnded(

@@ -58,7 +58,7 @@ final class ManyRangesReader: StreamReader {
     private enum Awaited {
         /// Keys that match the pattern.
         case keys
-        /// The last entry of the stream that is read on.
+        /// The last entry of the stream whose reading continues.
         case end
         case page(ManyRangesPlan.Page)
         /// A page whose entries are not wanted, or are asked for again.
@@ -66,7 +66,7 @@ final class ManyRangesReader: StreamReader {
     }
     private var awaited = Queue<Awaited>()
     private var pagesUnderWay = 0
-    /// Whether the parser has been told of the page that comes next.
+    /// Whether the parser expects the page that comes next.
     private var hasBegunPage = false
     private var pageBytes = 0
     private var roundTrip = RoundTrip()
@@ -243,7 +243,7 @@ final class ManyRangesReader: StreamReader {
         return true
     }
 
-    /// Takes the last entry of the stream that is read on; false when it has not come in full.
+    /// Takes the last entry of the stream whose reading continues; false when it is incomplete.
     private func takeEnd() throws(RedcolError) -> Bool {
         switch try lastEntry.take(from: connection) {
         case .incomplete: return false

@@ -31,7 +31,7 @@ struct RangePlan {
     static let pageBytes = 128 * 1024
     static let bytesUnderWay = 1536 * 1024
     /// The same through a unix socket. Redis writes no more than 64 KiB to a client before it looks
-    /// at what else there is to do, and goes on when the socket is three quarters empty: it would
+    /// at what else there is to do, and continues when the socket is three quarters empty: it would
     /// sleep in the middle of a larger page. Two pages, one that it makes and one that it is to
     /// find when it is done: it would make more of them at once, and sleep until they are read.
     static let pageBytesLocal = 56 * 1024
@@ -50,7 +50,7 @@ struct RangePlan {
     /// The first id that was not asked for; nil when all were.
     private var next: EntryID?
     private let last: EntryID
-    /// The last id of the stream, as far as it matters.
+    /// The last id of the stream, if it matters.
     private var end: EntryID
     /// Entries that may still be read.
     private(set) var remaining: Int
@@ -73,7 +73,7 @@ struct RangePlan {
     /// with each eight pages.
     private var depthMax = RangePlan.pagesUnderWayMost
     private var pagesSinceLoss = 0
-    /// What an entry takes, as far as the last page tells.
+    /// Bytes of an entry, estimated from the last page.
     private var entryBytes = 128
 
     /// `first` or `last` nil: nothing lies in the range. `pageRows` 0: chosen here. `isLocal`: the
@@ -152,7 +152,7 @@ struct RangePlan {
 
     // MARK: What has come of it
 
-    /// A page came to its end with `entries`, the first and last of which are given, in `bytes`
+    /// A page ended with `entries`, the first and last of which are given, in `bytes`
     /// bytes; `rows` of them count (nil: all). True if it was cut, so that the pages after it must
     /// be passed over.
     mutating func pageEnded(

@@ -23,7 +23,7 @@ final class RangeReader: StreamReader {
     }
     private var awaited: [Awaited] = []
     private var pagesUnderWay = 0
-    /// Whether the parser has been told of the page that comes next.
+    /// Whether the parser expects the page that comes next.
     private var hasBegunPage = false
     private var pageBytes = 0
     private var roundTrip = RoundTrip()

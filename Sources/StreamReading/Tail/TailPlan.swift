@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to ask next when streams are followed without a group: entries after those that were read,
 // and now and then whether a stream was deleted and begun again. Pure: it knows no socket, and time
-// is given to it. What it says is sent as it stands.
+// is passed in. What it says is sent unchanged.
 
 import RedcolBase
 
-/// Where a read that follows is in each of its streams. `next` says what to do, the other functions
-/// what came of it.
+/// Where a read that follows is in each of its streams. `next` says what to do; the other functions
+/// take the results.
 struct TailPlan {
     /// The server is asked to wait this long at most: a connection that died unnoticed is found
     /// out.
@@ -171,7 +171,7 @@ struct TailPlan {
                 Look(stream: $0, entry: isDoubtful ? lastRead($0) : nil)
             }
             isDoubtful = false
-            // Not together with XREAD, whose answer could lie before what is to be read again.
+            // Not together with XREAD: its answer could be from before what must be read again.
             if !looks.isEmpty { return .askHowFar(looks) }
         }
         return .ask(entries(moment, blockMs: blockMs(moment), isPrefetch: false))
@@ -228,7 +228,7 @@ struct TailPlan {
         return max(1, share, most < batch ? most : most / batch * batch)
     }
 
-    // MARK: What has come of it
+    // MARK: Results
 
     /// The connection is gone. The server may come back without what it had.
     mutating func connectionLost() {
@@ -255,7 +255,7 @@ struct TailPlan {
         if !rows.isEmpty { hasRows = true }
     }
 
-    /// An answer has come to its end.
+    /// An answer has ended.
     mutating func ended(_ answer: Answer, _ now: Int64) {
         answerBytes = answer.bytes
         if answer.entries > 0 { entryBytes = max(1, answer.bytes / answer.entries) }
@@ -267,11 +267,11 @@ struct TailPlan {
         }
     }
 
-    /// Reading goes on after this entry, which becomes no row; the caller is told.
+    /// Reading continues after this entry, which becomes no row; the caller gets its error.
     /// `isFirst`: the batch has no rows before it.
     mutating func pass(_ id: EntryID, _ stream: Int, isFirst: Bool) {
         cursors[stream] = max(cursors[stream], id)
-        // The caller is told of it now, and no second time.
+        // The caller gets its error now, and not a second time.
         if isFirst { batchFrom = cursors }
     }
 

@@ -215,7 +215,7 @@ final class TailReader: StreamReader {
     }
 
     /// Takes the last entry up to the one that was read last; false when the answer has not come in
-    /// full. Who may not ask for it goes without.
+    /// full. A user who may not ask for it does without.
     private func takeEntry(_ stream: Int) throws(RedcolError) -> Bool {
         switch try lastEntry.take(from: connection) {
         case .incomplete: return false
@@ -247,8 +247,8 @@ final class TailReader: StreamReader {
             pass(parser.pointee.lastID)
             return true
         case .failed(let error):
-            // Reading goes on after the entry on a new connection: the rest of it is still to come
-            // on this one, and there may be much of it.
+            // Reading continues after the entry on a new connection: the rest of it is still to
+            // come on this one, and there may be much of it.
             guard options.follows, error.cause == .tooLarge else { throw error }
             heldError = error
             pass(parser.pointee.tooLargeID)
@@ -256,7 +256,7 @@ final class TailReader: StreamReader {
         }
     }
 
-    /// An answer has come to its end.
+    /// An answer has ended.
     private func noteAnswer(_ request: TailPlan.Entries) {
         let entries = parser.pointee.entriesParsed - entriesBefore
         let now = platform_monotonic_ms()
