@@ -275,7 +275,7 @@ int64_t redcol_live_objects(void);
  * "read_from" "replica" reads ranges from a replica that is in order, or else from the master:
  * entries that were just written may be missing, and a read that continues on another replica
  * after a lost connection sees what that one has. Following, groups and writing use the master.
- * NAME also means that no Sentinel knows the service; CONNECTION, that none of them could be asked.
+ * NAME also means that no Sentinel knows the service; CONNECTION, that no Sentinel could be asked.
  * A cluster is found by itself: a server says that it is one of the nodes, and is asked for the
  * others and their slots (CLUSTER SLOTS, or else CLUSTER SHARDS). Each connection then goes to the
  * node that has the stream, and follows it when its slot moves. Nodes have the credentials and the
@@ -289,7 +289,7 @@ int64_t redcol_live_objects(void);
  * unix://.
  * "client_name" is ASCII without spaces, at most 1024 characters (CLIENT SETNAME). The library's
  * name and version are told to servers from 7.2 on (CLIENT SETINFO). A user who may not do that is
- * connected all the same; for "client_name" the log says so.
+ * connected anyway; for "client_name" the log says so.
  * The file of "password_file" is a regular one. It has the password of the URL's user, at most
  * 65536 bytes; a line break at its end is not part of it. If it cannot be read, the status is
  * AUTHENTICATION.
@@ -519,7 +519,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    being ignored.
  *
  * Values and sizes:
- *   "on_error"       what becomes of a value that does not fit its column, or of its entry:
+ *   "on_error"       what happens to a value that does not fit its column, or to its entry:
  *                    "raise"        VALUE; see redcol_iter_next
  *                    "null"         the value is null
  *                    "skip"         the entry has no row; the log says how many there were. In a
@@ -650,7 +650,7 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  * Nothing is sent before the first redcol_iter_next, whose errors name the stream. For a pattern it
  * may also return PERMISSION for SCAN, and UNSUPPORTED if the server is a node of a cluster, since
  * SCAN finds only the streams of that node. After a lost connection a search begins again, and a
- * stream is read on from where it was. Does not block. Any thread.
+ * stream continues where it was. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also a pattern together with streams), SCHEMA, CLOSED, FORKED.
  */
 redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int64_t pattern_length,
@@ -993,7 +993,7 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
  * writer_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
  * Ids are "5-1", "5", "5-*" or "*"; null lets the server choose. "maxlen" and "min_id" exclude each
  * other. The columns that reads add are _id (a string), _ts (int64 or a timestamp), _seq (uint64),
- * _stream and _key (strings) and _index (uint64). "metadata" says what becomes of them:
+ * _stream and _key (strings) and _index (uint64). "metadata" says what happens to them:
  *   "check"  _id is not written, and must hold whole entry ids. _ts and _seq are not written, and
  *            must say the same as _id, or else as the column of "id_column". All of them may be
  *            null. Where that does not hold, something would be lost: VALUE, or SCHEMA if there is
@@ -1019,7 +1019,7 @@ redcol_status redcol_write_stream(redcol_client *client, const char *stream, int
  *   "ttl_ms"      1 to 4503599627370496  none       time to live of the keys, in milliseconds
  *   "if_exists"   word                   "replace"  "replace", "append" or "fail"
  * Keys are text, bytes or anything whose text is a key. Without "ttl_ms" a key that is created or
- * replaced lives forever, and one that is appended to lives as long as before. What becomes of a
+ * replaced lives forever, and one that is appended to lives as long as before. What happens to a
  * key that exists:
  *   "replace"  the hash has the row's fields and no others, whatever the key held; a row without
  *              values deletes it. MULTI, DEL, HSET, EXEC.

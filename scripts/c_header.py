@@ -59,7 +59,7 @@ def without_comments(header: str) -> str:
 
 
 def constants(header: str) -> dict[str, str]:
-    """The values of the enumerators and of the macros that have one, but for the version."""
+    """The values of the enumerators and of the macros that have one, except for the version."""
     text = without_comments(header)
     found = dict(re.findall(r"^\s*(REDCOL_\w+) = (-?\d+),?$", text, re.MULTILINE))
     found |= dict(re.findall(r"^#define (REDCOL_\w+) (.+)$", text, re.MULTILINE))

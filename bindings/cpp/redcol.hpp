@@ -270,7 +270,7 @@ private:
                          std::int64_t length, Error &error) noexcept {
     std::int64_t total = 0;
     redcol_status status = REDCOL_TIMEOUT;
-    while (status == REDCOL_TIMEOUT) { /* a signal: go on with what is left */
+    while (status == REDCOL_TIMEOUT) { /* a signal: continue with what is left */
       std::int64_t count = 0;
       Error::Out out(error);
       status = out.done(redcol_iter_ack(get(), stream, stream_length, ids, length, &count, out));

@@ -200,7 +200,7 @@ class _Search:
         first, last = 0, _PART_MAX
         if op in ("Gt", "GtEq", *_EQUAL):
             first = floor(limit) + 1 if op == "Gt" else ceil(limit)
-        # A product that overflows Int64 goes on from its smallest, which is below any limit.
+        # A product that overflows Int64 wraps to its smallest value, which is below any limit.
         is_ordered = scale == 1 or self.largest_ms <= _INT64_MAX // scale
         if op in ("Lt", "LtEq", *_EQUAL) and is_ordered:
             last = ceil(limit) - 1 if op == "Lt" else floor(limit)

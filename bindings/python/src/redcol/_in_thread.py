@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call that waits for the server, made in a thread so that the event loop goes on."""
+"""One call that waits for the server, made in a thread so that the event loop continues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._typing import asyncio
 
 
 async def in_thread(function: Callable[..., int], *arguments: object) -> int:
-    """Call what waits for the server, in a thread of its own: the event loop goes on.
+    """Call what waits for the server, in a thread of its own: the event loop continues.
 
     Not one of the loop's own threads: while a server is silent, others would wait for one of those.
     """

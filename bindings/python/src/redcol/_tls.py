@@ -49,7 +49,7 @@ class TLSArguments:
         self._flags = {"ssl_check_hostname": ssl_check_hostname}
 
     def options(self) -> dict[str, str]:
-        """The library's options but for the password. Refuses arguments of a wrong type."""
+        """The library's options except for the password. Refuses arguments of a wrong type."""
         found: dict[str, str] = {}
         for name, path in self._paths.items():
             if path is not None:

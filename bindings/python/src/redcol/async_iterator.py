@@ -101,7 +101,7 @@ class AsyncStreamIterator(Follower):
                 await self._readable()
 
     async def _readable(self) -> None:
-        """Wait until the read can go on."""
+        """Wait until the read can continue."""
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         descriptor = self._descriptor
@@ -133,7 +133,7 @@ class AsyncStreamIterator(Follower):
     async def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
         """Acknowledge entries of the group.
 
-        The event loop goes on meanwhile, and so does a task that waits for this iterator's next
+        The event loop continues meanwhile, and so does a task that waits for this iterator's next
         batch. If the task that waits here is cancelled, the entries may be acknowledged or not.
 
         Args:

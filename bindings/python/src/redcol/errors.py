@@ -237,7 +237,7 @@ class EntryTooLargeError(RedcolError, ValueError):
 class TLSError(ConnectionFailedError):
     """A certificate, a key or a version of TLS that one of the two sides does not accept.
 
-    Trying again gives the same error, unlike most other failures of a connection.
+    Trying again fails with the same error, unlike most other failures of a connection.
     """
 
     status = -22

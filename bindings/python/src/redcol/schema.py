@@ -28,7 +28,7 @@ class Columns:
         self.read = asked if read is None else read
 
     def without(self, name: str) -> Columns:
-        """The same columns, of which the library does not read `name`."""
+        """The same columns, but the library does not read `name`."""
         import polars as pl
 
         read = {column: dtype for column, dtype in self.read.items() if column != name}
