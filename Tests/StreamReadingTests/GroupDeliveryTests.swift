@@ -171,7 +171,7 @@ private func beginning(_ plan: GroupPlan) -> EntryID? {
         #expect(beginning(plan) == EntryID(1, .max))
         #expect(plan.refused(RefusedEntry(row: row(3)), 0) == .acknowledge)
         // The stream is begun again: its entry of the same id is another one.
-        #expect(plan.groupLost(own, 0))
+        #expect(plan.groupLost(own, 0) == true)
         plan.foundFirst(0, EntryID(9, 0))
         plan.foundHandled(0, isThere: false)
         #expect(plan.refused(RefusedEntry(row: row(3)), 0) != .acknowledge)

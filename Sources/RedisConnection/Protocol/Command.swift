@@ -77,18 +77,16 @@ public struct Command: Sendable {
     /// Acknowledging adds one for each entry.
     public mutating func add(hyphenated count: Int, _ pair: (Int) -> (UInt64, UInt64)) {
         guard hasRoom(count * hyphenatedBytes) else { return }
-        var next = 0
-        // In pieces that malloc has at hand.
-        while next < count {
-            let end = min(count, next &+ 512)
-            let capacity = (end &- next) &* hyphenatedBytes &+ 8
-            encoded += [UInt8](unsafeUninitializedCapacity: capacity) { room, used in
-                guard let start = room.baseAddress else { return }
-                while next < end {
-                    let (first, second) = pair(next)
-                    used &+= writeHyphenated(first, second, to: start + used)
-                    next &+= 1
-                }
+        let before = encoded
+        // Appending to an array copies byte by byte.
+        let capacity = before.count + count * hyphenatedBytes + 8
+        encoded = [UInt8](unsafeUninitializedCapacity: capacity) { room, used in
+            guard let start = room.baseAddress else { return }
+            copy(before, to: start)
+            used = before.count
+            for index in 0..<count {
+                let (first, second) = pair(index)
+                used &+= writeHyphenated(first, second, to: start + used)
             }
         }
         argumentCount += count
@@ -116,6 +114,13 @@ public struct Command: Sendable {
 /// "$41\r\n", twice twenty digits, a hyphen and "\r\n". Eight more may be written after a number.
 private let hyphenatedBytes = 48
 
+/// Copies all bytes at once.
+private func copy(_ bytes: [UInt8], to start: UnsafeMutablePointer<UInt8>) {
+    bytes.withUnsafeBufferPointer { source in
+        if let first = source.baseAddress { memcpy(start, first, source.count) }
+    }
+}
+
 /// Writes two numbers with a hyphen between them, as an argument; returns the number of bytes.
 @inline(__always)
 private func writeHyphenated(
@@ -142,7 +147,10 @@ private func appendHeader(_ mark: UInt8, _ number: Int, to bytes: inout [UInt8])
 
 /// Encoded commands that were not sent yet, or not in full.
 struct SendBuffer: ~Copyable {
+    /// Memory for commands: those before `end` are there, and those before `sent` were sent.
+    /// Appending to an array would copy byte by byte.
     private var bytes: [UInt8] = []
+    private var end = 0
     private var sent = 0
     /// Bytes that the system has taken, over all connections.
     private(set) var sentInAll = 0
@@ -160,7 +168,7 @@ struct SendBuffer: ~Copyable {
     /// There was no memory for a command: nothing more can be sent.
     private(set) var isIncomplete = false
 
-    var isEmpty: Bool { sent == bytes.count }
+    var isEmpty: Bool { sent == end }
 
     /// Appends the command as an array of strings.
     mutating func append(_ command: Command) {
@@ -168,30 +176,50 @@ struct SendBuffer: ~Copyable {
             isIncomplete = true
             return
         }
-        guard hasRoom(command.encoded.count) else { return }
-        appendHeader(UInt8(ascii: "*"), command.argumentCount, to: &bytes)
-        bytes.append(contentsOf: command.encoded)
+        guard makeRoom(command.encoded.count + 32) else { return }
+        let used = end
+        end += bytes.withUnsafeMutableBufferPointer { room in
+            guard let start = room.baseAddress else { return 0 }
+            let header = writeHeader(UInt8(ascii: "*"), command.argumentCount, to: start + used)
+            copy(command.encoded, to: start + used + header)
+            return header + command.encoded.count
+        }
         largestCommand = max(largestCommand, command.encoded.count)
         commandsQueued += 1
-        ends.append(bytes.count)
+        ends.append(end)
     }
 
     /// Appends commands that are encoded already.
     mutating func append(encoded: UnsafeBufferPointer<UInt8>) {
-        guard hasRoom(encoded.count) else { return }
-        bytes.append(contentsOf: encoded)
+        guard let source = encoded.baseAddress, makeRoom(encoded.count) else { return }
+        let used = end
+        bytes.withUnsafeMutableBufferPointer { room in
+            if let start = room.baseAddress { memcpy(start + used, source, encoded.count) }
+        }
+        end += encoded.count
     }
 
-    private mutating func hasRoom(_ count: Int) -> Bool {
-        if !bytes.hasRoom(for: count + 64) { isIncomplete = true }
-        return !isIncomplete
+    /// Makes room for so many bytes after `end`; false when there is no memory.
+    private mutating func makeRoom(_ count: Int) -> Bool {
+        if bytes.count - end >= count { return true }
+        guard Memory.isThere(end + count, times: 2) else {
+            isIncomplete = true
+            return false
+        }
+        let before = bytes
+        bytes = [UInt8](unsafeUninitializedCapacity: 2 * (end + count)) { room, used in
+            if let start = room.baseAddress { copy(before, to: start) }
+            used = room.count
+        }
+        return true
     }
 
     /// Everything was sent.
     mutating func clear() {
         isIncomplete = false
-        bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
+        if bytes.count > 1 << 20 { bytes = [] }
         ends.removeAll(keepingCapacity: true)
+        end = 0
         sent = 0
     }
 
@@ -203,9 +231,9 @@ struct SendBuffer: ~Copyable {
 
     /// Passes what waits to `send`, which returns how many bytes it took, until it takes none.
     mutating func flush(_ send: (UnsafeRawBufferPointer) -> Int) {
-        while sent < bytes.count {
+        while sent < end {
             let count = bytes.withUnsafeBytes {
-                send(UnsafeRawBufferPointer(rebasing: $0[sent...]))
+                send(UnsafeRawBufferPointer(rebasing: $0[sent..<end]))
             }
             guard count > 0 else { return }
             sent += count

@@ -150,8 +150,13 @@ final class GroupSession {
     /// answer has just come. The server executes XACK while the answer is parsed here; XACK takes
     /// it a fourth of the time of reading. In pieces, so that no part of the answer waits for long.
     func acknowledge(for bytes: Int) throws(RedcolError) {
-        let most = max(512, bytes / GroupSession.bytesPerID)
-        if enqueueAcknowledgement(most: most) { try connection.flush() }
+        var most = max(512, bytes / GroupSession.bytesPerID)
+        var hasSome = false
+        while most > 0, enqueueAcknowledgement(most: min(most, Command.acknowledgedIDsMax)) {
+            hasSome = true
+            most -= Command.acknowledgedIDsMax
+        }
+        if hasSome { try connection.flush() }
     }
 
     private func enqueueAcknowledgement(most: Int) -> Bool {
