@@ -247,12 +247,11 @@ int64_t redcol_live_objects(void);
  *   "password_file"       name             none     file with the password, read at each connect
  *   "connect"             word             "now"    "now", or "later": the first call that asks
  *                                                   the server connects; this one does not block
- * Sentinels: only with redis+sentinel://; these may stand in the URL too
- *   "sentinel_username"   text                none      user for the Sentinels
- *   "sentinel_password"   text                none      password for the Sentinels
- *   "read_from"           word                "master"  ranges from the "master", or a "replica"
- * Clusters: not with redis+sentinel://; may stand in the URL too
- *   "address_map"         name                none      where nodes are reached, if elsewhere
+ * Sentinels and clusters: these may stand in the URL too
+ *   "sentinel_username"   text                none       user for the Sentinels
+ *   "sentinel_password"   text                none       password for the Sentinels
+ *   "read_from"           word                "primary"  ranges from "primary", "replica" or "any"
+ *   "address_map"         name                none       where a cluster's nodes are, if elsewhere
  * TLS: only with rediss://, valkeys:// and rediss+sentinel://; these may stand in the URL too
  *   "ssl_ca_certs"        name     none        file with the authorities' certificates to trust
  *   "ssl_ca_path"         name     none        folder with such files ("openssl rehash")
@@ -272,9 +271,10 @@ int64_t redcol_live_objects(void);
  * service is. They are asked each time that a connection begins: so after each connection that was
  * lost, and after each answer READONLY, MASTERDOWN or LOADING. A server that says it is a replica
  * is not used as the master. "user" and "password" are for the servers, not for the Sentinels.
- * "read_from" "replica" reads ranges from a replica that is in order, or else from the master:
- * entries that were just written may be missing, and a read that continues on another replica
- * after a lost connection sees what that one has. Following, groups and writing use the master.
+ * "read_from" "replica" reads ranges from a replica that is in order, or else from the primary
+ * (the master of a service); "any" from any of them. Entries that were just written may then be
+ * missing, and a read that continues on another server after a lost connection sees what that one
+ * has. Following, groups and writing use the primary. It has no effect on a single server.
  * NAME also means that no Sentinel knows the service; CONNECTION, that no Sentinel could be asked.
  * A cluster is found by itself: a server says that it is one of the nodes, and is asked for the
  * others and their slots (CLUSTER SLOTS, or else CLUSTER SHARDS). Each connection then goes to the
@@ -603,7 +603,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * "timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
  * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
- * UNSUPPORTED (a key on another node of a cluster), NO_GROUP ("create_group" is "false").
+ * UNSUPPORTED ("dead_letter" in another slot of a cluster), NO_GROUP ("create_group" is "false").
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -705,8 +705,9 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * After a lost connection redcol connects again: at once, then after 50 ms, then after longer and
  * longer times, up to 5 s, until a new entry or answer comes. It does the same when the server
  * refuses for now, having executed nothing: LOADING, BUSY, READONLY, MASTERDOWN, NOREPLICAS,
- * MISCONF, CLUSTERDOWN, TRYAGAIN, UNBLOCKED and too many clients. A range read gives up after
- * "timeout_ms" without any progress.
+ * MISCONF, CLUSTERDOWN, TRYAGAIN, UNBLOCKED and too many clients. The nodes that MOVED and ASK
+ * name are asked at once, as long as they do not send it round in circles. A range read gives up
+ * after "timeout_ms" without any progress.
  * When answers do not get through, redcol asks for fewer entries at once.
  * Blocks up to `wait_ms`. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,

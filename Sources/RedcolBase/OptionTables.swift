@@ -6,10 +6,8 @@
 public enum ClientOption: OptionTable {
     case connectTimeoutMs, timeoutMs, answerTimeoutMs, keepaliveMs
     case clientName, passwordFile, connect
-    // Sentinels
-    case sentinelUsername, sentinelPassword, readFrom
-    // Clusters
-    case addressMap
+    // Sentinels and clusters
+    case sentinelUsername, sentinelPassword, readFrom, addressMap
     // TLS
     case sslCACerts, sslCAPath, sslCertfile, sslKeyfile, sslPassword
     case sslCertReqs, sslCheckHostname, sslMinVersion
@@ -31,8 +29,7 @@ public enum ClientOption: OptionTable {
 
         case .sentinelUsername: Option("sentinel_username", .text)
         case .sentinelPassword: Option("sentinel_password", .text)
-        case .readFrom: Option("read_from", .word("master replica"), default: "master")
-
+        case .readFrom: Option("read_from", .word("primary replica any"), default: "primary")
         case .addressMap: Option("address_map", .name)
 
         case .sslCACerts: Option("ssl_ca_certs", .name)

@@ -39,9 +39,8 @@ public struct ClientOptions {
                 }
             case .passwordFile: passwordFile = try value.filled()
             case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
-            case .addressMap: try endpoint.takeAddressMap(value)
-            case .sentinelUsername, .sentinelPassword, .readFrom:
-                try endpoint.server.take(option, value)
+            case .sentinelUsername, .sentinelPassword, .readFrom, .addressMap:
+                try endpoint.take(option, value)
             default:
                 guard let tls = endpoint.server.tls, try tls.options.take(option, value) else {
                     throw RedcolError(

@@ -10,6 +10,8 @@ public struct Endpoint: Sendable {
     public internal(set) var otherServers: [Server] = []
     /// Where the nodes of a cluster are reached.
     public internal(set) var addressMap = AddressMap()
+    /// Where ranges are read; nil: that was not said.
+    public internal(set) var readSource: ReadSource?
     public var login: Login
 
     public init(server: Server, login: Login) {
@@ -81,7 +83,6 @@ extension Endpoint {
                 database = path
             }
         }
-        if isService { try Endpoint.takeServiceOptions(&parts.query, &server) }
         if isTLS {
             var options = TLSOptions()
             try options.take(&parts.query)
@@ -89,53 +90,54 @@ extension Endpoint {
             server.secure(with: tls)
             for index in otherServers.indices { otherServers[index].secure(with: tls) }
         }
-        if !isService, let text = try parts.query.removeValue("address_map")?.value {
-            addressMap = try Endpoint.addressMap(
-                try ClientOption.given("address_map", String(decoding: text, as: UTF8.self)).value)
-        }
-        if let unknown = parts.query.firstKey {
-            let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
-            throw wrongURL(
-                "it has an unknown parameter\(shown); known are db, username, password"
-                    + (isService
-                        ? ", sentinel_username, sentinel_password, read_from" : ", address_map")
-                    + (isTLS
-                        ? ", and what begins with ssl_"
-                        : unknown.starts(with: "ssl_".utf8)
-                            ? "; for TLS, begin the URL with rediss://" : ""))
-        }
         login = Login(
             user: user?.value ?? [], password: password?.value,
             database: try urlNumber(database, most: Int(Int32.max), of: "database") ?? 0,
             secrets: Secrets(
                 user: user?.value ?? [], password: password?.value,
                 raw: (user?.raw ?? [], password?.raw ?? [])))
-    }
-
-    /// Takes the option "address_map".
-    mutating func takeAddressMap(_ value: GivenOption) throws(RedcolError) {
-        if case .service = server.address {
-            throw RedcolError(
-                .invalidArgument, "address_map is for the nodes of a cluster, and not for Sentinels"
-            )
+        try takeOptions(&parts.query, isService: isService)
+        if let unknown = parts.query.firstKey {
+            let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
+            throw wrongURL(
+                "it has an unknown parameter\(shown); known are db, username, password"
+                    + (isService ? ", sentinel_username, sentinel_password" : ", address_map")
+                    + ", read_from"
+                    + (isTLS
+                        ? ", and what begins with ssl_"
+                        : unknown.starts(with: "ssl_".utf8)
+                            ? "; for TLS, begin the URL with rediss://" : ""))
         }
-        addressMap = try Endpoint.addressMap(value)
     }
 
-    private static func addressMap(_ value: GivenOption) throws(RedcolError) -> AddressMap {
-        try AddressMap(
-            value.bytes,
-            value.wrong("addresses as in 10.0.0.1:7000=127.0.0.1:17000,10.0.0.2:7000=…"))
+    /// Takes an option of Sentinels or clusters.
+    mutating func take(_ option: ClientOption, _ value: GivenOption) throws(RedcolError) {
+        switch option {
+        case .readFrom: try setOnce(&readSource, try value.word(as: ReadSource.self), value)
+        case .addressMap:
+            addressMap = try AddressMap(
+                value.bytes,
+                value.wrong("addresses as in 10.0.0.1:7000=127.0.0.1:17000,10.0.0.2:7000=…"))
+            guard case .service = server.address else { return }
+            throw RedcolError(
+                .invalidArgument,
+                "address_map is for the nodes of a cluster, and not for Sentinels")
+        default: try server.take(option, value)
+        }
     }
 
-    private static func takeServiceOptions(
-        _ query: inout URLParts.Query, _ server: inout Server
+    /// Takes those that stand in the URL.
+    private mutating func takeOptions(
+        _ query: inout URLParts.Query, isService: Bool
     ) throws(RedcolError) {
-        for option in Service.options {
+        let options: [ClientOption] =
+            isService
+            ? [.sentinelUsername, .sentinelPassword, .readFrom] : [.addressMap, .readFrom]
+        for option in options {
             let key = option.option.nameText
             guard let text = try query.removeValue(key)?.value else { continue }
             let (name, value) = try ClientOption.given(key, String(decoding: text, as: UTF8.self))
-            try server.take(name, value)
+            try take(name, value)
         }
     }
 

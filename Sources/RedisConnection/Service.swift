@@ -10,7 +10,6 @@ public struct Service: Sendable {
     public private(set) var sentinels: [Server]
     private var user: [UInt8]?
     private var password: [UInt8]?
-    private var source: ReadSource?
 
     init(name: [UInt8], sentinels: [Server]) {
         self.name = name
@@ -28,26 +27,16 @@ public struct Service: Sendable {
             secrets: Secrets(user: user ?? [], password: password, raw: ([], [])))
     }
 
-    /// Whether ranges are read from a replica, where one is in order.
-    public var readsReplicas: Bool { source == .replica }
-
     /// How messages name it.
     public var shown: String { "\"\(escaped(name, limit: 200))\"" }
 
-    fileprivate enum ReadSource: String, CaseIterable {
-        case master, replica
-    }
-
-    /// Options that only a service has.
-    static var options: [ClientOption] { [.sentinelUsername, .sentinelPassword, .readFrom] }
-
     fileprivate mutating func take(
-        _ option: ClientOption, _ value: GivenOption, _ source: ReadSource?
+        _ option: ClientOption, _ value: GivenOption
     ) throws(RedcolError) {
-        switch option {
-        case .sentinelUsername: try set(&user, value.bytes, value)
-        case .sentinelPassword: try set(&password, value.bytes, value)
-        default: if let source { try set(&self.source, source, value) }
+        if option == .sentinelUsername {
+            try setOnce(&user, value.bytes, value)
+        } else {
+            try setOnce(&password, value.bytes, value)
         }
     }
 
@@ -58,29 +47,29 @@ public struct Service: Sendable {
                 .invalidArgument, "sentinel_username needs sentinel_password, the user's password")
         }
     }
+}
 
-    private func set<Value: Equatable>(
-        _ place: inout Value?, _ new: Value, _ value: GivenOption
-    ) throws(RedcolError) {
-        if let old = place, old != new {
-            throw RedcolError(
-                .invalidArgument,
-                "\(value.key) is given as an option and in the URL, and is not the same there")
-        }
-        place = new
+/// Takes an option that may stand in the URL, too.
+func setOnce<Value: Equatable>(
+    _ place: inout Value?, _ new: Value, _ value: GivenOption
+) throws(RedcolError) {
+    if let old = place, old != new {
+        throw RedcolError(
+            .invalidArgument,
+            "\(value.key) is given as an option and in the URL, and is not the same there")
     }
+    place = new
 }
 
 extension Server {
     /// Takes an option of a service.
     mutating func take(_ option: ClientOption, _ value: GivenOption) throws(RedcolError) {
-        let source = option == .readFrom ? try value.word(as: Service.ReadSource.self) : nil
         guard case .service(var service) = address else {
             throw RedcolError(
                 .invalidArgument,
                 "\(value.key) needs Sentinels: begin the URL with redis+sentinel://")
         }
-        try service.take(option, value, source)
+        try service.take(option, value)
         address = .service(service)
     }
 

@@ -10,10 +10,9 @@ import RedisConnection
 final class ConnectionPool: @unchecked Sendable {
     /// Who says which server a connection is to.
     enum Guide {
-        /// Sentinels. `wantsReplica`: one of those is wanted.
-        case sentinels(Sentinels, wantsReplica: Bool)
+        case sentinels(Sentinels, ReadSource)
         /// The server itself, which may be a node of a cluster.
-        case nodes(ClusterNodes)
+        case nodes(ClusterNodes, ReadSource)
     }
 
     let endpoint: Endpoint
@@ -51,11 +50,12 @@ final class ConnectionPool: @unchecked Sendable {
     /// A connection for one user alone: an idle one that still works, else a new one that is not
     /// connected yet.
     func take(_ target: ClusterTarget = .anyNode) throws(RedcolError) -> Connection {
-        var server: Server?
-        if case .nodes(let nodes) = guide, target != .anyNode {
-            server = nodes.server(for: target, number: 0)?.server
+        var servers: [Server]?
+        if case .nodes(let nodes, let source) = guide, target != .anyNode {
+            let found = nodes.servers(for: target, source)
+            if !found.isEmpty { servers = found }
         }
-        while let connection = try popIdle(server) {
+        while let connection = try popIdle(servers) {
             if !connection.isStale(), connection.checkAgain() {
                 clusterLocator(connection)?.retarget(target)
                 return connection
@@ -63,27 +63,27 @@ final class ConnectionPool: @unchecked Sendable {
         }
         let locator: Locator
         switch guide {
-        case .sentinels(let sentinels, let wantsReplica):
-            locator = SentinelLocator(
-                sentinels, endpoint.server, timeouts, wantsReplica: wantsReplica)
-        case .nodes(let nodes):
-            locator = ClusterLocator(nodes, endpoint, timeouts, for: target)
+        case .sentinels(let sentinels, let source):
+            locator = SentinelLocator(sentinels, endpoint.server, timeouts, source)
+        case .nodes(let nodes, let source):
+            locator = ClusterLocator(nodes, endpoint, timeouts, for: target, source)
         }
         return try Connection(endpoint, timeouts, locator: locator)
     }
 
-    /// `server`: the one that it must be connected to; nil for any.
-    private func popIdle(_ server: Server?) throws(RedcolError) -> Connection? {
-        let (connection, isClosed) = locked { (popAny(server), self.isClosed) }
+    /// `servers`: those that it may be connected to; nil for any.
+    private func popIdle(_ servers: [Server]?) throws(RedcolError) -> Connection? {
+        let (connection, isClosed) = locked { (popAny(servers), self.isClosed) }
         if isClosed { throw RedcolError(.closed, "this client was closed: open another one") }
         return connection
     }
 
-    private func popAny(_ server: Server?) -> Connection? {
-        guard let server else { return idle.popLast() }
-        return idle.lastIndex { $0.endpoint.server.isSame(as: server) }.map {
-            idle.remove(at: $0)
+    private func popAny(_ servers: [Server]?) -> Connection? {
+        guard let servers else { return idle.popLast() }
+        let place = idle.lastIndex { connection in
+            servers.contains { $0.isSame(as: connection.endpoint.server) }
         }
+        return place.map { idle.remove(at: $0) }
     }
 
     private func clusterLocator(_ connection: Connection) -> ClusterLocator? {

@@ -54,11 +54,15 @@ final class SentinelLocator: Locator {
     private var attempts = 0
     private var turn = Int(platform_random() & 0xFFFF)
 
-    init(_ sentinels: Sentinels, _ server: Server, _ timeouts: Timeouts, wantsReplica: Bool) {
+    /// Whether the master will do as well as a replica.
+    private let takesAny: Bool
+
+    init(_ sentinels: Sentinels, _ server: Server, _ timeouts: Timeouts, _ source: ReadSource) {
         self.sentinels = sentinels
         self.server = server
         self.timeouts = timeouts
-        super.init(wantsReplica: wantsReplica)
+        takesAny = source == .any
+        super.init(wantsReplica: source != .primary)
     }
 
     private var service: Service { sentinels.service }
@@ -149,8 +153,9 @@ final class SentinelLocator: Locator {
         attempts += 1
         turn += 1
         let replicas = answer.replicas
-        if attempts <= replicas.count {
-            let (host, port) = replicas[turn % replicas.count]
+        let place = turn % (replicas.count + (takesAny || replicas.isEmpty ? 1 : 0))
+        if attempts <= replicas.count, place < replicas.count {
+            let (host, port) = replicas[place]
             return server.found(host: host, port: port, as: "replica")
         }
         return server.found(host: answer.host, port: answer.port, as: "master")

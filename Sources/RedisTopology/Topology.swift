@@ -37,20 +37,22 @@ public final class Topology: Sendable {
     public static func make(
         _ endpoint: Endpoint, _ timeouts: Timeouts
     ) throws(RedcolError) -> Topology {
+        let source = endpoint.readSource ?? .primary
         guard case .service(let service) = endpoint.server.address else {
             let nodes = try ClusterNodes.make(endpoint)
-            return Topology(try ConnectionPool.make(endpoint, timeouts, .nodes(nodes)), nil, nodes)
+            func pool(_ source: ReadSource) throws(RedcolError) -> ConnectionPool {
+                try ConnectionPool.make(endpoint, timeouts, .nodes(nodes, source))
+            }
+            return Topology(
+                try pool(.primary), source == .primary ? nil : try pool(source), nodes)
         }
         var timeouts = timeouts
         timeouts.retryMs = SentinelLocator.retryMs
         let sentinels = try Sentinels.make(service)
-        func pool(wantsReplica: Bool) throws(RedcolError) -> ConnectionPool {
-            try ConnectionPool.make(
-                endpoint, timeouts, .sentinels(sentinels, wantsReplica: wantsReplica))
+        func pool(_ source: ReadSource) throws(RedcolError) -> ConnectionPool {
+            try ConnectionPool.make(endpoint, timeouts, .sentinels(sentinels, source))
         }
-        return Topology(
-            try pool(wantsReplica: false),
-            service.readsReplicas ? try pool(wantsReplica: true) : nil, nil)
+        return Topology(try pool(.primary), source == .primary ? nil : try pool(source), nil)
     }
 
     private init(_ primaries: ConnectionPool, _ replicas: ConnectionPool?, _ nodes: ClusterNodes?) {
@@ -104,15 +106,17 @@ public final class Topology: Sendable {
     /// Each time that it begins, it begins where the key is then. Any server will do when `key` is
     /// nil.
     public func take(for key: [UInt8]?, to use: Use) throws(RedcolError) -> Connection {
-        if use == .reading, let replicas { return try replicas.take() }
-        return try primaries.take(key.map { .slot(HashSlot.of($0)) } ?? .anyNode)
+        try pool(use).take(key.map { .slot(HashSlot.of($0)) } ?? .anyNode)
     }
 
     /// A connection to the primary at a place. When that is no primary any more, it cannot be
     /// connected: an error of the cause `connection`.
     public func take(at place: Int, to use: Use) throws(RedcolError) -> Connection {
-        if use == .reading, let replicas { return try replicas.take() }
-        return try primaries.take(isCluster ? .node(place) : .anyNode)
+        try pool(use).take(isCluster ? .node(place) : .anyNode)
+    }
+
+    private func pool(_ use: Use) -> ConnectionPool {
+        use == .reading ? replicas ?? primaries : primaries
     }
 
     /// Takes a connection back. Only one on which nothing is awaited may be used again; another one

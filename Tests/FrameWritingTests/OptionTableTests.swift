@@ -54,7 +54,8 @@ private func check<Table: OptionTable>(
     #expect(Set(Table.names).count == Table.allCases.count)
     for option in Table.allCases.map({ $0.option }) {
         let name = option.nameText
-        let (good, bad) = samples(option.kind)
+        var (good, bad) = samples(option.kind)
+        if name == "address_map" { (good, bad) = (["a:1=b:2", "a=b"], ["", "a"]) }
         var seen: Set<String> = []
         for value in good {
             let others = companions(option, value)
@@ -94,11 +95,14 @@ private func shown(_ options: Any) -> String {
 
 @Test func optionsOfAClient() throws {
     try check(ClientOption.self) {
-        var endpoint = try Endpoint(url: "rediss+sentinel://host/service")
+        let isOfCluster = $0.contains { $0.key == "address_map" }
+        var endpoint = try Endpoint(
+            url: isOfCluster ? "rediss://host" : "rediss+sentinel://host/service")
         let options = try ClientOptions($0, for: &endpoint)
-        guard case .service(let service) = endpoint.server.address else { return "" }
         let tls = try #require(endpoint.server.tls)
-        return "\(options) \(service.login) \(service.readsReplicas) \(shown(tls.options))"
+        let found = "\(options) \(endpoint.addressMap) \(endpoint.readSource ?? .primary)"
+        guard case .service(let service) = endpoint.server.address else { return found }
+        return "\(found) \(service.login) \(shown(tls.options))"
     }
 }
 

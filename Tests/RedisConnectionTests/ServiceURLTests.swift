@@ -54,7 +54,7 @@ private func partsOfAServiceURL(_ good: Good) throws {
     #expect(service.name == utf8(good.name))
     #expect(service.login.user == utf8(good.sentinelUser))
     #expect(service.login.password == good.sentinelPassword.map { utf8($0) })
-    #expect(service.readsReplicas == good.readsReplicas)
+    #expect((endpoint.readSource == .replica) == good.readsReplicas)
     #expect(service.sentinels.allSatisfy { $0.isSentinel })
     let found = endpoint.server.found(host: utf8("::2"), port: 7, as: "master")
     #expect(found.shown == "redis://[::2]:7 (master of \"\(good.name)\")")
@@ -68,10 +68,9 @@ private func partsOfAServiceURL(_ good: Good) throws {
     ("redis+sentinel://a,b:x/s", "port"),
     ("redis+sentinel://::1/s", "brackets"),
     ("redis+sentinel://a/s/1?db=2", "database"),
-    ("redis+sentinel://a/s?read_from=any", "\"master\" or \"replica\""),
+    ("redis+sentinel://a/s?read_from=master", "\"primary\", \"replica\" or \"any\""),
     ("redis+sentinel://a/s?sentinel=b", "sentinel_password"),
     ("redis+sentinel://u:p@a,u:p@b/s", "once, before the first host"),
-    ("redis://a?read_from=replica", "unknown parameter"),
     ("redis://a?sentinel_password=p", "unknown parameter"),
 ])
 func serviceURLsThatAreRefused(_ url: String, _ said: String) throws {
@@ -81,7 +80,7 @@ func serviceURLsThatAreRefused(_ url: String, _ said: String) throws {
 }
 
 @Test func optionsAndURLSayTheSame() throws {
-    let url = "redis+sentinel://a/s?sentinel_password=hidden&read_from=master"
+    let url = "redis+sentinel://a/s?sentinel_password=hidden&read_from=primary"
     var endpoint = try Endpoint(url: url)
     _ = try ClientOptions(
         [("sentinel_password", "hidden"), ("sentinel_username", "u")], for: &endpoint)
@@ -102,7 +101,7 @@ func serviceURLsThatAreRefused(_ url: String, _ said: String) throws {
     #expect(error?.message.contains("needs sentinel_password") == true)
 }
 
-@Test(arguments: [("sentinel_username", "u"), ("sentinel_password", "p"), ("read_from", "replica")])
+@Test(arguments: [("sentinel_username", "u"), ("sentinel_password", "p")])
 func optionsOfAServiceNeedOne(_ name: String, _ value: String) throws {
     var endpoint = try Endpoint(url: "redis://a")
     let error = #expect(throws: RedcolError.self) {

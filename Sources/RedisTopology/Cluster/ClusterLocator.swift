@@ -30,6 +30,11 @@ final class ClusterLocator: Locator {
     private let nodes: ClusterNodes
     /// What the connection is for: changed when an idle one is used again.
     private(set) var target: ClusterTarget
+    private let source: ReadSource
+    /// Nodes that have failed since one was what it should be.
+    private var nodesFailed = 0
+    /// A replica of a cluster serves nobody who has not said READONLY.
+    private var saysReadOnly = false
     private var choice = Choice.mapped
     private var isOfCluster = false
     /// The node that ASK has named, until the connection begins there.
@@ -61,15 +66,16 @@ final class ClusterLocator: Locator {
     init(
         _ nodes: ClusterNodes, _ endpoint: Endpoint, _ timeouts: Timeouts,
         for target: ClusterTarget,
-        isScout: Bool = false, lost: Server? = nil
+        _ source: ReadSource = .primary, isScout: Bool = false, lost: Server? = nil
     ) {
+        self.source = source
         self.nodes = nodes
         self.endpoint = endpoint
         self.timeouts = timeouts
         self.target = target
         self.isScout = isScout
         self.lost = lost
-        super.init(wantsReplica: false)
+        super.init(wantsReplica: source != .primary)
     }
 
     /// An idle connection is used for something else that its node has.
@@ -81,6 +87,7 @@ final class ClusterLocator: Locator {
         self.deadline = deadline
         isOfCluster = nodes.isCluster
         hasAskedShards = false
+        saysReadOnly = false
         if !goesOn {
             mustFetch = isScout
             if let fetchesUsed, asked == nil { mustFetch = nodes.fetchCount == fetchesUsed }
@@ -102,7 +109,10 @@ final class ClusterLocator: Locator {
             lost = server
             return server
         }
-        if !mustFetch, let (server, fetches) = nodes.server(for: target, number: number) {
+        if !mustFetch,
+            let (server, fetches) = nodes.server(
+                for: target, source, number: number, failures: nodesFailed)
+        {
             choice = .mapped
             fetchesUsed = fetches
             lost = server
@@ -145,6 +155,14 @@ final class ClusterLocator: Locator {
                     + (nodes.isCluster ? "others are" : "the URL names several"))
         }
         isOfCluster = true
+        if saysReadOnly {
+            if case .error(let text)? = found.answer {
+                throw RedcolError.server(
+                    text, endpoint: found.endpoint, asked: "reading from a replica",
+                    commands: "READONLY")
+            }
+            return stay()
+        }
         if let answer = found.answer {
             if case .error(let text) = answer {
                 // A user may have the right to only one of the two.
@@ -166,8 +184,13 @@ final class ClusterLocator: Locator {
         } else if !hasFetched, needsMap(found) {
             return .ask(Command("CLUSTER", "SLOTS"))
         }
-        if choice == .asking { return .stay }
+        if choice == .asking { return stay() }
         return try whereToStay(found)
+    }
+
+    private func stay() -> Verdict {
+        nodesFailed = 0
+        return .stay
     }
 
     private func needsMap(_ found: Found) -> Bool {
@@ -175,7 +198,11 @@ final class ClusterLocator: Locator {
     }
 
     private func isNoPrimary(_ found: Found) -> Bool {
-        target != .anyNode && found.role.map { !$0.elementsEqual("master".utf8) } ?? false
+        target != .anyNode && !wantsReplica && isReplica(found)
+    }
+
+    private func isReplica(_ found: Found) -> Bool {
+        found.role.map { !$0.elementsEqual("master".utf8) } ?? false
     }
 
     private func whereToStay(_ found: Found) throws(RedcolError) -> Verdict {
@@ -183,12 +210,12 @@ final class ClusterLocator: Locator {
         if isScout || target == .anyNode {
             fetchesUsed = nodes.fetchCount
             lost = server
-            return .stay
-        }
-        if let (owner, fetches) = nodes.server(for: target, number: number) {
+        } else if let (owner, fetches) = nodes.server(for: target, source, number: number) {
             fetchesUsed = fetches
-            lost = owner
-            if !owner.isSame(as: server), hops < ClusterLocator.hopsMax {
+            lost = server
+            let willDo = isOne(server, source) || nodesFailed > 0 && isOne(server, .primary)
+            if !willDo, hops < ClusterLocator.hopsMax {
+                lost = owner
                 hops += 1
                 return .goElsewhere
             }
@@ -197,10 +224,19 @@ final class ClusterLocator: Locator {
                 .connection, "the node that was \(lost?.shown ?? server.shown) has no slots now")
         }
         // Nobody has the slot, or nobody knows better: the server's own answer says what is wrong.
-        guard isNoPrimary(found) else { return .stay }
+        if wantsReplica, isReplica(found) {
+            saysReadOnly = true
+            return .ask(Command("READONLY"))
+        }
+        guard isNoPrimary(found) else { return stay() }
         throw RedcolError(
             .connection,
             "\(server.shown) is a replica now, and the nodes of the cluster name no other primary")
+    }
+
+    /// Whether the server is one of those that will do.
+    private func isOne(_ server: Server, _ source: ReadSource) -> Bool {
+        nodes.servers(for: target, source).contains { $0.isSame(as: server) }
     }
 
     override func goesOn(after error: RedcolError) -> Bool {
@@ -210,7 +246,11 @@ final class ClusterLocator: Locator {
             failures.append(error)
             // Of one alone, its own error says most.
             return candidates.count > 1
+        case .mapped where wantsReplica && hasFetched:
+            nodesFailed += 1
+            return nodesFailed <= ClusterLocator.hopsMax
         case .mapped, .asking:
+            if wantsReplica { nodesFailed += 1 }
             // The map may be old.
             guard nodes.isCluster, !hasFetched, !mustFetch else { return false }
             mustFetch = true

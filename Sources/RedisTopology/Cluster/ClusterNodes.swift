@@ -51,20 +51,45 @@ final class ClusterNodes: @unchecked Sendable {
     // MARK: Questions
 
     /// The server for this target, and how often the map was fetched that names it; nil if none is
-    /// known. `number`: chooses among nodes of which any will do.
-    func server(for target: ClusterTarget, number: Int) -> (server: Server, fetches: Int)? {
+    /// known. `number`: chooses among nodes of which any will do. `failures`: how many of them have
+    /// failed; after all replicas, the primary is chosen.
+    func server(
+        for target: ClusterTarget, _ source: ReadSource = .primary, number: Int, failures: Int = 0
+    ) -> (server: Server, fetches: Int)? {
         locked {
             guard let map else { return nil }
-            switch target {
-            case .anyNode:
-                let primaries = map.primaries
-                if primaries.isEmpty { return nil }
-                return (server(at: primaries[number % primaries.count], map), fetches)
-            case .slot(let slot): return map.owner(of: slot).map { (server(at: $0, map), fetches) }
-            case .node(let place):
-                return map.isPrimary(place) ? (server(at: place, map), fetches) : nil
-            }
+            let places = places(for: target, source, map)
+            guard let primary = places.first else { return nil }
+            let first = source == .replica && places.count > 1 ? 1 : 0
+            let count = places.count - first
+            let isLast = target != .anyNode && failures >= count
+            let place = isLast ? primary : places[first + (number + failures) % count]
+            return (server(at: place, map), fetches)
         }
+    }
+
+    /// All servers that are chosen from for this target.
+    func servers(for target: ClusterTarget, _ source: ReadSource = .primary) -> [Server] {
+        locked {
+            guard let map else { return [] }
+            let places = places(for: target, source, map)
+            let first = source == .replica && places.count > 1 ? 1 : 0
+            return places[first...].map { server(at: $0, map) }
+        }
+    }
+
+    /// Nodes that will do, the primary first.
+    private func places(
+        for target: ClusterTarget, _ source: ReadSource, _ map: ClusterMap
+    ) -> [Int] {
+        var primary: Int?
+        switch target {
+        case .anyNode: return map.primaries
+        case .slot(let slot): primary = map.owner(of: slot)
+        case .node(let place): primary = map.isPrimary(place) ? place : nil
+        }
+        guard let primary else { return [] }
+        return [primary] + (source == .primary ? [] : map.replicas(of: primary))
     }
 
     /// Servers that may know the map, the best to ask first. `number`: where to begin. `lost`: the

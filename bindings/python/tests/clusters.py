@@ -81,6 +81,10 @@ class Node(Server):
         self._wait_until_it_answers()
 
     @property
+    def is_primary(self) -> bool:
+        return bool(self.ask("INFO", "replication")["role"] == "master")
+
+    @property
     def is_alive(self) -> bool:
         return self.process.poll() is None and not self.stopped
 

@@ -79,7 +79,7 @@ def connect(
     password_file: str | os.PathLike[str] | None = None,
     sentinel_username: str | None = None,
     sentinel_password: str | None = None,
-    read_from: typing.Literal["master", "replica"] | None = None,
+    read_from: typing.Literal["primary", "replica", "any"] | None = None,
     address_map: Mapping[str, str] | None = None,
     ssl_ca_certs: str | os.PathLike[str] | None = None,
     ssl_ca_path: str | os.PathLike[str] | None = None,
@@ -125,10 +125,10 @@ def connect(
         sentinel_username: the user for the Sentinels, if they want one; the user of the URL is for
             the servers.
         sentinel_password: the password for the Sentinels.
-        read_from: with Sentinels, ``"replica"`` reads ranges from a replica that is in order, and
-            from the master if there is none. A replica is a little behind: entries that were just
-            written may be missing. Following, groups and writing always use the master.
-            ``"master"`` if None.
+        read_from: with Sentinels and in clusters, ``"replica"`` reads ranges from a replica that is
+            in order, and from the primary (the master) if there is none; ``"any"`` from any of
+            them. A replica is a little behind: entries that were just written may be missing.
+            Following, groups and writing always use the primary. ``"primary"`` if None.
         address_map: where the nodes of a cluster are reached that are behind NAT or a tunnel: a
             dict such as ``{"10.0.0.1:7000": "127.0.0.1:17000"}``, from the address that a node has
             in the cluster to the one that is used.
