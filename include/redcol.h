@@ -614,7 +614,8 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends
  * with a NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids
  * increase within each stream. Ownership, blocking and threads are those of redcol_read_stream, and
- * REDCOL_TIMEOUT means that a signal came: call again.
+ * REDCOL_TIMEOUT means that a signal came: call again. In a cluster, streams in different slots
+ * must be followed, and take a connection for each slot, 1,000 at most.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TLS, TIMED_OUT,
  * AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP.
  */
@@ -648,9 +649,9 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  * at all returns one batch without rows, and no other. Without a schema, the columns grow by the
  * fields of later streams.
  * Nothing is sent before the first redcol_iter_next, whose errors name the stream. For a pattern it
- * may also return PERMISSION for SCAN, and UNSUPPORTED if the server is a node of a cluster, since
- * SCAN finds only the streams of that node. After a lost connection a search begins again, and a
- * stream continues where it was. Does not block. Any thread.
+ * may also return PERMISSION for SCAN. In a cluster the search asks every primary, and nodes are
+ * read at once; the rows come in the same order. After a lost connection a search begins again, and
+ * a stream continues where it was. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also a pattern together with streams), SCHEMA, CLOSED, FORKED.
  */
 redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int64_t pattern_length,
@@ -1108,7 +1109,8 @@ int redcol_writer_descriptor(const redcol_writer *writer);
  *   "empty"    rows without values, of which nothing was written
  *   "known"    leading rows of the frame whose outcome is known
  *   "unknown"  rows after those that were sent and have no answer: they may be written or not. The
- *              rows after them were not sent
+ *              rows after them were not sent. In a cluster, rows that other nodes have answered may
+ *              stand between them: see the detail "unknown_rows"
  */
 int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 
@@ -1186,6 +1188,8 @@ const char *redcol_error_message(const redcol_error *error);
  *   "key"           the key of the hash that was to be written
  *   "refused_rows"  the rows that the server refused in the same write, as in "3,7-9": the first of
  *                   them ended it, and the others were under way by then
+ *   "unknown_rows"  the rows of a write to several nodes of a cluster that were sent and have no
+ *                   answer, in the same way
  *   "provider_code"  what a redcol_credentials_callback returned, if that was not 0
  */
 const char *redcol_error_detail(const redcol_error *error, const char *name);

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "include/CPlatform.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -44,15 +45,35 @@ int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable,
   return epoll_ctl(poller->epoll_fd, operation, socket_fd, &event) == 0 ? 0 : errno;
 }
 
+int platform_poller_share_cancel(platform_poller *poller, const platform_poller *other) {
+  int fd = other != NULL ? fcntl(other->cancel_fd, F_DUPFD_CLOEXEC, 0)
+                         : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0)
+    return errno;
+  /* Closing it is not enough where another poller has it, too. */
+  epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, poller->cancel_fd, NULL);
+  close(poller->cancel_fd);
+  poller->cancel_fd = fd;
+  return add(poller, fd, EPOLLIN);
+}
+
 void platform_poller_unwatch(platform_poller *poller, int socket_fd) {
   epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, socket_fd, NULL);
 }
 
 int platform_poller_wait(platform_poller *poller, int timeout_ms) {
-  struct epoll_event events[4];
+  int ready[4];
+  int count;
+  return platform_poller_wait_many(poller, timeout_ms, ready, 4, &count);
+}
+
+int platform_poller_wait_many(platform_poller *poller, int timeout_ms, int *ready, int most,
+                              int *ready_count) {
+  struct epoll_event events[PLATFORM_POLL_MOST];
+  *ready_count = 0;
   if (platform_log_take_control())
     return PLATFORM_POLL_INTERRUPTED;
-  int count = epoll_wait(poller->epoll_fd, events, 4, timeout_ms);
+  int count = epoll_wait(poller->epoll_fd, events, most, timeout_ms);
   if (count < 0)
     return errno == EINTR ? PLATFORM_POLL_INTERRUPTED : PLATFORM_POLL_FAILED;
   int outcome = PLATFORM_POLL_TIMEOUT;
@@ -63,6 +84,7 @@ int platform_poller_wait(platform_poller *poller, int timeout_ms) {
     } else if (events[i].data.fd == poller->alarm_fd) {
       platform_poller_set_alarm(poller, -1);
     } else {
+      ready[(*ready_count)++] = events[i].data.fd;
       outcome = PLATFORM_POLL_SOCKET;
     }
   }

@@ -232,6 +232,16 @@ struct RowEncoder: ~Copyable {
         }
     }
 
+    /// The key of the row that was encoded last.
+    var keyBytes: UnsafeBufferPointer<UInt8> { key.bytes }
+
+    /// A hash of it (FNV-1a).
+    var keyHash: Int {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in key.bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return Int(bitPattern: UInt(hash ^ hash >> 32))
+    }
+
     /// The error with the row that it is about, and the row's key if that is known.
     func naming(_ row: Int, _ key: [UInt8]?, in error: RedcolError) -> RedcolError {
         guard let key else { return error.adding("row \(row): ", .row, String(row)) }

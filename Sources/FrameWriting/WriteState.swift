@@ -39,10 +39,14 @@ enum WriteState {
     struct Progress {
         var words = ""
         var refusedRows = ""
+        /// Empty also where they are the rows after the last that is known.
+        var unknownRows = ""
 
         func completing(_ error: RedcolError) -> RedcolError {
-            let error = error.saying(words)
-            return refusedRows.isEmpty ? error : error.adding("", .refusedRows, refusedRows)
+            var error = error.saying(words)
+            if !refusedRows.isEmpty { error = error.adding("", .refusedRows, refusedRows) }
+            if !unknownRows.isEmpty { error = error.adding("", .unknownRows, unknownRows) }
+            return error
         }
     }
 

@@ -213,7 +213,7 @@ public func redcol_iter_statistic(
         guard let name else { return -1 }
         let reader = try Arguments.iter(iter).reader
         if strcmp(name, cString("acknowledging")) == 0 { return Int64(reader.acknowledging) }
-        if strcmp(name, "connected") == 0 { return reader.state.isConnected ? 1 : 0 }
+        if strcmp(name, "connected") == 0 { return reader.isConnected ? 1 : 0 }
         let statistics = reader.statistics
         for counter in Statistics.Counter.allCases {
             let known = UnsafeRawPointer(counter.name.utf8Start).assumingMemoryBound(to: CChar.self)
@@ -228,7 +228,7 @@ public func redcol_iter_statistic(
 @c @implementation
 public func redcol_iter_last_error(_ iter: OpaquePointer?) -> OpaquePointer? {
     do throws(RedcolError) {
-        guard let error = try Arguments.iter(iter).reader.state.lastError else { return nil }
+        guard let error = try Arguments.iter(iter).reader.lastError else { return nil }
         return ErrorHandle(error).retainedPointer()
     } catch {
         return nil

@@ -158,12 +158,12 @@ final class ClientHandle: Handle {
     }
 
     /// A reader that has begun. After a signal, the same read continues where it was.
-    func beginRead(_ arguments: ReadArguments) throws(RedcolError) -> StreamReader {
+    func beginRead(_ arguments: ReadArguments) throws(RedcolError) -> Reader {
         let kept = locked {
             unfinishedQuestions.forget()
             return unfinishedReads.take { $0.arguments.isSame(as: arguments) }
         }
-        let reader: StreamReader
+        let reader: Reader
         if let kept {
             reader = kept.reader
         } else {
@@ -259,7 +259,7 @@ final class Turn {
 
 /// redcol_iter
 final class IterHandle: Handle {
-    let reader: StreamReader
+    let reader: Reader
     /// Kept for acknowledging, which needs a connection of its own; freed with the last of its
     /// holders.
     let client: ClientHandle
@@ -271,12 +271,12 @@ final class IterHandle: Handle {
     var collected = TableBuilder()
 
     static func make(
-        _ reader: StreamReader, _ client: ClientHandle
+        _ reader: Reader, _ client: ClientHandle
     ) throws(RedcolError) -> IterHandle {
         IterHandle(reader, client, try Turn.make("iterator"))
     }
 
-    private init(_ reader: StreamReader, _ client: ClientHandle, _ turn: Turn) {
+    private init(_ reader: Reader, _ client: ClientHandle, _ turn: Turn) {
         self.turn = turn
         self.reader = reader
         self.client = client
@@ -286,7 +286,7 @@ final class IterHandle: Handle {
 
     /// Runs `body` unless another thread is inside one already.
     func exclusively<Result>(
-        _ body: (StreamReader) throws(RedcolError) -> Result
+        _ body: (Reader) throws(RedcolError) -> Result
     ) throws(RedcolError) -> Result {
         try turn.exclusively { () throws(RedcolError) in try body(reader) }
     }

@@ -58,6 +58,7 @@ extension RedcolError.Detail {
         case .row: return "row"
         case .key: return "key"
         case .refusedRows: return "refused_rows"
+        case .unknownRows: return "unknown_rows"
         case .providerCode: return "provider_code"
         }
     }

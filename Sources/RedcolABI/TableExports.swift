@@ -35,7 +35,7 @@ public func redcol_iter_collect(
 }
 
 private func collect(
-    _ iter: IterHandle, _ reader: StreamReader, _ waitMs: Int64
+    _ iter: IterHandle, _ reader: Reader, _ waitMs: Int64
 ) throws(RedcolError) -> (status: ReadOutcome, table: ArrowTable?) {
     let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
     let until = waitMs <= 0 || overflow ? nil : sum

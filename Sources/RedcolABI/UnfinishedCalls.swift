@@ -114,7 +114,7 @@ struct ReadArguments {
 /// A reader that has not begun yet.
 struct UnfinishedRead {
     let arguments: ReadArguments
-    let reader: StreamReader
+    let reader: Reader
 }
 
 /// A client that is not connected yet.

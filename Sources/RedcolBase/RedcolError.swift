@@ -16,6 +16,7 @@ public struct RedcolError: Error, Sendable {
 
     public enum Detail: Sendable {
         case serverCode, stream, entryID, field, dtype, value, path, row, key, refusedRows
+        case unknownRows
         case providerCode
     }
 

@@ -25,6 +25,8 @@ public final class Connection {
     var transport = Transport()
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
+    /// Whether a cancel of another connection ends the wait for this one.
+    var sharesCancel = false
     /// Jobs under way. One that was not done in time is for the next attempt to wait for, so that
     /// there is never more than one of a kind.
     private var credentials: CredentialsRequest?

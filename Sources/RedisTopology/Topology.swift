@@ -78,6 +78,9 @@ public final class Topology: Sendable {
     /// Whether the servers are a cluster. That is known once a connection has been ready.
     public var isCluster: Bool { nodes?.isCluster ?? false }
 
+    /// Whether that is known.
+    public var isKnown: Bool { nodes?.isKnown ?? true }
+
     /// The slot of a key. One command may name several keys of the same slot.
     public static func slot(of key: [UInt8]) -> Int { HashSlot.of(key) }
 

@@ -20,7 +20,10 @@ struct Idleness {
     /// When the caller began to wait for the next batch; nil while it does not.
     private var waitsSince: Int64?
     /// Since when no answer has had as many entries as were asked for.
-    private var caughtUpAt: Int64?
+    private(set) var caughtUpAt: Int64?
+    /// When the last of the other readers of the same iterator had caught up; nil: one of them has
+    /// not. The iterator stops when all have.
+    var othersCaughtUpAt: Int64? = 0
 
     /// The read has ended.
     private(set) var isOver = false
@@ -29,6 +32,8 @@ struct Idleness {
 
     /// Servers count in milliseconds that have begun: an answer may come this much early.
     private static let toleranceMs: Int64 = 2
+    /// How long a server that has nothing is asked to wait for the others, where it need not wait.
+    private static let othersMs: Int64 = 50
 
     init(_ action: IdleAction, blockMs: Int64?) {
         self.action = action
@@ -52,9 +57,12 @@ struct Idleness {
             guard let blockMs, blockMs > 0 else { return most }
             return min(blockMs, most)
         }
-        guard let blockMs else { return nil }
+        guard let blockMs else {
+            return othersCaughtUpAt == nil ? min(Idleness.othersMs, most) : nil
+        }
         guard blockMs > 0 else { return most }
-        let since = (action == .stop ? caughtUpAt : waitsSince) ?? now
+        var since = (action == .stop ? caughtUpAt : waitsSince) ?? now
+        if action == .stop { since = max(since, othersCaughtUpAt ?? now) }
         let left = blockMs - (now - since)
         return left > 0 ? min(left, most) : nil
     }
@@ -76,7 +84,9 @@ struct Idleness {
         }
         let since = caughtUpAt ?? (entries == 0 ? askedAt : now)
         caughtUpAt = since
-        if !isPrefetch, isPast(since, now) { isOver = true }
+        if !isPrefetch, let others = othersCaughtUpAt, isPast(max(since, others), now) {
+            isOver = true
+        }
     }
 
     private func isPast(_ since: Int64, _ now: Int64) -> Bool {

@@ -40,8 +40,10 @@ struct ReaderParts {
     let state: ConnectionState
     let connection: Connection
 
+    /// `statistics` nil: its own.
     init(
-        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions,
+        statistics: Statistics? = nil
     ) throws(RedcolError) {
         self.topology = topology
         self.streams = streams
@@ -49,7 +51,7 @@ struct ReaderParts {
         let columns = try ReadColumns(options, schema: schema)
         parserOwner = ParserOwner(
             try columns.makeParser(options, streams: streams, secrets: topology.secrets))
-        statistics = try Statistics.make()
+        if let statistics { self.statistics = statistics } else { self.statistics = try .make() }
         state = try ConnectionState.make()
         connection = try topology.take(
             // Ranges of many streams are read under one name, which is empty at first.

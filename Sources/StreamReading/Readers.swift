@@ -10,7 +10,7 @@ import RedisTopology
 /// missed.
 public func makeReader(
     topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
-) throws(RedcolError) -> StreamReader {
+) throws(RedcolError) -> Reader {
     if streams.isEmpty { throw RedcolError(.invalidArgument, "no stream was named") }
     if Set(streams).count != streams.count { throw namedTwice }
     if let option = options.manyStreamsOption {
@@ -24,12 +24,12 @@ public func makeReader(
             "dead_letter is a stream that is read: its entries would come again as dead letters, "
                 + "without end; name another one")
     }
-    if !options.group.isEmpty {
-        return try GroupReader.make(
-            topology: topology, streams: streams, schema: schema, options: options)
-    }
-    if options.waits {
-        return try TailReader.make(
+    if options.waits || !options.group.isEmpty {
+        if FanIn.isNeeded(topology, streams) {
+            return try FanIn.make(
+                topology: topology, streams: streams, schema: schema, options: options)
+        }
+        return try makeMember(
             topology: topology, streams: streams, schema: schema, options: options)
     }
     guard streams.count == 1 else {
@@ -42,6 +42,21 @@ public func makeReader(
         topology: topology, stream: streams[0], schema: schema, options: options)
 }
 
+/// A reader of streams that one command can name: by following them, or as a group's member.
+func makeMember(
+    topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions,
+    statistics: Statistics? = nil
+) throws(RedcolError) -> StreamReader {
+    if options.group.isEmpty {
+        return try TailReader.make(
+            topology: topology, streams: streams, schema: schema, options: options,
+            statistics: statistics)
+    }
+    return try GroupReader.make(
+        topology: topology, streams: streams, schema: schema, options: options,
+        statistics: statistics)
+}
+
 private var namedTwice: RedcolError {
     RedcolError(.invalidArgument, "a stream was named twice: name each of them once")
 }
@@ -50,7 +65,7 @@ private var namedTwice: RedcolError {
 public func makeReader(
     topology: Topology, rangesOf streams: ChosenStreams, schema: [RequestedColumn]?,
     options: ReadOptions
-) throws(RedcolError) -> StreamReader {
+) throws(RedcolError) -> Reader {
     if options.waits || !options.group.isEmpty {
         throw RedcolError(
             .invalidArgument,
@@ -62,28 +77,32 @@ public func makeReader(
         topology: topology, streams: streams, schema: schema, options: options)
 }
 
-extension StreamReader {
+extension Reader {
     /// Throws if there is no memory to acknowledge so many entries, or all that are in hand.
     public func requireMemory(acknowledging ids: Int) throws(RedcolError) {
-        try Memory.require(pendingEntries?.memory(for: ids) ?? 0, for: "acknowledging entries")
+        for member in members {
+            try Memory.require(
+                member.pendingEntries?.memory(for: ids) ?? 0, for: "acknowledging entries")
+        }
     }
 
     /// What was handed over as a group's member and not acknowledged, stream by stream. Any thread.
     public func handedOver() -> [Acknowledgement.Part] {
-        parts(pendingEntries?.handedOver() ?? [])
+        members.flatMap { $0.parts($0.pendingEntries?.handedOver() ?? []) }
     }
 
     /// What is acknowledged with these entries, since it gave no row in their batches. Any thread.
     public func leftOut(with ids: [EntryID], of stream: [UInt8]) -> [Acknowledgement.Part] {
-        guard let pendingEntries, let rows = rows(ids, of: stream) else { return [] }
-        return parts(pendingEntries.rowless(with: rows))
+        members.flatMap { $0.leftOutByMember(with: ids, of: stream) }
     }
 
     /// These entries are no longer in hand; `acknowledged` of them were pending. Any thread.
     public func released(_ parts: [Acknowledgement.Part], acknowledged: Int64) {
-        guard let pendingEntries else { return }
-        pendingEntries.acknowledged(parts.flatMap { rows($0.ids, of: $0.stream) ?? [] })
-        statistics.add(.acknowledged, Int(clamping: acknowledged))
+        for member in members {
+            member.pendingEntries?.acknowledged(
+                parts.flatMap { member.rows($0.ids, of: $0.stream) ?? [] })
+        }
+        if !options.group.isEmpty { statistics.add(.acknowledged, Int(clamping: acknowledged)) }
     }
 
     /// Whether nothing is left to acknowledge, since the group is gone and is created again without
@@ -100,48 +119,43 @@ extension StreamReader {
         return true
     }
 
-    private func rows(_ ids: [EntryID], of stream: [UInt8]) -> [RowID]? {
-        streams.firstIndex(of: stream).map { index in
-            ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
-        }
-    }
-
-    private func parts(_ rows: [RowID]) -> [Acknowledgement.Part] {
-        var ids: [[EntryID]] = Array(repeating: [], count: rows.isEmpty ? 0 : streams.count)
-        for row in rows { ids[Int(row.stream)].append(row.id) }
-        return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
-    }
-
     /// Lets the reader itself acknowledge these entries, with its next requests; nil: all that were
     /// handed over. Any thread.
     public func acknowledgeLater(
         _ entries: (stream: [UInt8], ids: [EntryID])?
     ) throws(RedcolError) {
-        guard let pendingEntries else { return }
+        if options.group.isEmpty { return }
         try requireMemory(acknowledging: entries?.ids.count ?? 0)
-        var named: [RowID]?
-        if let (stream, ids) = entries {
-            named = rows(ids, of: stream)
-            guard named != nil else {
-                throw RedcolError(
-                    .invalidArgument,
-                    "this iterator does not read stream \"\(escaped(stream, limit: 200))\""
-                )
-            }
-        }
-        let isQueued = named.map { pendingEntries.queue($0) } ?? pendingEntries.queueHeld()
-        guard isQueued else {
+        if let stream = entries?.stream, !streams.contains(stream) {
             throw RedcolError(
-                .closed,
-                "this read was closed and sends nothing more: acknowledge without it")
+                .invalidArgument,
+                "this iterator does not read stream \"\(escaped(stream, limit: 200))\"")
+        }
+        for member in members {
+            guard let pending = member.pendingEntries else { continue }
+            var named: [RowID]?
+            if let (stream, ids) = entries {
+                named = member.rows(ids, of: stream)
+                if named == nil { continue }
+            }
+            let isQueued = named.map { pending.queue($0) } ?? pending.queueHeld()
+            guard isQueued else {
+                throw RedcolError(
+                    .closed,
+                    "this read was closed and sends nothing more: acknowledge without it")
+            }
         }
     }
 
     /// Entries that the reader itself acknowledges and that have no answer yet. Any thread.
-    public var acknowledging: Int { pendingEntries?.unansweredCount ?? 0 }
+    public var acknowledging: Int {
+        members.reduce(0) { $0 + ($1.pendingEntries?.unansweredCount ?? 0) }
+    }
 
     /// The columns of every batch; nil if more of them may be found.
-    public var fixedColumns: [RequestedColumn]? { parser.pointee.fixedColumns }
+    public var fixedColumns: [RequestedColumn]? {
+        members.first?.parser.pointee.fixedColumns
+    }
 
     /// Whether it comes to an end by itself.
     public var hasEnd: Bool {
@@ -157,5 +171,28 @@ extension StreamReader {
     /// The group that is read as a member of, and its streams; nil without a group.
     public var membership: (group: [UInt8], streams: [[UInt8]])? {
         options.group.isEmpty ? nil : (options.group, streams)
+    }
+}
+
+extension StreamReader {
+    /// See `leftOut`.
+    fileprivate func leftOutByMember(
+        with ids: [EntryID], of stream: [UInt8]
+    ) -> [Acknowledgement.Part] {
+        guard let pendingEntries, let rows = rows(ids, of: stream) else { return [] }
+        return parts(pendingEntries.rowless(with: rows))
+    }
+
+    /// Nil if it does not read this stream.
+    fileprivate func rows(_ ids: [EntryID], of stream: [UInt8]) -> [RowID]? {
+        streams.firstIndex(of: stream).map { index in
+            ids.map { RowID(id: $0, stream: Int32(truncatingIfNeeded: index)) }
+        }
+    }
+
+    fileprivate func parts(_ rows: [RowID]) -> [Acknowledgement.Part] {
+        var ids: [[EntryID]] = Array(repeating: [], count: rows.isEmpty ? 0 : streams.count)
+        for row in rows { ids[Int(row.stream)].append(row.id) }
+        return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
     }
 }

@@ -9,21 +9,16 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// What a call for the next batch has brought.
-public enum ReadOutcome: Sendable {
-    case batch, end, timeout
-}
-
-/// A read in progress. One thread at a time, except for `cancel()`.
-public class StreamReader {
+/// A read on one connection.
+public class StreamReader: Reader {
     let topology: Topology
-    let connection: Connection
-    let streams: [[UInt8]]
-    let options: ReadOptions
+    /// The connection that it was made with, and the one in hand: another one only while ranges are
+    /// read from several nodes of a cluster.
+    let home: Connection
+    private(set) final var connection: Connection
     private let parserOwner: ParserOwner
     let parser: UnsafeMutablePointer<RowParser>
-    public let statistics: Statistics
-    public let state: ConnectionState
+    let state: ConnectionState
 
     private var reconnecting: Reconnecting
     /// What is asked for at once is held to what gets through.
@@ -61,20 +56,21 @@ public class StreamReader {
 
     init(_ parts: ReaderParts) {
         topology = parts.topology
+        home = parts.connection
         connection = parts.connection
-        streams = parts.streams
-        options = parts.options
         parserOwner = parts.parserOwner
         parser = parts.parserOwner.parser
-        statistics = parts.statistics
         state = parts.state
-        reconnecting = Reconnecting(options, topology.timeouts)
-        idleness = Idleness(options.onIdle, blockMs: options.blockMs)
+        reconnecting = Reconnecting(parts.options, parts.topology.timeouts)
+        idleness = Idleness(parts.options.onIdle, blockMs: parts.options.blockMs)
+        super.init(parts.streams, parts.options, parts.statistics)
     }
+
+    override final var members: [StreamReader] { [self] }
 
     deinit {
         if isClosed { return }
-        topology.giveBack(connection, isIdle: !awaitsReply && failure == nil && opening == nil)
+        topology.giveBack(home, isIdle: !awaitsReply && failure == nil && opening == nil)
     }
 
     // MARK: For subclasses
@@ -145,19 +141,25 @@ public class StreamReader {
     /// Whether it always returns at least one batch, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
+    /// Whether what comes before the first batch is still to be done.
+    final var isBeginning: Bool { !hasBegun }
+
+    /// How many entries may still be read, of a read that follows or is a group's: without those of
+    /// `parser.rows`, which are not counted yet.
+    var remaining: Int {
+        get { .max }
+        set {}
+    }
+
     // MARK: Any thread
 
-    /// Ends a wait on another thread.
-    public func cancel() { connection.cancel() }
+    override public func cancel() { home.cancel() }
 
-    /// A file descriptor that is readable when `next` has something to do.
-    public var pollDescriptor: Int32 { connection.pollDescriptor }
+    override public var pollDescriptor: Int32 { home.pollDescriptor }
 
     // MARK: Batches
 
-    /// Closes the connection. Later calls of `next` are errors. It is not given back:
-    /// a `cancel()` that comes late must not reach another reader.
-    public func close() {
+    override public func close() {
         guard !isClosed else { return }
         isClosed = true
         willClose()
@@ -165,21 +167,17 @@ public class StreamReader {
         connection.closeSocket()
     }
 
-    /// Closes it after a call that will never end has used it, in whatever state that left it.
-    public func closeAbandoned() {
+    override public func closeAbandoned() {
         isClosed = true
         connection.closeSocket()
     }
 
-    /// Frees what it holds, though a call that will never end still has it. After `closeAbandoned`.
-    public func discard() {
+    override public func discard() {
         connection.discard()
         parserOwner.discard()
     }
 
-    /// Connects and does all that comes before the first batch, for up to `waitMs` (-1: as long as
-    /// it takes); true when it is done, now or before.
-    public func connect(waitMs: Int64) throws(RedcolError) -> Bool {
+    override public func connect(waitMs: Int64) throws(RedcolError) -> Bool {
         connection.callerIsBack()
         var isAway = true
         defer { if isAway { connection.callerIsAway() } }
@@ -191,7 +189,7 @@ public class StreamReader {
 
     /// `isElsewhere`: whether the caller waits for `pollDescriptor`, and not here.
     private func connect(until: Int64?, isElsewhere: Bool) throws(RedcolError) -> Bool {
-        if isClosed { throw RedcolError(.closed, "this read was closed: start another one") }
+        if isClosed { throw closed }
         if let failure { throw failure }
         if hasBegun { return true }
         beginUntil = until
@@ -206,30 +204,21 @@ public class StreamReader {
         }
     }
 
-    /// Connects now, for as long as it takes, unless that was to come later. A signal ends it as an
-    /// error of the cause `interrupted`.
-    public func connectNow() throws(RedcolError) {
+    override public func connectNow() throws(RedcolError) {
         if options.connectsLater || hasBegun { return }
         beginUntil = nil
         try begin()
         hasBegun = true
     }
 
-    private func end(of waitMs: Int64) -> Int64? {
-        let (sum, overflow) = platform_monotonic_ms().addingReportingOverflow(waitMs)
-        return waitMs < 0 || overflow ? nil : sum
-    }
+    override public var columns: [RequestedColumn] { parser.pointee.columns }
 
-    /// The columns as they were asked for or found so far.
-    public var columns: [RequestedColumn] { parser.pointee.columns }
-
-    /// Waits up to `waitMs` (-1: as long as it takes) for the next batch, and moves it out, with
-    /// texts in the layouts that were asked for or `asViews`.
-    public func next(
+    override public func next(
         waitMs: Int64, array: UnsafeMutablePointer<ArrowArray>,
         schema: UnsafeMutablePointer<ArrowSchema>?, asViews: Bool = false
     ) throws(RedcolError) -> ReadOutcome {
         let until = end(of: waitMs)
+        if connection !== home { home.unwatch(connection) }
         connection.callerIsBack()
         // Who waits elsewhere for the server's answer is not away.
         var isAway = true
@@ -247,7 +236,7 @@ public class StreamReader {
                 // A server that never stops sending must not keep the caller.
                 if isLate {
                     isAway = waitMs > 0
-                    if waitMs == 0 { connection.armAlarm(until: nextWake) }
+                    if waitMs == 0 { waitsElsewhere() }
                     return .timeout
                 }
                 let wake: Connection.Wake
@@ -263,7 +252,7 @@ public class StreamReader {
                     isLate = until.map { platform_monotonic_ms() >= $0 } ?? false
                 case .timeout, .interrupted:
                     isAway = waitMs > 0
-                    if waitMs == 0 { connection.armAlarm(until: nextWake) }
+                    if waitMs == 0 { waitsElsewhere() }
                     return .timeout
                 }
             }
@@ -295,10 +284,8 @@ public class StreamReader {
         return shown
     }
 
-    /// Takes the last batch back, which the caller could not use: it comes again. Only before the
-    /// next batch is asked for.
-    public func unread() throws(RedcolError) {
-        if isClosed { throw RedcolError(.closed, "this read was closed: start another one") }
+    override public func unread() throws(RedcolError) {
+        if isClosed { throw closed }
         guard options.follows else {
             throw RedcolError(.invalidArgument, "only a read that follows can take a batch back")
         }
@@ -370,6 +357,20 @@ public class StreamReader {
         }
         return error
     }
+
+    /// The caller waits for `pollDescriptor`.
+    private func waitsElsewhere() {
+        connection.armAlarm(until: nextWake)
+        if connection !== home { home.watch(connection) }
+    }
+
+    /// Goes on with another connection, in whose wait a cancel of this read ends, too.
+    final func use(_ other: Connection) throws(RedcolError) {
+        if other !== home { try other.shareCancel(of: home) }
+        connection = other
+    }
+
+    final func useHome() { connection = home }
 
     private var nextWake: Int64? { reconnecting.wakeAt(wakeAt) }
 

@@ -163,8 +163,7 @@ public struct BatchBuilder {
         if names[column].turnsBinary, names[column].type.kind == .string,
             let start = text.baseAddress
         {
-            names[column].type = .binary
-            columns[column].becomeBinary()
+            turnBinary(column)
             if case .noMemory = columns[column].set(rowCount, start, text.count) {
                 ranOutOfMemory = true
             }
@@ -224,6 +223,12 @@ public struct BatchBuilder {
     /// What was wrong in the JSON text of a column whose value was refused last; nil of others.
     public func nestedRefusal(_ column: Int) -> NestedRefusal? {
         columns[column].nested?.pointee.refusal
+    }
+
+    /// Makes a column of text one of bytes, with the rows that it has.
+    public mutating func turnBinary(_ column: Int) {
+        names[column].type = .binary
+        columns[column].becomeBinary()
     }
 
     /// Adds a column in the middle of a row; earlier rows are null in it. Its number, or nil

@@ -66,7 +66,7 @@ extern const char *platform_capsule_array_name(void);
 extern const char *platform_capsule_stream_name(void);
 extern const char *platform_capsule_handle_name(void);
 
-/* poller.c: a set of one socket, one cancel signal and one alarm, as one file descriptor. */
+/* poller.c: a set of sockets, mostly one, a cancel signal and an alarm, as one file descriptor. */
 typedef struct {
   int epoll_fd;
   int cancel_fd; /* eventfd */
@@ -87,8 +87,15 @@ void platform_poller_close(platform_poller *poller);
 int platform_poller_watch(platform_poller *poller, int socket_fd, bool readable, bool writable,
                           bool is_new);
 void platform_poller_unwatch(platform_poller *poller, int socket_fd);
+/* A cancel of `other` is one of `poller`, too, in place of its own; NULL: its own again. */
+int platform_poller_share_cancel(platform_poller *poller, const platform_poller *other);
 /* Waits up to timeout_ms (-1: forever); returns one of PLATFORM_POLL_…. A cancel is consumed. */
 int platform_poller_wait(platform_poller *poller, int timeout_ms);
+/* The same, of a poller that watches many descriptors: `ready` gets those that are ready, at most
+ * `most` (1 to PLATFORM_POLL_MOST) at once, each in its turn. */
+enum { PLATFORM_POLL_MOST = 16 };
+int platform_poller_wait_many(platform_poller *poller, int timeout_ms, int *ready, int most,
+                              int *ready_count);
 /* Async-signal-safe; may be called from any thread. */
 void platform_poller_cancel(platform_poller *poller);
 /* Takes a cancel that nobody has seen yet; returns whether there was one. */

@@ -148,7 +148,10 @@ final class ClusterLocator: Locator {
 
     override func judge(_ found: Found) throws(RedcolError) -> Verdict {
         guard found.isClusterNode else {
-            if nodes.seeds.count == 1, !nodes.isCluster { return .stay }
+            if nodes.seeds.count == 1, !nodes.isCluster {
+                nodes.isNoCluster()
+                return .stay
+            }
             throw RedcolError(
                 .unsupported,
                 "\(found.endpoint.shown) is no node of a cluster, though "

@@ -28,6 +28,8 @@ final class ClusterNodes: @unchecked Sendable {
     private var fetches = 0
     /// A node has said that the map is wrong somewhere.
     private var isWrong = false
+    /// The server has said that it is no node of a cluster.
+    private var isSingle = false
 
     static func make(_ endpoint: Endpoint) throws(RedcolError) -> ClusterNodes {
         ClusterNodes(endpoint, try Lock(for: "a client"))
@@ -41,6 +43,11 @@ final class ClusterNodes: @unchecked Sendable {
 
     /// Whether one of the servers has said that it is a node of a cluster.
     var isCluster: Bool { locked { map != nil } }
+
+    /// Whether it is known if the servers are a cluster.
+    var isKnown: Bool { locked { map != nil || isSingle } }
+
+    func isNoCluster() { locked { isSingle = true } }
 
     /// How often the map was fetched.
     var fetchCount: Int { locked { fetches } }

@@ -255,6 +255,17 @@ struct IDPart {
     }
 }
 
+extension RowParser {
+    /// Which columns an entry's id goes to; -1 for none.
+    struct IDColumns {
+        var id = -1
+        var timestamp = -1
+        var sequence = -1
+        /// The name of the stream.
+        var stream = -1
+    }
+}
+
 extension RowParser.IDColumns {
     func has(_ column: Int) -> Bool {
         column == id || column == timestamp || column == sequence || column == stream

@@ -10,15 +10,6 @@ import RedisConnection
 /// Parses the entries of one reply after the other into the rows of a batch. Plain memory behind a
 /// pointer.
 struct RowParser {
-    /// Which columns an entry's id goes to; -1 for none.
-    struct IDColumns {
-        var id = -1
-        var timestamp = -1
-        var sequence = -1
-        /// The name of the stream.
-        var stream = -1
-    }
-
     /// What happens to a field that is not in the table.
     enum Unknown {
         /// It has no column, unless it is one of these as columns show it (`columnName`).
@@ -46,6 +37,10 @@ struct RowParser {
     private(set) var tooLargeReason = ""
     /// The columns of `Unknown.discover`.
     private var names: DiscoveredNames
+    /// Whether `foundFields` is kept.
+    var keepsFields = false
+    /// The fields that were discovered, in the order of their columns.
+    private(set) var foundFields: [[UInt8]] = []
 
     private var frame: ReplyFrame?
     private let streamNames: [[UInt8]]
@@ -447,7 +442,21 @@ struct RowParser {
             let column = batch.addColumn(found), fields.add(name, count, column),
             names.note(choice)
         else { return Step.noMemory }
+        if keepsFields { foundFields.append(Array(bytes)) }
         return column
+    }
+
+    /// Gives a field a column that another reader has discovered; false when there is no memory, or
+    /// there are too many columns.
+    mutating func discover(_ field: [UInt8]) -> Bool {
+        field.withUnsafeBufferPointer { name in
+            var nothing: UInt8 = 0
+            return withUnsafePointer(to: &nothing) {
+                let start = name.baseAddress ?? $0
+                return fields.column(of: start, name.count) != FieldTable.unknown
+                    || addField(start, name.count) >= 0
+            }
+        }
     }
 
     /// A schema of these columns does not find this field again.

@@ -66,7 +66,7 @@ struct GroupPlan {
     /// gave none, and how far entries were handled before.
     private var lastBatch: (rows: [RowID], leftOut: [RowID], before: HandledEntries)?
     /// Entries that may still be read.
-    private(set) var remaining: Int
+    var remaining: Int
     /// Whether rows were handed over.
     private var hasRows = false
     /// New entries are asked for between two pages of claimed ones, so that they are not starved.

@@ -21,13 +21,15 @@ final class GroupReader: StreamReader {
     private var positions: [EntryID]?
 
     static func make(
-        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions,
+        statistics: Statistics? = nil
     ) throws(RedcolError) -> GroupReader {
         let isNew = options.groupStartID == "$"
         let start =
             isNew ? nil : try RangeBound.lower(options.groupStartID, name: "group_start_id")
         let parts = try ReaderParts(
-            topology: topology, streams: streams, schema: schema, options: options)
+            topology: topology, streams: streams, schema: schema, options: options,
+            statistics: statistics)
         return GroupReader(parts, try PendingEntries.make(), start)
     }
 
@@ -94,6 +96,10 @@ final class GroupReader: StreamReader {
 
     override var awaitsReply: Bool { session.next != nil }
     override var givesEmptyBatch: Bool { !options.follows }
+    override var remaining: Int {
+        get { session.plan.remaining }
+        set { session.plan.remaining = newValue }
+    }
     override var wakeAt: Int64? { session.plan.pauseUntil }
     override var pendingEntries: PendingEntries? { session.pending }
     override var hasMoreToSay: Bool { !hasGivenUp && session.pending.unansweredCount > 0 }

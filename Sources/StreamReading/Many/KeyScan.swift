@@ -103,6 +103,22 @@ struct KeyScan {
         if !isDone { cursor = KeyScan.beginning }
     }
 
+    /// Takes what another node's search has found.
+    mutating func merge(_ other: KeyScan) {
+        add(other.found)
+        others += other.others
+    }
+
+    mutating func add(_ names: NameList) {
+        for index in 0..<names.count { found.append(names[index]) }
+    }
+
+    /// Moves what was found into `names`.
+    mutating func moveFound(into names: inout NameList) {
+        for index in 0..<found.count { names.append(found[index]) }
+        found = NameList()
+    }
+
     /// The keys found, each once, sorted by their bytes: SCAN returns them in an order that differs
     /// from server to server, and some of them twice.
     func sortedKeys() -> NameList { found.sortedAndUnique() }

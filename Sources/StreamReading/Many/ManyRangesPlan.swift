@@ -47,7 +47,7 @@ struct ManyRangesPlan {
     /// The first stream that was not asked for.
     private var next = 0
     /// Entries that may still be read, of all streams.
-    private(set) var remaining: Int
+    var remaining: Int
     /// What is left of a stream that is larger than its first page.
     private var rest: (stream: Int, plan: RangePlan, rows: Int)?
 
@@ -179,6 +179,21 @@ struct ManyRangesPlan {
         guard rest?.stream == page.stream else { return false }
         rest = nil
         return true
+    }
+
+    /// Whether all that was wanted of a stream has been asked for, and was not cut.
+    func hasFinished(_ stream: Int) -> Bool { rest?.stream != stream && next > stream }
+
+    /// The plan of what `page`, of which nothing has come, and the pages after it would have been,
+    /// for another connection.
+    func rest(of page: Page) -> ManyRangesPlan {
+        let left = rest?.stream == page.stream ? rest?.plan.remaining ?? 0 : countPerStream
+        var plan = ManyRangesPlan(
+            first: page.range.first, last: last, count: remaining == .max ? nil : remaining,
+            countPerStream: left == .max ? nil : left, pageRows: fixedPageRows,
+            streamsMost: streamsMost)
+        plan.found(streams: 1)
+        return plan
     }
 
     private mutating func readOn(_ stream: Int, from: EntryID, after rows: Int) {

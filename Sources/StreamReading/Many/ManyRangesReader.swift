@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the same range of many streams, one after the other, with many requests under way on one
-// connection: finds the streams if they are given by a pattern, asks what the plan says, and parses
-// what comes in one row of columns.
+// connection, or in a cluster on one to each node: finds the streams if they are given by a
+// pattern, asks what the plan says, and parses what comes in one row of columns.
 
 import ArrowColumns
 import CPlatform
@@ -17,60 +17,26 @@ public enum ChosenStreams {
     case named([[UInt8]])
 }
 
-/// What is awaited, in the order in which it will come. Taking the first costs the same however
-/// many there are.
-private struct Queue<Element> {
-    private var elements: [Element] = []
-    private var head = 0
-
-    var first: Element? { head < elements.count ? elements[head] : nil }
-    var waiting: ArraySlice<Element> { elements[head...] }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func removeFirst() {
-        guard head < elements.count else { return }
-        head += 1
-        if head >= 1_024 || head == elements.count {
-            elements.removeFirst(head)
-            head = 0
-        }
-    }
-
-    mutating func replaceAll(_ transform: (Element) -> Element) {
-        for index in head..<elements.count { elements[index] = transform(elements[index]) }
-    }
-
-    mutating func removeAll() {
-        elements = []
-        head = 0
-    }
-}
-
 /// A read of many ranges in progress.
 final class ManyRangesReader: StreamReader {
-    private var plan: ManyRangesPlan
-    private var scan: KeyScan?
-    /// Whether the streams are found by a search, which may be over.
-    private let isSearch: Bool
+    /// As it is before anything is asked.
+    private let firstPlan: ManyRangesPlan
+    private let pattern: [UInt8]?
     private var names = NameList()
 
-    private enum Awaited {
-        /// Keys that match the pattern.
-        case keys
-        /// The last entry of the stream whose reading continues.
-        case end
-        case page(ManyRangesPlan.Page)
-        /// A page whose entries are not wanted, or are asked for again.
-        case discarded(ManyRangesPlan.Page)
-    }
-    private var awaited = Queue<Awaited>()
-    private var pagesUnderWay = 0
-    /// Whether the parser expects the page that comes next.
+    /// The one in hand: the next stream's.
+    private var lane: RangeLane
+    /// In a cluster one for each node, once it is known that there is one; else none.
+    private var lanes: [RangeLane] = []
+    /// Of each stream, the lane that it is read on, and the next one of all streams.
+    private var laneOf: [Int32] = []
+    private var turn = 0
+    /// What searches have found that were given up.
+    private var found = NameList()
+
+    /// Whether the parser has been told of the page that comes next.
     private var hasBegunPage = false
     private var pageBytes = 0
-    private var roundTrip = RoundTrip()
-    private var lastEntry = LastEntry()
     /// The stream whose name the parser writes, and whether it had an entry.
     private var current = -1
     private var currentHasEntries = false
@@ -92,33 +58,38 @@ final class ManyRangesReader: StreamReader {
     }
 
     private init(_ parts: ReaderParts, _ plan: ManyRangesPlan, _ streams: ChosenStreams) {
-        self.plan = plan
+        firstPlan = plan
+        lane = RangeLane(parts.connection, plan, streams: nil)
         switch streams {
         case .matching(let pattern):
-            isSearch = true
-            scan = KeyScan(
+            self.pattern = pattern
+            lane.scan = KeyScan(
                 pattern: pattern, count: parts.options.scanCount,
                 countsOthers: parts.options.countsWrongTypes)
         case .named(let list):
-            isSearch = false
+            pattern = nil
             names = NameList(list)
         }
         super.init(parts)
-        self.plan.found(streams: names.count)
+        lane.plan.found(streams: names.count)
     }
 
-    override var awaitsReply: Bool { awaited.first != nil }
+    deinit {
+        for lane in lanes { giveBack(lane) }
+    }
+
+    override var awaitsReply: Bool { lane.awaited.first != nil }
 
     override var streamInHand: [UInt8]? {
-        switch awaited.first {
-        case .page(let page): return Array(names[page.stream])
+        switch lane.awaited.first {
+        case .page(let page): return Array(names[lane.stream(page)])
         default: return nil
         }
     }
 
     /// A name that a search has found was sent by the server, as any value.
     override func shownStream(_ name: [UInt8]) -> String {
-        isSearch
+        pattern != nil
             ? topology.secrets.shown(name, limit: 200, keeping: .names)
             : super.shownStream(name)
     }
@@ -126,7 +97,7 @@ final class ManyRangesReader: StreamReader {
     override var entriesLost: Int? {
         guard parser.pointee.entriesParsed == 0 else { return nil }
         var asked = 0
-        for case .page(let page) in awaited.waiting {
+        for case .page(let page) in lane.awaited.waiting {
             let (sum, overflow) = asked.addingReportingOverflow(page.range.count)
             asked = overflow ? .max : sum
         }
@@ -134,22 +105,11 @@ final class ManyRangesReader: StreamReader {
     }
 
     override func connectionLost() {
-        plan.entriesMax = answerSize.entriesMax
-        var head: ManyRangesPlan.Page?
-        var isEndTold = true
-        for reply in awaited.waiting {
-            if case .page(let page) = reply, head == nil { head = page }
-            if case .end = reply { isEndTold = false }
-        }
-        plan.interrupted(
-            head, upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed,
-            isEndTold: isEndTold)
-        scan?.interrupted()
-        lastEntry.connectionLost()
-        awaited.removeAll()
-        pagesUnderWay = 0
-        roundTrip = RoundTrip()
+        lane.plan.entriesMax = answerSize.entriesMax
+        lane.connectionLost(upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed)
         endPage()
+        // The node may be gone: the search begins again at those that are there.
+        if !lanes.isEmpty, lane.scan != nil { giveUpSearch() }
     }
 
     private func endPage() {
@@ -161,13 +121,17 @@ final class ManyRangesReader: StreamReader {
 
     override func exchange() throws(RedcolError) -> Bool {
         while true {
-            try ask()
-            guard let reply = awaited.first else {
+            guard try chooseLane() else { return false }
+            try ask(lane)
+            guard let reply = lane.awaited.first else {
+                if lane.scan != nil { continue }
+                if try moveOn() { continue }
                 noteStreamEnded()
                 isDone = true
                 connection.expectNothing()
                 return true
             }
+            if try moveOn() { continue }
             let hasTaken: Bool
             switch reply {
             case .keys: hasTaken = try takeKeys()
@@ -185,73 +149,245 @@ final class ManyRangesReader: StreamReader {
         }
     }
 
-    // MARK: Asking
+    // MARK: Lanes
 
-    /// Asks for all that may be under way.
-    private func ask() throws(RedcolError) {
-        if let scan {
-            if plan.isEmpty || scan.isDone {
-                names = plan.isEmpty ? NameList() : scan.sortedKeys()
-                statistics.add(.wrongTypes, scan.otherKeys)
-                self.scan = nil
-                plan.found(streams: names.count)
-            } else {
-                guard awaited.first == nil else { return }
-                // Its keys are only a part of those that the pattern means.
-                if connection.isClusterNode {
-                    throw RedcolError(
-                        .unsupported,
-                        "\(connection.endpoint.shown) is one node of a cluster, and a pattern "
-                            + "would find the streams of that node only: name the streams")
-                }
-                for command in scan.commands {
-                    connection.enqueue(command)
-                    awaited.append(.keys)
-                }
-                return try connection.flush()
+    /// Sees to it that the lane in hand is connected, and the others in a cluster begin; false if
+    /// that has to be waited for.
+    private func chooseLane() throws(RedcolError) -> Bool {
+        if topology.isCluster, lanes.isEmpty {
+            if pattern != nil, lane.scan?.isDone == false {
+                try searchAllNodes()
+            } else if lane.scan == nil, names.count > 0 {
+                try readFromAllNodes()
             }
         }
-        if case .discarded = awaited.first { return }
-        var hasAsked = false
-        while let page = plan.nextPage(underWay: pagesUnderWay) {
-            if page.range.asksForEnd {
-                connection.enqueue(LastEntry.command(Array(names[page.stream])))
-                awaited.append(.end)
+        if let scan = lane.scan, firstPlan.isEmpty || scan.isDone { try endSearch() }
+        for other in lanes where !other.hasBegun && other !== lane { begin(other) }
+        if lanes.isEmpty || connection.isReady { return true }
+        return try connection.advance()
+    }
+
+    /// Begins a lane that is not in hand, so that its node works while others are read.
+    private func begin(_ lane: RangeLane) {
+        do throws(RedcolError) {
+            lane.connection.hasWaited()
+            guard try lane.connection.advance() else { return }
+            lane.hasBegun = true
+            try ask(lane)
+        } catch {
+            // What is wrong is seen when it is in hand.
+            lane.hasBegun = true
+            lane.connection.closeSocket()
+            lane.connectionLost(upTo: nil, rows: 0)
+            lane.hasBegun = true
+        }
+    }
+
+    private func take(_ next: RangeLane) throws(RedcolError) {
+        guard next !== lane else { return }
+        next.plan.remaining = lane.plan.remaining
+        next.plan.entriesMax = answerSize.entriesMax
+        connection.callerIsAway()
+        lane = next
+        lane.hasBegun = true
+        try use(lane.connection)
+        connection.callerIsBack()
+    }
+
+    /// A search on each primary.
+    private func searchAllNodes() throws(RedcolError) {
+        guard let pattern else { return }
+        for place in topology.places {
+            let lane = RangeLane(
+                try topology.take(at: place, to: .reading), firstPlan, streams: [])
+            lane.scan = KeyScan(
+                pattern: pattern, count: options.scanCount,
+                countsOthers: options.countsWrongTypes)
+            lanes.append(lane)
+        }
+        if let first = lanes.first { try take(first) }
+    }
+
+    private func giveUpSearch() {
+        for other in lanes {
+            other.scan?.moveFound(into: &found)
+            giveBack(other)
+        }
+        lanes = []
+        let begun = RangeLane(home, firstPlan, streams: nil)
+        if let pattern {
+            begun.scan = KeyScan(
+                pattern: pattern, count: options.scanCount,
+                countsOthers: options.countsWrongTypes)
+        }
+        lane = begun
+        useHome()
+    }
+
+    /// Goes on to another node's part of the search, or to the streams, if all were found.
+    private func endSearch() throws(RedcolError) {
+        if !firstPlan.isEmpty, let other = lanes.first(where: { $0.scan?.isDone == false }) {
+            return try take(other)
+        }
+        let searched = lanes.isEmpty ? [lane] : lanes
+        if var all = searched[0].scan {
+            for other in searched.dropFirst() { if let scan = other.scan { all.merge(scan) } }
+            all.add(found)
+            names = firstPlan.isEmpty ? NameList() : all.sortedKeys()
+            statistics.add(.wrongTypes, all.otherKeys)
+        }
+        for other in searched { other.scan = nil }
+        if lanes.isEmpty { return lane.plan.found(streams: names.count) }
+        for other in lanes { giveBack(other) }
+        lanes = []
+        lane = RangeLane(home, firstPlan, streams: nil)
+        lane.plan.found(streams: names.count)
+        useHome()
+        if names.count > 0 { try readFromAllNodes() }
+    }
+
+    /// The streams of each node on a lane of their own.
+    private func readFromAllNodes() throws(RedcolError) {
+        try Memory.require(names.count * 16, for: "the streams of each node")
+        var streams: [[Int]] = []
+        var lanesOfPlaces: [Int: Int] = [:]
+        laneOf = []
+        laneOf.reserveCapacity(names.count)
+        for stream in 0..<names.count {
+            let place = topology.place(of: Array(names[stream])) ?? -1
+            let number = lanesOfPlaces[place] ?? streams.count
+            if number == streams.count {
+                lanesOfPlaces[place] = number
+                streams.append([])
             }
-            connection.enqueue(.entries(of: names[page.stream], page.range))
-            awaited.append(.page(page))
-            pagesUnderWay += 1
+            streams[number].append(stream)
+            laneOf.append(Int32(truncatingIfNeeded: number))
+        }
+        for list in streams {
+            let key = Array(names[list[0]])
+            let lane = RangeLane(
+                try topology.take(for: key, to: .reading), firstPlan, streams: list)
+            lane.plan.found(streams: list.count)
+            lanes.append(lane)
+        }
+        turn = 0
+        if let first = laneOf.first { try take(lanes[Int(first)]) }
+    }
+
+    /// The stream in hand has come to its end: true if another lane, or the next stream, is in hand
+    /// now.
+    private func moveOn() throws(RedcolError) -> Bool {
+        guard !hasBegunPage, turn < laneOf.count, lane.hasFinished(lane.position) else {
+            return false
+        }
+        lane.position += 1
+        turn += 1
+        guard turn < laneOf.count else { return false }
+        try take(lanes[Int(laneOf[turn])])
+        return true
+    }
+
+    /// The stream in hand has moved: the rest of it is read on a connection that follows it.
+    private func follow(_ page: ManyRangesPlan.Page) throws(RedcolError) -> ParseOutcome {
+        let other = RangeLane(
+            try topology.take(for: Array(names[turn]), to: .reading), lane.plan.rest(of: page),
+            streams: [turn])
+        noteProgress()
+        lane.awaited.removeFirst()
+        lane.pagesUnderWay -= 1
+        endPage()
+        if lane.plan.streamEnded(page) { giveUpPages() }
+        lane.position += 1
+        laneOf[turn] = Int32(truncatingIfNeeded: lanes.count)
+        lanes.append(other)
+        try take(other)
+        return .replyEnd
+    }
+
+    override func willClose() {
+        for lane in lanes { lane.connection.closeSocket() }
+    }
+
+    override func closeAbandoned() {
+        willClose()
+        super.closeAbandoned()
+    }
+
+    override func discard() {
+        for lane in lanes { lane.connection.discard() }
+        super.discard()
+    }
+
+    private func giveBack(_ lane: RangeLane) {
+        guard lane.connection !== home else { return }
+        lane.connection.endSharingCancel()
+        topology.giveBack(lane.connection, isIdle: lane.awaited.first == nil)
+    }
+
+    // MARK: Asking
+
+    /// Asks for all that may be under way on a lane.
+    private func ask(_ lane: RangeLane) throws(RedcolError) {
+        let connection = lane.connection
+        if let scan = lane.scan {
+            guard lane.awaited.first == nil else { return }
+            for command in scan.commands {
+                connection.enqueue(command)
+                lane.awaited.append(.keys)
+            }
+            return try connection.flush()
+        }
+        if case .discarded = lane.awaited.first { return }
+        var hasAsked = false
+        while let page = lane.plan.nextPage(underWay: lane.pagesUnderWay) {
+            let name = names[lane.stream(page)]
+            if page.range.asksForEnd {
+                connection.enqueue(LastEntry.command(Array(name)))
+                lane.awaited.append(.end)
+            }
+            connection.enqueue(.entries(of: name, page.range))
+            lane.awaited.append(.page(page))
+            lane.pagesUnderWay += 1
             hasAsked = true
         }
         guard hasAsked else { return }
-        roundTrip.asked(platform_monotonic_ms())
+        lane.roundTrip.asked(platform_monotonic_ms())
         try connection.flush()
     }
 
     /// Takes an answer to SCAN; false when it has not come in full.
     private func takeKeys() throws(RedcolError) -> Bool {
         guard let reply = try connection.nextReply() else { return false }
-        awaited.removeFirst()
+        lane.awaited.removeFirst()
         if case .error(let text) = reply {
             throw RedcolError.server(text, endpoint: connection.endpoint, asked: "SCAN")
         }
-        try Memory.require(scan?.memory(for: reply) ?? 0, for: "the keys that were found")
-        guard scan?.take(reply) ?? false else {
+        try Memory.require(lane.scan?.memory(for: reply) ?? 0, for: "the keys that were found")
+        guard lane.scan?.take(reply) ?? false else {
             throw connection.violation("an answer to SCAN that is not valid")
         }
         noteProgress()
+        // The other nodes have answered meanwhile.
+        if lane.awaited.first == nil, let index = lanes.firstIndex(where: { $0 === lane }),
+            let next = (lanes[(index + 1)...] + lanes[..<index]).first(where: {
+                $0.scan?.isDone == false
+            })
+        {
+            if lane.scan?.isDone == false { try ask(lane) }
+            try take(next)
+        }
         return true
     }
 
     /// Takes the last entry of the stream whose reading continues; false when it is incomplete.
     private func takeEnd() throws(RedcolError) -> Bool {
-        switch try lastEntry.take(from: connection) {
+        switch try lane.lastEntry.take(from: connection) {
         case .incomplete: return false
-        case .id(let id): plan.found(end: id)
+        case .id(let id): lane.plan.found(end: id)
         // A user who may only use XRANGE reads until a page is not full.
-        case .error: plan.found(end: nil)
+        case .error: lane.plan.found(end: nil)
         }
-        awaited.removeFirst()
+        lane.awaited.removeFirst()
         return true
     }
 
@@ -283,11 +419,13 @@ final class ManyRangesReader: StreamReader {
     }
 
     private func parsePage(_ page: ManyRangesPlan.Page) throws(RedcolError) -> ParseOutcome {
-        try beginStream(page.stream)
+        try beginStream(lane.stream(page))
         try beginPage(page)
         let before = connection.incoming.count
-        if before > 0, let took = roundTrip.answered() { plan.measured(roundTripMs: took) }
-        let wanted = min(plan.wanted(page), plan.remaining) - parser.pointee.rowsParsed
+        if before > 0, let took = lane.roundTrip.answered() {
+            lane.plan.measured(roundTripMs: took)
+        }
+        let wanted = min(lane.plan.wanted(page), lane.plan.remaining) - parser.pointee.rowsParsed
         let (rowsMax, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(wanted)
         let outcome = parse(rowsMax: min(options.batchRows, overflow ? .max : rowsMax))
         pageBytes += before - connection.incoming.count
@@ -297,39 +435,42 @@ final class ManyRangesReader: StreamReader {
         case .needsMore: break
         case .batchFull:
             let rows = parser.pointee.rowsParsed
-            if plan.remaining <= rows {
+            if lane.plan.remaining <= rows {
                 noteStreamEnded()
                 isDone = true
-            } else if plan.wanted(page) <= rows {
+            } else if lane.plan.wanted(page) <= rows {
                 // The stream has given as many as may be; the rest of this page is passed over.
                 _ = pageEnded(page)
-                awaited.replaceAll(discarded)
-                pagesUnderWay = 0
+                lane.awaited.replaceAll(discarded)
+                lane.pagesUnderWay = 0
                 parser.pointee.forgetPosition()
                 return .replyEnd
             }
         case .replyEnd:
             try requireWithin(page.range)
-            awaited.removeFirst()
-            pagesUnderWay -= 1
+            lane.awaited.removeFirst()
+            lane.pagesUnderWay -= 1
             noteProgress()
             answerSize.came(entries: entries)
-            plan.entriesMax = answerSize.entriesMax
+            lane.plan.entriesMax = answerSize.entriesMax
             let mustPassOver = pageEnded(page)
             endPage()
             if mustPassOver { giveUpPages() }
         case .serverError:
             guard let error = try serverError("XRANGE") else { return .needsMore }
+            if error.remedy == .redirect, lane.streams?.count ?? 1 > 1 {
+                return try follow(page)
+            }
             guard error.cause == .wrongType else { throw error }
             // It was not a stream, or no longer is.
             noteProgress()
             statistics.add(.wrongTypes, 1)
             if currentHasEntries { statistics.add(.streams, 1) }
             current = -1
-            awaited.removeFirst()
-            pagesUnderWay -= 1
+            lane.awaited.removeFirst()
+            lane.pagesUnderWay -= 1
             endPage()
-            if plan.streamEnded(page) { giveUpPages() }
+            if lane.plan.streamEnded(page) { giveUpPages() }
             return .replyEnd
         case .refused(let error), .failed(let error): throw error
         }
@@ -337,18 +478,18 @@ final class ManyRangesReader: StreamReader {
     }
 
     private func pageEnded(_ page: ManyRangesPlan.Page) -> Bool {
-        plan.pageEnded(
+        lane.plan.pageEnded(
             page, entries: parser.pointee.entriesParsed, rows: parser.pointee.rowsParsed,
             first: parser.pointee.firstID, last: parser.pointee.lastID, bytes: pageBytes)
     }
 
     /// What was asked after the page that came last is not what is to come next.
     private func giveUpPages() {
-        awaited.replaceAll(discarded)
-        pagesUnderWay = 0
+        lane.awaited.replaceAll(discarded)
+        lane.pagesUnderWay = 0
     }
 
-    private func discarded(_ reply: Awaited) -> Awaited {
+    private func discarded(_ reply: RangeLane.Awaited) -> RangeLane.Awaited {
         if case .page(let page) = reply { return .discarded(page) }
         return reply
     }
@@ -357,7 +498,7 @@ final class ManyRangesReader: StreamReader {
     private func passOver(_ page: ManyRangesPlan.Page) throws(RedcolError) -> Bool {
         try beginPage(page)
         guard try passOverPage() else { return false }
-        awaited.removeFirst()
+        lane.awaited.removeFirst()
         endPage()
         return true
     }

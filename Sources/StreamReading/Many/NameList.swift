@@ -20,7 +20,7 @@ struct NameList {
 
     subscript(index: Int) -> ArraySlice<UInt8> { bytes[start(index)..<ends[index]] }
 
-    mutating func append(_ name: [UInt8]) {
+    mutating func append(_ name: some Collection<UInt8>) {
         bytes.append(contentsOf: name)
         ends.append(bytes.count)
     }

@@ -107,7 +107,7 @@ struct TailPlan {
     private var batchFrom: [EntryID]
     private var lastBatch: (from: [EntryID], rows: Int)?
     /// Entries that may still be read.
-    private(set) var remaining: Int
+    var remaining: Int
     private var hasRows = false
     private var nextResetCheck: Int64 = 0
     /// When a read that does not follow stops waiting; nil for never.

@@ -29,12 +29,14 @@ final class TailReader: StreamReader {
     private let start: EntryID?
 
     static func make(
-        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions
+        topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions,
+        statistics: Statistics? = nil
     ) throws(RedcolError) -> TailReader {
         let upper = try RangeBound.upper(options.endID, name: "end_id")
         let start = options.startID == "$" ? nil : try position(options.startID)
         let parts = try ReaderParts(
-            topology: topology, streams: streams, schema: schema, options: options)
+            topology: topology, streams: streams, schema: schema, options: options,
+            statistics: statistics)
         return TailReader(parts, start: start, upper: upper)
     }
 
@@ -79,6 +81,10 @@ final class TailReader: StreamReader {
 
     override var awaitsReply: Bool { !awaited.isEmpty }
     override var givesEmptyBatch: Bool { !options.follows }
+    override var remaining: Int {
+        get { plan.remaining }
+        set { plan.remaining = newValue }
+    }
 
     override var entriesLost: Int? {
         guard case .entries(let request) = awaited.first,

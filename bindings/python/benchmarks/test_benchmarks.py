@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
 BENCHMARKS = (
     *("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many"),
-    *("write", "tls"),
+    *("write", "tls", "cluster"),
 )
 
 
@@ -173,3 +173,13 @@ def test_make_bench_runs_them_all() -> None:
     assert f"for name in {' '.join(BENCHMARKS)};" in plan
     found = (path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     assert sorted(BENCHMARKS) == sorted(found)
+
+
+def test_a_cluster() -> None:
+    lines = lines_of("cluster")
+    assert lines[0] == "100 streams on three nodes, 10,000 entries, 1 rounds"
+    assert names_in(lines[1:]) == [
+        *("read_streams", "three drains", "redcol"),
+        *("one stream", "one server", "cluster"),
+        *("write_stream", "three writers", "redcol"),
+    ]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ._typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ __all__ = [
 
 DETAIL_NAMES: Final = (
     *("server_code", "stream", "entry_id", "field", "dtype", "value", "path"),
-    *("row", "key", "refused_rows"),
+    *("row", "key", "refused_rows", "unknown_rows"),
 )
 
 
@@ -62,8 +62,9 @@ class RedcolError(Exception):
         refused_rows: the rows of that write that the server refused. The first of them ended the
             write; the others had been sent by then. All rows before the unknown ones and those that
             were not sent are written, except for these, and rows of hashes with nothing but nulls.
-        unknown_rows: a range: the rows of that write that were sent and whose answer is missing.
-            Each may be written or not. Earlier rows are known; later rows were not sent.
+        unknown_rows: the rows of that write that were sent and whose answer is missing. Each may be
+            written or not. From one server it is a range: earlier rows are known, later rows were
+            not sent. From a cluster it is a list; rows between them were answered by other nodes.
         ids: from ``write_stream``: the ids of the frame's rows, null for each row that is not known
             to be written. None if there was no memory for them. `written`, `unknown_rows` and this
             are also None if the write did not begin, because nobody answered at the address.
@@ -89,6 +90,7 @@ class RedcolError(Exception):
         row: int | None = None,
         key: str | None = None,
         refused_rows: list[int] | None = None,
+        unknown_rows: Sequence[int] | None = None,
     ) -> None:
         super().__init__(message)
         if status is not None:
@@ -104,7 +106,7 @@ class RedcolError(Exception):
         self.key = key
         self.written: int | None = None
         self.refused_rows = refused_rows
-        self.unknown_rows: range | None = None
+        self.unknown_rows = unknown_rows
         self.ids: Series | None = None
 
 
@@ -288,6 +290,7 @@ def from_status(status: int, message: str, details: Mapping[str, str | None]) ->
         row=None if row is None else int(row),
         key=details.get("key"),
         refused_rows=_rows(details.get("refused_rows")),
+        unknown_rows=_rows(details.get("unknown_rows")),
     )
 
 

@@ -55,7 +55,8 @@ def read_streams(
     r"""Read the same range of many streams into one DataFrame, one row per entry.
 
     The rows of a stream stand together, oldest first. The streams are in the order of their keys'
-    bytes, or in the order of the list. One connection asks for many streams at once. A stream is
+    bytes, or in the order of the list. One connection asks for many streams at once; in a cluster,
+    one for each node does, at the same time, and keys are searched on all of them. A stream is
     read up to the entry that is its last when the read reaches that stream. A key that is gone, or
     holds something other than a stream, is skipped (see `counts`). If the connection is lost, the
     read continues where it was.
@@ -126,7 +127,6 @@ def read_streams(
             field, dtype and value.
         PermissionDeniedError: the user may not read one of the streams (needed: ``+xrange`` and
             ``%R~key``, and ``+scan`` for a pattern).
-        UnsupportedError: a pattern on a node of a cluster, which knows only its own keys.
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             ServerLoadingError, ServerError, ProtocolError: as their names say.
 

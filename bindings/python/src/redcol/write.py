@@ -293,19 +293,20 @@ def _tell(
 ) -> None:
     """Put into an exception (also a KeyboardInterrupt) how far the write has come."""
     refused: list[int] | None = None
+    scattered: typing.Sequence[int] | None = None
     if isinstance(error, RedcolError):
-        refused = error.refused_rows
+        refused, scattered = error.refused_rows, error.unknown_rows
     else:
         try:
             _native.writer_stop(writer, _LAST_ANSWERS_MS)
         except RedcolError as other:  # the counts below are right without it
-            refused = other.refused_rows
+            refused, scattered = other.refused_rows, other.unknown_rows
     known = _native.writer_statistic(writer, "known")
     unknown = _native.writer_statistic(writer, "unknown")
     told: typing.Any = error
     told.written = _native.writer_statistic(writer, "written")
     told.refused_rows = refused or []
-    told.unknown_rows = range(known, known + unknown)
+    told.unknown_rows = range(known, known + unknown) if scattered is None else scattered
     if has_ids:
         with contextlib.suppress(OutOfMemoryError):  # keep the first error
             told.ids = _ids(writer, height)

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the connections of one read have in common, of which only one is waited for at a time: a
+// cancel, and the descriptor that its caller watches.
+
+import CPlatform
+import RedcolBase
+
+extension Connection {
+    /// A cancel of `other` ends the wait for this connection, from now on in place of its own.
+    public func shareCancel(of other: Connection) throws(RedcolError) {
+        guard !sharesCancel else { return }
+        guard platform_poller_share_cancel(poller, other.poller) == 0 else {
+            throw RedcolError(.memory, "no file descriptor for a connection")
+        }
+        sharesCancel = true
+    }
+
+    /// It has a cancel of its own again, before somebody else uses it.
+    public func endSharingCancel() {
+        guard sharesCancel, !isForked else { return }
+        if platform_poller_share_cancel(poller, nil) != 0 { closeSocket() }
+        sharesCancel = false
+    }
+
+    /// `pollDescriptor` becomes readable when that of `other` does, until `unwatch`.
+    public func watch(_ other: Connection) {
+        platform_poller_watch(poller, other.pollDescriptor, true, false, true)
+    }
+
+    public func unwatch(_ other: Connection) {
+        if !isForked { platform_poller_unwatch(poller, other.pollDescriptor) }
+    }
+}
