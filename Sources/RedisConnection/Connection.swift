@@ -42,8 +42,11 @@ public final class Connection {
     private(set) var attemptDeadline: Int64 = 0
     /// The attempt to connect goes on with another server.
     var attemptGoesOn = false
-    /// ASKING is said before each command.
-    private var saysAsking = false
+    /// Until when ASKING is said before each command: by then the node has the slot, or it answers
+    /// MOVED and its old node is asked again. Said without end, it would create the key at a node
+    /// to which the slot is moved a second time.
+    private var asksUntil: Int64 = 0
+    private static let askingMs: Int64 = 1_000
     /// Which of the answers that are to come are those to ASKING.
     private var askingAnswers: [Int] = []
     /// What the locator waits for; -1 while it does not look.
@@ -279,7 +282,9 @@ public final class Connection {
             attemptGoesOn = true
             return try begin()
         }
-        saysAsking = locator?.saysAsking ?? false
+        if locator?.saysAsking == true {
+            asksUntil = platform_monotonic_ms() + Connection.askingMs
+        }
         phase = .ready
         endpoint.server.tls?.succeeded()
         if login.isRepeated { return }
@@ -313,7 +318,7 @@ public final class Connection {
 
     /// Adds a command to what will be sent. `asking`: after ASKING, whose answer is not seen.
     public func enqueue(_ command: Command, asking: Bool = false) {
-        if saysAsking || asking {
+        if asking || asksUntil > 0 && platform_monotonic_ms() < asksUntil {
             askingAnswers.append(outgoing.commandsQueued)
             outgoing.append(Command("ASKING"))
             passOverAsking()
@@ -513,7 +518,7 @@ public final class Connection {
         login = LoginExchange()
         answersTaken = 0
         askingAnswers = []
-        saysAsking = false
+        asksUntil = 0
         attemptGoesOn = false
         clock.expectNothing()
         phase = .closed
