@@ -63,10 +63,7 @@ private struct Run {
         plan.begin()
         for _ in 0..<200_000 {
             now += 5
-            if chance(moves) {
-                homes[Int.random(in: 0..<keys, using: &random)] = Int.random(
-                    in: 0..<nodes, using: &random)
-            }
+            if chance(moves) { move() }
             let node = Int.random(in: 0..<nodes, using: &random)
             if connected[node], chance(losses) {
                 lose(node)
@@ -81,6 +78,14 @@ private struct Run {
             }
         }
         return false
+    }
+
+    /// Gives a key to another node, which has answered all that it had received for it before: a
+    /// slot does not come back within the time that one answer takes.
+    private mutating func move() {
+        let key = Int.random(in: 0..<keys, using: &random)
+        let node = Int.random(in: 0..<nodes, using: &random)
+        if !received[node].contains(where: { $0.key == key }) { homes[key] = node }
     }
 
     private mutating func lose(_ node: Int) {
