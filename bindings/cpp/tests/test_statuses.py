@@ -190,7 +190,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 
 def greeted_with(reply: bytes) -> int:
     with FakeServer(lambda _: reply) as server:
-        return opening(server.url, connect_timeout_ms=300)
+        return opening(server.url, connect_timeout_ms=3_000)
 
 
 for _status in ("PERMISSION", "LOADING", "PROTOCOL", "AUTHENTICATION"):

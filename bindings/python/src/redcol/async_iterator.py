@@ -196,7 +196,7 @@ def stream_batches(
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
     reconnect_timeout_ms: int | None = None,
     group_start_id: str | int | date = "0",
-    claim_idle_ms: int | None = 300_000,
+    claim_idle_ms: int | None = CLAIM_IDLE_MS,
     max_deliveries: int | None = None,
     dead_letter: str | bytes | None = None,
     entry_bytes_max: int | None = None,
