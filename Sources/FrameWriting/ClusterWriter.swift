@@ -15,7 +15,7 @@ import RedisTopology
 final class ClusterWriter: FrameWriter {
     private let poller: ConnectionPoller
     private var plan: ScatteredPlan
-    /// The connection to each node that was needed so far; nil while there is none.
+    /// One for each node that was needed so far; nil while it has no connection.
     private var lanes: [WriteLane?] = []
     private var laneOfPlace: [Int: Int] = [:]
     /// Lanes to look at.

@@ -103,7 +103,7 @@ public final class Connection {
 
     // MARK: Connecting
 
-    /// Continues connecting and logging in; true when that is done. Begins it when there is none.
+    /// Continues connecting and logging in, or begins it; true when that is done.
     public func advance() throws(RedcolError) -> Bool {
         do {
             switch phase {

@@ -4,7 +4,7 @@
 /// The values of the option "read_from".
 public enum ReadSource: String, CaseIterable, Sendable {
     case primary
-    /// A replica that is in order, or the primary if there is none.
+    /// A replica that is in order. Without one: the primary.
     case replica
     /// Any of them.
     case any
