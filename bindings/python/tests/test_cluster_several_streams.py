@@ -80,14 +80,17 @@ def test_streams_on_several_nodes(cluster: Cluster, streams: list[str]) -> None:
 
 
 def test_streams_of_one_slot_take_one_connection(cluster: Cluster) -> None:
-    streams = [f"{{tag-{next(_numbers)}}}{letter}" for letter in "abc"]
+    name = f"tag-{next(_numbers)}"
+    streams = [f"{{{name}}}{letter}" for letter in "abc"]
     fill(cluster, streams, 10)
     with (
         cluster.db(streams[0]) as db,
-        redcol.iter_stream(cluster.url, streams, schema=SCHEMA, **STOP) as batches,
+        redcol.connect(cluster.url, client_name=name) as client,
+        redcol.iter_stream(client, streams, schema=SCHEMA, **STOP) as batches,
     ):
         frames = [next(batches)]
-        assert [one["cmd"] for one in db.client_list()].count("xread") == 1
+        reading = [one for one in db.client_list() if one["name"] == name]
+        assert [one["cmd"] for one in reading].count("xread") == 1
         frames += batches
     all_of(pl.concat(frames), streams, 10)
 

@@ -7,6 +7,7 @@ https://docs.pola.rs/user-guide/plugins/io_plugins/
 from __future__ import annotations
 
 import atexit
+import contextlib
 import io
 import threading
 import time
@@ -53,39 +54,36 @@ def _run(
     needed = shown
     if shown is not None and predicate is not None:
         needed = list(dict.fromkeys([*shown, *predicate.meta.root_names()]))
-    frames = reads.frames(needed, predicate, rows_max)
-    while (frame := _next(frames)) is not None:
-        yield _finished(frame, shown, predicate)
+    token = object()
+    _running.add(token)
+    try:
+        for frame in reads.frames(needed, predicate, rows_max):
+            yield _finished(frame, shown, predicate)
+            if _exit.is_set():
+                raise ClosedError("the program ends while a query runs")
+    finally:
+        _running.discard(token)
 
 
-#: A token for each thread of Polars that is reading now.
-_reading: Final[set[object]] = set()
+#: A token for each read that Polars has begun and neither ended nor given up.
+_running: Final[set[object]] = set()
 _exit: Final = threading.Event()
 _EXIT_SECONDS: Final = 1.0
-
-
-def _next(frames: Iterator[DataFrame]) -> DataFrame | None:
-    """The next frame; None at the end."""
-    token = object()
-    _reading.add(token)
-    try:
-        if _exit.is_set():
-            raise ClosedError("the program ends while a query runs")
-        return next(frames, None)
-    finally:
-        _reading.discard(token)
 
 
 @atexit.register
 def _let_threads_leave() -> None:
     """Wait for reads of an interrupted query, since Polars does not wait for their threads.
 
-    A thread that returns to Python after Python has ended would end the process.
+    A thread that comes back to Python after Python has ended would end the process, from a read or
+    from what Polars does between two of them.
     """
     _exit.set()
     deadline = time.monotonic() + _EXIT_SECONDS
-    while _reading and time.monotonic() < deadline:
-        time.sleep(0.002)
+    while _running and time.monotonic() < deadline:
+        # Polars may leave Python the signal that interrupted the query to raise once more.
+        with contextlib.suppress(KeyboardInterrupt):
+            time.sleep(0.002)
 
 
 def _finished(frame: DataFrame, shown: list[str] | None, predicate: Expr | None) -> DataFrame:
