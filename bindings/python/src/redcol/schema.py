@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -120,6 +121,10 @@ def parse(schema: object) -> Columns:
 def _dtype(name: str, given: object) -> DataType:
     import polars as pl
 
+    given = polars_dtype(name, given)
+    if isinstance(given, type) and given in _without_parts():
+        plain: DataType = given()
+        return plain
     # Polars has defaults for these, but pl.Schema wants all parts spelled out.
     defaults: dict[object, DataType] = {
         timedelta: pl.Duration("us"),
@@ -127,7 +132,6 @@ def _dtype(name: str, given: object) -> DataType:
         pl.Datetime: pl.Datetime("us"),
         pl.Categorical: pl.Categorical(),
     }
-    given = polars_dtype(name, given)
     try:
         dtype = pl.Schema({name: _lookup(defaults, given)})[name]
     except (TypeError, ValueError) as error:
@@ -144,6 +148,17 @@ def _dtype(name: str, given: object) -> DataType:
             dtype=str(dtype),
         )
     return dtype
+
+
+@functools.cache
+def _without_parts() -> frozenset[type[DataType]]:
+    """Classes of dtypes that can be read and say everything: a schema needs no check of them."""
+    import polars as pl
+
+    signed = (pl.Int8, pl.Int16, pl.Int32, pl.Int64)
+    unsigned = (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+    others = (pl.String, pl.Binary, pl.Boolean, pl.Float32, pl.Float64, pl.Date, pl.Time)
+    return frozenset(signed + unsigned + others)
 
 
 def _lookup(defaults: dict[object, DataType], given: object) -> Any:
