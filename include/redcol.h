@@ -577,14 +577,15 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "max_deliveries" needs "dead_letter". Deliveries that this iterator asked for and never handed
  *                    over, since their answers were lost, do not count.
  *   "dead_letter"    needs "max_deliveries" or "on_error" "dead_letter". Copying to this stream and
- *                    acknowledging are done together or not at all. The copy has the entry's
- *                    fields, and dead_id, dead_stream, dead_group, dead_consumer and
- *                    dead_deliveries (how often it was delivered); for "on_error" also dead_field
- *                    (not if it is too large) and dead_reason. An entry's own field of one of these
- *                    names becomes dead_id_field, or dead_id_field2, and so on. An entry that was
- *                    acknowledged or delivered again meanwhile stays as it is. The user needs
- *                    +xrange and +xadd, and either +eval, or +watch, +multi, +exec, +xlen and +xdel
- *                    and their like.
+ *                    acknowledging are done together or not at all. In a cluster, if this stream is
+ *                    in another slot, the copy is made first; a lost connection can then lead to a
+ *                    second copy with the same dead_id. The copy has the entry's fields, and
+ *                    dead_id, dead_stream, dead_group, dead_consumer and dead_deliveries (how often
+ *                    it was delivered); for "on_error" also dead_field (not if it is too large) and
+ *                    dead_reason. An entry's own field of one of these names becomes dead_id_field,
+ *                    or dead_id_field2, and so on. An entry that was acknowledged or delivered
+ *                    again meanwhile stays as it is. The user needs +xrange and +xadd, and either
+ *                    +eval, or +watch, +multi, +exec, +xlen and +xdel and their like.
  */
 
 /*
@@ -603,7 +604,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * "timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
  * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
- * UNSUPPORTED ("dead_letter" in another slot of a cluster), NO_GROUP ("create_group" is "false").
+ * UNSUPPORTED, NO_GROUP ("create_group" is "false").
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,

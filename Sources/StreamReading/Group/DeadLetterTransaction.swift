@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Moving entries to the dead letters: each is copied there and acknowledged, both or neither, and
-// only if it is still pending as it was when that was decided. Pure: it knows no socket.
+// Moving entries to the dead letters: each is copied there and acknowledged, and only if it is
+// still pending as it was when that was decided. In one slot both happen, or neither. Pure: it
+// knows no socket.
 
 import RedcolBase
 import RedisConnection
@@ -32,6 +33,10 @@ struct DeadLetter: Equatable {
 /// WATCH and EXEC see to it that nobody else writes a dead letter meanwhile. They do not see that
 /// an entry is acknowledged, which is no change of the key for them: then the letter is taken out
 /// again.
+///
+/// Neither can be done where the dead letters are in another slot of a cluster. There an entry is
+/// acknowledged when it is known that its letter was written: if that answer is lost, the entry
+/// comes again, and there can be a second letter.
 struct DeadLetterTransaction {
     enum Outcome: Equatable {
         /// It is a dead letter now.
@@ -65,12 +70,19 @@ struct DeadLetterTransaction {
         case looking(answers: Int, pending: PendingLine?, fields: [[UInt8]]?)
         /// MULTI, XADD, XACK, EXEC.
         case keeping(answers: Int, refused: [UInt8]?)
+        /// XADD in another slot, then XACK, and XDEL if nothing was acknowledged.
+        case writing(fields: [[UInt8]]), acknowledging(letter: [UInt8]), removing
         /// Commands that tidy up; so many of their answers are to come.
         case leaving(left: Int, Outcome)
     }
 
     private let member: GroupMember
     private let deadLetter: [UInt8]
+    /// Whether the dead letters are in another slot than the streams.
+    var isElsewhere = false
+    /// The letter that was written there last, until its entry is acknowledged: it is not written
+    /// again when the entry comes again on another connection.
+    private var written: (row: RowID, fields: [[UInt8]], id: [UInt8])?
     private var scripts = Scripts.untried
     private var state = State.idle
     /// Those that wait, the first of them perhaps under way.
@@ -95,7 +107,10 @@ struct DeadLetterTransaction {
 
     /// The connection is gone. What was not moved is still pending, and found again.
     mutating func connectionLost() {
+        let before = self
         self = DeadLetterTransaction(member, to: deadLetter)
+        isElsewhere = before.isElsewhere
+        written = before.written
     }
 
     // MARK: Asking
@@ -105,13 +120,22 @@ struct DeadLetterTransaction {
         guard case .idle = state else { return [] }
         if let letter = withoutScript.first { return look(letter) }
         guard let letter = letters.first else { return [] }
-        guard scripts != .fail else {
+        guard scripts != .fail, !isElsewhere else {
             withoutScript.append(letters.removeFirst())
             return look(letter)
         }
         let some = letters.prefix(DeadLetterTransaction.scriptsUnderWay)
         state = .evaluating(left: some.count)
         return some.map(script)
+    }
+
+    /// Whether what was returned last to be sent is for the server that has the dead letters, and
+    /// not for the one that has the streams.
+    var sendsElsewhere: Bool {
+        switch state {
+        case .writing, .removing: true
+        default: false
+        }
     }
 
     private func stream(_ letter: DeadLetter) -> [UInt8] { member.streams[Int(letter.row.stream)] }
@@ -134,7 +158,8 @@ struct DeadLetterTransaction {
     }
 
     private mutating func look(_ letter: DeadLetter) -> [Command] {
-        state = .looking(answers: 0, pending: nil, fields: nil)
+        // There is nothing to watch elsewhere.
+        state = .looking(answers: isElsewhere ? 1 : 0, pending: nil, fields: nil)
         var watch = Command("WATCH")
         watch.add(deadLetter)
         var pending = Command("XPENDING")
@@ -149,6 +174,7 @@ struct DeadLetterTransaction {
         // An entry that is too large is not asked for.
         let entry =
             letter.keepsFields ? member.entry(Int(letter.row.stream), letter.row.id) : length
+        if isElsewhere { return letter.keepsFields ? [pending, entry] : [pending] }
         return [watch, pending, entry, length]
     }
 
@@ -164,6 +190,7 @@ struct DeadLetterTransaction {
         case .looking(let answers, let pending, let fields):
             return looked(reply, answers, pending, fields)
         case .keeping(let answers, let refused): return kept(reply, answers, refused)
+        case .writing, .acknowledging, .removing: return keptElsewhere(reply)
         case .leaving(let left, let outcome):
             if case .error(let text) = reply, left > 1 || outcome == .deleted {
                 return (.failed(text), [])
@@ -209,22 +236,59 @@ struct DeadLetterTransaction {
                 return (.malformed("a strange XPENDING"), [])
             }
             pending = lines.first.flatMap { PendingLine($0) }
-        case 2: fields = letter.keepsFields ? reply.firstEntry?.fields : []
-        case 3:
-            guard let pending, pending.id == letter.row.id, pending.consumer == letter.consumer,
-                letter.deliveries == nil || letter.deliveries == pending.deliveries
-            else { return leave(.moved, [Command("UNWATCH")]) }
-            guard let fields else {
-                return leave(.deleted, [Command("UNWATCH"), acknowledge(letter)])
-            }
-            state = .keeping(answers: 0, refused: nil)
-            let add = member.addDeadLetter(
-                letter, deliveries: pending.deliveries, fields: fields, in: deadLetter)
-            return (.more, [Command("MULTI"), add, acknowledge(letter), Command("EXEC")])
+        case 2: fields = reply.firstEntry?.fields
         default: break
         }
-        state = .looking(answers: answers + 1, pending: pending, fields: fields)
-        return (.more, [])
+        guard answers == (!isElsewhere ? 3 : letter.keepsFields ? 2 : 1) else {
+            state = .looking(answers: answers + 1, pending: pending, fields: fields)
+            return (.more, [])
+        }
+        let unwatch = isElsewhere ? [] : [Command("UNWATCH")]
+        guard let pending, pending.id == letter.row.id, pending.consumer == letter.consumer,
+            letter.deliveries == nil || letter.deliveries == pending.deliveries
+        else { return leave(.moved, unwatch) }
+        guard let fields = letter.keepsFields ? fields : [] else {
+            return leave(.deleted, unwatch + [acknowledge(letter)])
+        }
+        if let written, written.row == letter.row, written.fields == fields {
+            state = .acknowledging(letter: written.id)
+            return (.more, [acknowledge(letter)])
+        }
+        let add = member.addDeadLetter(
+            letter, deliveries: pending.deliveries, fields: fields, in: deadLetter)
+        if isElsewhere {
+            state = .writing(fields: fields)
+            return (.more, [add])
+        }
+        state = .keeping(answers: 0, refused: nil)
+        return (.more, [Command("MULTI"), add, acknowledge(letter), Command("EXEC")])
+    }
+
+    private mutating func keptElsewhere(_ reply: Reply) -> (Step, send: [Command]) {
+        guard let letter = withoutScript.first else { return (.malformed("no dead letter"), []) }
+        switch (state, reply) {
+        // The letter may not be taken out again, which is the last step.
+        case (.removing, _): return (ended(.moved), [])
+        case (_, .error(let text)): return (.failed(text), [])
+        case (.writing(let fields), .bulk(let id)):
+            written = (letter.row, fields, id)
+            state = .acknowledging(letter: id)
+            return (.more, [acknowledge(letter)])
+        case (.acknowledging(let id), _):
+            guard let count = reply.count(most: 1) else { fallthrough }
+            written = nil
+            if count == 1 { return (ended(.kept), []) }
+            state = .removing
+            return (.more, [remove(id)])
+        default: return (.malformed("a strange answer to XADD or XACK"), [])
+        }
+    }
+
+    private func remove(_ id: [UInt8]) -> Command {
+        var delete = Command("XDEL")
+        delete.add(deadLetter)
+        delete.add(id)
+        return delete
     }
 
     private mutating func kept(
@@ -249,10 +313,7 @@ struct DeadLetterTransaction {
                 return (.malformed("a strange answer to EXEC"), [])
             }
             if acknowledged == 1 { return (ended(.kept), []) }
-            var delete = Command("XDEL")
-            delete.add(deadLetter)
-            delete.add(id)
-            return leave(.moved, [delete])
+            return leave(.moved, [remove(id)])
         default: return (.malformed("a strange answer to EXEC"), [])
         }
     }
@@ -260,6 +321,7 @@ struct DeadLetterTransaction {
     private mutating func leave(
         _ outcome: Outcome, _ commands: [Command]
     ) -> (Step, send: [Command]) {
+        if commands.isEmpty { return (ended(outcome), []) }
         state = .leaving(left: commands.count, outcome)
         return (.more, commands)
     }

@@ -45,11 +45,9 @@ final class GroupReader: StreamReader {
 
     /// Connects, and makes the groups.
     override func begin() throws(RedcolError) {
-        try checkDeadLetter()
         guard options.createGroup else {
             try askNow([])
-            connected()
-            return try checkDeadLetter()
+            return connected()
         }
         let positions = try startPositions()
         self.positions = positions
@@ -68,21 +66,6 @@ final class GroupReader: StreamReader {
                 try session.takeCreated(reply, stream, at: positions[stream])
                 return true
             })
-        try checkDeadLetter()
-    }
-
-    /// An entry is moved to the dead letters in one step, which a cluster takes within one slot
-    /// only. Whether there is a cluster may be known only when there is a connection.
-    private func checkDeadLetter() throws(RedcolError) {
-        guard !options.deadLetter.isEmpty, topology.isCluster else { return }
-        let slot = Topology.slot(of: options.deadLetter)
-        guard let stream = streams.first(where: { Topology.slot(of: $0) != slot }) else { return }
-        let name = shownStream(stream)
-        throw RedcolError(
-            .unsupported,
-            "dead_letter is in another slot of the cluster than stream \"\(name)\": give it a name "
-                + "with the same text in braces, such as \"{\(name)}:dead\"",
-            details: [(.stream, name)])
     }
 
     private func startPositions() throws(RedcolError) -> [EntryID] {
@@ -100,7 +83,7 @@ final class GroupReader: StreamReader {
         get { session.plan.remaining }
         set { session.plan.remaining = newValue }
     }
-    override var wakeAt: Int64? { session.plan.pauseUntil }
+    override var wakeAt: Int64? { session.wakeAt }
     override var pendingEntries: PendingEntries? { session.pending }
     override var hasMoreToSay: Bool { !hasGivenUp && session.pending.unansweredCount > 0 }
 
@@ -108,7 +91,7 @@ final class GroupReader: StreamReader {
         parser.pointee.entriesParsed == 0 ? session.entriesAwaited : nil
     }
 
-    override func connected() { session.plan.connected(platform_monotonic_ms()) }
+    override func connected() { session.connected() }
 
     override func connectionLost() { session.connectionLost() }
 
@@ -145,6 +128,12 @@ final class GroupReader: StreamReader {
         session.pending.close()
         // Acknowledgements whose answers are there, and were not looked at yet, are counted.
         session.takeLast()
+        session.closeElsewhere()
+    }
+
+    override func closeAbandoned() {
+        session.closeElsewhere()
+        super.closeAbandoned()
     }
 
     override func acknowledgeAlone() throws(RedcolError) {
@@ -161,10 +150,18 @@ final class GroupReader: StreamReader {
 
     override func exchange() throws(RedcolError) -> Bool {
         try session.moveLate()
+        _ = try session.continueElsewhere()
         while true {
             switch session.plan.next(moment) {
             case .receive:
-                guard let next = session.next else { return false }
+                guard let next = session.next else {
+                    if try session.continueElsewhere() { continue }
+                    if session.plan.isBatchReady(moment) {
+                        try acknowledgeAlone()
+                        return true
+                    }
+                    return try noticeLoss()
+                }
                 if try take(next) {
                     if heldError != nil { return true }
                     continue
@@ -191,12 +188,15 @@ final class GroupReader: StreamReader {
             case .ask(let request, let companion): try ask(request, companion)
             case .pause:
                 if try session.sendAcknowledgements() { continue }
-                // Nothing is awaited, but a connection that is closed meanwhile wants to be
-                // noticed.
-                _ = try connection.receive()
-                return false
+                return try noticeLoss()
             }
         }
+    }
+
+    /// Nothing is awaited, but a connection that is closed meanwhile wants to be noticed.
+    private func noticeLoss() throws(RedcolError) -> Bool {
+        _ = try connection.receive()
+        return false
     }
 
     private func ask(_ request: GroupRequest, _ companion: GroupRequest?) throws(RedcolError) {

@@ -7,11 +7,16 @@ import ArrowColumns
 import CPlatform
 import RedcolBase
 import RedisConnection
+import RedisTopology
 
 /// The requests of a group's member that are under way, and what their answers mean.
 final class GroupSession {
     /// Bytes of an answer for which an entry of the batch before is acknowledged.
     private static let bytesPerID = 128
+
+    /// What moves a dead letter on one server.
+    private static let letterCommands: StaticString =
+        "XPENDING, XRANGE, XADD and XACK with EVAL, or WATCH, XLEN, MULTI and EXEC too"
 
     enum Awaited {
         case acknowledged(Int)
@@ -31,7 +36,10 @@ final class GroupSession {
     let pending: PendingEntries
     var plan: GroupPlan
     private let deadLetter: [UInt8]
+    private let topology: Topology
     private let connection: Connection
+    /// What is under way to another node of a cluster, which has the dead letters.
+    private var elsewhere: LetterElsewhere?
     private let parser: UnsafeMutablePointer<RowParser>
     private let statistics: Statistics
     private var awaited: [Awaited] = []
@@ -51,6 +59,7 @@ final class GroupSession {
         plan = GroupPlan(streams: streams.count, options: options, pending: pending)
         deadLetter = options.deadLetter
         letters = DeadLetterTransaction(member, to: deadLetter)
+        topology = parts.topology
         connection = parts.connection
         parser = parts.parserOwner.parser
         statistics = parts.statistics
@@ -60,7 +69,7 @@ final class GroupSession {
     var next: Awaited? { awaited.first }
 
     var awaits: GroupPlan.Awaits {
-        var found = GroupPlan.Awaits.nothing
+        var found: GroupPlan.Awaits = elsewhere == nil ? .nothing : .deadLetters
         for next in awaited {
             switch next {
             case .answer: return .answers
@@ -79,7 +88,16 @@ final class GroupSession {
         return nil
     }
 
+    func connected() {
+        // Whether there is a cluster may be known only now. All streams are in one slot of it.
+        letters.isElsewhere =
+            topology.isCluster
+            && Topology.slot(of: deadLetter) != Topology.slot(of: member.streams[0])
+        plan.connected(platform_monotonic_ms())
+    }
+
     func connectionLost() {
+        elsewhere = nil
         awaited = []
         inHandAtLook = nil
         // They come again; a group that is made again begins no later.
@@ -192,6 +210,11 @@ final class GroupSession {
 
     private func send(_ commands: [Command]) throws(RedcolError) {
         guard !commands.isEmpty else { return }
+        if letters.sendsElsewhere {
+            elsewhere = LetterElsewhere(
+                commands, to: try topology.take(for: deadLetter, to: .writing), wakes: connection)
+            return
+        }
         for command in commands {
             connection.enqueue(command)
             awaited.append(.letter)
@@ -219,7 +242,7 @@ final class GroupSession {
             taken = .answer
             try takeReply(reply, to: request)
         case .acknowledged(let count): try takeAcknowledged(reply, count)
-        case .letter: try takeLetter(reply)
+        case .letter: try takeLetter(reply, from: connection)
         }
         if awaited.isEmpty { connection.expectNothing() }
         return taken
@@ -309,7 +332,29 @@ final class GroupSession {
         try send(letters.next())
     }
 
-    private func takeLetter(_ reply: Reply) throws(RedcolError) {
+    /// Goes on with what is under way to the node that has the dead letters, without waiting; true
+    /// when it has answered.
+    func continueElsewhere() throws(RedcolError) -> Bool {
+        guard let other = elsewhere, let reply = try other.advance() else { return false }
+        elsewhere = nil
+        other.end()
+        try takeLetter(reply, from: other.connection)
+        topology.giveBack(other.connection, isIdle: true)
+        return true
+    }
+
+    /// Nobody waits for it any more.
+    func closeElsewhere() { elsewhere?.connection.discard() }
+
+    /// When there is something to do about it although nothing has come.
+    var wakeAt: Int64? {
+        guard let at = elsewhere?.connection.deadline else { return plan.pauseUntil }
+        return min(at, plan.pauseUntil ?? .max)
+    }
+
+    private func takeLetter(
+        _ reply: Reply, from connection: Connection
+    ) throws(RedcolError) {
         let (step, commands) = letters.take(reply)
         switch step {
         case .more: break
@@ -328,8 +373,8 @@ final class GroupSession {
             let failure = RedcolError.server(
                 text, endpoint: connection.endpoint,
                 asked: "moving an entry to the dead letters \"\(name)\"",
-                commands:
-                    "XPENDING, XRANGE, XADD and XACK with EVAL, or WATCH, XLEN, MULTI and EXEC too")
+                commands: letters.isElsewhere
+                    ? "XPENDING, XRANGE, XADD and XACK" : GroupSession.letterCommands)
             // Entries of its own stream have just been read.
             if failure.cause == .wrongType { throw failure.adding("", .stream, name) }
             guard failure.cause == .noGroup else { throw failure }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from chaos.proxy import NONE, Plan, Proxy
 from redis.crc import key_slot
 
 from sentinels import wait_until
@@ -193,7 +194,18 @@ class Cluster:
 
     def move_keys(self, slot: int, source: Node, target: Node) -> None:
         while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
-            source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            command = ("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            wait_until(lambda c=command: self.is_migrated(source, c), "keys that move")
+
+    def is_migrated(self, source: Node, command: tuple[object, ...]) -> bool:
+        """False while a busy machine makes the nodes doubt each other."""
+        try:
+            source.ask(*command)
+        except redis.ResponseError as error:
+            if "CLUSTERDOWN" not in str(error):
+                raise AssertionError(error) from error
+            return False
+        return True
 
     def end_move(self, slot: int, source: Node, target: Node) -> None:
         target.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
@@ -219,4 +231,32 @@ class Cluster:
         for node in self.nodes:
             if node.stopped:
                 node.resume()
+        self.stack.close()
+
+
+class Relays:
+    """A proxy before each node, which disturbs its answers as `plan` says of each connection."""
+
+    def __init__(self, cluster: Cluster, plan: Plan = lambda _: NONE):
+        with contextlib.ExitStack() as stack:
+            self.proxies = [
+                stack.enter_context(Proxy(node.socket_path, plan)) for node in cluster.nodes
+            ]
+            self.stack = stack.pop_all()
+        #: What `redcol.connect` needs to go through them.
+        self.arguments = {
+            "address_map": {
+                f"127.0.0.1:{node.port}": proxy.url.removeprefix("redis://")
+                for node, proxy in zip(cluster.nodes, self.proxies, strict=True)
+            }
+        }
+
+    @property
+    def url(self) -> str:
+        return self.proxies[0].url
+
+    def __enter__(self) -> Relays:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.stack.close()

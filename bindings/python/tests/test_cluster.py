@@ -123,15 +123,6 @@ def test_dead_letters_in_the_same_slot(cluster: Cluster, keyed: tuple[str, Node]
         assert pending(db, key) == good
 
 
-def test_dead_letters_in_another_slot(cluster: Cluster, keyed: tuple[str, Node]) -> None:
-    key, other = keyed
-    arguments = {**GROUP, "schema": SCHEMA, "on_error": "dead_letter", "dead_letter": "dead"}
-    with pytest.raises(redcol.UnsupportedError, match=r"the same text in braces, such as .*:dead"):
-        redcol.read_stream(other.url, key, **arguments)
-    with pytest.raises(redcol.UnsupportedError, match="in another slot of the cluster"):
-        redcol.iter_stream(other.url, key, **arguments)
-
-
 def test_writing(cluster: Cluster, keyed: tuple[str, Node]) -> None:
     key, other = keyed
     frame = pl.DataFrame({"n": range(1000)})
