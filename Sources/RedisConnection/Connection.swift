@@ -43,12 +43,17 @@ public final class Connection {
     /// The attempt to connect goes on with another server.
     var attemptGoesOn = false
     /// Until when ASKING is said before each command: by then the node has the slot, or it answers
-    /// MOVED and its old node is asked again. Said without end, it would create the key at a node
-    /// to which the slot is moved a second time.
+    /// MOVED and its old node is asked again.
     private var asksUntil: Int64 = 0
     private static let askingMs: Int64 = 1_000
-    /// Which of the answers that are to come are those to ASKING.
-    private var askingAnswers: [Int] = []
+    /// Whether an answer has come since. ASK was about the commands before it. Later, the slot may
+    /// have gone back, and may be on its way here a second time: what is asked about a key that is
+    /// not here yet would be answered as if there were none, and could create it.
+    private var asksAboutKeys = false
+    private var isInTransaction = false
+    /// Which of the answers that are to come are those to ASKING, and whether EXISTS follows it.
+    private var askingAnswers: [(place: Int, withKey: Bool)] = []
+    private var awaitsKey = false
     /// What the locator waits for; -1 while it does not look.
     var locatorFD: Int32 = -1
     /// When the locator is asked the next time about a server that is silent.
@@ -284,6 +289,7 @@ public final class Connection {
         }
         if locator?.saysAsking == true {
             asksUntil = platform_monotonic_ms() + Connection.askingMs
+            asksAboutKeys = false
         }
         phase = .ready
         endpoint.server.tls?.succeeded()
@@ -316,22 +322,37 @@ public final class Connection {
 
     // MARK: Talking
 
-    /// Adds a command to what will be sent. `asking`: after ASKING, whose answer is not seen.
-    public func enqueue(_ command: Command, asking: Bool = false) {
-        if asking || asksUntil > 0 && platform_monotonic_ms() < asksUntil {
-            askingAnswers.append(outgoing.commandsQueued)
-            outgoing.append(Command("ASKING"))
-            passOverAsking()
-        }
+    /// Adds a command to what will be sent.
+    public func enqueue(_ command: Command) {
+        if asksUntil > 0 { enqueueAsking(before: command) }
         outgoing.append(command)
+    }
+
+    /// Says ASKING, whose answer is not seen, and asks whether the key is there.
+    private func enqueueAsking(before command: Command) {
+        // What is said before MULTI holds until EXEC.
+        let wasInTransaction = isInTransaction
+        isInTransaction = command.opensTransaction || wasInTransaction && !command.endsTransaction
+        guard !wasInTransaction, platform_monotonic_ms() < asksUntil else { return }
+        let key = asksAboutKeys ? command.key : nil
+        askingAnswers.append((outgoing.commandsQueued, key != nil))
+        outgoing.append(Command("ASKING"))
+        if let key {
+            var exists = Command("EXISTS")
+            exists.add(key)
+            outgoing.append(exists)
+            outgoing.append(Command("ASKING"))
+        }
+        passOverAsking()
     }
 
     /// If the answer to ASKING comes next, it is passed over as it comes.
     private func passOverAsking() {
-        guard let next = askingAnswers.first, next == answersTaken else { return }
+        guard let next = askingAnswers.first, next.place == answersTaken else { return }
         askingAnswers.removeFirst()
-        answersTaken &+= 1
-        incoming.passOver("+OK\r\n")
+        awaitsKey = next.withKey
+        answersTaken &+= awaitsKey ? 3 : 1
+        incoming.passOver(awaitsKey ? "+OK\r\n:1\r\n+OK\r\n" : "+OK\r\n")
     }
 
     /// Adds commands that are encoded already to what will be sent.
@@ -378,11 +399,12 @@ public final class Connection {
     /// to no request; but a server may refuse a request that it has not read to the end.
     public func answered(isError: Bool = false) throws(RedcolError) {
         answersTaken &+= 1
+        asksAboutKeys = true
         let most = isError ? outgoing.commandsQueued : outgoing.commandsSent
         if answersTaken > most { throw unasked() }
         if !askingAnswers.isEmpty {
             passOverAsking()
-            if incoming.hasUnexpected { throw noAsking }
+            if incoming.hasUnexpected { throw noAsking(awaitsKey) }
         }
         if answersTaken == outgoing.commandsQueued {
             expectNothing()
@@ -423,7 +445,7 @@ public final class Connection {
         switch transport.receive(into: room) {
         case .bytes(let count):
             incoming.received(count)
-            if incoming.hasUnexpected { throw noAsking }
+            if incoming.hasUnexpected { throw noAsking(awaitsKey) }
             if transport.isTLS { try watch() }
             if phase == .ready, !clock.isAwaiting { throw unasked() }
             noteSignOfLife(bytes: count)
@@ -519,6 +541,7 @@ public final class Connection {
         answersTaken = 0
         askingAnswers = []
         asksUntil = 0
+        isInTransaction = false
         attemptGoesOn = false
         clock.expectNothing()
         phase = .closed

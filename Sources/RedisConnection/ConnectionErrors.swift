@@ -51,7 +51,14 @@ extension Connection {
         return violation("an answer that nobody asked for (\"\(shown)\")")
     }
 
-    var noAsking: RedcolError { violation("something else in answer to ASKING") }
+    /// `withKey`: the key was asked for, too.
+    func noAsking(_ withKey: Bool) -> RedcolError {
+        if !withKey { return violation("something else in answer to ASKING") }
+        return RedcolError(
+            answered: .server,
+            "\(endpoint.shown) does not have the key of a slot that is being moved, or does not "
+                + "allow EXISTS; its old node is asked again", details: [], remedy: .redirect)
+    }
 
     /// The error for bytes that no server should send.
     public func violation(_ what: String) -> RedcolError {

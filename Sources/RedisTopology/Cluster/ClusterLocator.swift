@@ -37,8 +37,10 @@ final class ClusterLocator: Locator {
     private var saysReadOnly = false
     private var choice = Choice.mapped
     private var isOfCluster = false
-    /// The node that ASK has named, until the connection begins there.
+    /// The node that ASK has named, until the connection begins there, or until that was long ago.
     private var asked: Server?
+    private var askedUntil: Int64 = 0
+    private static let askedMs: Int64 = 1_000
     /// How often the map had been fetched that has led to the last server: one that was lost is not
     /// believed again. Nil: no server of the map was used.
     private var fetchesUsed: Int?
@@ -88,6 +90,7 @@ final class ClusterLocator: Locator {
         isOfCluster = nodes.isCluster
         hasAskedShards = false
         saysReadOnly = false
+        if platform_monotonic_ms() > askedUntil { asked = nil }
         if !goesOn {
             mustFetch = isScout
             if let fetchesUsed, asked == nil { mustFetch = nodes.fetchCount == fetchesUsed }
@@ -276,6 +279,7 @@ final class ClusterLocator: Locator {
         }
         if redirect.asks {
             asked = named
+            askedUntil = platform_monotonic_ms() + ClusterLocator.askedMs
         } else if !named.isSame(as: server) {
             // The next connection begins where the map says now.
             fetchesUsed = nil
