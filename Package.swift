@@ -59,7 +59,12 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "RedcolABI", dependencies: ["StreamReading", "FrameWriting", "CRedcol"],
+            name: "StreamSteering",
+            dependencies: ["RedisTopology", "RedisConnection", "RedcolBase"],
+            swiftSettings: strict),
+        .target(
+            name: "RedcolABI",
+            dependencies: ["StreamReading", "FrameWriting", "StreamSteering", "CRedcol"],
             exclude: ["exports.map"], swiftSettings: strict),
         .testTarget(
             name: "ArrowColumnsTests", dependencies: ["ArrowColumns", "RedcolBase", "CRedcol"],
@@ -88,6 +93,10 @@ let package = Package(
                 "FrameWriting", "StreamReading", "ArrowColumns", "RedisConnection", "RedcolBase",
                 "TestSupport",
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StreamSteeringTests",
+            dependencies: ["StreamSteering", "RedisConnection", "RedcolBase", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "ABITests", dependencies: ["RedcolABI", "CRedcol", "TestSupport"],

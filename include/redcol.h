@@ -45,6 +45,9 @@
  *                   redcol_table_rows
  *   ACKNOWLEDGING   redcol_ack, redcol_iter_ack, redcol_iter_ack_start
  *   ENTRY IDS       redcol_last_id
+ *   STEERING        redcol_create_group, redcol_delete_group, redcol_seek_group,
+ *                   redcol_delete_consumer, redcol_release_entries, redcol_trim_stream,
+ *                   redcol_delete_entries
  *   WRITING         redcol_write_stream, redcol_write_hashes, redcol_writer_run,
  *                   redcol_writer_stop, redcol_writer_ids, redcol_writer_descriptor,
  *                   redcol_writer_statistic
@@ -184,7 +187,8 @@ enum {
   REDCOL_ERROR_NO_GROUP = -19,        /* the consumer group does not exist */
   REDCOL_ERROR_KEY_EXISTS = -20,      /* a key that was to be created exists already */
   REDCOL_ERROR_TOO_LARGE = -21,       /* an entry is larger than the limits of the read */
-  REDCOL_ERROR_TLS = -22              /* a certificate or a version of TLS that is not accepted */
+  REDCOL_ERROR_TLS = -22,             /* a certificate or a version of TLS that is not accepted */
+  REDCOL_ERROR_PENDING = -23          /* a consumer has pending entries, and stays */
 };
 
 /*
@@ -956,6 +960,162 @@ redcol_status redcol_iter_ack_start(redcol_iter *iter, const char *stream, int64
 redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t stream_length,
                              uint64_t *milliseconds_out, uint64_t *sequence_out,
                              redcol_error **error_out);
+
+/*
+ * STEERING
+ *
+ * These functions change groups and streams: for the person who has to put something right. Each
+ * has one outcome for a signal: REDCOL_TIMEOUT means that one came, and that the same call
+ * continues it. Each blocks for as long as the server takes, each answer up to "answer_timeout_ms".
+ * After a lost connection what has no answer is sent again, since doing it twice does no harm. What
+ * the first try did is then not counted: a count is a lower bound, and a group may be told as being
+ * there already, or as gone already. Numbers that are written for an error say how far it came.
+ * Names of streams, groups and consumers must not be empty.
+ */
+
+/*
+ * Create a consumer group (XGROUP CREATE).
+ *
+ * stream, group  the key and the group's name, with their lengths or -1; borrowed.
+ * start_id       the group's first entry is the one after this id: "0" for all entries, "$" for
+ *                those that are added from now on, an entry id or its milliseconds; borrowed.
+ * create_stream  1: create the stream if it is missing, without entries. 0: then it is NO_GROUP.
+ * created_out    NULL, or written with 1; with 0 if there was a group of this name, which stays as
+ *                it is.
+ * REDCOL_TIMEOUT a signal came; call again to continue.
+ * Blocks, see STEERING. Any thread.
+ * Errors: INVALID_ARGUMENT, NO_GROUP, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_create_group(redcol_client *client, const char *stream, int64_t stream_length,
+                                  const char *group, int64_t group_length, const char *start_id,
+                                  int32_t create_stream, int64_t *created_out,
+                                  redcol_error **error_out);
+
+/*
+ * Delete a consumer group, with its consumers and what it has pending (XGROUP DESTROY). The entries
+ * stay in the stream. Iterators that have "create_group" create it again.
+ *
+ * stream, group  the key and the group's name, with their lengths or -1; borrowed.
+ * deleted_out    NULL, or written with 1; with 0 if there was no such group or stream.
+ * REDCOL_TIMEOUT a signal came; call again to continue.
+ * Blocks, see STEERING. Any thread.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_delete_group(redcol_client *client, const char *stream, int64_t stream_length,
+                                  const char *group, int64_t group_length, int64_t *deleted_out,
+                                  redcol_error **error_out);
+
+/*
+ * Set where a consumer group reads on (XGROUP SETID): to deliver entries once more, or to pass over
+ * some. Entries that are pending stay pending.
+ *
+ * stream, group  the key and the group's name, with their lengths or -1; borrowed.
+ * start_id       the next entry is the one after this id: "0", "$" for the stream's end at this
+ *                moment, an entry id or its milliseconds; borrowed.
+ * milliseconds_out, sequence_out
+ *                each NULL, or written with a part of the id that the group was set to; 0 unless
+ *                REDCOL_OK.
+ * REDCOL_TIMEOUT a signal came; call again to continue.
+ * The group's entries_read is set with it where the server can tell (Redis 7 and later): at the end
+ * of the stream, and before its first entry. After another id the server knows neither that nor the
+ * group's lag until the group has come to the end. The user needs +xinfo|stream and +xgroup|setid.
+ * Blocks, see STEERING. Any thread.
+ * Errors: INVALID_ARGUMENT, NO_GROUP (also if the stream is missing), CONNECTION, NAME, TLS,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_seek_group(redcol_client *client, const char *stream, int64_t stream_length,
+                                const char *group, int64_t group_length, const char *start_id,
+                                uint64_t *milliseconds_out, uint64_t *sequence_out,
+                                redcol_error **error_out);
+
+/*
+ * Delete a consumer of a group (XGROUP DELCONSUMER).
+ *
+ * stream, group, consumer
+ *              the key and the names, with their lengths or -1; borrowed.
+ * force        0: a consumer that has pending entries stays, which is PENDING. 1: it is deleted
+ *              with them. Those entries were delivered and never come again, unless the group is
+ *              set back: see redcol_seek_group.
+ * pending_out  NULL, or written with the number of entries that were pending and no longer are. It
+ *              is 0 for a consumer that the group does not have.
+ * REDCOL_TIMEOUT  a signal came; call again to continue.
+ * Without force a script looks and deletes in one step, so that nothing is delivered in between:
+ * the user needs +eval, +xpending and +xgroup|delconsumer. Blocks, see STEERING. Any thread.
+ * Errors: INVALID_ARGUMENT, PENDING, NO_GROUP (also if the stream is missing), CONNECTION, NAME,
+ * TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_delete_consumer(redcol_client *client, const char *stream,
+                                     int64_t stream_length, const char *group, int64_t group_length,
+                                     const char *consumer, int64_t consumer_length, int32_t force,
+                                     int64_t *pending_out, redcol_error **error_out);
+
+/*
+ * Give pending entries back, so that others may claim them at once: their idle time becomes
+ * 2147483647 ms, the largest "claim_idle_ms" (XCLAIM … IDLE … JUSTID). Until somebody claims them
+ * they stay pending for this consumer, which is delivered them when it begins again; how often they
+ * were delivered stays, too.
+ *
+ * stream, group, consumer
+ *               the key and the names, with their lengths or -1; borrowed.
+ * entry_ids     entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1;
+ *               borrowed. Any number.
+ * released_out  NULL, or written with the number of entries that were released. Entries that are
+ *               not pending for this consumer are left alone and do not count.
+ * REDCOL_TIMEOUT  a signal came; call again to continue.
+ * A script looks and releases in one step, so that no entry is taken from a consumer that has
+ * claimed it meanwhile: the user needs +eval, +xpending and +xclaim. Blocks, see STEERING. Any
+ * thread.
+ * Errors: INVALID_ARGUMENT (also a text that is not an id: nothing was sent), NO_GROUP (also if the
+ * stream is missing), CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE,
+ * LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_release_entries(redcol_client *client, const char *stream,
+                                     int64_t stream_length, const char *group, int64_t group_length,
+                                     const char *consumer, int64_t consumer_length,
+                                     const char *entry_ids, int64_t entry_ids_length,
+                                     int64_t *released_out, redcol_error **error_out);
+
+/*
+ * Delete the oldest entries of a stream (XTRIM).
+ *
+ * stream       the key, with its length or -1; borrowed.
+ * maxlen       keep so many entries; -1 with `min_id`.
+ * min_id       NULL, or keep the entries from this id on: an entry id or its milliseconds;
+ *              borrowed.
+ * approximate  1: leave a few more where deleting them costs the server much (~). 0: exactly.
+ * deleted_out  NULL, or written with the number of deleted entries; 0 for a missing stream.
+ * REDCOL_TIMEOUT  a signal came; call again to continue.
+ * Entries that a group has not read are deleted, too. The server deletes about 10,000 entries at a
+ * time, between which other clients have their turn. Blocks, see STEERING. Any thread.
+ * Errors: INVALID_ARGUMENT (also both of maxlen and min_id, or neither), CONNECTION, NAME, TLS,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_trim_stream(redcol_client *client, const char *stream, int64_t stream_length,
+                                 int64_t maxlen, const char *min_id, int32_t approximate,
+                                 int64_t *deleted_out, redcol_error **error_out);
+
+/*
+ * Delete entries of a stream (XDEL). Groups that have them pending keep their ids as pending.
+ *
+ * stream       the key, with its length or -1; borrowed.
+ * entry_ids    entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1;
+ *              borrowed. Any number.
+ * deleted_out  NULL, or written with the number of entries that were there and no longer are.
+ * REDCOL_TIMEOUT  a signal came; call again to continue.
+ * Blocks, see STEERING. Any thread.
+ * Errors: INVALID_ARGUMENT (also a text that is not an id: nothing was sent), CONNECTION, NAME,
+ * TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_delete_entries(redcol_client *client, const char *stream,
+                                    int64_t stream_length, const char *entry_ids,
+                                    int64_t entry_ids_length, int64_t *deleted_out,
+                                    redcol_error **error_out);
 
 /*
  * WRITING

@@ -39,6 +39,7 @@ extension RedcolError.Cause {
             case .keyExists: REDCOL_ERROR_KEY_EXISTS
             case .tooLarge: REDCOL_ERROR_TOO_LARGE
             case .tls: REDCOL_ERROR_TLS
+            case .pending: REDCOL_ERROR_PENDING
             case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)

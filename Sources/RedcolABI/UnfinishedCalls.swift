@@ -8,6 +8,7 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 import StreamReading
+import StreamSteering
 
 /// Kept calls, oldest first. The owner holds a lock around each use. A thread continues its own
 /// call, and only if it makes no other call first: an equal call later asks about the state at that
@@ -55,12 +56,14 @@ enum Question {
     /// were named.
     case acknowledgement(Acknowledgement, everythingOf: Int?)
     case lastEntry(LastEntryQuestion)
+    case steering(Steering)
 
     /// The key it is about, and what it does there.
     var subject: (key: [UInt8], use: Topology.Use) {
         switch self {
         case .acknowledgement(let acknowledgement, _): return (acknowledgement.stream, .writing)
         case .lastEntry(let question): return (question.stream, .reading)
+        case .steering(let steering): return (steering.stream, .writing)
         }
     }
 
@@ -70,6 +73,7 @@ enum Question {
         case (.acknowledgement(let one, let iter), .acknowledgement(let another, let otherIter)):
             return iter == otherIter && one.isSame(as: another)
         case (.lastEntry(let one), .lastEntry(let another)): return one.isSame(as: another)
+        case (.steering(let one), .steering(let another)): return one.isSame(as: another)
         default: return false
         }
     }
@@ -90,6 +94,9 @@ enum Question {
         case .lastEntry(var question):
             defer { self = .lastEntry(question) }
             try question.run(connection)
+        case .steering(var steering):
+            defer { self = .steering(steering) }
+            try steering.run(connection)
         }
     }
 }

@@ -8,7 +8,7 @@ public struct RedcolError: Error, Sendable {
     public enum Cause: Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
-        case closed, busy, forked, noGroup, keyExists, tooLarge, tls
+        case closed, busy, forked, noGroup, keyExists, tooLarge, tls, pending
         case interrupted
     }
 

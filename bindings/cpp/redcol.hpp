@@ -16,8 +16,8 @@
  * the handles of redcol.h (get()) and the structs of Arrow, since their classes differ. If C++
  * itself gets no memory, it throws std::bad_alloc.
  *
- * Text: keys, patterns, and the group of Client::ack may be any bytes. A URL, an option or
- * the name of a column with a NUL byte is REDCOL_ERROR_INVALID_ARGUMENT.
+ * Text: keys, patterns, and the names of groups and consumers may be any bytes. A URL, an option, a
+ * single id or the name of a column with a NUL byte is REDCOL_ERROR_INVALID_ARGUMENT.
  *
  * Objects can be moved, not copied, and destroyed in any order. An object that was moved from holds
  * nothing: its calls return REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. Any number of
@@ -29,6 +29,7 @@
 
 #include "redcol_arguments.hpp"
 #include "redcol_columns.hpp"
+#include "redcol_steering.hpp"
 
 /* Without it, redcol_errors.hpp has said which version of C++ is needed. */
 #if defined(REDCOL_HPP_MODE)
@@ -331,8 +332,8 @@ private:
   detail::Owned<redcol_writer> handle_;
 };
 
-/* A server: redcol_client. */
-class Client {
+/* A server: redcol_client. What changes groups and streams is in redcol_steering.hpp. */
+class Client : public Steers<Client> {
 public:
   Client() = default;
   explicit operator bool() const noexcept { return handle_ != nullptr; }

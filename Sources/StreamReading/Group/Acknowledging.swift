@@ -34,30 +34,7 @@ public struct Acknowledgement {
     ) throws(RedcolError) {
         self.stream = stream
         self.group = group
-        var begin = 0
-        while begin < text.count {
-            guard !Acknowledgement.isSpace(text[begin]) else {
-                begin += 1
-                continue
-            }
-            let end = text[begin...].firstIndex(where: Acknowledgement.isSpace) ?? text.count
-            let word = text[begin..<end]
-            begin = end
-            guard ids.hasRoom(for: 1) else {
-                throw RedcolError(.memory, "no memory for the ids; nothing was acknowledged")
-            }
-            guard let id = EntryID(word, sequenceIfMissing: nil) else {
-                throw RedcolError(
-                    .invalidArgument,
-                    "\"\(escaped(Array(word.prefix(81)), limit: 80))\" is not an entry id; ids "
-                        + "look like 1704067200000-0. Nothing was acknowledged")
-            }
-            ids.append(id)
-        }
-    }
-
-    private static func isSpace(_ byte: UInt8) -> Bool {
-        byte == 0x20 || byte >= 0x09 && byte <= 0x0D
+        ids = try EntryID.list(text, undone: "acknowledged")
     }
 
     public init(stream: [UInt8], group: [UInt8], ids: [EntryID]) {

@@ -308,6 +308,42 @@ static void credentials(const char *url) {
   CHECK(error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
 }
 
+/* -- Steering */
+
+static void steering(Client &client) {
+  const string_view stream = "steered";
+  const Schema columns = Schema().add<std::int64_t>("n");
+  const Options member =
+      Options().set("group", "g").set("consumer", "c").set("create_group", false);
+  CHECK(contains(thrown([&] { client.create_group(stream, "g"); }), "NO_GROUP"));
+  CHECK(client.create_group(stream, "g", "$", true) && !client.create_group(stream, "g"));
+  const Table numbers =
+      client.read("numbers", columns, Options().set("include_timestamp", false)).collect();
+  ArrowArrayStream frame{};
+  numbers.stream(&frame);
+  CHECK(client.write(stream, &frame, Options().set("id_column", "_id")).run() == REDCOL_OK);
+
+  CHECK(rows_of(client.read(stream, columns, member)) == 25);
+  CHECK(contains(thrown([&] { client.delete_consumer(stream, "g", "c"); }), "ERROR_PENDING"));
+  CHECK(client.release(stream, "g", "c", "1-1 2-1 99-1") == 2);
+  CHECK(client.release(stream, "g", "another", "1-1") == 0);
+  CHECK(client.delete_consumer(stream, "g", "c", true) == 25);
+  CHECK(client.seek_group(stream, "g", "20-1").milliseconds == 20);
+  CHECK(rows_of(client.read(stream, columns, member)) == 5);
+  CHECK(client.seek_group(stream, "g", "$").milliseconds == 25);
+
+  CHECK(client.delete_entries(stream, "25-1\n24-1 24-1") == 2);
+  CHECK(client.trim(stream, redcol::Keep::from("4-1"), false) == 3);
+  CHECK(client.trim(stream, redcol::Keep::entries(5), false) == 15);
+  CHECK(client.trim(stream, redcol::Keep::entries(0)) <= 5);
+  CHECK(client.delete_group(stream, "g") && !client.delete_group(stream, "g"));
+  Error error;
+  CHECK(!client.seek_group(stream, "g", "0", error) && error.status() == REDCOL_ERROR_NO_GROUP);
+  CHECK(!client.create_group(stream, "g", std::string("0\0", 2), false, error));
+  CHECK(error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(client.trim(stream, redcol::Keep::entries(-1), true, error) == 0 && error);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2)
     return 2;
@@ -320,6 +356,7 @@ int main(int argc, char **argv) {
     schemas(client);
     acknowledging_later(client);
     credentials(argv[1]);
+    steering(client);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "thrown: %s\n", error.what());
     failures++;

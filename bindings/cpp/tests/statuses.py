@@ -167,6 +167,35 @@ class Reading:
         assert status == 0 or [part.value for part in parts] == [0, 0]
         return status
 
+    def named(self, *names: bytes) -> tuple[object, ...]:
+        """The client, the stream and these names, each with its length."""
+        lengths = [part for name in names for part in (name, -1)]
+        return (self.client, self.stream, -1, *lengths)
+
+    def create_group(self) -> int:
+        return call("redcol_create_group", *self.named(b"g"), b"0", 0, byref(c_int64()))
+
+    def delete_group(self) -> int:
+        return call("redcol_delete_group", *self.named(b"g"), byref(c_int64()))
+
+    def seek_group(self) -> int:
+        parts = c_uint64(7), c_uint64(7)
+        status = call("redcol_seek_group", *self.named(b"g"), b"0", *map(byref, parts))
+        assert [part.value for part in parts] == [0, 0]
+        return status
+
+    def delete_consumer(self) -> int:
+        return call("redcol_delete_consumer", *self.named(b"g", b"c"), 0, byref(c_int64()))
+
+    def release(self) -> int:
+        return call("redcol_release_entries", *self.named(b"g", b"c", b"1-1"), byref(c_int64()))
+
+    def trim(self) -> int:
+        return call("redcol_trim_stream", *self.named(), 5, None, 1, byref(c_int64()))
+
+    def delete_entries(self) -> int:
+        return call("redcol_delete_entries", *self.named(b"1-1"), byref(c_int64()))
+
     def free(self) -> None:
         for handle in (self.iter, self.client):
             free(handle)
@@ -246,6 +275,13 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_iter_unread": (Reading.unread, FOLLOW),
     "redcol_ack": (Reading.ack, {}),
     "redcol_last_id": (Reading.last_id, {}),
+    "redcol_create_group": (Reading.create_group, {}),
+    "redcol_delete_group": (Reading.delete_group, {}),
+    "redcol_seek_group": (Reading.seek_group, {}),
+    "redcol_delete_consumer": (Reading.delete_consumer, {}),
+    "redcol_release_entries": (Reading.release, {}),
+    "redcol_trim_stream": (Reading.trim, {}),
+    "redcol_delete_entries": (Reading.delete_entries, {}),
     "redcol_read_ranges": (Reading.start_ranges, {}),
     "redcol_write_stream": (Writing.start, {}),
     "redcol_write_hashes": (Writing.start_hashes, {}),
@@ -253,6 +289,12 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_writer_stop": (Writing.stop, {}),
     "redcol_writer_ids": (Writing.ids, {}),
 }
+#: Those that change a group, and the others that steer.
+STEERING_GROUPS = {
+    *("redcol_create_group", "redcol_seek_group", "redcol_delete_consumer"),
+    "redcol_release_entries",
+}
+STEERING = {*STEERING_GROUPS, "redcol_delete_group", "redcol_trim_stream", "redcol_delete_entries"}
 #: Those that talk to the server.
 ASKING = set(CALLS) - {
     *("redcol_iter_unread", "redcol_iter_ack_start", "redcol_iter_stream", "redcol_read_ranges"),

@@ -94,6 +94,12 @@ def test_lengths_that_nothing_has(length: int, server: Server) -> None:
                     "stream": b"s",
                     "group": b"g",
                     "entry_ids": b"1-1",
+                    "consumer": b"c",
+                    "start_id": b"0",
+                    "min_id": None,
+                    **dict.fromkeys(("created_out", "deleted_out"), byref(c_int64())),
+                    **dict.fromkeys(("pending_out", "released_out"), byref(c_int64())),
+                    **dict.fromkeys(("create_stream", "force", "approximate", "maxlen"), 1),
                     "request": 16,  # refused before anybody looks at it
                     "user": b"app",
                     "password": b"one",

@@ -54,12 +54,26 @@ OPTIONAL = {
     "redcol_iter_ack_start": {"stream", "entry_ids"},
     "redcol_ack": {"acknowledged_out"},
     "redcol_last_id": {"milliseconds_out", "sequence_out"},
+    "redcol_create_group": {"created_out"},
+    "redcol_delete_group": {"deleted_out"},
+    "redcol_seek_group": {"milliseconds_out", "sequence_out"},
+    "redcol_delete_consumer": {"pending_out"},
+    "redcol_release_entries": {"released_out"},
+    "redcol_trim_stream": {"min_id", "deleted_out"},
+    "redcol_delete_entries": {"deleted_out"},
     "redcol_write_stream": {"options"},
     "redcol_write_hashes": {"options"},
     "redcol_writer_ids": {"schema_out"},
     "redcol_table_stream": {"requested_schema"},
     "redcol_table_schema": {"requested_schema"},
 }
+
+
+#: There is no group "g" when they are called.
+WITHOUT_GROUP = {"redcol_ack", "redcol_seek_group", "redcol_delete_consumer",
+                 "redcol_release_entries"}  # fmt: skip
+#: Parameters that are no pointers, besides lengths.
+NUMBERS = {"wait_ms", "stream_count", "create_stream", "force", "maxlen", "approximate"}
 
 
 def test_null_for_every_pointer() -> None:
@@ -85,7 +99,7 @@ def test_null_for_every_pointer() -> None:
             for missing in [None, *parameters]:
                 if name == "redcol_credentials_set":
                     continue  # only inside a callback; see test_c_credentials.py
-                if missing in ("wait_ms", "stream_count") or str(missing).endswith("_length"):
+                if missing in NUMBERS or str(missing).endswith("_length"):
                     continue
                 iterator, out, error = c_void_p(), c_void_p(), c_void_p()
                 options = words(**(GROUP if "ack" in name else FOLLOW if "unread" in name else {}))
@@ -125,6 +139,13 @@ def test_null_for_every_pointer() -> None:
                     "credentials_out": byref(out),
                     "writer_out": byref(out),
                     "acknowledged_out": byref(c_int64()),
+                    "consumer": b"c",
+                    "start_id": b"0",
+                    "min_id": None,
+                    **dict.fromkeys(("created_out", "deleted_out"), byref(c_int64())),
+                    **dict.fromkeys(("pending_out", "released_out"), byref(c_int64())),
+                    **dict.fromkeys(("create_stream", "force", "approximate"), 1),
+                    "maxlen": 1000,
                     "milliseconds_out": byref(c_uint64()),
                     "sequence_out": byref(c_uint64()),
                     "schema": None,
@@ -141,7 +162,7 @@ def test_null_for_every_pointer() -> None:
                 status = getattr(library, name)(*arguments)
                 may_be = missing is None or missing in OPTIONAL[""] | OPTIONAL.get(name, set())
                 fine = {0, STATUSES["TIMEOUT"]}
-                fine |= {STATUSES["NO_GROUP"]} if name == "redcol_ack" else set()
+                fine |= {STATUSES["NO_GROUP"]} if name in WITHOUT_GROUP else set()
                 wanted = fine if may_be else {STATUSES["INVALID_ARGUMENT"]}
                 assert status in wanted, (name, missing, status)
                 assert missing == "error_out" or bool(error.value) == (status < 0)

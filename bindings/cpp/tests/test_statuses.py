@@ -32,6 +32,8 @@ from statuses import (
     FUNCTIONS,
     GROUP,
     STATUSES,
+    STEERING,
+    STEERING_GROUPS,
     Reading,
     Writing,
     a_table,
@@ -101,7 +103,7 @@ for _status in ANSWERS:
         _asking -= {"redcol_read_stream", "redcol_read_streams"}
     if _status == "NO_GROUP":
         _asking &= {"redcol_ack", "redcol_read_stream", "redcol_read_streams",
-                    "redcol_iter_connect"}  # fmt: skip
+                    "redcol_iter_connect", *STEERING_GROUPS}  # fmt: skip
     case(_status, *_asking)(functools.partial(answered, status=_status))
 
 
@@ -355,7 +357,7 @@ def while_another_waits(function: str, waiting: str) -> int:
 
 @case("CANCELLED", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
       "redcol_ack", "redcol_iter_ack", "redcol_last_id", "redcol_writer_run",
-      "redcol_writer_stop")  # fmt: skip
+      "redcol_writer_stop", *STEERING)  # fmt: skip
 def cancelled(function: str) -> int:
     with Server() as server, prepared(function, server.url, timeout_ms=20_000) as reading:
         os.kill(server.process.pid, signal.SIGSTOP)  # so that the call has to wait
@@ -423,6 +425,17 @@ def no_entry(_: str) -> int:
         return reading.last_id()
 
 
+@case("PENDING", "redcol_delete_consumer")
+def a_consumer_has_pending_entries(_: str) -> int:
+    with Server() as server, prepared("redcol_delete_consumer", server.url) as reading:
+        with server.client() as db:
+            db.xgroup_create("s", "g", mkstream=True)
+            db.xadd("s", {"a": 1}, id="1-1")
+            assert reading.delete_consumer() == 0
+            db.xreadgroup("g", "c", {"s": ">"})
+        return reading.delete_consumer()
+
+
 @case("TIMEOUT", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
       "redcol_writer_run", "redcol_writer_stop")  # fmt: skip
 def not_yet(function: str) -> int:
@@ -434,7 +447,7 @@ def not_yet(function: str) -> int:
 
 
 @case("TIMEOUT", "redcol_open", "redcol_read_stream", "redcol_read_streams", "redcol_ack",
-      "redcol_iter_ack", "redcol_last_id")  # fmt: skip
+      "redcol_iter_ack", "redcol_last_id", *STEERING)  # fmt: skip
 def a_signal_comes(function: str) -> int:
     """The server is silent for longer than the signal takes."""
     before = signal.signal(signal.SIGUSR1, lambda *_: None)

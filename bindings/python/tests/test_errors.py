@@ -290,7 +290,7 @@ def test_statuses_are_those_of_the_header() -> None:
     assert [cls.status for cls in CLASSES if cls.status] == sorted(
         {cls.status for cls in CLASSES if cls.status}, key=[c.status for c in CLASSES].index
     )
-    for status in range(-22, 0):
+    for status in range(-23, 0):
         error = errors.from_status(status, "m", {"dtype": "tsm:UTC"})
         assert error.status == type(error).status == status
         assert error.dtype == "Datetime(time_unit='ms', time_zone='UTC')"

@@ -370,6 +370,13 @@ PUBLIC: dict[str, Callable[[Any], object]] = {
     "scan_stream": lambda url: redcol.scan_stream(url, "s", schema={"v": int}).collect(),
     "scan_streams": lambda url: redcol.scan_streams(url, "s*").collect_schema(),
     "ack_entries": lambda url: redcol.ack_entries(url, "s", "g", ["1-1"]),
+    "create_group": lambda url: redcol.create_group(url, "s", "g"),
+    "delete_group": lambda url: redcol.delete_group(url, "s", "g"),
+    "seek_group": lambda url: redcol.seek_group(url, "s", "g", "$"),
+    "delete_consumer": lambda url: redcol.delete_consumer(url, "s", "g", "c"),
+    "release": lambda url: redcol.release(url, "s", "g", "c", ["1-1"]),
+    "trim_stream": lambda url: redcol.trim_stream(url, "s", maxlen=1),
+    "delete_entries": lambda url: redcol.delete_entries(url, "s", ["1-1"]),
     "write_stream": lambda url: redcol.write_stream(url, FRAME, "s"),
     "write_hashes": lambda url: redcol.write_hashes(url, FRAME),
     "bad stream": lambda url: redcol.read_stream(url, 5),  # type: ignore[arg-type]

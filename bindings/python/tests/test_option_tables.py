@@ -31,6 +31,12 @@ TABLES = {
 FUNCTIONS = {
     "connect": ("ClientOption",),
     "ack_entries": ("ClientOption",),
+    **dict.fromkeys(
+        ("create_group", "delete_group", "seek_group", "delete_consumer", "release"),
+        ("ClientOption",),
+    ),
+    "delete_entries": ("ClientOption",),
+    "trim_stream": ("EntryOption", "ClientOption"),
     "read_stream": ("ReadOption", "ClientOption"),
     "scan_stream": ("ReadOption", "ClientOption"),
     "iter_stream": ("ReadOption", "ClientOption"),

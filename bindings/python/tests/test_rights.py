@@ -18,6 +18,7 @@ from servers import REDIS_6, Server
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 PASSWORD = "s3cr3t"
+LIMITED = f"unix://limited:{PASSWORD}@"
 
 
 def table() -> dict[str, list[str]]:
@@ -67,6 +68,18 @@ CALLS: dict[str, Callable[[str, str], object]] = {
     'create it at `"$"`': lambda url, key: member(url, key, group_start_id="$"),
     "move dead letters": letters,
     "move dead letters without scripts": letters,
+    "create a group": lambda url, key: redcol.create_group(url, key, "g"),
+    "delete a group": lambda url, key: redcol.delete_group(url, key, "g"),
+    "set a group's position": lambda url, key: redcol.seek_group(url, key, "g", "$"),
+    "delete a consumer": lambda url, key: redcol.delete_consumer(url, key, "g", "c"),
+    "delete a consumer with `force`": lambda url, key: redcol.delete_consumer(
+        url, key, "g", "other", force=True
+    ),
+    "release entries": lambda url, key: redcol.release(
+        url, key, "g", "other", redcol.read_stream(str(url).replace(LIMITED, "unix://"), key)
+    ),
+    "trim a stream": lambda url, key: redcol.trim_stream(url, key, maxlen=1),
+    "delete entries": lambda url, key: redcol.delete_entries(url, key, ["1-1"]),
     "write entries": lambda url, key: redcol.write_stream(url, pl.DataFrame({"n": [1]}), key),
     "write hashes": hashes,
     "write hashes with `ttl`": lambda url, key: hashes(url, key, ttl=10),
@@ -75,6 +88,17 @@ CALLS: dict[str, Callable[[str, str], object]] = {
         lambda url, key: hashes(url, key, if_exists="append", ttl=10)
     ),
     'write hashes with `if_exists="fail"`': lambda url, key: hashes(url, key, if_exists="fail"),
+}
+
+
+#: What is done to a group that is there.
+HAVING_A_GROUP = {
+    "acknowledge entries",
+    "delete a group",
+    "set a group's position",
+    "delete a consumer",
+    "delete a consumer with `force`",
+    "release entries",
 }
 
 
@@ -88,7 +112,7 @@ def prepare(db: redis.Redis, key: str, to: str) -> None:
     add(db, key, range(3))
     if "dead letters" in to:
         db.xadd(key, {"n": "no number"})
-    if to == "acknowledge entries" or "that is there" in to or "dead letters" in to:
+    if to in HAVING_A_GROUP or "that is there" in to or "dead letters" in to:
         db.xgroup_create(key, "g", "0")
         db.xreadgroup("g", "other", {key: ">"}, count=1)
 
@@ -96,7 +120,7 @@ def prepare(db: redis.Redis, key: str, to: str) -> None:
 @pytest.mark.parametrize("to", CALLS)
 def test_rights(any_server: Server, any_db: redis.Redis, key: str, to: str) -> None:
     rights = table()[to]
-    url = any_server.url.replace("unix://", f"unix://limited:{PASSWORD}@")
+    url = any_server.url.replace("unix://", LIMITED)
     # Only readers do with rights for reading, and 6.2 knows no such.
     reads = list(CALLS).index(to) < 5 and any_server.process.args[0] != REDIS_6
 

@@ -89,6 +89,24 @@ def writes(frame: pl.DataFrame) -> None:
     redcol.ack_entries(URL, "events", ids)  # wrong
 
 
+def steers(client: redcol.Client, frame: pl.DataFrame) -> None:
+    made: bool = redcol.create_group(URL, "events", "g", start_id="$", create_stream=True)
+    gone: bool = redcol.delete_group(client, b"events", b"g")
+    position: str = redcol.seek_group(client, "events", "g", datetime(2024, 1, 1))
+    pending: int = redcol.delete_consumer(URL, "events", "g", "c", force=True)
+    released: int = redcol.release(URL, "events", "g", "c", frame)
+    trimmed: int = redcol.trim_stream(URL, "events", min_id=date(2024, 1, 1), approximate=False)
+    deleted: int = redcol.delete_entries(URL, "events", ["1-1"])
+    print(made, gone, position, pending, released, trimmed, deleted)
+    redcol.create_group(URL, "events", "g", "$")  # wrong
+    redcol.seek_group(URL, "events", "g")  # wrong
+    redcol.seek_group(URL, "events", "g", 1.5)  # wrong
+    redcol.delete_consumer(URL, "events", "g", "c", True)  # wrong
+    redcol.release(URL, "events", "g", ["1-1"])  # wrong
+    redcol.trim_stream(URL, "events", max_len=5)  # wrong
+    redcol.delete_entries(URL, "events", 5)  # wrong
+
+
 def others() -> None:
     with redcol.connect(URL, timeout_ms=1_000) as client:
         table = redcol.read_arrow(client, "events", schema={"value": int}, string_layout="large")

@@ -29,6 +29,7 @@ from .errors import (
     NameResolutionError,
     NoGroupError,
     OutOfMemoryError,
+    PendingEntriesError,
     PermissionDeniedError,
     ProtocolError,
     RedcolError,
@@ -44,6 +45,15 @@ from .errors import (
 from .iterator import StreamIterator, iter_stream
 from .scan import scan_stream
 from .scan_many import scan_streams
+from .steering import (
+    create_group,
+    delete_consumer,
+    delete_entries,
+    delete_group,
+    release,
+    seek_group,
+    trim_stream,
+)
 from .stream import read_stream
 from .streams import read_streams
 from .write import write_hashes, write_stream
@@ -64,6 +74,7 @@ __all__ = [
     "NameResolutionError",
     "NoGroupError",
     "OutOfMemoryError",
+    "PendingEntriesError",
     "PermissionDeniedError",
     "ProtocolError",
     "RedcolError",
@@ -79,13 +90,20 @@ __all__ = [
     "WrongTypeError",
     "ack_entries",
     "connect",
+    "create_group",
+    "delete_consumer",
+    "delete_entries",
+    "delete_group",
     "iter_stream",
     "read_arrow",
     "read_stream",
     "read_streams",
+    "release",
     "scan_stream",
     "scan_streams",
+    "seek_group",
     "stream_batches",
+    "trim_stream",
     "write_hashes",
     "write_stream",
 ]

@@ -55,6 +55,14 @@ def key(name: str, value: object) -> bytes:
         ) from None
 
 
+def filled_key(name: str, value: object) -> bytes:
+    """As `key`, but not empty."""
+    given = key(name, value)
+    if not given:
+        raise InvalidArgumentError(f"{name} must not be empty.")
+    return given
+
+
 def text(name: str, value: object, *, show: bool = True) -> str:
     """Text without NUL, since text of the C interface ends at the first NUL."""
     if not isinstance(value, str):
@@ -151,6 +159,19 @@ def group_start(name: str, value: object) -> str:
     if isinstance(value, str) and value != "$":
         return entry_id(name, value)
     return range_end(name, value, new_too=True)
+
+
+def group_position(name: str, value: object) -> str:
+    """As `group_start`, but a time is that of the first entry that the group delivers."""
+    if not isinstance(value, date):
+        return group_start(name, value)
+    milliseconds = int(range_end(name, value))
+    return f"{milliseconds - 1}-{_UINT64_MAX}" if milliseconds else "0"
+
+
+def oldest_kept(name: str, value: object) -> str:
+    """The first entry that trimming keeps: an entry id, its milliseconds, or a time."""
+    return entry_id(name, value) if isinstance(value, str) else range_end(name, value)
 
 
 def entry_id(name: str, value: object) -> str:

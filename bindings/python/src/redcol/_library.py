@@ -101,6 +101,34 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, c_char_p, c_int64, *[POINTER(c_uint64)] * 2, _Out],
     ),
+    "redcol_create_group": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, c_char_p, c_int32, POINTER(c_int64), _Out],
+    ),
+    "redcol_delete_group": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
+    ),
+    "redcol_seek_group": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, c_char_p, *[POINTER(c_uint64)] * 2, _Out],
+    ),
+    "redcol_delete_consumer": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 3, c_int32, POINTER(c_int64), _Out],
+    ),
+    "redcol_release_entries": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 4, POINTER(c_int64), _Out],
+    ),
+    "redcol_trim_stream": (
+        c_int32,
+        [*[c_void_p, c_char_p, c_int64], c_int64, c_char_p, c_int32, POINTER(c_int64), _Out],
+    ),
+    "redcol_delete_entries": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
+    ),
     "redcol_write_stream": (
         c_int32,
         [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """libredcol's functions for Python: one thin function for each, and the handles they return.
 
-Functions raise the exceptions of errors.py. Only this file, _library.py, _schema_structs.py and
-_credentials.py import ctypes. redcol.h is the manual of the functions that are called here.
+Functions raise the exceptions of errors.py. Only this file, _native_steering.py, _library.py,
+_schema_structs.py and _credentials.py import ctypes. redcol.h is the manual of the functions that
+are called here.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ class ClientHandle(Handle):
         return True
 
 
-def _raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> None:
+def raise_if_error(status: int, error: Handle, asked: Handle | None = None) -> None:
+    """Raise the exception of a negative status, and what a callback of Python's has raised."""
     if _log.raised:
         _log.raise_what_was_raised()
     if is_interrupted():
@@ -216,7 +218,7 @@ def open_client(
         status = library().redcol_open_with_credentials(
             server.encoded_url(), words, credentials.pointer, *out
         )
-    _raise_if_error(status, error)
+    raise_if_error(status, error)
     if status != OK:
         return None
     client.credentials = credentials
@@ -260,7 +262,7 @@ def read_streams(
                 iterator.pointer_reference,
                 error.pointer_reference,
             )
-            _raise_if_error(status, error, client)
+            raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
 
@@ -291,7 +293,7 @@ def read_ranges(
         ctypes.byref(iterator.pointer),
         error.pointer_reference,
     )
-    _raise_if_error(status, error, client)
+    raise_if_error(status, error, client)
     client.add(iterator)
     return iterator
 
@@ -310,7 +312,7 @@ def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:
                 ctypes.byref(sequence),
                 error.pointer_reference,
             )
-            _raise_if_error(status, error, client)
+            raise_if_error(status, error, client)
     return None if status == END else (milliseconds.value, sequence.value)
 
 
@@ -318,7 +320,7 @@ def iter_connect(iterator: Handle, wait_ms: int) -> bool:
     """Do what comes before the first batch. False after `wait_ms` or a signal: call again."""
     error = Handle()
     status = library().redcol_iter_connect(iterator.pointer, wait_ms, error.pointer_reference)
-    _raise_if_error(status, error, iterator)
+    raise_if_error(status, error, iterator)
     return bool(status == OK)
 
 
@@ -340,7 +342,7 @@ def iter_next(iterator: Handle, wait_ms: int, slot: Slot, *, wants_schema: bool 
         error.pointer_reference,
     )
     if status < 0 or status == TIMEOUT or _log.raised:
-        _raise_if_error(status, error, iterator)
+        raise_if_error(status, error, iterator)
     return status
 
 
@@ -360,7 +362,7 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
                 ctypes.byref(acknowledged),
                 error.pointer_reference,
             )
-            _raise_if_error(status, error)
+            raise_if_error(status, error)
             total += acknowledged.value
     return total
 
@@ -371,7 +373,7 @@ def iter_collect(iterator: Handle, wait_ms: int) -> Handle | None:
     status = library().redcol_iter_collect(
         iterator.pointer, wait_ms, table.pointer_reference, error.pointer_reference
     )
-    _raise_if_error(status, error, iterator)
+    raise_if_error(status, error, iterator)
     return table if status == OK else None
 
 
@@ -403,14 +405,14 @@ def _fill_from_table(fill: Any, table: Handle, requested_schema: object, address
         requested = capsule_pointer(requested_schema, b"arrow_schema")
     error = Handle()
     status = fill(table.pointer, requested, address, error.pointer_reference)
-    _raise_if_error(status, error)
+    raise_if_error(status, error)
 
 
 def iter_unread(iterator: Handle) -> None:
     """Put back the batch that was handed over last: it comes again."""
     error = Handle()
     status = library().redcol_iter_unread(iterator.pointer, error.pointer_reference)
-    _raise_if_error(status, error)
+    raise_if_error(status, error)
 
 
 def iter_descriptor(iterator: Handle) -> int:
@@ -448,7 +450,7 @@ def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> 
         ctypes.byref(acknowledged),
         error.pointer_reference,
     )
-    _raise_if_error(status, error, client)
+    raise_if_error(status, error, client)
     return acknowledged.value, status == TIMEOUT
 
 
@@ -466,7 +468,7 @@ def write_stream(
         ctypes.byref(writer.pointer),
         error.pointer_reference,
     )
-    _raise_if_error(status, error, client)
+    raise_if_error(status, error, client)
     client.add(writer)
     return writer
 
@@ -481,7 +483,7 @@ def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[s
         ctypes.byref(writer.pointer),
         error.pointer_reference,
     )
-    _raise_if_error(status, error, client)
+    raise_if_error(status, error, client)
     client.add(writer)
     return writer
 
@@ -490,7 +492,7 @@ def writer_run(writer: Handle, wait_ms: int) -> int:
     """Write for up to `wait_ms`. Returns OK when everything is written, else TIMEOUT."""
     error = Handle()
     status: int = library().redcol_writer_run(writer.pointer, wait_ms, error.pointer_reference)
-    _raise_if_error(status, error, writer)
+    raise_if_error(status, error, writer)
     return status
 
 
@@ -498,7 +500,7 @@ def writer_stop(writer: Handle, wait_ms: int) -> None:
     """Send no more rows, and wait up to `wait_ms` for the missing answers."""
     error = Handle()
     status = library().redcol_writer_stop(writer.pointer, wait_ms, error.pointer_reference)
-    _raise_if_error(status, error, writer)
+    raise_if_error(status, error, writer)
 
 
 def writer_ids(writer: Handle, slot: Slot) -> None:
@@ -507,7 +509,7 @@ def writer_ids(writer: Handle, slot: Slot) -> None:
     status = library().redcol_writer_ids(
         writer.pointer, slot.schema_address, slot.array_address, error.pointer_reference
     )
-    _raise_if_error(status, error)
+    raise_if_error(status, error)
 
 
 def writer_statistic(writer: Handle, name: str) -> int:

@@ -25,6 +25,7 @@ __all__ = [
     "NameResolutionError",
     "NoGroupError",
     "OutOfMemoryError",
+    "PendingEntriesError",
     "PermissionDeniedError",
     "ProtocolError",
     "RedcolError",
@@ -245,6 +246,12 @@ class TLSError(ConnectionFailedError):
     status = -22
 
 
+class PendingEntriesError(RedcolError, RuntimeError):
+    """A consumer has pending entries, and was not deleted."""
+
+    status = -23
+
+
 _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
     cls.status: cls
     for cls in (
@@ -270,6 +277,7 @@ _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
         KeyExistsError,
         EntryTooLargeError,
         TLSError,
+        PendingEntriesError,
     )
 }
 
