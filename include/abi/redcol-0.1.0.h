@@ -45,7 +45,8 @@ enum {
   REDCOL_ERROR_NO_GROUP = -19,
   REDCOL_ERROR_KEY_EXISTS = -20,
   REDCOL_ERROR_TOO_LARGE = -21,
-  REDCOL_ERROR_TLS = -22
+  REDCOL_ERROR_TLS = -22,
+  REDCOL_ERROR_PENDING = -23
 };
 const char *redcol_version(void);
 int32_t redcol_version_number(void);
@@ -111,6 +112,33 @@ redcol_status redcol_iter_ack_start(redcol_iter *iter, const char *stream, int64
 redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t stream_length,
                              uint64_t *milliseconds_out, uint64_t *sequence_out,
                              redcol_error **error_out);
+redcol_status redcol_create_group(redcol_client *client, const char *stream, int64_t stream_length,
+                                  const char *group, int64_t group_length, const char *start_id,
+                                  int32_t create_stream, int64_t *created_out,
+                                  redcol_error **error_out);
+redcol_status redcol_delete_group(redcol_client *client, const char *stream, int64_t stream_length,
+                                  const char *group, int64_t group_length, int64_t *deleted_out,
+                                  redcol_error **error_out);
+redcol_status redcol_seek_group(redcol_client *client, const char *stream, int64_t stream_length,
+                                const char *group, int64_t group_length, const char *start_id,
+                                uint64_t *milliseconds_out, uint64_t *sequence_out,
+                                redcol_error **error_out);
+redcol_status redcol_delete_consumer(redcol_client *client, const char *stream,
+                                     int64_t stream_length, const char *group, int64_t group_length,
+                                     const char *consumer, int64_t consumer_length, int32_t force,
+                                     int64_t *pending_out, redcol_error **error_out);
+redcol_status redcol_release_entries(redcol_client *client, const char *stream,
+                                     int64_t stream_length, const char *group, int64_t group_length,
+                                     const char *consumer, int64_t consumer_length,
+                                     const char *entry_ids, int64_t entry_ids_length,
+                                     int64_t *released_out, redcol_error **error_out);
+redcol_status redcol_trim_stream(redcol_client *client, const char *stream, int64_t stream_length,
+                                 int64_t maxlen, const char *min_id, int32_t approximate,
+                                 int64_t *deleted_out, redcol_error **error_out);
+redcol_status redcol_delete_entries(redcol_client *client, const char *stream,
+                                    int64_t stream_length, const char *entry_ids,
+                                    int64_t entry_ids_length, int64_t *deleted_out,
+                                    redcol_error **error_out);
 redcol_status redcol_write_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                   struct ArrowArrayStream *frame, const char *const *options,
                                   redcol_writer **writer_out, redcol_error **error_out);

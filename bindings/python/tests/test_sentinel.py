@@ -46,6 +46,18 @@ def sentinels(whole: Sentinels) -> Iterator[Sentinels]:
             node.resume()
 
 
+def test_groups_and_streams_are_changed_at_the_master(sentinels: Sentinels) -> None:
+    with sentinels.db() as db, redcol.connect(sentinels.url) as client:
+        assert redcol.create_group(client, "s", "g", create_stream=True)
+        ids = add(db, "s", range(5))
+        assert redcol.seek_group(client, "s", "g", "$") == ids[-1]
+        assert redcol.delete_entries(client, "s", ids[:2]) == 2
+        assert redcol.trim_stream(client, "s", maxlen=1, approximate=False) == 2
+        assert redcol.delete_consumer(client, "s", "g", "c") == 0
+        assert redcol.delete_group(client, "s", "g")
+        assert db.xlen("s") == 1
+
+
 class Load:
     """A writer and four readers, each in a thread, until they are stopped."""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -396,6 +397,33 @@ def test_the_end_of_the_stream_is_looked_up_once(server: Server, db: redis.Redis
         assert redcol.seek_group(proxy.url, key, "g", "$") == "3-0"
     read = redcol.read_stream(server.url, key, **GROUP, schema={"n": pl.Int64})
     assert read["n"].to_list() == [4]
+
+
+def test_signals_do_not_give_an_order_twice() -> None:
+    """A call that a signal interrupts goes on waiting for the answer to what it has sent."""
+    signals = 0
+
+    def answers(command: list[bytes]) -> bytes:
+        if command[0] != b"XTRIM":
+            return b"+OK\r\n"
+        seen = signals
+        while signals < seen + 5:
+            time.sleep(0.005)
+        return b":0\r\n"
+
+    def count(*_: object) -> None:
+        nonlocal signals
+        signals += 1
+
+    before = signal.signal(signal.SIGALRM, count)
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        with FakeServer(answers) as fake:
+            assert redcol.trim_stream(fake.url, "s", maxlen=5, timeout_ms=60_000) == 0
+            assert [command[0] for command in fake.commands].count(b"XTRIM") == 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_closed_client_ends_a_call(server: Server) -> None:
