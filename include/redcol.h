@@ -278,7 +278,9 @@ int64_t redcol_live_objects(void);
  * "read_from" "replica" reads ranges from a replica that is in order, or else from the primary
  * (the master of a service); "any" from any of them. Entries that were just written may then be
  * missing, and a read that continues on another server after a lost connection sees what that one
- * has. Following, groups and writing use the primary. It has no effect on a single server.
+ * has. Following, groups and writing use the primary. It has no effect on a single server. With
+ * "any", a large range of one stream is read from the primary and its replicas at once, its entries
+ * in their order: of each replica what it has, and the rest from the primary.
  * NAME also means that no Sentinel knows the service; CONNECTION, that no Sentinel could be asked.
  * A cluster is found by itself: a server says that it is one of the nodes, and is asked for the
  * others and their slots (CLUSTER SLOTS, or else CLUSTER SHARDS). Each connection then goes to the

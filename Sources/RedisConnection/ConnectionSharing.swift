@@ -22,6 +22,12 @@ extension Connection {
         sharesCancel = false
     }
 
+    /// This connection is received from in place of `other`, within the same turn of their caller.
+    public func takesTurn(of other: Connection) {
+        receivesLeft = other.receivesLeft
+        transport.somethingMayHaveCome()
+    }
+
     /// `pollDescriptor` becomes readable when that of `other` does, until `unwatch`.
     public func watch(_ other: Connection) {
         platform_poller_watch(poller, other.pollDescriptor, true, false, true)

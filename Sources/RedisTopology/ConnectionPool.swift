@@ -71,6 +71,14 @@ final class ConnectionPool: @unchecked Sendable {
         return try Connection(endpoint, timeouts, locator: locator)
     }
 
+    /// The servers that have what a connection is for, the primary first, as far as is known.
+    func copies(of target: ClusterTarget) -> [Server] {
+        switch guide {
+        case .sentinels(let sentinels, _): sentinels.copies
+        case .nodes(let nodes, _): nodes.servers(for: target, .any)
+        }
+    }
+
     /// `servers`: those that it may be connected to; nil for any.
     private func popIdle(_ servers: [Server]?) throws(RedcolError) -> Connection? {
         let (connection, isClosed) = locked { (popAny(servers), self.isClosed) }

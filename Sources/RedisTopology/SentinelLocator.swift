@@ -13,6 +13,7 @@ final class Sentinels: @unchecked Sendable {
     let service: Service
     private let locked: Lock
     private var first: Int?
+    private var servers: [Server] = []
 
     static func make(_ service: Service) throws(RedcolError) -> Sentinels {
         Sentinels(service, try Lock(for: "a client"))
@@ -27,6 +28,11 @@ final class Sentinels: @unchecked Sendable {
     var preferred: Int? { locked { first } }
 
     func hasAnswered(_ index: Int) { locked { first = index } }
+
+    /// The master and its replicas, as a Sentinel has named them last.
+    var copies: [Server] { locked { servers } }
+
+    func found(_ servers: [Server]) { locked { self.servers = servers } }
 }
 
 /// Finds the master, or a replica that is in order.
@@ -152,13 +158,13 @@ final class SentinelLocator: Locator {
     private func chosen() -> Server {
         attempts += 1
         turn += 1
-        let replicas = answer.replicas
-        let place = turn % (replicas.count + (takesAny || replicas.isEmpty ? 1 : 0))
-        if attempts <= replicas.count, place < replicas.count {
-            let (host, port) = replicas[place]
-            return server.found(host: host, port: port, as: "replica")
+        let master = server.found(host: answer.host, port: answer.port, as: "master")
+        let replicas = answer.replicas.map {
+            server.found(host: $0.host, port: $0.port, as: "replica")
         }
-        return server.found(host: answer.host, port: answer.port, as: "master")
+        if wantsReplica { sentinels.found([master] + replicas) }
+        let place = turn % (replicas.count + (takesAny || replicas.isEmpty ? 1 : 0))
+        return attempts <= replicas.count && place < replicas.count ? replicas[place] : master
     }
 
     /// None of the Sentinels could say.

@@ -25,11 +25,24 @@ public final class Topology: Sendable {
         public let asks: Bool
     }
 
+    /// The servers that have a key besides the one that is read from.
+    public struct Copies {
+        /// Whether the one that is read from is the primary.
+        public let isOfPrimary: Bool
+        /// Connections to the others, not connected yet, and which of them is to the primary. They
+        /// are not given back.
+        public let others: [(connection: Connection, isPrimary: Bool)]
+        /// More are not asked for.
+        fileprivate static let othersMax = 7
+    }
+
     /// To the servers that take reads and writes: the one server, the master, or the primaries of
     /// a cluster.
     private let primaries: ConnectionPool
     /// Where ranges are read, if not there.
     private let replicas: ConnectionPool?
+    /// Whether one read may be shared among all servers that have its key.
+    public let sharesReads: Bool
     /// What is known of a cluster; nil: there are Sentinels.
     private let nodes: ClusterNodes?
 
@@ -44,7 +57,8 @@ public final class Topology: Sendable {
                 try ConnectionPool.make(endpoint, timeouts, .nodes(nodes, source))
             }
             return Topology(
-                try pool(.primary), source == .primary ? nil : try pool(source), nodes)
+                try pool(.primary), source == .primary ? nil : try pool(source), nodes,
+                sharesReads: source == .any)
         }
         var timeouts = timeouts
         timeouts.retryMs = SentinelLocator.retryMs
@@ -52,10 +66,16 @@ public final class Topology: Sendable {
         func pool(_ source: ReadSource) throws(RedcolError) -> ConnectionPool {
             try ConnectionPool.make(endpoint, timeouts, .sentinels(sentinels, source))
         }
-        return Topology(try pool(.primary), source == .primary ? nil : try pool(source), nil)
+        return Topology(
+            try pool(.primary), source == .primary ? nil : try pool(source), nil,
+            sharesReads: source == .any)
     }
 
-    private init(_ primaries: ConnectionPool, _ replicas: ConnectionPool?, _ nodes: ClusterNodes?) {
+    private init(
+        _ primaries: ConnectionPool, _ replicas: ConnectionPool?, _ nodes: ClusterNodes?,
+        sharesReads: Bool
+    ) {
+        self.sharesReads = sharesReads
         self.primaries = primaries
         self.replicas = replicas
         self.nodes = nodes
@@ -91,6 +111,9 @@ public final class Topology: Sendable {
         return nodes.place(of: HashSlot.of(key))
     }
 
+    /// The map is fetched again with the next connection that begins.
+    public func doubtMap() { nodes?.doubtMap() }
+
     /// The places of all primaries.
     public var places: [Int] { nodes?.places ?? [0] }
 
@@ -116,6 +139,28 @@ public final class Topology: Sendable {
     /// connected: an error of the cause `connection`.
     public func take(at place: Int, to use: Use) throws(RedcolError) -> Connection {
         try pool(use).take(isCluster ? .node(place) : .anyNode)
+    }
+
+    /// The other servers that have `key`, as far as is known once `connection` reads it.
+    public func copies(
+        of key: [UInt8], besides connection: Connection
+    ) throws(RedcolError) -> Copies {
+        let servers = replicas?.copies(of: .slot(HashSlot.of(key))) ?? []
+        var others: [(connection: Connection, isPrimary: Bool)] = []
+        for (index, server) in servers.enumerated() {
+            guard others.count < Copies.othersMax,
+                !server.isSame(as: connection.endpoint.server)
+            else { continue }
+            let locator = CopyLocator(server, isPrimary: index == 0)
+            others.append(
+                (
+                    try Connection(primaries.endpoint, timeouts, locator: locator),
+                    index == 0
+                ))
+        }
+        return Copies(
+            isOfPrimary: servers.first?.isSame(as: connection.endpoint.server) ?? true,
+            others: others)
     }
 
     private func pool(_ use: Use) -> ConnectionPool {

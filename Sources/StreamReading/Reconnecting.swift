@@ -31,6 +31,9 @@ struct Reconnecting {
         return retries.mayTry(now)
     }
 
+    /// Whether the next try waits for nothing.
+    var triesAtOnce: Bool { retries.nextAt == nil }
+
     /// When there is something to do although nothing has come; `other`: what else is due.
     func wakeAt(_ other: Int64?) -> Int64? {
         guard !isConnected, let deadline = retries.deadline else { return retries.nextAt ?? other }

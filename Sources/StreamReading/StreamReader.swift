@@ -92,6 +92,9 @@ public class StreamReader: Reader {
     /// The connection is there, again or for the first time.
     func connected() {}
 
+    /// Whether the connection in hand is one of several, and the read goes on when it is lost.
+    var canDoWithoutConnection: Bool { false }
+
     /// How many entries are awaited in answers of which none has come; nil if none is awaited, or
     /// some have come. Asked before `connectionLost`.
     var entriesLost: Int? { nil }
@@ -244,7 +247,7 @@ public class StreamReader: Reader {
                     wake = try wait(until)
                 } catch {
                     // A server that was silent for too long is a lost connection too.
-                    try scheduleRetry(after: error)
+                    _ = try scheduleRetry(after: error)
                     continue
                 }
                 switch wake {
@@ -405,19 +408,32 @@ public class StreamReader: Reader {
             noteConnected()
             return try exchange()
         } catch {
-            try scheduleRetry(after: error)
-            return false
+            return try scheduleRetry(after: error) ? advance() : false
         }
     }
 
-    /// What to do about an error: wait and try again, or give up by throwing it.
-    private func scheduleRetry(after error: RedcolError) throws(RedcolError) {
+    /// What to do about an error: go on at once (then it is true), wait and try again, or give up
+    /// by throwing it.
+    private func scheduleRetry(after error: RedcolError) throws(RedcolError) -> Bool {
+        if canDoWithoutConnection, error.remedy != .raise {
+            note(error, of: connection)
+            dropConnection(error)
+            return true
+        }
         guard reconnecting.triesAgain(after: error) else { throw error }
         if error.isConnectionLoss, reconnecting.isConnected { statistics.add(.reconnects, 1) }
         try reconnecting.failed(
             error, entriesLost: entriesLost, shown: connection.endpoint.shown,
             platform_monotonic_ms())
         dropConnection(error)
+        return reconnecting.triesAtOnce
+    }
+
+    /// A server that is not needed has failed.
+    func note(_ error: RedcolError, of connection: Connection) {
+        Log.write(.info, .retry, about: connection.endpoint.shown) {
+            "reading without one of the servers: \(error.message)"
+        }
     }
 
     private func dropConnection(_ error: RedcolError?) {

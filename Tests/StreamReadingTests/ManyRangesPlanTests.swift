@@ -271,6 +271,38 @@ private func names(_ list: NameList) -> [[UInt8]] { (0..<list.count).map { Array
     #expect(names(scan.sortedKeys()) == ["a", "b"].map { utf8($0) } && scan.otherKeys == 3)
 }
 
+@Test func theKeysOfANodeThatSlotsCameTo() {
+    func slots(_ mine: String) -> Reply {
+        .bulk(utf8("aa 127.0.0.1:1@2 myself,master - 0 0 1 connected \(mine)\n"))
+    }
+    func scanned(_ before: Reply, _ now: Reply) -> (commands: [[Int]], keys: [[UInt8]]) {
+        var scan = KeyScan(pattern: utf8("*"), count: 7, ofNode: true)
+        var commands: [[Int]] = []
+        func take(_ replies: Reply...) {
+            commands.append(scan.commands.map { $0.arguments.count })
+            for reply in replies where !scan.take(reply) { commands.append([]) }
+        }
+        func page(_ cursor: String, _ key: String) -> Reply {
+            .array([.bulk(utf8(cursor)), .array([.bulk(utf8(key))])])
+        }
+        take(before, page("5", "a"))
+        take(page("0", "b"))
+        guard scan.isDone, scan.lookAgain(), !scan.isDone else { return (commands, []) }
+        take(now)
+        while !scan.isDone { take(page("0", "c")) }
+        return (commands, names(scan.sortedKeys()))
+    }
+    #expect(scanned(slots("0-9"), slots("0-9")) == ([[2, 8], [8], [2]], ["a", "b"].map(utf8)))
+    #expect(
+        scanned(slots("0-9"), slots("0-10")) == (
+            [[2, 8], [8], [2], [8]], ["a", "b", "c"].map(utf8)
+        ))
+    // Who may not ask for the slots finds what is there.
+    let denied = Reply.error(utf8("NOPERM"))
+    #expect(scanned(denied, denied) == ([[2, 8], [8]], []))
+    #expect(scanned(slots("0-9"), denied) == ([[2, 8], [8], [2]], ["a", "b"].map(utf8)))
+}
+
 @Test(arguments: [("a", true), ("", true), ("a*", false), ("[a]", false), ("\\a", false)])
 func aPatternThatIsAKey(pattern: String, isKey: Bool) {
     let scan = KeyScan(pattern: utf8(pattern), count: 1)

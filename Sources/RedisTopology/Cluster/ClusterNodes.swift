@@ -136,6 +136,9 @@ final class ClusterNodes: @unchecked Sendable {
 
     // MARK: Changes
 
+    /// Slots have moved, it is not known where.
+    func doubtMap() { locked { isWrong = true } }
+
     /// Takes the answer to CLUSTER SLOTS or CLUSTER SHARDS; false if no server should answer so.
     func take(_ answer: Reply, from server: Server) -> Bool {
         locked {

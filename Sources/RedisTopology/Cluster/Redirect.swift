@@ -34,7 +34,8 @@ struct RedirectText: Equatable {
         if host.elementsEqual("?".utf8) { host = [] }
     }
 
-    private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
+    /// Of at most five digits; nil if it is none.
+    static func number(_ digits: ArraySlice<UInt8>) -> Int? {
         guard !digits.isEmpty, digits.count <= 5 else { return nil }
         var number = 0
         for digit in digits {

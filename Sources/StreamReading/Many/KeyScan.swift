@@ -3,8 +3,14 @@
 // little as is wanted. https://redis.io/docs/latest/commands/scan/
 
 import RedisConnection
+import RedisTopology
 
-/// The state of a search for keys. Pure: it knows no socket.
+/// The state of a search for keys, of a server or of one node of a cluster. Pure: it knows no
+/// socket.
+///
+/// A key that moves to another node during the search may have left the one before its turn, and
+/// come to the other after its turn. So nodes are asked for their slots, before the search and when
+/// it is over at all of them (`lookAgain`): where slots have come, it is made a second time.
 struct KeyScan {
     private let pattern: [UInt8]
     private let count: Int
@@ -14,6 +20,11 @@ struct KeyScan {
     private(set) var isDone = false
     /// What an answer has brought, while the one with the keys of all types is awaited.
     private var page: (streams: Set<[UInt8]>, next: [UInt8])?
+    /// The slots of the node when its search began, and now; nil if they are not known.
+    private(set) var slots: (before: NodeSlots?, now: NodeSlots?)
+    /// What is asked next.
+    private enum Step { case slotsAndKeys, keys, slots }
+    private var step = Step.keys
     /// Hashes of keys of other types, since SCAN may return a key twice.
     private var others: [Int] = []
 
@@ -22,8 +33,10 @@ struct KeyScan {
     static let countUsual = 1_000
 
     /// `count`: how many keys the server looks at for each answer. `countsOthers`: keys of other
-    /// types are counted too, for which the server is asked twice as much.
-    init(pattern: [UInt8], count: Int, countsOthers: Bool = false) {
+    /// types are counted too, for which the server is asked twice as much. `ofNode`: of one node of
+    /// several.
+    init(pattern: [UInt8], count: Int, countsOthers: Bool = false, ofNode: Bool = false) {
+        if ofNode { step = .slotsAndKeys }
         self.pattern = pattern
         self.count = count
         self.countsOthers = countsOthers
@@ -45,7 +58,34 @@ struct KeyScan {
         var streams = all
         streams.add("TYPE")
         streams.add("stream")
-        return countsOthers ? [streams, all] : [streams]
+        let keys = countsOthers ? [streams, all] : [streams]
+        switch step {
+        case .slotsAndKeys: return [NodeSlots.question] + keys
+        case .slots: return [NodeSlots.question]
+        case .keys: return keys
+        }
+    }
+
+    /// The search is over at all nodes: whether this one is to be asked for its slots again.
+    mutating func lookAgain() -> Bool {
+        guard slots.before != nil else { return false }
+        step = .slots
+        isDone = false
+        return true
+    }
+
+    /// Whether the next answer has the slots. An error in their place says that they are not known.
+    var awaitsSlots: Bool { step != .keys }
+
+    private mutating func take(slots reply: Reply) {
+        slots.now = NodeSlots(reply)
+        if case .slots = step, let before = slots.before {
+            isDone = slots.now?.hasGained(since: before) != true
+            cursor = KeyScan.beginning
+        } else {
+            slots.before = slots.now
+        }
+        step = .keys
     }
 
     /// Memory that taking an answer, and sorting what was found by then, takes. A hundred bytes for
@@ -60,6 +100,10 @@ struct KeyScan {
 
     /// Takes an answer; false if it is not one.
     mutating func take(_ reply: Reply) -> Bool {
+        if awaitsSlots {
+            take(slots: reply)
+            return true
+        }
         guard case .array(let parts) = reply, parts.count == 2, case .bulk(let next) = parts[0],
             case .array(let keys) = parts[1], !next.isEmpty, next.count <= 20,
             next.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })

@@ -33,6 +33,8 @@ final class ManyRangesReader: StreamReader {
     private var turn = 0
     /// What searches have found that were given up.
     private var found = NameList()
+    /// Whether the nodes were asked if slots have come to them during the search.
+    private var hasLookedAgain = false
 
     /// Whether the parser has been told of the page that comes next.
     private var hasBegunPage = false
@@ -202,7 +204,7 @@ final class ManyRangesReader: StreamReader {
                 try topology.take(at: place, to: .reading), firstPlan, streams: [])
             lane.scan = KeyScan(
                 pattern: pattern, count: options.scanCount,
-                countsOthers: options.countsWrongTypes)
+                countsOthers: options.countsWrongTypes, ofNode: true)
             lanes.append(lane)
         }
         if let first = lanes.first { try take(first) }
@@ -214,6 +216,7 @@ final class ManyRangesReader: StreamReader {
             giveBack(other)
         }
         lanes = []
+        hasLookedAgain = false
         let begun = RangeLane(home, firstPlan, streams: nil)
         if let pattern {
             begun.scan = KeyScan(
@@ -224,11 +227,37 @@ final class ManyRangesReader: StreamReader {
         useHome()
     }
 
+    /// Looks for keys that have moved during the search; false if that was done.
+    private func looksAgain() throws(RedcolError) -> Bool {
+        guard hasLookedAgain else {
+            hasLookedAgain = true
+            for other in lanes where other.scan?.lookAgain() == true { other.hasBegun = false }
+            guard let first = lanes.first(where: { $0.scan?.isDone == false }) else { return false }
+            try take(first)
+            first.hasBegun = true
+            return true
+        }
+        // Slots that no node has now that was searched are at one that is not known yet.
+        guard var all = lanes.first?.scan?.slots.now else { return false }
+        for other in lanes { if let slots = other.scan?.slots.now { all.add(slots) } }
+        for other in lanes {
+            guard let before = other.scan?.slots.before, before.hasGained(since: all) else {
+                continue
+            }
+            topology.doubtMap()
+            home.closeSocket()
+            throw RedcolError(
+                .connection, "slots have moved to another node of the cluster", remedy: .redirect)
+        }
+        return false
+    }
+
     /// Goes on to another node's part of the search, or to the streams, if all were found.
     private func endSearch() throws(RedcolError) {
         if !firstPlan.isEmpty, let other = lanes.first(where: { $0.scan?.isDone == false }) {
             return try take(other)
         }
+        if !firstPlan.isEmpty, try looksAgain() { return }
         let searched = lanes.isEmpty ? [lane] : lanes
         if var all = searched[0].scan {
             for other in searched.dropFirst() { if let scan = other.scan { all.merge(scan) } }
@@ -359,7 +388,7 @@ final class ManyRangesReader: StreamReader {
     private func takeKeys() throws(RedcolError) -> Bool {
         guard let reply = try connection.nextReply() else { return false }
         lane.awaited.removeFirst()
-        if case .error(let text) = reply {
+        if case .error(let text) = reply, lane.scan?.awaitsSlots != true {
             throw RedcolError.server(text, endpoint: connection.endpoint, asked: "SCAN")
         }
         try Memory.require(lane.scan?.memory(for: reply) ?? 0, for: "the keys that were found")

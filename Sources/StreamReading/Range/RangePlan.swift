@@ -150,6 +150,28 @@ struct RangePlan {
         if let first = next, first > end { next = nil }
     }
 
+    /// The server that is asked is a replica, and has the stream up to `end`: reading ends there,
+    /// unless it `continues`. True if more was asked of it than it may have had then. All after
+    /// `lastRead` is asked again, so that no later page has what an earlier one lacks.
+    mutating func reaches(_ end: EntryID, lastRead: EntryID) -> Bool {
+        let isBeyond = (next?.previous ?? self.end) > end
+        if isBeyond { next = lastRead.next }
+        found(end: end)
+        return isBeyond
+    }
+
+    /// The primary has the stream up to `end`.
+    mutating func continues(to end: EntryID) {
+        let end = min(end, last)
+        guard end > self.end else { return }
+        if next == nil, remaining > 0 { next = self.end.next }
+        self.end = end
+    }
+
+    /// Whether there is much to read, and more to ask for.
+    var isLarge: Bool { pagesDone >= RangePlan.pagesOfLarge && next != nil }
+    static let pagesOfLarge = 8
+
     // MARK: What has come of it
 
     /// A page ended with `entries`, the first and last of which are given, in `bytes`

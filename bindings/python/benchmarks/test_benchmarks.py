@@ -178,8 +178,11 @@ def test_make_bench_runs_them_all() -> None:
 def test_a_cluster() -> None:
     lines = lines_of("cluster")
     assert lines[0] == "100 streams on three nodes, 10,000 entries, 1 rounds"
-    assert names_in(lines[1:]) == [
+    assert names_in(lines[1:-3]) == [
         *("read_streams", "three drains", "redcol"),
         *("one stream", "one server", "cluster"),
         *("write_stream", "three writers", "redcol"),
+        *("a replica, too", "drain", "primary", "both"),
     ]
+    names = [line.split(":")[0].removeprefix("CPU s of the servers, ") for line in lines[-3:]]
+    assert names == ["drain", "primary", "both"]

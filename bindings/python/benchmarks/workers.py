@@ -24,10 +24,13 @@ class Worker:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
     def ask(self, request: str = "") -> dict[str, Any]:
+        self.begin(request)
+        return self.answer()
+
+    def begin(self, request: str = "") -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(request + "\n")
         self._process.stdin.flush()
-        return self.answer()
 
     def answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -6,12 +6,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+from redis.crc import key_slot
 
 import redcol
-from clusters import Cluster
+from clusters import Cluster, Node
 from grouping import SCHEMA, add
 from sentinels import wait_until
 from servers import SERVERS
@@ -113,3 +115,48 @@ def test_slots_that_move_while_streams_are_read(cluster: Cluster) -> None:
     finally:
         ends.set()
         thread.join()
+
+
+def scans(node: Node) -> int:
+    with node.client() as db:
+        return int(db.info("commandstats").get("cmdstat_scan", {"calls": 0})["calls"])
+
+
+def test_keys_that_move_during_the_search(cluster: Cluster) -> None:
+    """From a node whose search takes long to one whose search is over: each is read once."""
+    name, owner = f"m{next(_numbers)}", cluster.owners()
+    slow, quick = cluster.primaries[0], cluster.primaries[2]
+    mine = [key for key in (f"{name}:{n}" for n in range(100)) if owner(key) is slow]
+    # Servers that search slot by slot find those keys last that are to move.
+    first, *_, a, b, c = sorted(mine, key=lambda key: key_slot(key.encode()))
+    with slow.client() as db, db.pipeline(transaction=False) as pipeline:
+        for key in mine:
+            pipeline.xadd(key, {"n": 1})
+        for number in range(8_000):
+            pipeline.set(f"{{{first}}}-{number}", "no stream")
+        pipeline.execute()
+
+    def move(before: int) -> None:
+        wait_until(lambda: scans(slow) > before + 200)
+        for key in (a, b, c):
+            cluster.move(key, quick)
+
+    def search() -> int:
+        """How often a node was asked whose search is over soon."""
+        before = scans(quick)
+        frame = redcol.read_streams(cluster.url, f"{name}:*", schema=SCHEMA, count_hint=1)
+        assert frame["_key"].to_list() == sorted(mine)
+        return scans(quick) - before
+
+    once = search()
+    for _ in range(20):
+        with ThreadPoolExecutor() as pool:
+            moving = pool.submit(move, scans(slow))
+            asked = search()
+            moving.result()
+        for key in (a, b, c):
+            cluster.move(key, slow)
+        wait_until(cluster.is_whole)
+        if asked > once + once // 2:
+            return
+    pytest.fail("no slot came to a node whose search was over")

@@ -127,7 +127,8 @@ def connect(
         sentinel_password: the password for the Sentinels.
         read_from: with Sentinels and in clusters, ``"replica"`` reads ranges from a replica that is
             in order, and from the primary (the master) if there is none; ``"any"`` from any of
-            them. A replica is a little behind: entries that were just written may be missing.
+            them, and a large range of one stream from all at once. A replica is a little behind:
+            entries that were just written may be missing.
             Following, groups and writing always use the primary. ``"primary"`` if None.
         address_map: where the nodes of a cluster are reached that are behind NAT or a tunnel: a
             dict such as ``{"10.0.0.1:7000": "127.0.0.1:17000"}``, from the address that a node has
