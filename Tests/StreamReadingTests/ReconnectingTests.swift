@@ -50,6 +50,19 @@ extension Reconnecting {
         #expect(reconnecting.wakeAt(9_000) == 9_000)
     }
 
+    @Test func theNodeThatWasNamedIsAskedAtOnce() throws {
+        var reconnecting = try reconnecting()
+        let moved = RedcolError(
+            answered: .server, "MOVED 1 host:2", details: [], remedy: .redirect)
+        for _ in 0..<RetryWindow.redirectsMax {
+            #expect(reconnecting.told(at: 0, moved) == nil)
+            #expect(reconnecting.triesAtOnce)
+        }
+        // Round in circles, or lost: with a wait, though the first is none.
+        #expect(reconnecting.told(at: 0, moved) == nil)
+        #expect(!reconnecting.triesAtOnce)
+    }
+
     @Test func whatHasComeBeginsTheWaitsAgain() throws {
         var reconnecting = try reconnecting(("follow", "true"))
         for _ in 0..<5 { #expect(reconnecting.told(at: 0) == nil) }

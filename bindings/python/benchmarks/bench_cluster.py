@@ -35,6 +35,8 @@ SCHEMA = {"user_id": pl.String, "action": pl.String, "value": pl.Int64, "amount"
 #: How many line ends the server answers to an XADD.
 LINES_PER_ROW = 2
 TICKS = os.sysconf("SC_CLK_TCK")
+#: A node that is busy for some seconds is not down.
+PATIENT = ("--cluster-node-timeout", "60000")
 
 
 def encoded(*words: str) -> bytes:
@@ -132,7 +134,7 @@ def written(stream: str) -> str:
 
 def compare_nodes(streams: list[str], entries: int, rounds: int, folder: str) -> None:
     frame = frame_of(streams, entries)
-    with Cluster() as cluster, Server(tcp=True) as alone:
+    with Cluster(args=PATIENT) as cluster, Server(tcp=True) as alone:
         redcol.write_stream(cluster.url, frame, stream_column="to")
         redcol.write_stream(alone.url, frame.drop("to"), "one")
         key = cluster.key_at(cluster.primaries[1], "one")
@@ -184,7 +186,7 @@ def compare_nodes(streams: list[str], entries: int, rounds: int, folder: str) ->
 
 
 def compare_copies(entries: int, rounds: int, folder: str) -> None:
-    with Cluster(replicas=1) as cluster:
+    with Cluster(replicas=1, args=PATIENT) as cluster:
         key = "shared"
         redcol.write_stream(cluster.url, frame_of([key], entries).drop("to"), key)
         primary = cluster.owner(key)

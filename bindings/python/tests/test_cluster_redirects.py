@@ -8,15 +8,19 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
 import pytest
+import reads
 from redis.crc import key_slot
 
 import redcol
 from clusters import Cluster, Node
 from grouping import GROUP, SCHEMA, add, ids_of, pending, wait_for_blocked
+from redcol import _native
+from redcol._capsule import Batch
 from sentinels import wait_until
 from servers import REDIS_7, SERVERS
 
@@ -39,6 +43,30 @@ def stream(cluster: Cluster) -> tuple[str, Node, Node]:
     """A stream, the node that has it, and another one."""
     source, target = cluster.primaries[:2]
     return cluster.key_at(source, f"moving-{next(_numbers)}"), source, target
+
+
+def test_the_named_node_is_asked_at_once(cluster: Cluster) -> None:
+    """Not when its caller looks again, or when a time is over: here both would be after an hour."""
+    key, source, target = stream(cluster)
+    with cluster.db(key) as db:
+        ids = add(db, key, range(3))
+    with redcol.connect(cluster.url, timeout_ms=3_600_000) as client:
+        assert len(redcol.read_stream(client, key)) == 3
+        for node in (target, source):
+            cluster.move(key, node)
+            asked = reads.request(key)
+            iterator = _native.read_streams(
+                client._handle, asked.streams, asked.schema_capsule(), asked.options
+            )
+            slot = _native.Slot()
+            with ThreadPoolExecutor() as pool:
+                batch = pool.submit(_native.iter_next, iterator, -1, slot)
+                try:
+                    assert batch.result(60) == _native.OK
+                finally:
+                    _native.cancel(iterator)
+            assert pl.DataFrame(Batch(slot))["_id"].to_list() == ids
+            iterator.free()
 
 
 class Reader:
