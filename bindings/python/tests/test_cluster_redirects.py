@@ -4,6 +4,7 @@ nothing comes twice but what was pending."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 import reads
+import redis
 from redis.crc import key_slot
 
 import redcol
@@ -132,6 +134,27 @@ def test_a_slot_moves_while_a_request_is_blocked_on_it(cluster: Cluster, kind: s
                 if kind == "group":
                     wait_until(lambda: pending(db, key) == [], "all is acknowledged")
             assert len(reader.got) == len(set(reader.got))
+
+
+@pytest.mark.parametrize("kind", FOLLOWING)
+def test_a_slot_moves_while_an_event_loop_waits(cluster: Cluster, kind: str) -> None:
+    key, source, target = stream(cluster)
+
+    def move(db: redis.Redis) -> list[str]:
+        wait_for_blocked(db)
+        cluster.move(key, target)
+        with target.client() as other:
+            return add(other, key, [1])
+
+    async def read(db: redis.Redis) -> None:
+        arguments = {**FOLLOWING[kind], "block_ms": 60_000}
+        async with redcol.stream_batches(cluster.url, key, **arguments) as batches:
+            ids = asyncio.get_running_loop().run_in_executor(None, move, db)
+            assert ids_of([await asyncio.wait_for(anext(batches), 60)]) == await ids
+
+    with source.client() as db:
+        asyncio.run(read(db))
+    cluster.move(key, source)
 
 
 def test_a_slot_moves_while_nothing_is_asked(cluster: Cluster) -> None:
