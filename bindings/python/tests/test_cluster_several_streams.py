@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from chaos.proxy import Faults
 
 import redcol
-from clusters import Cluster
+from clusters import Cluster, Relays
 from grouping import GROUP, SCHEMA, add, pending
 from redcol import _native
 from sentinels import wait_until
@@ -151,11 +152,45 @@ def test_it_stops_when_all_have_caught_up(cluster: Cluster, streams: list[str]) 
     with redcol.iter_stream(
         cluster.url, streams, batch_size=1, schema=SCHEMA, on_idle="stop", block_ms=20
     ) as batches:
-        frames = [next(batches)]
-        time.sleep(0.1)  # the others have been idle for longer than block_ms by now
+        # The others have been idle for much longer than block_ms by then, and were asked for more.
+        frames = []
+        for _ in range(10):
+            frames.append(next(batches))
+            time.sleep(0.02)
         fill(cluster, streams[5:6], 1)
         frames += batches
     assert sum(map(len, frames)) == 901
+
+
+def test_count_is_kept_while_an_answer_comes_in_pieces(
+    cluster: Cluster, streams: list[str]
+) -> None:
+    """Rows that one node has sent in part are counted while the others are read."""
+    fill(cluster, streams, 100)
+    with Relays(cluster) as relays:
+        relays.proxies[0].begin(lambda _: Faults(pieces=(300, 600), gap=0.02))
+        with (
+            redcol.connect(relays.url, **relays.arguments) as client,
+            redcol.iter_stream(
+                client, streams, **GROUP, count=250, schema=SCHEMA, **STOP
+            ) as batches,
+        ):
+            assert sum(map(len, batches)) == 250
+
+
+def test_a_batch_is_acknowledged_when_another_nodes_batch_comes_next(
+    cluster: Cluster, streams: list[str]
+) -> None:
+    """The node of the first one is not asked for more meanwhile."""
+    fill(cluster, streams[:1], 1)
+    with redcol.iter_stream(
+        cluster.url, streams, **GROUP, auto_ack=True, schema=SCHEMA, block_ms=60_000
+    ) as batches:
+        assert len(next(batches)) == 1
+        fill(cluster, streams[8:], 1)
+        assert len(next(batches)) == 1
+        wait_until(lambda: pending_of(cluster, streams)[0] == 0, "the first is acknowledged")
+        assert pending_of(cluster, streams)[8] == 1
 
 
 def test_end_id_ends_when_every_stream_has_passed_it(cluster: Cluster, streams: list[str]) -> None:
