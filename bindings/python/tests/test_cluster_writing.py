@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from redis.crc import key_slot
 
 import redcol
 from clusters import Cluster
@@ -128,6 +129,25 @@ def test_slots_that_move_while_rows_are_written(cluster: Cluster) -> None:
     for index, stream in enumerate(streams):
         rows = range(index, len(ids), 10)
         assert entries(cluster, stream) == [(ids[row], str(row)) for row in rows]
+
+
+def test_rows_of_a_key_that_is_on_its_way(cluster: Cluster) -> None:
+    """Its slot is still the old node's, which answers ASK; rows of other keys are written as usual."""
+    source, target = cluster.primaries[:2]
+    name = f"w{next(_numbers)}"
+    streams = [cluster.key_at(node, name) for node in (source, cluster.primaries[2])]
+    slot = key_slot(streams[0].encode())
+    ids = redcol.write_stream(cluster.url, frame_for(streams, 10), stream_column="to").to_list()
+    cluster.begin_move(slot, source, target)
+    cluster.move_keys(slot, source, target)
+    later = frame_for(streams, 1_000).with_columns(pl.col("n") + 10)
+    ids += redcol.write_stream(cluster.url, later, stream_column="to").to_list()
+    assert int(source.ask("CLUSTER", "COUNTKEYSINSLOT", slot)) == 0
+    cluster.end_move(slot, source, target)
+    for index, stream in enumerate(streams):
+        rows = range(index, 1_010, 2)
+        assert entries(cluster, stream) == [(ids[row], str(row)) for row in rows]
+    cluster.move(streams[0], source)
 
 
 def test_a_node_that_dies() -> None:
