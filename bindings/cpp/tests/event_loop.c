@@ -30,7 +30,8 @@ static redcol_status drain(redcol_iter *iter, int64_t *entries, redcol_error **e
   do {
     int64_t acknowledged = 0, rows = 0, before = clock_ms();
     status = redcol_iter_next(iter, 0, NULL, &batch, error);
-    if (clock_ms() - before > 500)
+    /* One that waits would wait for the next entry, for 2.5 seconds or more. */
+    if (clock_ms() - before > 2000)
       fprintf(stderr, "a call that should not wait took %" PRId64 " ms\n", clock_ms() - before);
     if (status != REDCOL_OK)
       break;

@@ -61,7 +61,7 @@ def compiler(request: pytest.FixtureRequest) -> list[str]:
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def build(compiler: list[str], source: Path, program: Path) -> Path:

@@ -75,7 +75,7 @@ def test_every_part_sanitized(source: Path, server: Server, tmp_path: Path) -> N
     program = build(["g++", "-std=c++17"], source, tmp_path / "reader", *SANITIZERS)
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1"}
     result = subprocess.run(
-        [program, server.url], env=environment, capture_output=True, text=True, timeout=120
+        [program, server.url], env=environment, capture_output=True, text=True, timeout=900
     )
     assert (result.returncode, result.stderr) == (0, "")
 

@@ -44,7 +44,7 @@ def attempt(*command: object, **variables: str) -> subprocess.CompletedProcess[s
     environment = {k: v for k, v in os.environ.items() if k not in dropped}
     words = [str(word) for word in command]
     return subprocess.run(
-        words, env={**environment, **variables}, capture_output=True, text=True, timeout=120
+        words, env={**environment, **variables}, capture_output=True, text=True, timeout=900
     )
 
 

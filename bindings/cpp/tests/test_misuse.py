@@ -200,7 +200,7 @@ def test_memory() -> None:
             command = [sys.executable, __file__, what, server.url]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             ended = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=60
+                command, env=environment, capture_output=True, text=True, timeout=600
             )
             assert (ended.stdout, ended.stderr) == (f"{STATUSES['MEMORY']}\n", ""), what
 

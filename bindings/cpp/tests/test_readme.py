@@ -33,7 +33,7 @@ def test_readme_program(tmp_path: Path, source: str, compiler: list[str]) -> Non
     subprocess.run(
         [*compiler, *WARNINGS, *paths, f"-Wl,-rpath,{LIBRARY.parent}", "-o", program],
         check=True,
-        timeout=60,
+        timeout=600,
     )
     with Server(tcp=True) as server, server.client() as client:
         for value in range(3):

@@ -72,7 +72,7 @@ def test_calls_in_c(interval: int, server: Server, relay: str, tmp_path: Path) -
     program = build(["gcc", "-std=c11"], INTERRUPTED, tmp_path / "interrupted")
     before = connections(server)
     command = [program, relay, "s", str(ENTRIES), str(interval)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = [line.split() for line in ended.stdout.splitlines()]
     # The client's, which the other calls use again, and one for each of the three readers that
@@ -111,7 +111,7 @@ def test_calls_in_python(interval: int, server: Server, relay: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     environment["ASAN_OPTIONS"] = "detect_leaks=0"  # CPython leaves some objects at its end
     command = [sys.executable, "-c", PROGRAM, relay, str(interval / 1_000_000)]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.split() == [str(number) for number in (2500, 2500, 3, 2500, 2500, 2500)]
     # Five clients, and another connection of an iterator that acknowledges beside itself.

@@ -558,7 +558,7 @@ def test_status(function: str, status: str, tmp_path: Path, shim: Path) -> None:
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     command = [sys.executable, __file__, function, status]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert (ended.stdout, ended.stderr) == (f"{STATUSES[status]}\n", "")
 
 

@@ -22,8 +22,9 @@ from servers import REDIS_7, FakeServer, Server, free_port
 #: A state of 0.3 seconds may last far longer on a busy machine.
 BUSY_MACHINE_MS = 60_000
 
-#: Entries that a server takes in one piece. When a state ends in the middle of them, those that it
-#: has refused cannot be added any more after the others: that is an error.
+#: Rows that a server takes in one piece. When a state ends in the middle of them, the entries that
+#: it has refused cannot be added any more after the others, and the hashes that it has written are
+#: there when they are written again: that is an error.
 IN_ONE_PIECE = 100
 
 #: A state: how it begins, and how it ends.
@@ -187,7 +188,7 @@ def test_a_script_that_runs_for_long(group: dict[str, str]) -> None:
 @pytest.mark.parametrize("kind", ["entries", "hashes", "new hashes"])
 def test_a_writer_outlasts_it(word: str, kind: str) -> None:
     begins, ends = STATES[word]
-    rows = IN_ONE_PIECE if kind == "entries" else 500
+    rows = 500 if kind == "hashes" else IN_ONE_PIECE
     frame = pl.DataFrame({"_key": [f"k{n}" for n in range(rows)], "n": range(rows)})
     with (
         Server(REDIS_7, args=ARGS) as server,

@@ -419,7 +419,7 @@ def test_three_hundred_at_once(tls: TLSServer, key: str) -> None:
             assert all(db.xpending(key, f"g{n}")["pending"] == 0 for n in range(3))
             db.delete(key)
 
-    asyncio.run(asyncio.wait_for(main(), 120))
+    asyncio.run(asyncio.wait_for(main(), 900))
 
 
 def test_many_threads(tls: TLSServer, many: str) -> None:
