@@ -132,7 +132,7 @@ def test_slots_that_move_while_rows_are_written(cluster: Cluster) -> None:
 
 
 def test_rows_of_a_key_that_is_on_its_way(cluster: Cluster) -> None:
-    """Its slot is still the old node's, which answers ASK; rows of other keys are written as usual."""
+    """Its slot is still the old node's, which answers ASK; other rows are written as usual."""
     source, target = cluster.primaries[:2]
     name = f"w{next(_numbers)}"
     streams = [cluster.key_at(node, name) for node in (source, cluster.primaries[2])]
