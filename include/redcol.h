@@ -46,8 +46,8 @@
  *   ACKNOWLEDGING   redcol_ack, redcol_iter_ack, redcol_iter_ack_start
  *   ENTRY IDS       redcol_last_id
  *   STEERING        redcol_create_group, redcol_delete_group, redcol_seek_group,
- *                   redcol_delete_consumer, redcol_release_entries, redcol_trim_stream,
- *                   redcol_delete_entries
+ *                   redcol_delete_consumer, redcol_release_entries, redcol_claim_entries,
+ *                   redcol_trim_stream, redcol_delete_entries
  *   WRITING         redcol_write_stream, redcol_write_hashes, redcol_writer_run,
  *                   redcol_writer_stop, redcol_writer_ids, redcol_writer_descriptor,
  *                   redcol_writer_statistic
@@ -966,13 +966,13 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
 /*
  * STEERING
  *
- * These functions change groups and streams: for the person who has to put something right. Each
- * has one outcome for a signal: REDCOL_TIMEOUT means that one came, and that the same call
- * continues it. Each blocks for as long as the server takes, each answer up to "answer_timeout_ms".
- * After a lost connection what has no answer is sent again, since doing it twice does no harm. What
- * the first try did is then not counted: a count is a lower bound, and a group may be told as being
- * there already, or as gone already. Numbers that are written for an error say how far it came.
- * Names of streams, groups and consumers must not be empty.
+ * These functions change groups and streams: for the person who has to put something right. Except
+ * for redcol_claim_entries, each has one outcome for a signal: REDCOL_TIMEOUT means that one came,
+ * and that the same call continues it. Each blocks for as long as the server takes, each answer up
+ * to "answer_timeout_ms". After a lost connection what has no answer is sent again, since doing it
+ * twice does no harm. What the first try did is then not counted: a count is a lower bound, and a
+ * group may be told as being there already, or as gone already. Numbers that are written for an
+ * error say how far it came. Names of streams, groups and consumers must not be empty.
  */
 
 /*
@@ -1080,6 +1080,35 @@ redcol_status redcol_release_entries(redcol_client *client, const char *stream,
                                      const char *consumer, int64_t consumer_length,
                                      const char *entry_ids, int64_t entry_ids_length,
                                      int64_t *released_out, redcol_error **error_out);
+
+/*
+ * Start claiming pending entries of a group for a consumer, and reading them: a read that ends, as
+ * of a group's member.
+ *
+ * client     borrowed; the iterator may outlive it.
+ * stream     the key, `stream_length` bytes or -1; copied.
+ * entry_ids  NULL, or entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1;
+ *            copied. Those that nobody has pending are left out. NULL: all that have been idle for
+ *            "claim_idle_ms".
+ * schema     as in redcol_read_stream.
+ * options    as in redcol_read_stream: "group", "consumer" and "claim_idle_ms" (default "0" with
+ *            `entry_ids`: whoever holds them; with NULL it is needed), "count", "batch_rows", and
+ *            what is about columns, values and sizes, but no dead letters; copied.
+ * iter_out   on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
+ * Entries come in the order of their ids. They are pending for the consumer afterwards; acknowledge
+ * them by their ids. Those that were deleted from the stream are left out, and are no longer
+ * pending (in Redis 6.2 they stay pending). A page of entries is claimed when the iterator asks for
+ * it; the statistic "claimed" counts them. If a connection is lost while an answer is awaited,
+ * redcol_iter_next returns CONNECTION and does not ask again: what was claimed by then is pending
+ * for the consumer, and comes when it reads as the group's member. A missing group is NO_GROUP
+ * there.
+ * Nothing is sent before the first redcol_iter_next. Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED.
+ */
+redcol_status redcol_claim_entries(redcol_client *client, const char *stream, int64_t stream_length,
+                                   const char *entry_ids, int64_t entry_ids_length,
+                                   const struct ArrowSchema *schema, const char *const *options,
+                                   redcol_iter **iter_out, redcol_error **error_out);
 
 /*
  * Delete the oldest entries of a stream (XTRIM).

@@ -95,7 +95,7 @@ private func newIter(
     return try IterHandle.make(reader, client).retainedPointer()
 }
 
-private func requestedColumns(
+func requestedColumns(
     _ schema: UnsafePointer<ArrowSchema>?
 ) throws(RedcolError) -> [RequestedColumn]? {
     guard let schema else { return nil }

@@ -2,8 +2,11 @@
 // The functions of the C interface that change groups and streams; include/redcol.h is their
 // manual.
 
+import ArrowColumns
 import CRedcol
 import RedcolBase
+import RedisTopology
+import StreamReading
 import StreamSteering
 
 @c @implementation
@@ -93,6 +96,35 @@ public func redcol_release_entries(
                     try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"),
                     undone: "released"),
                 of: try Arguments.name(consumer, consumer_length, "consumer")))
+    }
+}
+
+@c @implementation
+public func redcol_claim_entries(
+    _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
+    _ entry_ids: UnsafePointer<CChar>?, _ entry_ids_length: Int64,
+    _ schema: UnsafePointer<ArrowSchema>?, _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ iter_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    iter_out?.pointee = nil
+    return reporting(error_out) { () throws(RedcolError) in
+        guard let iter_out else { throw Arguments.missing("iter_out") }
+        let client = try Arguments.client(client)
+        var entries = ClaimedEntries.idle
+        if entry_ids != nil {
+            entries = .named(
+                try EntryID.list(
+                    try Arguments.bytes(entry_ids, entry_ids_length, "entry_ids"),
+                    undone: "claimed"))
+        }
+        let reader = try makeReader(
+            topology: client.topology, claiming: entries,
+            of: try Arguments.name(stream, stream_length, "stream"),
+            schema: try requestedColumns(schema),
+            options: try ReadOptions(try Arguments.options(options)))
+        iter_out.pointee = try IterHandle.make(reader, client).retainedPointer()
+        return Status.ok
     }
 }
 

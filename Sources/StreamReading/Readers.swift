@@ -77,6 +77,28 @@ public func makeReader(
         topology: topology, streams: streams, schema: schema, options: options)
 }
 
+/// Makes a reader that claims entries of a group for a consumer.
+public func makeReader(
+    topology: Topology, claiming entries: ClaimedEntries, of stream: [UInt8],
+    schema: [RequestedColumn]?, options: ReadOptions
+) throws(RedcolError) -> Reader {
+    let isPlain =
+        !options.waits && !options.autoAck && options.createGroup && options.groupStartID == "0"
+        && options.deadLetter.isEmpty && options.manyStreamsOption == nil
+    guard !options.group.isEmpty, isPlain else {
+        throw RedcolError(
+            .invalidArgument,
+            "claiming needs group and consumer, and of the other options takes those about columns "
+                + "and values, count, batch_rows and claim_idle_ms")
+    }
+    if entries == .idle, options.claimIdleMs == nil {
+        throw RedcolError(
+            .invalidArgument, "give the ids of the entries, or claim_idle_ms, or both")
+    }
+    return try ClaimReader.make(
+        topology: topology, stream: stream, entries: entries, schema: schema, options: options)
+}
+
 extension Reader {
     /// Throws if there is no memory to acknowledge so many entries, or all that are in hand.
     public func requireMemory(acknowledging ids: Int) throws(RedcolError) {

@@ -79,6 +79,9 @@ public class StreamReader: Reader {
     /// ends it as an error of the cause `interrupted`; calling it again continues.
     func begin() throws(RedcolError) {}
 
+    /// Whether what was asked may be asked again after a lost connection.
+    var mayAskAgain: Bool { true }
+
     /// Whether an answer is awaited.
     var awaitsReply: Bool { false }
 
@@ -420,7 +423,8 @@ public class StreamReader: Reader {
             dropConnection(error)
             return true
         }
-        guard reconnecting.triesAgain(after: error) else { throw error }
+        guard mayAskAgain || !error.isConnectionLoss, reconnecting.triesAgain(after: error)
+        else { throw error }
         if error.isConnectionLoss, reconnecting.isConnected { statistics.add(.reconnects, 1) }
         try reconnecting.failed(
             error, entriesLost: entriesLost, shown: connection.endpoint.shown,

@@ -68,9 +68,19 @@ public struct SteeringOrder: Equatable, Sendable {
 
     /// What messages begin with.
     var described: String {
+        let what: StaticString =
+            switch action {
+            case .createGroup: "creating"
+            case .deleteGroup: "deleting"
+            case .seekGroup: "setting the position of"
+            case .deleteConsumer: "deleting a consumer of"
+            case .trim: "trimming"
+            case .deleteEntries: "deleting entries of"
+            case .release: "releasing entries of"
+            }
         let place = "stream \"\(shownStream)\""
-        if group.isEmpty { return "\(commands) for \(place)" }
-        return "\(commands) for group \"\(escaped(group, limit: 200))\" of \(place)"
+        if group.isEmpty { return "\(what) \(place)" }
+        return "\(what) group \"\(escaped(group, limit: 200))\" of \(place)"
     }
 
     var shownStream: String { escaped(stream, limit: 200) }

@@ -81,7 +81,10 @@ struct SteeringPlan {
         while sent < ids.count, sent - answered < most * SteeringPlan.underWayMax {
             let end = min(sent + most, ids.count)
             var command = command()
-            for id in ids[sent..<end] { command.add(id) }
+            command.add(hyphenated: end - sent) {
+                let id = ids[sent + $0]
+                return (id.milliseconds, id.sequence)
+            }
             commands.append(command)
             sent = end
         }

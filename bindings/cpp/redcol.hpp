@@ -378,6 +378,17 @@ public:
     return ranges(&pattern, std::vector<std::string>(), nullptr, options, error);
   }
 
+  /* Claims these entries for the consumer of the options, or without ids all that are idle for
+     "claim_idle_ms": redcol_claim_entries. */
+  Reader claim(std::string_view stream, std::string_view ids, const Schema &schema,
+               const Options &options, Error &error) {
+    return claiming(stream, &ids, &schema, options, error);
+  }
+  Reader claim_idle(std::string_view stream, const Schema &schema, const Options &options,
+                    Error &error) {
+    return claiming(stream, nullptr, &schema, options, error);
+  }
+
   /* The id of a stream's last entry; nothing if it has none, or with an error. A signal does not
      end it. */
   std::optional<EntryId> last_id(std::string_view stream, Error &error) noexcept {
@@ -468,6 +479,13 @@ public:
   Reader read_matching(std::string_view pattern, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return read_matching(pattern, options, error); });
   }
+  Reader claim(std::string_view stream, std::string_view ids, const Schema &schema,
+               const Options &options) {
+    return detail::thrown([&](Error &error) { return claim(stream, ids, schema, options, error); });
+  }
+  Reader claim_idle(std::string_view stream, const Schema &schema, const Options &options) {
+    return detail::thrown([&](Error &error) { return claim_idle(stream, schema, options, error); });
+  }
   std::optional<EntryId> last_id(std::string_view stream) {
     return detail::thrown([&](Error &error) { return last_id(stream, error); });
   }
@@ -524,6 +542,17 @@ private:
                                                pattern ? detail::length(*pattern) : 0,
                                                pattern ? nullptr : keys.names(), keys.lengths(),
                                                keys.size(), columns, words, iter, out);
+                   });
+  }
+  Reader claiming(std::string_view stream, const std::string_view *ids, const Schema *schema,
+                  const Options &options, Error &error) {
+    return started(schema, options, error,
+                   [&](const ArrowSchema *columns, const char *const *words, redcol_iter **iter,
+                       redcol_error **out) {
+                     return redcol_claim_entries(
+                         get(), detail::address(stream), detail::length(stream),
+                         ids ? detail::address(*ids) : nullptr, ids ? detail::length(*ids) : 0,
+                         columns, words, iter, out);
                    });
   }
   /* Whether the options can be said in C; if not, the frame is released, since it is moved. */

@@ -132,6 +132,10 @@ redcol_status redcol_release_entries(redcol_client *client, const char *stream,
                                      const char *consumer, int64_t consumer_length,
                                      const char *entry_ids, int64_t entry_ids_length,
                                      int64_t *released_out, redcol_error **error_out);
+redcol_status redcol_claim_entries(redcol_client *client, const char *stream, int64_t stream_length,
+                                   const char *entry_ids, int64_t entry_ids_length,
+                                   const struct ArrowSchema *schema, const char *const *options,
+                                   redcol_iter **iter_out, redcol_error **error_out);
 redcol_status redcol_trim_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  int64_t maxlen, const char *min_id, int32_t approximate,
                                  int64_t *deleted_out, redcol_error **error_out);

@@ -328,6 +328,12 @@ static void steering(Client &client) {
   CHECK(client.release(stream, "g", "c", "1-1 2-1 99-1") == 2);
   CHECK(client.release(stream, "g", "another", "1-1") == 0);
   CHECK(client.delete_consumer(stream, "g", "c", true) == 25);
+  CHECK(client.seek_group(stream, "g", "0").milliseconds == 0);
+  CHECK(rows_of(client.read(stream, columns, member)) == 25);
+  const Options other = Options().set("group", "g").set("consumer", "other");
+  CHECK(rows_of(client.claim(stream, "3-1 2-1 99-1", columns, other)) == 2);
+  CHECK(rows_of(client.claim_idle(stream, columns, Options(other).set("claim_idle_ms", 0))) == 25);
+  CHECK(client.delete_consumer(stream, "g", "other", true) == 25);
   CHECK(client.seek_group(stream, "g", "20-1").milliseconds == 20);
   CHECK(rows_of(client.read(stream, columns, member)) == 5);
   CHECK(client.seek_group(stream, "g", "$").milliseconds == 25);

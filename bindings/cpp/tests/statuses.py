@@ -196,6 +196,15 @@ class Reading:
     def delete_entries(self) -> int:
         return call("redcol_delete_entries", *self.named(b"1-1"), byref(c_int64()))
 
+    def claim(self, schema: object = None) -> int:
+        """redcol_claim_entries; the iterator is freed at once."""
+        iterator = c_void_p(0x10)
+        options = words(group="g", consumer="c")
+        status = call("redcol_claim_entries", *self.named(b"1-1"), schema, options, byref(iterator))
+        assert bool(iterator.value) == (status == 0)
+        free(iterator)
+        return status
+
     def free(self) -> None:
         for handle in (self.iter, self.client):
             free(handle)
@@ -280,6 +289,7 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_seek_group": (Reading.seek_group, {}),
     "redcol_delete_consumer": (Reading.delete_consumer, {}),
     "redcol_release_entries": (Reading.release, {}),
+    "redcol_claim_entries": (Reading.claim, {}),
     "redcol_trim_stream": (Reading.trim, {}),
     "redcol_delete_entries": (Reading.delete_entries, {}),
     "redcol_read_ranges": (Reading.start_ranges, {}),
@@ -298,7 +308,7 @@ STEERING = {*STEERING_GROUPS, "redcol_delete_group", "redcol_trim_stream", "redc
 #: Those that talk to the server.
 ASKING = set(CALLS) - {
     *("redcol_iter_unread", "redcol_iter_ack_start", "redcol_iter_stream", "redcol_read_ranges"),
-    *("redcol_write_stream", "redcol_write_hashes", "redcol_writer_ids"),
+    *("redcol_write_stream", "redcol_write_hashes", "redcol_writer_ids", "redcol_claim_entries"),
 }
 
 

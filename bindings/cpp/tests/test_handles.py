@@ -68,6 +68,10 @@ def test_the_error_about_a_long_key(size: int, server: Server) -> None:
             assert db.info("stats")["total_connections_received"] - before <= 2
 
 
+OPTIONS = {
+    "redcol_read_streams": GROUP,
+    "redcol_claim_entries": {"group": "g", "consumer": "c"},
+}
 HUGE = [(512 << 20) + 1, 1 << 40, 2**63 - 1]
 
 
@@ -104,7 +108,7 @@ def test_lengths_that_nothing_has(length: int, server: Server) -> None:
                     "user": b"app",
                     "password": b"one",
                     "schema": None,
-                    "options": words(**(GROUP if name == "redcol_read_streams" else {})),
+                    "options": words(**OPTIONS.get(name, {})),
                     "acknowledged_out": byref(c_int64()),
                     "milliseconds_out": byref(c_uint64()),
                     "sequence_out": byref(c_uint64()),

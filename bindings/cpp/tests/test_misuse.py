@@ -59,6 +59,7 @@ OPTIONAL = {
     "redcol_seek_group": {"milliseconds_out", "sequence_out"},
     "redcol_delete_consumer": {"pending_out"},
     "redcol_release_entries": {"released_out"},
+    "redcol_claim_entries": {"entry_ids", "schema"},
     "redcol_trim_stream": {"min_id", "deleted_out"},
     "redcol_delete_entries": {"deleted_out"},
     "redcol_write_stream": {"options"},
@@ -153,6 +154,8 @@ def test_null_for_every_pointer() -> None:
                     "requested_schema": None,
                     "wait_ms": 50,
                 }
+                if name == "redcol_claim_entries":
+                    given["options"] = words(group="g", consumer="c", claim_idle_ms=0)
                 if name == "redcol_read_streams":
                     given["options"] = words(**FOLLOW)
                 for parameter in parameters:

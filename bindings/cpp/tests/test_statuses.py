@@ -410,7 +410,8 @@ def too_many_columns(function: str) -> int:
         return CALLS[function][0](reading)
 
 
-@case("SCHEMA", "redcol_read_stream", "redcol_read_streams", "redcol_read_ranges")
+@case("SCHEMA", "redcol_read_stream", "redcol_read_streams", "redcol_read_ranges",
+      "redcol_claim_entries")  # fmt: skip
 def a_schema_that_is_released(function: str) -> int:
     with Server() as server, prepared(function, server.url) as reading:
         return CALLS[function][0](reading, byref(arrow_structs.ArrowSchema()))

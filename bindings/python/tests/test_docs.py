@@ -22,7 +22,7 @@ FULLY_DOCUMENTED = [
     *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
     *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
     *("create_group", "delete_group", "seek_group", "delete_consumer", "release", "trim_stream"),
-    "delete_entries",
+    *("delete_entries", "claim"),
 ]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
 

@@ -375,6 +375,7 @@ PUBLIC: dict[str, Callable[[Any], object]] = {
     "seek_group": lambda url: redcol.seek_group(url, "s", "g", "$"),
     "delete_consumer": lambda url: redcol.delete_consumer(url, "s", "g", "c"),
     "release": lambda url: redcol.release(url, "s", "g", "c", ["1-1"]),
+    "claim": lambda url: redcol.claim(url, "s", "g", "c", ["1-1"]),
     "trim_stream": lambda url: redcol.trim_stream(url, "s", maxlen=1),
     "delete_entries": lambda url: redcol.delete_entries(url, "s", ["1-1"]),
     "write_stream": lambda url: redcol.write_stream(url, FRAME, "s"),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import redcol
-from redcol import _native
+from redcol import _native, _native_steering
 from servers import Server
 
 MANY = 20_000
@@ -34,6 +34,18 @@ NAMES = [b"stream:%d" % number for number in range(50_000)]
 
 def acknowledging(client: redcol.Client) -> None:
     _native.ack(client._handle, b"s", b"g", IDS)
+
+
+def deleting_entries(client: redcol.Client) -> None:
+    _native_steering.counted(client._handle, "redcol_delete_entries", b"none", 4, IDS, len(IDS))
+
+
+def claiming_entries(client: redcol.Client) -> None:
+    options = {"group": "g", "consumer": "c"}
+    claim = _native_steering.claim_entries(client._handle, b"s", IDS, None, options)
+    slot = _native.Slot()
+    while _native.iter_next(claim, 20_000, slot) == _native.TIMEOUT:
+        pass
 
 
 def asking_for_a_long_key(client: redcol.Client) -> None:
@@ -96,6 +108,8 @@ CALLS: dict[str, Callable[[redcol.Client], None]] = {
     function.__name__: function
     for function in (
         acknowledging,
+        deleting_entries,
+        claiming_entries,
         asking_for_a_long_key,
         a_long_option,
         many_streams,

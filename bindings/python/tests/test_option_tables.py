@@ -36,6 +36,7 @@ FUNCTIONS = {
         ("ClientOption",),
     ),
     "delete_entries": ("ClientOption",),
+    "claim": ("ClientOption",),
     "trim_stream": ("EntryOption", "ClientOption"),
     "read_stream": ("ReadOption", "ClientOption"),
     "scan_stream": ("ReadOption", "ClientOption"),

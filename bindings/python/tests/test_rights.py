@@ -78,6 +78,8 @@ CALLS: dict[str, Callable[[str, str], object]] = {
     "release entries": lambda url, key: redcol.release(
         url, key, "g", "other", redcol.read_stream(str(url).replace(LIMITED, "unix://"), key)
     ),
+    "claim entries": lambda url, key: redcol.claim(url, key, "g", "c", ["1-1"]),
+    "claim idle entries": lambda url, key: redcol.claim(url, key, "g", "c", min_idle_ms=0),
     "trim a stream": lambda url, key: redcol.trim_stream(url, key, maxlen=1),
     "delete entries": lambda url, key: redcol.delete_entries(url, key, ["1-1"]),
     "write entries": lambda url, key: redcol.write_stream(url, pl.DataFrame({"n": [1]}), key),
@@ -99,6 +101,8 @@ HAVING_A_GROUP = {
     "delete a consumer",
     "delete a consumer with `force`",
     "release entries",
+    "claim entries",
+    "claim idle entries",
 }
 
 

@@ -98,6 +98,10 @@ def steers(client: redcol.Client, frame: pl.DataFrame) -> None:
     trimmed: int = redcol.trim_stream(URL, "events", min_id=date(2024, 1, 1), approximate=False)
     deleted: int = redcol.delete_entries(URL, "events", ["1-1"])
     print(made, gone, position, pending, released, trimmed, deleted)
+    claimed: pl.DataFrame = redcol.claim(URL, "events", "g", "c", ["1-1"], schema=SCHEMA)
+    print(claimed, redcol.claim(client, "events", "g", "c", min_idle_ms=60_000, count=5))
+    redcol.claim(URL, "events", "g", "c", idle_ms=5)  # wrong
+    redcol.claim(URL, "events", "g", "c", ["1-1"], on_error="dead_letter")  # wrong
     redcol.create_group(URL, "events", "g", "$")  # wrong
     redcol.seek_group(URL, "events", "g")  # wrong
     redcol.seek_group(URL, "events", "g", 1.5)  # wrong

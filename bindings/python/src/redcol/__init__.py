@@ -15,6 +15,7 @@ from ._follow import Stats
 from .ack import ack_entries
 from .arrow import ArrowTable, read_arrow
 from .async_iterator import AsyncStreamIterator, stream_batches
+from .claiming import claim
 from .client import Client, connect
 from .errors import (
     AuthenticationError,
@@ -89,6 +90,7 @@ __all__ = [
     "ValueConversionError",
     "WrongTypeError",
     "ack_entries",
+    "claim",
     "connect",
     "create_group",
     "delete_consumer",

@@ -121,6 +121,10 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 4, POINTER(c_int64), _Out],
     ),
+    "redcol_claim_entries": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, c_void_p, _Strings, _Out, _Out],
+    ),
     "redcol_trim_stream": (
         c_int32,
         [*[c_void_p, c_char_p, c_int64], c_int64, c_char_p, c_int32, POINTER(c_int64), _Out],

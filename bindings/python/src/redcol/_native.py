@@ -167,7 +167,8 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "backslashreplace")
 
 
-def _options(options: Mapping[str, str]) -> Any:
+def options_of(options: Mapping[str, str]) -> Any:
+    """Options as the library takes them."""
     words = [word.encode() for pair in options.items() for word in pair]
     return (c_char_p * (len(words) + 1))(*words, None)
 
@@ -209,7 +210,7 @@ def open_client(
     Call it inside `repeating(None)`.
     """
     client, error = ClientHandle(), Handle()
-    words = _options({**options, **server.private_options()})
+    words = options_of({**options, **server.private_options()})
     out = (client.pointer_reference, error.pointer_reference)
     # The URL is in no variable: see Server.
     if credentials is None:
@@ -258,7 +259,7 @@ def read_streams(
                 lengths,
                 count,
                 schema,
-                _options(options),
+                options_of(options),
                 iterator.pointer_reference,
                 error.pointer_reference,
             )
@@ -289,7 +290,7 @@ def read_ranges(
         client.pointer,
         *chosen,
         schema,
-        _options(options),
+        options_of(options),
         ctypes.byref(iterator.pointer),
         error.pointer_reference,
     )
@@ -464,7 +465,7 @@ def write_stream(
         stream,
         0 if stream is None else len(stream),
         capsule_pointer(frame_capsule, b"arrow_array_stream"),
-        _options(options),
+        options_of(options),
         ctypes.byref(writer.pointer),
         error.pointer_reference,
     )
@@ -479,7 +480,7 @@ def write_hashes(client: ClientHandle, frame_capsule: object, options: Mapping[s
     status = library().redcol_write_hashes(
         client.pointer,
         capsule_pointer(frame_capsule, b"arrow_array_stream"),
-        _options(options),
+        options_of(options),
         ctypes.byref(writer.pointer),
         error.pointer_reference,
     )

@@ -44,14 +44,21 @@ def reading(
     handle: _native.ClientHandle, request: Request
 ) -> Iterator[tuple[_native.Handle, Frames]]:
     """A read, and what makes its frames."""
-    made = Frames(request)
     schema, options = request.schema_capsule(), request.options
     if request.ranges is None:
         iterator = _native.read_streams(handle, request.streams, schema, options)
     else:
         iterator = _native.read_ranges(handle, request.ranges, schema, options)
-    try:
+    with taking(iterator, request) as made:
         yield iterator, made
+
+
+@contextlib.contextmanager
+def taking(iterator: _native.Handle, request: Request) -> Iterator[Frames]:
+    """What makes the frames of a read, which is freed at the end."""
+    made = Frames(request)
+    try:
+        yield made
     except ValueConversionError as error:
         made.name_dtype(error)
         raise
