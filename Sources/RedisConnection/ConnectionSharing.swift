@@ -28,12 +28,16 @@ extension Connection {
         transport.somethingMayHaveCome()
     }
 
-    /// `pollDescriptor` becomes readable when that of `other` does, until `unwatch`.
-    public func watch(_ other: Connection) {
+    /// `pollDescriptor` becomes readable when that of `other` does, until `unwatch`. `instead`: and
+    /// not when something comes on this connection, which is taken later.
+    public func watch(_ other: Connection, instead: Bool = false) {
         platform_poller_watch(poller, other.pollDescriptor, true, false, true)
+        if instead { transport.watch(poller, reads: false) }
     }
 
     public func unwatch(_ other: Connection) {
-        if !isForked { platform_poller_unwatch(poller, other.pollDescriptor) }
+        if isForked { return }
+        platform_poller_unwatch(poller, other.pollDescriptor)
+        transport.watch(poller, reads: true)
     }
 }

@@ -113,6 +113,11 @@ struct Transport: ~Copyable {
         return error
     }
 
+    /// Has the poller watch for what comes, or not.
+    func watch(_ poller: UnsafeMutablePointer<platform_poller>, reads: Bool) {
+        if fd >= 0 { platform_poller_watch(poller, fd, reads, watchesWrites, false) }
+    }
+
     /// Receives into `room` what has come.
     mutating func receive(into room: UnsafeMutableRawBufferPointer) -> Received {
         if let tls {

@@ -367,7 +367,7 @@ public class StreamReader: Reader {
     /// The caller waits for `pollDescriptor`.
     private func waitsElsewhere() {
         connection.armAlarm(until: nextWake)
-        if connection !== home { home.watch(connection) }
+        if connection !== home { home.watch(connection, instead: true) }
     }
 
     /// Goes on with another connection, in whose wait a cancel of this read ends, too.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import select
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,8 @@ import reads
 import redcol
 from clusters import Cluster
 from grouping import SCHEMA
+from redcol import _native
+from redcol._capsule import Batch
 from sentinels import Sentinels, wait_until
 from servers import REDIS_7, VALKEY_9, Server
 
@@ -192,6 +195,29 @@ def test_signals(copies: Copies) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert seen > 0
+
+
+def test_a_caller_that_waits_elsewhere(copies: Copies) -> None:
+    """One descriptor tells of all servers, whichever is to answer next."""
+    before = copies.calls()
+    with copies.connect() as client:
+        for _ in range(20):
+            asked = reads.request(copies.key, options={"batch_rows": "5000"})
+            reading = _native.read_streams(
+                client._handle, asked.streams, asked.schema_capsule(), asked.options
+            )
+            descriptor = _native.iter_descriptor(reading)
+            found: list[str] = []
+            while (status := _native.iter_next(reading, 0, slot := _native.Slot())) != _native.END:
+                if status == _native.OK:
+                    found += pl.DataFrame(Batch(slot))["_id"].to_list()
+                else:
+                    assert select.select([descriptor], [], [], 60)[0], "nothing comes"
+            reading.free()
+            assert found == copies.ids
+            if all(now > then for now, then in zip(copies.calls(), before, strict=True)):
+                return
+    pytest.fail("one of them was never asked")
 
 
 def test_a_single_server_is_read_as_before(server: Server, key: str) -> None:
