@@ -51,6 +51,23 @@ def test_ranges(cluster: Cluster, keyed: tuple[str, Node]) -> None:
     assert redcol.read_stream(other.url, key + "missing").is_empty()
 
 
+def test_the_right_node_is_asked_first(cluster: Cluster) -> None:
+    """Whichever node is in the URL, no command goes to one that has to send it on."""
+
+    def moved() -> int:
+        stats = [node.ask("INFO", "errorstats").get("errorstat_MOVED") for node in cluster.nodes]
+        return sum(int(each["count"]) for each in stats if each)
+
+    before = moved()
+    for node in cluster.nodes:
+        for owner in cluster.nodes:
+            key = cluster.key_at(owner, f"first-{next(_numbers)}")
+            assert len(redcol.write_stream(node.url, pl.DataFrame({"n": [1]}), key)) == 1
+            assert len(redcol.read_stream(node.url, key, **GROUP, auto_ack=True)) == 1
+            assert len(redcol.read_stream(node.url, key)) == 1
+    assert moved() == before
+
+
 def test_one_client_for_streams_on_all_nodes(cluster: Cluster) -> None:
     keys = [cluster.key_at(node, f"each-{next(_numbers)}") for node in cluster.nodes]
     with redcol.connect(cluster.url) as client:
