@@ -5,6 +5,7 @@
 
 import RedcolBase
 import RedisConnection
+import RedisTopology
 import TestSupport
 
 @testable import FrameWriting

@@ -9,14 +9,6 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// Which streams are read.
-public enum ChosenStreams {
-    /// Those whose keys match this pattern, sorted.
-    case matching([UInt8])
-    /// These, in their order.
-    case named([[UInt8]])
-}
-
 /// A read of many ranges in progress.
 final class ManyRangesReader: StreamReader {
     /// As it is before anything is asked.

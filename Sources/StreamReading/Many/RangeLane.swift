@@ -4,36 +4,7 @@
 
 import RedcolBase
 import RedisConnection
-
-/// What is awaited, in the order in which it will come. Taking the first costs the same however
-/// many there are.
-struct Queue<Element> {
-    private var elements: [Element] = []
-    private var head = 0
-
-    var first: Element? { head < elements.count ? elements[head] : nil }
-    var waiting: ArraySlice<Element> { elements[head...] }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func removeFirst() {
-        guard head < elements.count else { return }
-        head += 1
-        if head >= 1_024 || head == elements.count {
-            elements.removeFirst(head)
-            head = 0
-        }
-    }
-
-    mutating func replaceAll(_ transform: (Element) -> Element) {
-        for index in head..<elements.count { elements[index] = transform(elements[index]) }
-    }
-
-    mutating func removeAll() {
-        elements = []
-        head = 0
-    }
-}
+import RedisTopology
 
 /// A connection on which ranges of many streams are read, one stream after the other.
 final class RangeLane {

@@ -5,28 +5,28 @@
 import CPlatform
 
 /// Byte strings, in order.
-struct NameList {
+public struct NameList {
     private var bytes: [UInt8] = []
     private var ends: [Int] = []
 
-    init(_ names: [[UInt8]] = []) {
+    public init(_ names: [[UInt8]] = []) {
         for name in names { append(name) }
     }
 
-    var count: Int { ends.count }
-    var byteCount: Int { bytes.count }
+    public var count: Int { ends.count }
+    public var byteCount: Int { bytes.count }
 
     private func start(_ index: Int) -> Int { index > 0 ? ends[index - 1] : 0 }
 
-    subscript(index: Int) -> ArraySlice<UInt8> { bytes[start(index)..<ends[index]] }
+    public subscript(index: Int) -> ArraySlice<UInt8> { bytes[start(index)..<ends[index]] }
 
-    mutating func append(_ name: some Collection<UInt8>) {
+    public mutating func append(_ name: some Collection<UInt8>) {
         bytes.append(contentsOf: name)
         ends.append(bytes.count)
     }
 
     /// The names sorted by their bytes, each once.
-    func sortedAndUnique() -> NameList {
+    public func sortedAndUnique() -> NameList {
         var sorted = NameList()
         sorted.bytes.reserveCapacity(bytes.count)
         sorted.ends.reserveCapacity(count)

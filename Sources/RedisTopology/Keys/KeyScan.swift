@@ -3,7 +3,14 @@
 // little as is wanted. https://redis.io/docs/latest/commands/scan/
 
 import RedisConnection
-import RedisTopology
+
+/// Which streams are wanted.
+public enum ChosenStreams: Equatable {
+    /// Those whose keys match this pattern, sorted.
+    case matching([UInt8])
+    /// These, in their order.
+    case named([[UInt8]])
+}
 
 /// The state of a search for keys, of a server or of one node of a cluster. Pure: it knows no
 /// socket.
@@ -11,17 +18,17 @@ import RedisTopology
 /// A key that moves to another node during the search may have left the one before its turn, and
 /// come to the other after its turn. So nodes are asked for their slots, before the search and when
 /// it is over at all of them (`lookAgain`): where slots have come, it is made a second time.
-struct KeyScan {
+public struct KeyScan {
     private let pattern: [UInt8]
     private let count: Int
     private let countsOthers: Bool
     private var cursor: [UInt8] = KeyScan.beginning
     private var found = NameList()
-    private(set) var isDone = false
+    public private(set) var isDone = false
     /// What an answer has brought, while the one with the keys of all types is awaited.
     private var page: (streams: Set<[UInt8]>, next: [UInt8])?
     /// The slots of the node when its search began, and now; nil if they are not known.
-    private(set) var slots: (before: NodeSlots?, now: NodeSlots?)
+    public private(set) var slots: (before: NodeSlots?, now: NodeSlots?)
     /// What is asked next.
     private enum Step { case slotsAndKeys, keys, slots }
     private var step = Step.keys
@@ -30,12 +37,14 @@ struct KeyScan {
 
     private static let beginning: [UInt8] = [0x30]
     /// Keys that the server looks at for one answer: it is busy for well under a millisecond.
-    static let countUsual = 1_000
+    public static let countUsual = 1_000
 
     /// `count`: how many keys the server looks at for each answer. `countsOthers`: keys of other
     /// types are counted too, for which the server is asked twice as much. `ofNode`: of one node of
     /// several.
-    init(pattern: [UInt8], count: Int, countsOthers: Bool = false, ofNode: Bool = false) {
+    public init(
+        pattern: [UInt8], count: Int, countsOthers: Bool = false, ofNode: Bool = false
+    ) {
         if ofNode { step = .slotsAndKeys }
         self.pattern = pattern
         self.count = count
@@ -48,7 +57,7 @@ struct KeyScan {
     }
 
     /// What to ask next, all at once: `take` wants an answer to each.
-    var commands: [Command] {
+    public var commands: [Command] {
         var all = Command("SCAN")
         all.add(cursor)
         all.add("MATCH")
@@ -67,7 +76,7 @@ struct KeyScan {
     }
 
     /// The search is over at all nodes: whether this one is to be asked for its slots again.
-    mutating func lookAgain() -> Bool {
+    public mutating func lookAgain() -> Bool {
         guard slots.before != nil else { return false }
         step = .slots
         isDone = false
@@ -75,7 +84,7 @@ struct KeyScan {
     }
 
     /// Whether the next answer has the slots. An error in their place says that they are not known.
-    var awaitsSlots: Bool { step != .keys }
+    public var awaitsSlots: Bool { step != .keys }
 
     private mutating func take(slots reply: Reply) {
         slots.now = NodeSlots(reply)
@@ -90,7 +99,7 @@ struct KeyScan {
 
     /// Memory that taking an answer, and sorting what was found by then, takes. A hundred bytes for
     /// each key, and four times its name.
-    func memory(for reply: Reply) -> Int {
+    public func memory(for reply: Reply) -> Int {
         guard case .array(let parts) = reply, parts.count == 2, case .array(let keys) = parts[1]
         else { return 0 }
         var bytes = found.byteCount
@@ -99,7 +108,7 @@ struct KeyScan {
     }
 
     /// Takes an answer; false if it is not one.
-    mutating func take(_ reply: Reply) -> Bool {
+    public mutating func take(_ reply: Reply) -> Bool {
         if awaitsSlots {
             take(slots: reply)
             return true
@@ -135,35 +144,35 @@ struct KeyScan {
     }
 
     /// How many keys match that are no streams, if they are counted.
-    var otherKeys: Int {
+    public var otherKeys: Int {
         let sorted = others.sorted()
         return sorted.indices.count { $0 == 0 || sorted[$0] != sorted[$0 - 1] }
     }
 
     /// The connection was lost. A cursor means nothing to a server that was started again, so the
     /// search starts again; what was found before is kept.
-    mutating func interrupted() {
+    public mutating func interrupted() {
         page = nil
         if !isDone { cursor = KeyScan.beginning }
     }
 
     /// Takes what another node's search has found.
-    mutating func merge(_ other: KeyScan) {
+    public mutating func merge(_ other: KeyScan) {
         add(other.found)
         others += other.others
     }
 
-    mutating func add(_ names: NameList) {
+    public mutating func add(_ names: NameList) {
         for index in 0..<names.count { found.append(names[index]) }
     }
 
     /// Moves what was found into `names`.
-    mutating func moveFound(into names: inout NameList) {
+    public mutating func moveFound(into names: inout NameList) {
         for index in 0..<found.count { names.append(found[index]) }
         found = NameList()
     }
 
     /// The keys found, each once, sorted by their bytes: SCAN returns them in an order that differs
     /// from server to server, and some of them twice.
-    func sortedKeys() -> NameList { found.sortedAndUnique() }
+    public func sortedKeys() -> NameList { found.sortedAndUnique() }
 }
