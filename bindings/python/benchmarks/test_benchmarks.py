@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
 BENCHMARKS = (
     *("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many"),
-    *("write", "tls", "cluster"),
+    *("write", "tls", "cluster", "inspect"),
 )
 
 
@@ -119,6 +119,14 @@ def test_many_streams() -> None:
         "redcol, list",
         "redcol, one by one",
         "redis-py pipeline",
+    ]
+
+
+def test_listing_groups() -> None:
+    lines = lines_of("inspect")
+    assert lines[0] == "the groups of 500 streams, medians of 1 rounds"
+    assert names_in(lines[2:]) == [
+        *("the commands", "redcol, pattern", "redcol, list", "redis-py pipelines")
     ]
 
 
