@@ -53,6 +53,12 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "StreamInspection",
+            dependencies: [
+                "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase", "CPlatform",
+            ],
+            swiftSettings: strict),
+        .target(
             name: "FrameWriting",
             dependencies: [
                 "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase", "CPlatform",
@@ -64,7 +70,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "RedcolABI",
-            dependencies: ["StreamReading", "FrameWriting", "StreamSteering", "CRedcol"],
+            dependencies: [
+                "StreamReading", "StreamInspection", "FrameWriting", "StreamSteering", "CRedcol",
+            ],
             exclude: ["exports.map"], swiftSettings: strict),
         .testTarget(
             name: "ArrowColumnsTests", dependencies: ["ArrowColumns", "RedcolBase", "CRedcol"],
@@ -88,10 +96,17 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "StreamInspectionTests",
+            dependencies: [
+                "StreamInspection", "ArrowColumns", "RedisTopology", "RedisConnection",
+                "RedcolBase", "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "FrameWritingTests",
             dependencies: [
-                "FrameWriting", "StreamReading", "ArrowColumns", "RedisConnection", "RedcolBase",
-                "TestSupport",
+                "FrameWriting", "StreamReading", "StreamInspection", "ArrowColumns",
+                "RedisConnection", "RedcolBase", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -45,6 +45,8 @@
  *                   redcol_table_rows
  *   ACKNOWLEDGING   redcol_ack, redcol_iter_ack, redcol_iter_ack_start
  *   ENTRY IDS       redcol_last_id
+ *   LISTS           redcol_list_streams, redcol_list_groups, redcol_list_consumers,
+ *                   redcol_list_pending
  *   STEERING        redcol_create_group, redcol_delete_group, redcol_seek_group,
  *                   redcol_delete_consumer, redcol_release_entries, redcol_claim_entries,
  *                   redcol_trim_stream, redcol_delete_entries
@@ -154,7 +156,7 @@ typedef struct redcol_credentials redcol_credentials;
 typedef struct redcol_iter redcol_iter;
 /* A write in progress: a frame's rows on their way to the server. */
 typedef struct redcol_writer redcol_writer;
-/* The batches of a read that has ended. It can be read any number of times. */
+/* The batches of a read that has ended, or a list. It can be read any number of times. */
 typedef struct redcol_table redcol_table;
 /* What went wrong: a message for people and details for programs. */
 typedef struct redcol_error redcol_error;
@@ -962,6 +964,136 @@ redcol_status redcol_iter_ack_start(redcol_iter *iter, const char *stream, int64
 redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t stream_length,
                              uint64_t *milliseconds_out, uint64_t *sequence_out,
                              redcol_error **error_out);
+
+/*
+ * LISTS
+ *
+ * What is there, as tables: redcol_table_stream, redcol_table_schema and redcol_table_rows take
+ * them, and redcol_free frees them. Nothing is changed on the server. Columns of texts are vu,
+ * numbers l, and times tsm:UTC. A value that the server does not say is null, as is a number that
+ * it says is negative. Names with NUL or bytes that are not UTF-8 show those as \xNN. Many commands
+ * are under way at once; in a cluster each stream is asked for on its node. The primary is asked,
+ * whatever "read_from" says. A list is no snapshot: streams may change while it is made.
+ *
+ * The options of redcol_list_groups and redcol_list_pending:
+ *
+ * Groups: only in redcol_list_groups
+ *   "exact"        boolean    "false"  count the entries of lag_exact
+ * Pending entries: only in redcol_list_pending
+ *   "consumer"     name       none     only those of this consumer
+ *   "min_idle_ms"  0 or more  "0"      only those that were delivered at least so long ago
+ *   "start_id"     id         "-"      the first entry; "(id" excludes it
+ *   "end_id"       id         "+"      the last entry; "(id" excludes it
+ *   "count"        0 or more  none     at most this many entries
+ */
+
+/*
+ * List streams: one row for each, sorted by key.
+ *
+ * client     borrowed.
+ * pattern    NULL, or a pattern of keys as in redcol_read_ranges, `pattern_length` bytes or -1;
+ *            borrowed. "*" lists all streams of the database.
+ * streams    with `pattern` NULL: `stream_count` keys (0 to 10000000) and their lengths
+ *            (`stream_lengths` NULL: each ends with a NUL byte); borrowed. With a pattern: NULL, 0.
+ * table_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL. Its columns:
+ *   stream               the key
+ *   length               the number of entries
+ *   first_id, last_id    the ids of the first and the last entry; null if there is none
+ *   first_ts, last_ts    the times in these ids
+ *   entries_added        entries that were ever added; null before Redis 7.0
+ *   groups               the number of consumer groups
+ *   bytes                the memory it takes, estimated by the server (MEMORY USAGE); null if the
+ *                        user has no right to that command
+ * A key that is missing has no row. A key of another type is WRONG_TYPE if it is named, and left
+ * out if a pattern has found it. The server sends the first and the last entry of each stream with
+ * all fields; they are passed over as they come.
+ * REDCOL_TIMEOUT means that a signal came: call again with the same arguments to continue. After a
+ * lost connection, questions without an answer are asked again. The user needs +xinfo, and +scan
+ * for a pattern. Blocks for as long as the server takes, each answer up to "answer_timeout_ms". Any
+ * thread.
+ * Errors: INVALID_ARGUMENT (also a pattern together with streams), CONNECTION, NAME, TLS,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_list_streams(redcol_client *client, const char *pattern,
+                                  int64_t pattern_length, const char *const *streams,
+                                  const int64_t *stream_lengths, int64_t stream_count,
+                                  redcol_table **table_out, redcol_error **error_out);
+
+/*
+ * List the consumer groups of streams: one row for each, sorted by key and name. Parameters,
+ * ownership, outcomes, blocking and threads are those of redcol_list_streams, except for:
+ *
+ * options    NULL, or an array of strings "key", "value", …, NULL, see LISTS; borrowed.
+ * table_out  Its columns:
+ *   stream, group        the key, and the group's name
+ *   consumers            the number of consumers
+ *   pending              entries that were delivered and not acknowledged
+ *   last_delivered_id    the id of the last entry that was delivered
+ *   entries_read         entries that were delivered in all; null before Redis 7.0, and where the
+ *                        server does not know
+ *   lag                  entries that were not delivered yet; null before Redis 7.0, and where the
+ *                        server does not know, as after entries were deleted
+ *   lag_exact            with "exact": the same, counted; else null
+ *   oldest_pending_ms    how long ago the first pending entry was delivered last, in milliseconds;
+ *                        null if none is pending, or if the user has no right to XPENDING
+ * Counting transfers all the entries that were not delivered (XRANGE), page by page, and keeps none
+ * of them. It counts to the entry that is the last when it begins. Then the user also needs +xrange
+ * and +xrevrange.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_list_groups(redcol_client *client, const char *pattern, int64_t pattern_length,
+                                 const char *const *streams, const int64_t *stream_lengths,
+                                 int64_t stream_count, const char *const *options,
+                                 redcol_table **table_out, redcol_error **error_out);
+
+/*
+ * List the consumers of groups: one row for each, sorted by key, group and name. Parameters,
+ * ownership, outcomes, blocking and threads are those of redcol_list_streams, except for:
+ *
+ * group      NULL for all groups, or the name of one, `group_length` bytes or -1; borrowed. A
+ *            stream that a pattern has found and that lacks this group has no row.
+ * table_out  Its columns:
+ *   stream, group        the key, and the group's name
+ *   consumer             the consumer's name
+ *   pending              entries that were delivered to it and not acknowledged
+ *   idle_ms              milliseconds since it tried to read, claim or acknowledge
+ *   inactive_ms          milliseconds since it got an entry; null before Redis 7.2, and if it never
+ *                        got one
+ * Errors: INVALID_ARGUMENT, NO_GROUP (a stream that is named lacks `group`), CONNECTION, NAME, TLS,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_list_consumers(redcol_client *client, const char *pattern,
+                                    int64_t pattern_length, const char *const *streams,
+                                    const int64_t *stream_lengths, int64_t stream_count,
+                                    const char *group, int64_t group_length,
+                                    redcol_table **table_out, redcol_error **error_out);
+
+/*
+ * List the pending entries of a group, in the order of their ids: those that were delivered and
+ * not acknowledged. Outcomes, blocking and threads are those of redcol_list_streams.
+ *
+ * client         borrowed.
+ * stream, group  the key and the group's name, with their lengths or -1; borrowed.
+ * options        NULL, or an array of strings "key", "value", …, NULL, see LISTS; borrowed.
+ * table_out      on REDCOL_OK owned by the caller (redcol_free); otherwise NULL. Its columns:
+ *   _id            the entry's id
+ *   _ts            its milliseconds (l)
+ *   consumer       who has it
+ *   idle_ms        milliseconds since it was delivered last
+ *   deliveries     how often it was delivered
+ * Entries are asked for in pages of 4096 (XPENDING). An entry that was deleted from its stream is
+ * listed as long as it is pending. The user needs +xpending.
+ * Errors: INVALID_ARGUMENT, NO_GROUP (also if the stream is missing), CONNECTION, NAME, TLS,
+ * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED,
+ * CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_list_pending(redcol_client *client, const char *stream, int64_t stream_length,
+                                  const char *group, int64_t group_length,
+                                  const char *const *options, redcol_table **table_out,
+                                  redcol_error **error_out);
 
 /*
  * STEERING

@@ -23,6 +23,7 @@ PLACES = {
     "ReadOption": "READING",
     "EntryOption": "redcol_write_stream",
     "HashOption": "redcol_write_hashes",
+    "ListOption": "LISTS",
 }
 #: How the headings of the header's lists end that say what their options need.
 NEEDS = {
@@ -30,6 +31,8 @@ NEEDS = {
     'only with "follow"': "follow",
     "only in redcol_read_ranges": "manyStreams",
     "only without a schema": "noSchema",
+    "only in redcol_list_groups": "groupList",
+    "only in redcol_list_pending": "pendingList",
 }
 #: No integer is larger.
 LARGEST = 2**63 - 1

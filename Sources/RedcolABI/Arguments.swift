@@ -93,6 +93,22 @@ enum Arguments {
         return names
     }
 
+    /// A pattern of keys, or if it is NULL a list of keys.
+    static func chosen(
+        _ pattern: UnsafePointer<CChar>?, _ patternLength: Int64,
+        _ streams: UnsafePointer<UnsafePointer<CChar>?>?, _ lengths: UnsafePointer<Int64>?,
+        _ count: Int64
+    ) throws(RedcolError) -> ChosenStreams {
+        guard pattern != nil else {
+            return .named(try names(streams, lengths, count, allowed: 0...10_000_000))
+        }
+        guard streams == nil, count == 0 else {
+            throw RedcolError(
+                .invalidArgument, "a pattern and a list of streams; give one of the two")
+        }
+        return .matching(try name(pattern, patternLength, "pattern"))
+    }
+
     /// "key", "value", …, NULL.
     static func options(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?

@@ -64,18 +64,8 @@ public func redcol_read_ranges(
     return reporting(error_out) { () throws(RedcolError) in
         guard let iter_out else { throw Arguments.missing("iter_out") }
         let client = try Arguments.client(client)
-        let chosen: ChosenStreams
-        if pattern != nil {
-            guard streams == nil, stream_count == 0 else {
-                throw RedcolError(
-                    .invalidArgument, "a pattern and a list of streams; give one of the two")
-            }
-            chosen = .matching(try Arguments.name(pattern, pattern_length, "pattern"))
-        } else {
-            chosen = .named(
-                try Arguments.names(
-                    streams, stream_lengths, stream_count, allowed: 0...10_000_000))
-        }
+        let chosen = try Arguments.chosen(
+            pattern, pattern_length, streams, stream_lengths, stream_count)
         let reader = try makeReader(
             topology: client.topology, rangesOf: chosen, schema: try requestedColumns(schema),
             options: try ReadOptions(try Arguments.options(options)))

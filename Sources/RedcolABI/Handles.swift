@@ -9,6 +9,7 @@ import FrameWriting
 import RedcolBase
 import RedisConnection
 import RedisTopology
+import StreamInspection
 import StreamReading
 
 /// Anything that redcol_free takes.
@@ -92,8 +93,7 @@ final class ClientHandle: Handle {
             question = kept.question
             try ask(&question, on: kept.connection, &total)
         } else {
-            let (key, use) = question.subject
-            try ask(&question, on: try topology.take(for: key, to: use), &total)
+            try ask(&question, on: try question.connection(topology), &total)
         }
     }
 
@@ -135,6 +135,18 @@ final class ClientHandle: Handle {
         try ask(&question, &total)
         guard case .acknowledgement(let done, _) = question else { return acknowledgement }
         return done
+    }
+
+    /// A list, from one connection after the other. After a signal, the same list continues where
+    /// it was.
+    func list(_ request: ListRequest) throws(RedcolError) -> ArrowTable {
+        var question = Question.listing(try Listing.make(request, topology))
+        var acknowledged: Int64 = 0
+        while case .listing(let listing) = question {
+            if listing.isDone { return try listing.finish() }
+            try ask(&question, &acknowledged)
+        }
+        throw RedcolError(.memory, "no memory for a list")
     }
 
     /// A number for one more iterator.

@@ -7,6 +7,7 @@ import CPlatform
 import RedcolBase
 import RedisConnection
 import RedisTopology
+import StreamInspection
 import StreamReading
 import StreamSteering
 
@@ -57,13 +58,18 @@ enum Question {
     case acknowledgement(Acknowledgement, everythingOf: Int?)
     case lastEntry(LastEntryQuestion)
     case steering(Steering)
+    case listing(Listing)
 
-    /// The key it is about, and what it does there.
-    var subject: (key: [UInt8], use: Topology.Use) {
+    /// A connection to whoever has the answer.
+    func connection(_ topology: Topology) throws(RedcolError) -> Connection {
         switch self {
-        case .acknowledgement(let acknowledgement, _): return (acknowledgement.stream, .writing)
-        case .lastEntry(let question): return (question.stream, .reading)
-        case .steering(let steering): return (steering.stream, .writing)
+        case .acknowledgement(let acknowledgement, _):
+            return try topology.take(for: acknowledgement.stream, to: .writing)
+        case .lastEntry(let question):
+            return try topology.take(for: question.stream, to: .reading)
+        case .steering(let steering):
+            return try topology.take(for: steering.stream, to: .writing)
+        case .listing(let listing): return try listing.nextConnection()
         }
     }
 
@@ -74,6 +80,7 @@ enum Question {
             return iter == otherIter && one.isSame(as: another)
         case (.lastEntry(let one), .lastEntry(let another)): return one.isSame(as: another)
         case (.steering(let one), .steering(let another)): return one.isSame(as: another)
+        case (.listing(let one), .listing(let another)): return one.request == another.request
         default: return false
         }
     }
@@ -97,6 +104,7 @@ enum Question {
         case .steering(var steering):
             defer { self = .steering(steering) }
             try steering.run(connection)
+        case .listing(let listing): try listing.run(connection)
         }
     }
 }

@@ -165,3 +165,24 @@ public enum HashOption: OptionTable {
         }
     }
 }
+
+/// The options of redcol_list_groups and redcol_list_pending.
+public enum ListOption: OptionTable {
+    case exact
+    case consumer, minIdleMs, startID, endID, count
+
+    public static var purpose: StaticString { "a list" }
+
+    public var option: Option {
+        switch self {
+        case .exact: Option("exact", .boolean, default: "false", needs: .groupList)
+
+        case .consumer: Option("consumer", .name, needs: .pendingList)
+        case .minIdleMs:
+            Option("min_idle_ms", .integer(from: 0), default: "0", needs: .pendingList)
+        case .startID: Option("start_id", .id, default: "-", needs: .pendingList)
+        case .endID: Option("end_id", .id, default: "+", needs: .pendingList)
+        case .count: Option("count", .integer(from: 0), needs: .pendingList)
+        }
+    }
+}

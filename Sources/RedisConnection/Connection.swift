@@ -398,6 +398,7 @@ public final class Connection {
     /// A whole answer was taken. One that comes before its request was sent is an error, as is one
     /// to no request; but a server may refuse a request that it has not read to the end.
     public func answered(isError: Bool = false) throws(RedcolError) {
+        repliesTaken &+= 1
         answersTaken &+= 1
         asksAboutKeys = true
         let most = isError ? outgoing.commandsQueued : outgoing.commandsSent
@@ -466,7 +467,7 @@ public final class Connection {
     public func callerIsAway() { clock.callerIsAway(platform_monotonic_ms()) }
     public func callerIsBack() { clock.callerIsBack(platform_monotonic_ms()) }
 
-    /// Whole replies that `nextReply` returned, over all times that this was connected.
+    /// Whole replies that were taken, over all times that this was connected.
     public private(set) var repliesTaken = 0
 
     /// Marks the first `count` bytes of `incoming` as used.
@@ -494,7 +495,6 @@ public final class Connection {
                     throw violation("an unreadable reply")
                 }
                 consume(count)
-                repliesTaken &+= 1
                 var isError = false
                 if case .error(let line) = reply {
                     isError = true

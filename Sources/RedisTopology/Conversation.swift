@@ -12,8 +12,11 @@ public struct Conversation: Sendable {
     fileprivate var retries: RetryWindow?
     /// Replies before the first of these on this connection; nil while there is none.
     fileprivate var repliesBefore: Int?
+    fileprivate let limitMs: Int64
 
-    public init() {}
+    /// `limitMs`: it is given up after so long without an answer, or after the time for which the
+    /// server may be silent if that is shorter.
+    public init(limitMs: Int64 = .max) { self.limitMs = limitMs }
 }
 
 extension Connection {
@@ -29,7 +32,8 @@ extension Connection {
         var retries =
             conversation.retries
             ?? RetryWindow(
-                limitMs: timeouts.silenceMs, longestMs: timeouts.retryMs)
+                limitMs: min(conversation.limitMs, timeouts.silenceMs),
+                longestMs: timeouts.retryMs)
         defer { conversation.retries = retries }
         while true {
             do throws(RedcolError) {

@@ -4,6 +4,7 @@
 import ArrowColumns
 import RedcolBase
 import RedisConnection
+import RedisTopology
 
 /// How a stream is read; the defaults are those of the table.
 public struct ReadOptions {
@@ -72,7 +73,7 @@ public struct ReadOptions {
             case .follow: followOption = value.key
             case .manyStreams: manyStreamsOption = value.key
             case .noSchema: noSchemaOption = value.key
-            case nil: break
+            case .groupList, .pendingList, nil: break
             }
         }
         try checkGroup()

@@ -7,6 +7,7 @@ import Testing
 @testable import FrameWriting
 @testable import RedcolBase
 @testable import RedisConnection
+@testable import StreamInspection
 @testable import StreamReading
 
 /// Values that a row allows, and some that it refuses.
@@ -123,6 +124,18 @@ private func shown(_ options: Any) -> String {
     }
 }
 
+@Test func optionsOfLists() throws {
+    try check(ListOption.self) { pairs in
+        // The group of a consumer is no option here.
+        let own = pairs.filter { $0.key != "group" }
+        let isOfGroups = own.contains { $0.key.hasPrefix("exact") }
+        return "\(try ListOptions(own, for: isOfGroups ? .groups : .pending))"
+    }
+    let misplaced = [(key: "exact", value: "true")]
+    let error = #expect(throws: RedcolError.self) { try ListOptions(misplaced, for: .pending) }
+    #expect(error?.message.contains("exact has no effect") == true)
+}
+
 @Test(arguments: ReadOption.allCases)
 func whatAnOptionNeeds(_ name: ReadOption) throws {
     let option = name.option
@@ -134,7 +147,7 @@ func whatAnOptionNeeds(_ name: ReadOption) throws {
         #expect(error?.message.contains("\(option.nameText) is about") == true)
     case .manyStreams: #expect(try ReadOptions(alone).manyStreamsOption == option.nameText)
     case .noSchema: #expect(try ReadOptions(alone).noSchemaOption == option.nameText)
-    case nil:
+    case .groupList, .pendingList, nil:
         let options = try ReadOptions(companions(option, value) + alone)
         #expect(options.manyStreamsOption == nil && options.noSchemaOption == nil)
     }

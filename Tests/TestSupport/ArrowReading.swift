@@ -119,7 +119,8 @@ public func readColumn(_ array: ArrowArray, _ format: String) throws(ArrowFault)
             continue
         }
         switch format {
-        case "l": cells.append(.integer(values.load(fromByteOffset: row * 8, as: Int64.self)))
+        case "l", "tsm:UTC":
+            cells.append(.integer(values.load(fromByteOffset: row * 8, as: Int64.self)))
         case "L": cells.append(.unsigned(values.load(fromByteOffset: row * 8, as: UInt64.self)))
         case "vu", "vz": cells.append(.bytes(try readView(array, values + row * 16)))
         default: throw ArrowFault("no reader for format \(format)")

@@ -30,6 +30,7 @@
 #include "redcol_arguments.hpp"
 #include "redcol_columns.hpp"
 #include "redcol_steering.hpp"
+#include "redcol_tables.hpp"
 
 /* Without it, redcol_errors.hpp has said which version of C++ is needed. */
 #if defined(REDCOL_HPP_MODE)
@@ -49,43 +50,6 @@
 
 namespace redcol {
 inline namespace REDCOL_HPP_MODE {
-
-/* All batches of a read that has ended: redcol_table. */
-class Table {
-public:
-  Table() = default;
-  std::size_t size() const noexcept {
-    return handle_ ? static_cast<std::size_t>(redcol_table_rows(handle_.get())) : 0;
-  }
-  explicit operator bool() const noexcept { return handle_ != nullptr; }
-  redcol_table *get() const noexcept { return handle_.get(); }
-
-  /* Fills `stream`, which the caller must release; texts in the layouts of `requested`. */
-  bool stream(ArrowArrayStream *stream, const ArrowSchema *requested, Error &error) const noexcept {
-    Error::Out out(error);
-    return out.done(redcol_table_stream(get(), requested, stream, out)) == REDCOL_OK;
-  }
-  /* The schema of that stream. */
-  OwnedSchema schema(const ArrowSchema *requested, Error &error) const noexcept {
-    OwnedSchema schema;
-    Error::Out out(error);
-    out.done(redcol_table_schema(get(), requested, schema.out(), out));
-    return schema;
-  }
-#if defined(REDCOL_HPP_EXCEPTIONS)
-  void stream(ArrowArrayStream *stream, const ArrowSchema *requested = nullptr) const {
-    detail::thrown([&](Error &error) { return this->stream(stream, requested, error); });
-  }
-  OwnedSchema schema(const ArrowSchema *requested = nullptr) const {
-    return detail::thrown([&](Error &error) { return schema(requested, error); });
-  }
-#endif
-
-private:
-  friend class Reader;
-  explicit Table(redcol_table *handle) noexcept : handle_(handle) {}
-  detail::Owned<redcol_table> handle_;
-};
 
 /* A read in progress: redcol_iter. */
 class Reader {
@@ -332,8 +296,9 @@ private:
   detail::Owned<redcol_writer> handle_;
 };
 
-/* A server: redcol_client. What changes groups and streams is in redcol_steering.hpp. */
-class Client : public Steers<Client> {
+/* A server: redcol_client. What changes groups and streams is in redcol_steering.hpp, and lists of
+   what there is are in redcol_tables.hpp. */
+class Client : public Steers<Client>, public detail::Lists<Client> {
 public:
   Client() = default;
   explicit operator bool() const noexcept { return handle_ != nullptr; }

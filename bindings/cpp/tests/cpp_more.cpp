@@ -163,6 +163,38 @@ static void many_streams(Client &client) {
   CHECK(!client.read_matching("n*", {{"group", "g"}, {"consumer", "c"}}, error) && error);
 }
 
+static std::string first_of(const Table &table, const char *column) {
+  ArrowArrayStream stream;
+  table.stream(&stream);
+  Batch batch;
+  const auto [schema, array] = batch.out();
+  CHECK(stream.get_schema(&stream, schema) == 0 && stream.get_next(&stream, array) == 0);
+  stream.release(&stream);
+  return std::string(batch.column<string_view>(column).at(0).value_or("null"));
+}
+
+static void lists(Client &client) {
+  const std::vector<std::string> names = {"texts", "numbers", "missing"};
+  CHECK(client.list_streams().size() == 4);
+  CHECK(client.list_streams("n*").size() == 1 && client.list_streams(names).size() == 2);
+  CHECK(first_of(client.list_streams({"texts", "numbers"}), "stream") == "numbers");
+  CHECK(contains(thrown([&] { client.list_streams("key"); }), "WRONGTYPE"));
+  CHECK(client.list_groups("numbers").size() == 0);
+  const Options member = {{"group", "lists"}, {"consumer", "c"}, {"count", "3"}};
+  CHECK(rows_of(client.read("numbers", member)) == 3);
+  CHECK(first_of(client.list_groups("num*", {{"exact", "true"}}), "last_delivered_id") == "3-1");
+  CHECK(first_of(client.list_consumers("*"), "consumer") == "c");
+  CHECK(client.list_consumers({"numbers"}, "lists").size() == 1);
+  const Table pending = client.list_pending("numbers", "lists", {{"start_id", "(1-1"}});
+  CHECK(pending.size() == 2 && first_of(pending, "_id") == "2-1");
+  Error error;
+  CHECK(!client.list_consumers("numbers", "other", error) &&
+        error.status() == REDCOL_ERROR_NO_GROUP);
+  CHECK(!client.list_groups("*", {{"exactly", "true"}}, error) &&
+        error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(!Client().list_streams("*", error) && error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+}
+
 static void last_ids(Client &client) {
   Error error;
   const std::optional<redcol::EntryId> last = client.last_id("numbers");
@@ -358,6 +390,7 @@ int main(int argc, char **argv) {
     columns(client);
     many_streams(client);
     last_ids(client);
+    lists(client);
     nul_bytes(client, argv[1]);
     schemas(client);
     acknowledging_later(client);

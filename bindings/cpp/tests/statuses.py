@@ -205,6 +205,28 @@ class Reading:
         free(iterator)
         return status
 
+    def _listed(self, function: str, *arguments: Any) -> int:
+        table = c_void_p(0x10)
+        status = call(function, self.client, *arguments, byref(table))
+        assert bool(table.value) == (status == 0)
+        free(table)
+        return status
+
+    def list_streams(self) -> int:
+        return self._listed("redcol_list_streams", *self._named())
+
+    def list_groups(self) -> int:
+        return self._listed("redcol_list_groups", *self._named(), words(exact="true"))
+
+    def list_consumers(self) -> int:
+        return self._listed("redcol_list_consumers", *self._named(), b"g", -1)
+
+    def list_pending(self) -> int:
+        return self._listed("redcol_list_pending", self.stream, -1, b"g", -1, words(count=10))
+
+    def _named(self) -> tuple[Any, ...]:
+        return None, 0, (c_char_p * 1)(self.stream), None, 1
+
     def free(self) -> None:
         for handle in (self.iter, self.client):
             free(handle)
@@ -292,6 +314,10 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_claim_entries": (Reading.claim, {}),
     "redcol_trim_stream": (Reading.trim, {}),
     "redcol_delete_entries": (Reading.delete_entries, {}),
+    "redcol_list_streams": (Reading.list_streams, {}),
+    "redcol_list_groups": (Reading.list_groups, {}),
+    "redcol_list_consumers": (Reading.list_consumers, {}),
+    "redcol_list_pending": (Reading.list_pending, {}),
     "redcol_read_ranges": (Reading.start_ranges, {}),
     "redcol_write_stream": (Writing.start, {}),
     "redcol_write_hashes": (Writing.start_hashes, {}),

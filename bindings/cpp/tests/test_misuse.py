@@ -49,6 +49,10 @@ OPTIONAL = {
     "redcol_read_stream": {"schema", "options"},
     "redcol_read_streams": {"schema", "options", "stream_lengths"},
     "redcol_read_ranges": {"schema", "options", "stream_lengths", "pattern"},
+    "redcol_list_streams": {"stream_lengths", "pattern"},
+    "redcol_list_groups": {"options", "stream_lengths", "pattern"},
+    "redcol_list_consumers": {"group", "stream_lengths", "pattern"},
+    "redcol_list_pending": {"options"},
     "redcol_iter_next": {"schema_out"},
     "redcol_iter_ack": {"stream", "entry_ids", "acknowledged_out"},
     "redcol_iter_ack_start": {"stream", "entry_ids"},
@@ -72,7 +76,8 @@ OPTIONAL = {
 
 #: There is no group "g" when they are called.
 WITHOUT_GROUP = {"redcol_ack", "redcol_seek_group", "redcol_delete_consumer",
-                 "redcol_release_entries"}  # fmt: skip
+                 "redcol_release_entries", "redcol_list_consumers",
+                 "redcol_list_pending"}  # fmt: skip
 #: Parameters that are no pointers, besides lengths.
 NUMBERS = {"wait_ms", "stream_count", "create_stream", "force", "maxlen", "approximate"}
 
@@ -158,6 +163,8 @@ def test_null_for_every_pointer() -> None:
                     given["options"] = words(group="g", consumer="c", claim_idle_ms=0)
                 if name == "redcol_read_streams":
                     given["options"] = words(**FOLLOW)
+                elif name.startswith("redcol_list_"):
+                    given["options"] = words()
                 for parameter in parameters:
                     if parameter.endswith("_length"):
                         given[parameter] = -1

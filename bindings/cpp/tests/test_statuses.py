@@ -103,7 +103,8 @@ for _status in ANSWERS:
         _asking -= {"redcol_read_stream", "redcol_read_streams"}
     if _status == "NO_GROUP":
         _asking &= {"redcol_ack", "redcol_read_stream", "redcol_read_streams",
-                    "redcol_iter_connect", *STEERING_GROUPS}  # fmt: skip
+                    "redcol_iter_connect", "redcol_list_consumers", "redcol_list_pending",
+                    *STEERING_GROUPS}  # fmt: skip
     case(_status, *_asking)(functools.partial(answered, status=_status))
 
 
@@ -356,8 +357,9 @@ def while_another_waits(function: str, waiting: str) -> int:
 
 
 @case("CANCELLED", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
-      "redcol_ack", "redcol_iter_ack", "redcol_last_id", "redcol_writer_run",
-      "redcol_writer_stop", *STEERING)  # fmt: skip
+      "redcol_ack", "redcol_iter_ack", "redcol_last_id", "redcol_list_streams",
+      "redcol_list_groups", "redcol_list_consumers", "redcol_list_pending",
+      "redcol_writer_run", "redcol_writer_stop", *STEERING)  # fmt: skip
 def cancelled(function: str) -> int:
     with Server() as server, prepared(function, server.url, timeout_ms=20_000) as reading:
         os.kill(server.process.pid, signal.SIGSTOP)  # so that the call has to wait

@@ -23,6 +23,7 @@ FULLY_DOCUMENTED = [
     *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
     *("create_group", "delete_group", "seek_group", "delete_consumer", "release", "trim_stream"),
     *("delete_entries", "claim"),
+    *("list_streams", "list_groups", "list_consumers", "list_pending"),
 ]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
 

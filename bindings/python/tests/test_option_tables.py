@@ -47,6 +47,10 @@ FUNCTIONS = {
     "scan_streams": ("ReadOption", "ClientOption"),
     "write_stream": ("EntryOption", "ClientOption"),
     "write_hashes": ("HashOption", "ClientOption"),
+    "list_streams": ("ClientOption",),
+    "list_groups": ("ListOption", "ClientOption"),
+    "list_consumers": ("ClientOption",),
+    "list_pending": ("ListOption", "ClientOption"),
 }
 #: Parameters that are called otherwise than their options. Those of the functions for many streams
 #: are called as in polars-redis, where `key_column` is about keys of streams.

@@ -111,6 +111,21 @@ def steers(client: redcol.Client, frame: pl.DataFrame) -> None:
     redcol.delete_entries(URL, "events", 5)  # wrong
 
 
+def lists(client: redcol.Client) -> Iterator[pl.DataFrame]:
+    yield redcol.list_streams(URL)
+    yield redcol.list_streams(client, ["a", b"b"], timeout_ms=1_000)
+    yield redcol.list_groups(URL, "ev*", exact=True)
+    yield redcol.list_consumers(client, "events", b"sums")
+    yield redcol.list_pending(URL, "events", "sums", consumer="w", start_id=datetime(2024, 1, 1))
+    yield redcol.list_streams(URL, 5)  # wrong
+    yield redcol.list_groups(URL)  # wrong
+    yield redcol.list_groups(URL, "ev*", exact="yes")  # wrong
+    yield redcol.list_consumers(URL, "events", 5)  # wrong
+    yield redcol.list_pending(URL, "events")  # wrong
+    yield redcol.list_pending(URL, ["a"], "sums")  # wrong
+    yield redcol.list_pending(URL, "events", "sums", min_idle_ms=timedelta(1))  # wrong
+
+
 def others() -> None:
     with redcol.connect(URL, timeout_ms=1_000) as client:
         table = redcol.read_arrow(client, "events", schema={"value": int}, string_layout="large")

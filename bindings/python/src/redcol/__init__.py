@@ -44,6 +44,7 @@ from .errors import (
     WrongTypeError,
 )
 from .iterator import StreamIterator, iter_stream
+from .lists import list_consumers, list_groups, list_pending, list_streams
 from .scan import scan_stream
 from .scan_many import scan_streams
 from .steering import (
@@ -97,6 +98,10 @@ __all__ = [
     "delete_entries",
     "delete_group",
     "iter_stream",
+    "list_consumers",
+    "list_groups",
+    "list_pending",
+    "list_streams",
     "read_arrow",
     "read_stream",
     "read_streams",

@@ -63,6 +63,25 @@ def filled_key(name: str, value: object) -> bytes:
     return given
 
 
+def pattern_or_keys(name: str, value: object) -> bytes | list[bytes]:
+    """A pattern of keys, which may be a key; or several keys."""
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        return key(name, value)
+    if not isinstance(value, Iterable):
+        raise InvalidArgumentError(
+            f"{name} must be a pattern of keys, or a list of keys, not {kind(value)}."
+        )
+    return distinct_keys(name, value)
+
+
+def distinct_keys(name: str, keys: Iterable[object]) -> list[bytes]:
+    """Several keys, each of them once."""
+    streams = [key(f"{name}[{place}]", one) for place, one in enumerate(keys)]
+    if len(set(streams)) != len(streams):
+        raise InvalidArgumentError(f"{name} names a key twice.")
+    return streams
+
+
 def text(name: str, value: object, *, show: bool = True) -> str:
     """Text without NUL, since text of the C interface ends at the first NUL."""
     if not isinstance(value, str):

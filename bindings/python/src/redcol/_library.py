@@ -49,6 +49,8 @@ _logger: Final = _PythonLogger(_Logger(_write_log), 0)
 
 _Out = POINTER(c_void_p)
 _Strings = POINTER(c_char_p)
+#: A client, and a pattern of keys or a list of keys.
+_Chosen = (c_void_p, c_char_p, c_int64, _Strings, POINTER(c_int64), c_int64)
 
 #: Every function of redcol.h: what it returns and what it takes.
 SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
@@ -132,6 +134,13 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_delete_entries": (
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 2, POINTER(c_int64), _Out],
+    ),
+    "redcol_list_streams": (c_int32, [*_Chosen, _Out, _Out]),
+    "redcol_list_groups": (c_int32, [*_Chosen, _Strings, _Out, _Out]),
+    "redcol_list_consumers": (c_int32, [*_Chosen, c_char_p, c_int64, _Out, _Out]),
+    "redcol_list_pending": (
+        c_int32,
+        [c_void_p, *[c_char_p, c_int64] * 2, _Strings, _Out, _Out],
     ),
     "redcol_write_stream": (
         c_int32,

@@ -268,6 +268,15 @@ def read_streams(
     return iterator
 
 
+def chosen(streams: bytes | Sequence[bytes]) -> tuple[Any, ...]:
+    """A pattern of keys or a list of keys, as functions take them."""
+    if isinstance(streams, bytes):
+        return (streams, len(streams), None, None, 0)
+    count = len(streams)
+    names = (c_char_p * count)(*streams)
+    return (None, 0, names, (c_int64 * count)(*map(len, streams)), count)
+
+
 def read_ranges(
     client: ClientHandle,
     streams: bytes | Sequence[bytes],
@@ -278,17 +287,10 @@ def read_ranges(
     schema = None
     if schema_capsule is not None:
         schema = capsule_pointer(schema_capsule, b"arrow_schema")
-    chosen: tuple[Any, ...]
-    if isinstance(streams, bytes):
-        chosen = (streams, len(streams), None, None, 0)
-    else:
-        count = len(streams)
-        names = (c_char_p * count)(*streams)
-        chosen = (None, 0, names, (c_int64 * count)(*map(len, streams)), count)
     iterator, error = Handle(), Handle()
     status = library().redcol_read_ranges(
         client.pointer,
-        *chosen,
+        *chosen(streams),
         schema,
         options_of(options),
         ctypes.byref(iterator.pointer),

@@ -90,7 +90,7 @@ def follow_request(
         raise InvalidArgumentError("stream must be a key, or a list of one or more keys.")
     if columns.stream_column is None:
         columns = replace(columns, stream_column="_stream")
-    return _request(_distinct("stream", stream), columns, options)
+    return _request(_arguments.distinct_keys("stream", stream), columns, options)
 
 
 def ranges_request(
@@ -103,22 +103,9 @@ def ranges_request(
 ) -> Request:
     """One read of the same range of many streams. `own`: as in `read_request`."""
     options = {"batch_rows": "0", **range_.options(), **many.options(), **entries.options()}
-    if isinstance(pattern, (str, bytes)):
-        request = _request([], columns, options, own)
-        return replace(request, ranges=_arguments.key("pattern", pattern))
-    if not isinstance(pattern, Iterable):
-        raise InvalidArgumentError(
-            f"pattern must be a pattern of keys, or a list of keys, not {_arguments.kind(pattern)}."
-        )
-    streams = _distinct("pattern", pattern)
-    return replace(_request(streams, columns, options, own), ranges=streams)
-
-
-def _distinct(name: str, keys: Iterable[object]) -> list[bytes]:
-    streams = [_arguments.key(f"{name}[{place}]", key) for place, key in enumerate(keys)]
-    if len(set(streams)) != len(streams):
-        raise InvalidArgumentError(f"{name} names a key twice.")
-    return streams
+    chosen = _arguments.pattern_or_keys("pattern", pattern)
+    streams = [] if isinstance(chosen, bytes) else chosen
+    return replace(_request(streams, columns, options, own), ranges=chosen)
 
 
 def _request(

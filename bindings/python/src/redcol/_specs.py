@@ -120,6 +120,26 @@ class FollowSpec:
 
 
 @dataclass(frozen=True)
+class PendingSpec:
+    """Which pending entries to list."""
+
+    consumer: str | bytes | None
+    min_idle_ms: int
+    start_id: str | int | date
+    end_id: str | int | date
+    count: int | None
+
+    def options(self) -> dict[str, str]:
+        """The library's options."""
+        found = RangeSpec(self.start_id, self.end_id, self.count).options()
+        idle = _arguments.integer("min_idle_ms", self.min_idle_ms, at_least=0)
+        found["min_idle_ms"] = str(idle)
+        if self.consumer is not None:
+            found["consumer"] = _option_name("consumer", self.consumer)
+        return found
+
+
+@dataclass(frozen=True)
 class EntrySpec:
     """What happens to entries with a value that does not fit, and how large an entry may be."""
 
