@@ -138,7 +138,7 @@ struct ScatteredRows {
     /// What is to be sent again, in the order of the rows; nothing is any more.
     mutating func takeAgain() -> [Again] {
         defer { forgetRefusals() }
-        return again.sorted { $0.row < $1.row }
+        return sortedIndices(again.count) { again[$0].row < again[$1].row }.map { again[$0] }
     }
 
     /// A row is to be sent again after all.
@@ -242,7 +242,7 @@ struct ScatteredRows {
 
     private static func ranges(_ rows: [Int]) -> RowRanges {
         var ranges = RowRanges()
-        for row in rows.sorted() { ranges.add(row) }
+        for index in sortedIndices(rows.count, { rows[$0] < rows[$1] }) { ranges.add(rows[index]) }
         return ranges
     }
 

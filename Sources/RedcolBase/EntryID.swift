@@ -83,6 +83,7 @@ public enum RangeBound {
         return isExclusive ? id.previous : id
     }
 
+    @inline(never)
     private static func parse(
         _ text: String, sequenceIfMissing: UInt64, name: String
     ) throws(RedcolError) -> (EntryID, Bool) {

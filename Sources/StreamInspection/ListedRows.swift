@@ -198,7 +198,8 @@ struct ListTable {
         // What is read after a text: see BatchBuilder.set.
         for _ in 0..<16 { text.append(0) }
         text.withUnsafeBufferPointer { padded in
-            if let start = padded.baseAddress { batch.set(column, start, count) }
+            // What sets a value that nothing has set before is not inlined.
+            if let start = padded.baseAddress { batch.setFallback(column, start, count) }
         }
     }
 

@@ -44,6 +44,8 @@ public final class Listing {
     /// When a node could not be searched. All are searched again then, since another one may have
     /// its place.
     private var searchFailedAt: Int64?
+    private var searchesAgain = 0
+    private static let searchesAgainMax = 10
     /// So long one node is tried.
     private static let nodeMs: Int64 = 500
     /// Questions that another node has to answer, and how often that has happened.
@@ -237,7 +239,10 @@ public final class Listing {
     private func searchAgain(after error: RedcolError) throws(RedcolError) {
         let now = platform_monotonic_ms()
         let failedAt = searchFailedAt ?? now
-        guard now - failedAt < topology.timeouts.silenceMs else { throw error }
+        searchesAgain += 1
+        guard now - failedAt < topology.timeouts.silenceMs,
+            searchesAgain <= Listing.searchesAgainMax
+        else { throw error }
         searchFailedAt = failedAt
         searchAllNodes()
     }

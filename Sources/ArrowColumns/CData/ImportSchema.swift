@@ -207,7 +207,7 @@ private func metadataSize(_ metadata: UnsafePointer<CChar>) -> Int? {
 
 /// A field of an entry goes to one column, so that two of the same name cannot both be filled.
 func refuseDuplicates(_ columns: [RequestedColumn]) throws(ColumnError) {
-    let order = columns.indices.sorted { left, right in
+    let order = sortedIndices(columns.count) { left, right in
         compare(columns[left].name, columns[right].name) < 0
     }
     for index in 1..<max(order.count, 1)

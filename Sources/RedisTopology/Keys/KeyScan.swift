@@ -2,6 +2,7 @@
 // Finding the streams whose keys match a pattern: SCAN, page by page, which holds the server up as
 // little as is wanted. https://redis.io/docs/latest/commands/scan/
 
+import RedcolBase
 import RedisConnection
 
 /// Which streams are wanted.
@@ -145,8 +146,8 @@ public struct KeyScan {
 
     /// How many keys match that are no streams, if they are counted.
     public var otherKeys: Int {
-        let sorted = others.sorted()
-        return sorted.indices.count { $0 == 0 || sorted[$0] != sorted[$0 - 1] }
+        let order = sortedIndices(others.count) { others[$0] < others[$1] }
+        return order.indices.count { $0 == 0 || others[order[$0]] != others[order[$0 - 1]] }
     }
 
     /// The connection was lost. A cursor means nothing to a server that was started again, so the

@@ -3,6 +3,7 @@
 // reading a small stream does.
 
 import CPlatform
+import RedcolBase
 
 /// Byte strings, in order.
 public struct NameList {
@@ -39,7 +40,7 @@ public struct NameList {
                 return order != 0 ? Int(order) : length - length2
             }
             var last: Int?
-            for index in (0..<count).sorted(by: { compare($0, $1) < 0 }) {
+            for index in sortedIndices(count, { compare($0, $1) < 0 }) {
                 if let last, compare(last, index) == 0 { continue }
                 sorted.bytes.append(contentsOf: all[start(index)..<ends[index]])
                 sorted.ends.append(sorted.bytes.count)
