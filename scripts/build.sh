@@ -25,7 +25,7 @@ done
 
 # The library carries hiredis in itself, and shows the symbols of its header only. nodelete: batches
 # are released by its code, whoever has closed it.
-# For size: the library stays below a mebibyte, for 3 percent more instructions an entry of a range.
+# For size: the library stays near a mebibyte, for 3 percent more instructions an entry of a range.
 flags=(-c release -Xswiftc -Osize --product redcol --scratch-path "$folder" -Xswiftc -use-ld=lld)
 for flag in "--version-script=$exports" -soname=libredcol.so.0 --gc-sections \
   -z defs -z nodelete -z relro -z now -T "$PWD/scripts/discard.ld"; do
