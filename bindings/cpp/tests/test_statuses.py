@@ -450,7 +450,7 @@ def not_yet(function: str) -> int:
 
 
 @case("TIMEOUT", "redcol_open", "redcol_read_stream", "redcol_read_streams", "redcol_ack",
-      "redcol_iter_ack", "redcol_last_id", *STEERING)  # fmt: skip
+      "redcol_iter_ack", "redcol_last_id", "redcol_list_streams", *STEERING)  # fmt: skip
 def a_signal_comes(function: str) -> int:
     """The server is silent for longer than the signal takes."""
     before = signal.signal(signal.SIGUSR1, lambda *_: None)
