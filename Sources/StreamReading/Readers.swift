@@ -88,8 +88,8 @@ public func makeReader(
     guard !options.group.isEmpty, isPlain else {
         throw RedcolError(
             .invalidArgument,
-            "claiming needs group and consumer, and of the other options takes those about columns "
-                + "and values, count, batch_rows and claim_idle_ms")
+            "claiming needs group and consumer, and takes no options about waiting, acknowledging, "
+                + "creating the group, dead letters or several streams")
     }
     if entries == .idle, options.claimIdleMs == nil {
         throw RedcolError(
