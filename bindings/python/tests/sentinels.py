@@ -22,10 +22,13 @@ DOWN_AFTER_MS = 500
 
 
 def wait_until(what: Callable[[], bool], name: object = None, seconds: float = 60) -> None:
-    """Wait for something that comes by itself; a server may not answer meanwhile."""
+    """Wait for something that comes by itself.
+
+    Meanwhile a server may not answer, and slots of a cluster may have no node.
+    """
     deadline = time.monotonic() + seconds
     while True:
-        with contextlib.suppress(redis.RedisError, OSError):
+        with contextlib.suppress(redis.RedisError, OSError, LookupError):
             if what():
                 return
         assert time.monotonic() < deadline, f"not within {seconds} s: {name or what}"

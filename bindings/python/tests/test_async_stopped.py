@@ -20,10 +20,10 @@ from grouping import GROUP, SCHEMA, add, pending
 from servers import REDIS_7, Server
 
 #: How long a server may be silent; an event loop that waits for it itself would stand so long.
-TIMEOUT_MS = 2_000
+TIMEOUT_MS = 5_000
 TIMEOUTS = {"timeout_ms": TIMEOUT_MS, "connect_timeout_ms": TIMEOUT_MS}
 #: A busy machine may keep the loop from running for a while.
-GAP_MAX = 1.5
+GAP_MAX = 4.0
 
 
 def run(function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
