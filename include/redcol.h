@@ -998,7 +998,7 @@ redcol_status redcol_last_id(redcol_client *client, const char *stream, int64_t 
  * table_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL. Its columns:
  *   stream               the key
  *   length               the number of entries
- *   first_id, last_id    the ids of the first and the last entry; null if there is none
+ *   first_id, last_id    the ids of the first and the last entry; null in an empty stream
  *   first_ts, last_ts    the times in these ids
  *   entries_added        entries that were ever added; null before Redis 7.0
  *   groups               the number of consumer groups
@@ -1198,7 +1198,8 @@ redcol_status redcol_delete_consumer(redcol_client *client, const char *stream,
  * entry_ids     entry ids, separated by spaces or line ends, `entry_ids_length` bytes or -1;
  *               borrowed. Any number.
  * released_out  NULL, or written with the number of entries that were released. Entries that are
- *               not pending for this consumer are left alone and do not count.
+ *               not pending for this consumer are left alone and do not count. An id that is given
+ *               twice counts twice.
  * REDCOL_TIMEOUT  a signal came; call again to continue.
  * A script looks and releases in one step, so that no entry is taken from a consumer that has
  * claimed it meanwhile: the user needs +eval, +xpending and +xclaim. Blocks, see STEERING. Any

@@ -12,7 +12,8 @@ public struct RetryWindow: Sendable {
     private var began: Int64?
     /// How often a server has said since the last success that another one is to be asked.
     private var redirects = 0
-    /// So often that other one is asked at once. More often, servers send us round in circles.
+    /// How many times the server that another one names is asked without a wait. If there are more,
+    /// the servers name each other in a circle.
     public static let redirectsMax = 5
     /// When the next attempt is due; nil when none waits.
     public private(set) var nextAt: Int64?

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One function that sorts. Swift makes its own anew for each use, four kilobytes a time.
+// The one function that sorts. Of Swift's own, the compiler makes a copy for each type that is
+// sorted, of four kilobytes each.
 
 /// The numbers from 0 to `count` in the order of what they stand for; equal ones stay as they are.
 /// `isBefore`: whether what the first stands for comes before what the second stands for.

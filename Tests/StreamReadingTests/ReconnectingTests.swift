@@ -58,7 +58,8 @@ extension Reconnecting {
             #expect(reconnecting.told(at: 0, moved) == nil)
             #expect(reconnecting.triesAtOnce)
         }
-        // Round in circles, or lost: with a wait, though the first is none.
+        // Servers that name each other in a circle, and lost connections: then it waits. The first
+        // wait is of no length.
         #expect(reconnecting.told(at: 0, moved) == nil)
         #expect(!reconnecting.triesAtOnce)
     }

@@ -14,7 +14,7 @@ public struct NodeSlots {
     /// Slots that are being moved to the node: some of their keys may be there.
     private var arriving = Bits(repeating: 0, count: HashSlot.count / 64)
 
-    /// The answer to `question`; nil if it is none.
+    /// Reads the answer to `question`; nil if the server answered something else.
     public init?(_ answer: Reply) {
         guard case .bulk(let text) = answer else { return nil }
         // Node, address, flags, primary, four numbers and states, and then slots.

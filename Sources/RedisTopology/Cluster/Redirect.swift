@@ -34,7 +34,7 @@ struct RedirectText: Equatable {
         if host.elementsEqual("?".utf8) { host = [] }
     }
 
-    /// Of at most five digits; nil if it is none.
+    /// The number that these digits say; nil unless they are one to five digits.
     static func number(_ digits: ArraySlice<UInt8>) -> Int? {
         guard !digits.isEmpty, digits.count <= 5 else { return nil }
         var number = 0

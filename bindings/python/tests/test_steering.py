@@ -250,6 +250,7 @@ def test_a_stream_is_trimmed_roughly(url: str, any_db: redis.Redis, key: str) ->
     deleted = redcol.trim_stream(url, key, maxlen=50)
     assert 12_345 - deleted == any_db.xlen(key)
     assert 50 <= any_db.xlen(key) <= 150
+    assert any_db.xlen(key) == 145  # an exact trim would keep 50
 
 
 def test_entries_are_deleted(url: str, any_db: redis.Redis, key: str) -> None:

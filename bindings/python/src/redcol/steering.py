@@ -252,7 +252,8 @@ def release(
         answer_timeout_ms: as in :func:`create_group`.
 
     Returns:
-        How many entries were released. Those that the consumer does not hold are left alone.
+        How many entries were released; an id that is given twice counts twice. Entries that the
+        consumer does not hold are left alone.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
