@@ -86,7 +86,9 @@ public final class CredentialsRequest: BackgroundJob, @unchecked Sendable {
         case refused(Int32)
     }
 
-    private let source: CredentialsSource
+    /// Given up with the end of the work, before anybody is told of it: this thread may hold the
+    /// request a moment longer than its last user, who may expect that the provider is released.
+    private var source: CredentialsSource
     private var user: [UInt8]
     private var outcome = Outcome.refused(0)
 
@@ -101,6 +103,7 @@ public final class CredentialsRequest: BackgroundJob, @unchecked Sendable {
     }
 
     override func work() {
+        defer { source = .url }
         switch source {
         case .url: break
         case .file(let path): outcome = CredentialsRequest.read(path)
@@ -138,14 +141,14 @@ public final class CredentialsRequest: BackgroundJob, @unchecked Sendable {
         if case .password(let password) = outcome {
             return Login(
                 user: user, password: password, database: login.database, name: login.name,
-                source: source,
+                source: login.source,
                 secrets: login.used?.adding(user: user, password: password)
                     ?? Secrets(user: user, password: password, raw: (user, password)),
                 used: login.used)
         }
         var reason = "the credentials provider "
         var details: [(RedcolError.Detail, String)] = []
-        if case .file(let path) = source { reason = "the password file \(escaped(path)) " }
+        if case .file(let path) = login.source { reason = "the password file \(escaped(path)) " }
         switch outcome {
         case .failed(errno: ESPIPE): reason += "cannot be used: it is not a regular file"
         case .failed(let error): reason += "cannot be read: \(errorText(error))"
