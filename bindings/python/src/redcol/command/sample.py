@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest entries of a stream, and what they tell about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .._typing import pl, typing
+from ..client import Client
+from ..stream import read_stream
+
+_MINUTE_MS = 60_000
+
+
+def discovering(schema: object) -> typing.Literal["string", "auto"]:
+    """How columns are found: bytes that are no text are no error, if there is no schema."""
+    return "auto" if schema is None else "string"
+
+
+def last_entries(
+    client: Client,
+    stream: str,
+    count: int,
+    found: pl.DataFrame,
+    schema: Mapping[str, Any] | None = None,
+    on_error: typing.Literal["raise", "null", "skip"] = "null",
+) -> pl.DataFrame:
+    """The newest `count` entries. `found` is the stream's row in the list of streams.
+
+    They are looked for in the stream's last milliseconds, more of them each time.
+    """
+    length, first_id, last_id = found.select("length", "first_id", "last_id").row(0)
+    if not length or not count:
+        return read_stream(client, stream, schema=schema, count=0)
+    first, last = (int(each.partition("-")[0]) for each in (first_id, last_id))
+    span = (last - first + 1) * count * 2 // length + 1
+    while True:
+        start = max(last - span, first)
+        frame = read_stream(
+            client,
+            stream,
+            schema=schema,
+            start_id=start,
+            end_id=last_id,
+            on_error=on_error,
+            discover=discovering(schema),
+        )
+        if len(frame) >= count or start == first:
+            return frame.tail(count)
+        span *= 4
+
+
+def fields_of(sample: pl.DataFrame) -> pl.DataFrame:
+    """The fields of a sample: their dtypes, in how much of it they are, and an example."""
+    import polars
+
+    fields = [column for column in sample.get_columns() if column.name not in ("_id", "_ts")]
+    rows = max(len(sample), 1)
+    return polars.DataFrame(
+        {
+            "field": [column.name for column in fields],
+            "dtype": [str(column.dtype) for column in fields],
+            "filled_percent": [100 * (rows - column.null_count()) / rows for column in fields],
+            "example": [
+                str(values[-1]) if len(values := column.drop_nulls()) else None for column in fields
+            ],
+        },
+        schema={
+            "field": polars.String,
+            "dtype": polars.String,
+            "filled_percent": polars.Float64,
+            "example": polars.String,
+        },
+    )
+
+
+def rate_of(sample: pl.DataFrame) -> float:
+    """Entries per second over the last minute, or over the time that the sample covers."""
+    now = time.time_ns() // 1_000_000
+    recent = sample["_ts"].filter(sample["_ts"] >= now - _MINUTE_MS)
+    if not len(recent):
+        return 0.0
+    # If all of the sample is younger than a minute, there may be more entries in the minute.
+    covered = now - int(recent[0]) if len(recent) == len(sample) else _MINUTE_MS
+    return len(recent) * 1_000 / max(covered, 1)
