@@ -428,6 +428,11 @@ def test_an_acknowledgement_without_an_answer_is_made_again() -> None:
         ) as batches,
     ):
         assert [batch["_id"].item() for batch in itertools.islice(batches, 2)] == ["1-1", "2-1"]
+        # The connection of the end must not overtake this one.
+        deadline = time.monotonic() + 60
+        while not acknowledged:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
     assert acknowledged[0] == [b"1-1"]
     assert sorted(itertools.chain(*acknowledged[1:])) == [b"1-1", b"2-1"]
 
