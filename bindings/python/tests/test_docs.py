@@ -22,7 +22,7 @@ FULLY_DOCUMENTED = [
     *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
     *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
     *("create_group", "delete_group", "seek_group", "delete_consumer", "release", "trim_stream"),
-    *("delete_entries", "claim"),
+    *("delete_entries", "claim", "export_stream"),
     *("list_streams", "list_groups", "list_consumers", "list_pending"),
 ]
 MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
@@ -87,7 +87,14 @@ def test_public_functions_have_examples_and_name_every_parameter() -> None:
 
 
 @pytest.mark.parametrize("text", list(blocks()))
-def test_readme_blocks(server: TLSServer, localhost: str, text: str) -> None:
+def test_readme_blocks(
+    server: TLSServer,
+    localhost: str,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exec(compile(on(server, localhost, text), "README.md", "exec"), {})

@@ -40,6 +40,7 @@ FUNCTIONS = {
     "trim_stream": ("EntryOption", "ClientOption"),
     "read_stream": ("ReadOption", "ClientOption"),
     "scan_stream": ("ReadOption", "ClientOption"),
+    "export_stream": ("ReadOption", "ClientOption"),
     "iter_stream": ("ReadOption", "ClientOption"),
     "stream_batches": ("ReadOption", "ClientOption"),
     "read_arrow": ("ReadOption", "ClientOption"),
@@ -70,7 +71,6 @@ NAMES_OF_MANY = {**NAMES, "batch_size": "streams_at_once", "key_column": "stream
 WITHOUT_PARAMETER = {
     "page_rows",  # left to the core
     "columns_max",  # left to the core
-    "follow",  # which iterators do
     "connect",  # which asynchronous iterators do later
     "field:N",  # from the schema of a frame that was read
     "categories:N",  # from the dtype, an Enum
@@ -87,6 +87,8 @@ OTHER_DEFAULTS = {
     ("iter_stream", "block_ms"): 1000,
     ("stream_batches", "block_ms"): 1000,
     ("stream_batches", "batch_timeout_ms"): 1000,
+    # A group's export needs one, and is usually its only member.
+    ("export_stream", "consumer"): "export",
     # An iterator runs for long: what a member that has gone away held comes to another.
     ("iter_stream", "claim_idle_ms"): 300_000,
     ("stream_batches", "claim_idle_ms"): 300_000,

@@ -126,6 +126,19 @@ def lists(client: redcol.Client) -> Iterator[pl.DataFrame]:
     yield redcol.list_pending(URL, "events", "sums", min_idle_ms=timedelta(1))  # wrong
 
 
+def exports() -> None:
+    done: redcol.Exported = redcol.export_stream(
+        URL, "events", Path("archive"), follow=True, every=timedelta(minutes=5), partition_by="day"
+    )
+    print(done.rows + done.files, done.last_id)
+    redcol.export_stream(URL, "events", "a.csv", progress=lambda rows, size, total: print(rows))
+    redcol.export_stream(URL, "events", "a", partition_by="week")  # wrong
+    redcol.export_stream(URL, "events", "a", format="xml")  # wrong
+    redcol.export_stream(URL, ["events"], "a")  # wrong
+    redcol.export_stream(URL, "events", "a", every=1.5)  # wrong
+    redcol.export_stream(URL, "events", "a", progress=lambda rows: None)  # wrong
+
+
 def others() -> None:
     with redcol.connect(URL, timeout_ms=1_000) as client:
         table = redcol.read_arrow(client, "events", schema={"value": int}, string_layout="large")

@@ -43,6 +43,7 @@ from .errors import (
     ValueConversionError,
     WrongTypeError,
 )
+from .export import Exported, export_stream
 from .iterator import StreamIterator, iter_stream
 from .lists import list_consumers, list_groups, list_pending, list_streams
 from .scan import scan_stream
@@ -70,6 +71,7 @@ __all__ = [
     "ClosedError",
     "ConnectionFailedError",
     "EntryTooLargeError",
+    "Exported",
     "ForkedError",
     "InvalidArgumentError",
     "KeyExistsError",
@@ -97,6 +99,7 @@ __all__ = [
     "delete_consumer",
     "delete_entries",
     "delete_group",
+    "export_stream",
     "iter_stream",
     "list_consumers",
     "list_groups",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from . import entries, lists, steering
+from . import entries, export, lists, steering
 from .verb import Family, common_options
 
 
@@ -42,6 +42,7 @@ _version.callback = _show_version
 
 for verb in (
     *(lists.ls, lists.info, entries.peek, entries.read),
+    export.export,
     *(lists.groups, lists.consumers, lists.pending),
     *(steering.group, steering.ack, steering.claim, steering.release, steering.trim),
 ):

@@ -12,10 +12,10 @@ import click
 from .. import errors
 from . import INSTALL
 from .root import root
-from .session import PipeClosedError, Session
+from .session import PipeClosedError, Session, StoppedError, TerminatedError
 
 #: Exit codes, as in shells: 128 and the number of the signal where a signal is the reason.
-ERROR, USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
+ERROR, USAGE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 2, 130, 141, 143
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,8 +33,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.UsageError as error:
         error.show()
         return USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+    except (click.Abort, KeyboardInterrupt, StoppedError) as error:
+        is_terminated = isinstance(error.__cause__, TerminatedError)
+        return TERMINATED if is_terminated else INTERRUPTED
     except Exception as error:
         if session.verbosity > 1:
             raise

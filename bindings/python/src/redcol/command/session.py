@@ -23,6 +23,14 @@ class PipeClosedError(Exception):
     """Whoever read the output has closed the pipe."""
 
 
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+class StoppedError(Exception):
+    """Ctrl-C or SIGTERM, which is the cause. click would write a line about a KeyboardInterrupt."""
+
+
 class Session:
     """The options that every verb has, and the connection, which is made when it is first used."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .session import Session
+from .session import Session, StoppedError
 
 
 class Verb(click.Command):
@@ -21,6 +21,13 @@ class Verb(click.Command):
         self.examples = examples
         self.own_options = [each for each in self.params if isinstance(each, click.Option)]
         self.params += common_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise StoppedError from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verb's own options, and then those that every verb has."""
