@@ -23,8 +23,11 @@ public struct Queue<Element> {
         }
     }
 
-    public mutating func replaceAll(_ transform: (Element) -> Element) {
-        for index in head..<elements.count { elements[index] = transform(elements[index]) }
+    /// All but the first `kept` of them.
+    public mutating func replaceAll(after kept: Int = 0, _ transform: (Element) -> Element) {
+        for index in min(head + kept, elements.count)..<elements.count {
+            elements[index] = transform(elements[index])
+        }
     }
 
     public mutating func removeAll() {

@@ -88,7 +88,7 @@ private func claim(_ bytes: UnsafeBufferPointer<UInt8>, _ most: Int, _ pieceByte
 private func lastEntry(_ bytes: UnsafeBufferPointer<UInt8>, _ piece: Int) {
     for reply in replies(in: bytes) { _ = reply.firstEntry }
     var received = ReceiveBuffer()
-    var answer = LastEntry()
+    var answer = PageSkim(entriesMax: 1)
     for start in stride(from: 0, to: bytes.count, by: max(1, piece)) {
         let end = min(start + max(1, piece), bytes.count)
         let part = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[start..<end]))

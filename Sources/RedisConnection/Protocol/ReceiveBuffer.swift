@@ -16,6 +16,8 @@ public struct ReceiveBuffer: ~Copyable {
     private var capacity = 0
     private var begin = 0
     private var end = 0
+    /// How many bytes were used, of all that ever came.
+    public private(set) var usedInAll = 0
     /// What the next bytes must be, which nobody gets to see.
     private var passedOver: [UInt8] = []
     /// Something else came in place of what was to be passed over.
@@ -34,7 +36,9 @@ public struct ReceiveBuffer: ~Copyable {
 
     /// Marks the first `count` waiting bytes as used.
     public mutating func consume(_ count: Int) {
-        begin += min(count, end - begin)
+        let used = min(count, end - begin)
+        begin += used
+        usedInAll &+= used
         if begin == end {
             begin = 0
             end = 0
@@ -75,7 +79,7 @@ public struct ReceiveBuffer: ~Copyable {
         capacity = 0
     }
 
-    /// Room to receive into, at least half of it free; nil when there is no memory.
+    /// Room to receive into, at least a quarter of the block; nil when there is no memory.
     mutating func room() -> UnsafeMutableRawBufferPointer? {
         if memory == nil {
             memory = malloc(ReceiveBuffer.initialCapacity + ReceiveBuffer.slack)?
@@ -83,14 +87,15 @@ public struct ReceiveBuffer: ~Copyable {
             capacity = memory == nil ? 0 : ReceiveBuffer.initialCapacity
         }
         guard let start = memory else { return nil }
-        if begin > 0 {
+        // Much that waits is not moved for the sake of a little room.
+        if begin > 0, begin >= end - begin || capacity - end < capacity / 4 {
             memmove(start, start + begin, end - begin)
             end -= begin
             begin = 0
             // Nothing may come, and the waiting bytes may be looked at again.
             memset(start + end, 0, ReceiveBuffer.slack)
         }
-        if end * 2 > capacity {
+        if (end - begin) * 2 > capacity {
             // Doubling only when it is half full of bytes that have arrived: what is reserved
             // follows what was received, never what was claimed.
             guard let grown = realloc(start, capacity * 2 + ReceiveBuffer.slack) else { return nil }

@@ -15,9 +15,7 @@ struct LastEntry {
         case error([UInt8])
     }
 
-    private var frame = ReplyFrame(.entries, entriesMax: 1)
-    private var skim = EntrySkim(isActive: true)
-    private var last: EntryID?
+    private var skim = PageSkim(entriesMax: 1)
 
     /// XREVRANGE: a missing stream is no error, as it would be to XINFO. `id`: the last entry up to
     /// this one is wanted.
@@ -32,13 +30,13 @@ struct LastEntry {
     /// Takes the answer from the connection; begins again when it has come in full.
     mutating func take(from connection: Connection) throws(RedcolError) -> Answer {
         while true {
-            switch parse(connection.incoming.waiting) {
+            switch skim.parse(connection.incoming.waiting) {
             case .needsMore(let used): connection.consume(used)
             case .end(let used):
                 connection.consume(used)
                 try connection.answered()
                 defer { self = LastEntry() }
-                return .id(last)
+                return .id(skim.last)
             case .serverError:
                 guard case .error(let text)? = try connection.nextReply() else {
                     return .incomplete
@@ -53,40 +51,6 @@ struct LastEntry {
                     details: [(.entryID, id.text)])
             }
             guard try connection.receive() else { return .incomplete }
-        }
-    }
-
-    enum Outcome {
-        case needsMore(used: Int)
-        case end(used: Int)
-        case serverError, malformed
-        case tooLarge(EntryID)
-    }
-
-    /// Reads on in what has come, which needs 16 zero bytes after it.
-    mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>) -> Outcome {
-        guard let start = bytes.baseAddress, !bytes.isEmpty else { return .needsMore(used: 0) }
-        let end = start + bytes.count
-        var position = start
-        while true {
-            switch frame.advance(&position, end, names: []) {
-            case .entry:
-                switch skim.advance(position, end, EntryLimits()) {
-                case .complete: break
-                case .needsMore: return .needsMore(used: position - start)
-                case .malformed: return .malformed
-                case .tooLarge, .tooLong, .hugeValue:
-                    return ReplyFrame.entryID(position, end).map { .tooLarge($0) } ?? .malformed
-                }
-                guard let id = ReplyFrame.entryID(position, end) else { return .malformed }
-                last = id
-                position += skim.length
-                frame.entriesLeft -= 1
-            case .needsMore: return .needsMore(used: position - start)
-            case .end: return .end(used: position - start)
-            case .serverError: return .serverError
-            default: return .malformed
-            }
         }
     }
 

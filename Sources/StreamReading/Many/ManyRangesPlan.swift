@@ -11,7 +11,8 @@ import RedcolBase
 /// Answers come in the order of the questions, and rows are wanted in the order of the streams. So
 /// the first page of one stream is asked for after that of another, and a stream that has more than
 /// its first page is read on by a plan of its own (`rest`): what was asked after it is then passed
-/// over, and asked again later. How many are asked for at once starts again at one after that, and
+/// over, and asked again later. Only the first page of the next stream follows its last one, so that
+/// the server is not idle between them. How many are asked for at once starts again at one after that, and
 /// grows by one with each that was whole (so it doubles with each round): no more streams are
 /// passed over than are read.
 struct ManyRangesPlan {
@@ -92,9 +93,11 @@ struct ManyRangesPlan {
             if let range = rest?.plan.nextPage(underWay: underWay) {
                 return Page(stream: stream, range: range)
             }
-            guard underWay == 0 else { return nil }
-            observe(rows: rest?.rows ?? 0)
-            rest = nil
+            if underWay > 0 {
+                guard next == stream + 1, next < streamCount, mayFollow else { return nil }
+                return firstPage()
+            }
+            restEnded()
         }
         guard next < streamCount, remaining > 0 else { return nil }
         if underWay >= depthNow {
@@ -105,11 +108,22 @@ struct ManyRangesPlan {
         guard isFilling else { return nil }
         // What is under way may be all that is wanted.
         if underWay > 0, remaining / underWay <= rowsPerStream ?? 1 { return nil }
-        let range = RangePlan.Page(
-            first: first, last: last, count: min(firstPageRows, countPerStream, remaining),
-            asksForEnd: false)
+        return firstPage()
+    }
+
+    /// Whether the next stream may be asked for after the last page of the one that is read on.
+    private var mayFollow: Bool {
+        remaining == .max && streamsMost > 1 && entriesMax == .max
+            && rest?.plan.hasAskedAll == true
+    }
+
+    private mutating func firstPage() -> Page {
         next += 1
-        return Page(stream: next - 1, range: range)
+        return Page(
+            stream: next - 1,
+            range: RangePlan.Page(
+                first: first, last: last, count: min(firstPageRows, countPerStream, remaining),
+                asksForEnd: false))
     }
 
     /// How many entries the first page of a stream may have: so many that few streams have more.
@@ -161,8 +175,11 @@ struct ManyRangesPlan {
                 rest?.plan.pageEnded(
                     page.range, entries: entries, rows: rows, first: first, last: last,
                     bytes: bytes) ?? false
-            return isCut || rest?.plan.remaining == 0
+            guard isCut || rest?.plan.remaining == 0 else { return false }
+            next = page.stream + 1
+            return true
         }
+        restEnded()
         let isCut = entries >= page.range.count && rows < countPerStream
         if isCut, remaining > 0, let last, last < page.range.last, let from = last.next {
             readOn(page.stream, from: from, after: rows)
@@ -178,11 +195,14 @@ struct ManyRangesPlan {
     mutating func streamEnded(_ page: Page) -> Bool {
         guard rest?.stream == page.stream else { return false }
         rest = nil
+        next = page.stream + 1
         return true
     }
 
     /// Whether all that was wanted of a stream has been asked for, and was not cut.
-    func hasFinished(_ stream: Int) -> Bool { rest?.stream != stream && next > stream }
+    func hasFinished(_ stream: Int) -> Bool {
+        next > stream && (rest?.stream != stream || rest?.plan.hasAskedAll == true)
+    }
 
     /// The plan of what `page`, of which nothing has come, and the pages after it would have been,
     /// for another connection.
@@ -205,6 +225,13 @@ struct ManyRangesPlan {
         next = stream + 1
         depth = 1
         isFilling = true
+    }
+
+    /// All pages of the stream that was read on have come.
+    private mutating func restEnded() {
+        guard let rows = rest?.rows else { return }
+        rest = nil
+        observe(rows: rows)
     }
 
     private mutating func observe(rows: Int) {
@@ -230,11 +257,15 @@ struct ManyRangesPlan {
         if rest?.stream == page.stream {
             rest?.rows += rows
             rest?.plan.interrupted(page.range, upTo: id, rows: rows, isEndTold: isEndTold)
+            next = page.stream + 1
             return
         }
+        rest = nil
         next = page.stream
-        guard let id else { return }
-        guard rows < countPerStream, let from = id.next, id < last else {
+        if id == nil, page.range.first == first { return }
+        guard rows < countPerStream, let from = id.map({ $0.next }) ?? page.range.first,
+            from <= last
+        else {
             next = page.stream + 1
             return
         }

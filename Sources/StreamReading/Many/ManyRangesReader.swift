@@ -23,6 +23,8 @@ final class ManyRangesReader: StreamReader {
     /// Of each stream, the lane that it is read on, and the next one of all streams.
     private var laneOf: [Int32] = []
     private var turn = 0
+    /// The lane that was looked at last, of those that are not in hand.
+    private var lookedAt = 0
     /// What searches have found that were given up.
     private var found = NameList()
     /// Whether the nodes were asked if slots have come to them during the search.
@@ -157,6 +159,7 @@ final class ManyRangesReader: StreamReader {
         }
         if let scan = lane.scan, firstPlan.isEmpty || scan.isDone { try endSearch() }
         for other in lanes where !other.hasBegun && other !== lane { begin(other) }
+        if readsAhead { lookAround() }
         if lanes.isEmpty || connection.isReady { return true }
         return try connection.advance()
     }
@@ -168,14 +171,76 @@ final class ManyRangesReader: StreamReader {
             guard try lane.connection.advance() else { return }
             lane.hasBegun = true
             try ask(lane)
+            lane.connection.callerIsAway()
         } catch {
-            // What is wrong is seen when it is in hand.
-            lane.hasBegun = true
-            lane.connection.closeSocket()
-            lane.connectionLost(upTo: nil, rows: 0)
-            lane.hasBegun = true
+            leave(lane)
         }
     }
+
+    /// What is wrong with a lane is seen when it is in hand.
+    private func leave(_ lane: RangeLane) {
+        lane.connection.closeSocket()
+        lane.connectionLost(upTo: nil, rows: 0)
+        lane.hasBegun = true
+    }
+
+    // MARK: Reading ahead
+
+    /// How many bytes are taken in on the lanes that are not in hand: on each, and on all of them.
+    private static let aheadBytesMost = 2 * 1024 * 1024
+    private static let aheadBytesOfAll = 24 * 1024 * 1024
+    /// How many of them are looked at each time, and after how long while nothing comes on the one
+    /// in hand.
+    private static let lookedAtOnce = 4
+    private static let lookAgainMs: Int64 = 2
+
+    /// Whether what comes before its turn is looked through. What is asked for depends on how many
+    /// rows were read before, if they are counted.
+    private var readsAhead: Bool {
+        lanes.count > 1 && lane.scan == nil && options.count == nil
+            && options.countPerStream == nil
+    }
+
+    private func mayTakeIn(_ other: RangeLane) -> Bool {
+        other !== lane && other.awaitsUnseen && other.connection.isReady
+            && other.connection.incoming.count
+                < min(
+                    ManyRangesReader.aheadBytesMost, ManyRangesReader.aheadBytesOfAll / lanes.count)
+    }
+
+    override var wakeAt: Int64? {
+        guard readsAhead, lanes.contains(where: { mayTakeIn($0) }) else { return nil }
+        return platform_monotonic_ms() + ManyRangesReader.lookAgainMs
+    }
+
+    /// Lets the nodes work that are not in hand: takes in what they have sent, and asks for more.
+    private func lookAround() {
+        for _ in 0..<min(lanes.count, ManyRangesReader.lookedAtOnce) {
+            lookedAt = (lookedAt + 1) % lanes.count
+            let other = lanes[lookedAt]
+            if mayTakeIn(other) { takeIn(other) }
+        }
+    }
+
+    private func takeIn(_ other: RangeLane) {
+        let connection = other.connection
+        connection.callerIsBack()
+        connection.hasWaited()
+        do throws(RedcolError) {
+            while mayTakeIn(other), try connection.receive() {
+                if let took = other.roundTrip.answered() {
+                    other.plan.measured(roundTripMs: took)
+                }
+                other.lookThrough(connection.incoming.waiting, used: connection.incoming.usedInAll)
+                try ask(other)
+            }
+            connection.callerIsAway()
+        } catch {
+            leave(other)
+        }
+    }
+
+    // MARK: Turns
 
     private func take(_ next: RangeLane) throws(RedcolError) {
         guard next !== lane else { return }
@@ -314,10 +379,9 @@ final class ManyRangesReader: StreamReader {
             try topology.take(for: Array(names[turn]), to: .reading), lane.plan.rest(of: page),
             streams: [turn])
         noteProgress()
-        lane.awaited.removeFirst()
-        lane.pagesUnderWay -= 1
+        _ = lane.taken()
         endPage()
-        if lane.plan.streamEnded(page) { giveUpPages() }
+        if lane.plan.streamEnded(page) { lane.giveUpPages() }
         lane.position += 1
         laneOf[turn] = Int32(truncatingIfNeeded: lanes.count)
         lanes.append(other)
@@ -354,7 +418,7 @@ final class ManyRangesReader: StreamReader {
             guard lane.awaited.first == nil else { return }
             for command in scan.commands {
                 connection.enqueue(command)
-                lane.awaited.append(.keys)
+                lane.asked(.keys)
             }
             return try connection.flush()
         }
@@ -364,11 +428,10 @@ final class ManyRangesReader: StreamReader {
             let name = names[lane.stream(page)]
             if page.range.asksForEnd {
                 connection.enqueue(LastEntry.command(Array(name)))
-                lane.awaited.append(.end)
+                lane.asked(.end)
             }
             connection.enqueue(.entries(of: name, page.range))
-            lane.awaited.append(.page(page))
-            lane.pagesUnderWay += 1
+            lane.asked(.page(page))
             hasAsked = true
         }
         guard hasAsked else { return }
@@ -379,7 +442,7 @@ final class ManyRangesReader: StreamReader {
     /// Takes an answer to SCAN; false when it has not come in full.
     private func takeKeys() throws(RedcolError) -> Bool {
         guard let reply = try connection.nextReply() else { return false }
-        lane.awaited.removeFirst()
+        _ = lane.taken()
         if case .error(let text) = reply, lane.scan?.awaitsSlots != true {
             throw RedcolError.server(text, endpoint: connection.endpoint, asked: "SCAN")
         }
@@ -402,13 +465,14 @@ final class ManyRangesReader: StreamReader {
 
     /// Takes the last entry of the stream whose reading continues; false when it is incomplete.
     private func takeEnd() throws(RedcolError) -> Bool {
+        var end: EntryID?
         switch try lane.lastEntry.take(from: connection) {
         case .incomplete: return false
-        case .id(let id): lane.plan.found(end: id)
+        case .id(let id): end = id
         // A user who may only use XRANGE reads until a page is not full.
-        case .error: lane.plan.found(end: nil)
+        case .error: break
         }
-        lane.awaited.removeFirst()
+        if lane.taken() { lane.plan.found(end: end) }
         return true
     }
 
@@ -462,21 +526,17 @@ final class ManyRangesReader: StreamReader {
             } else if lane.plan.wanted(page) <= rows {
                 // The stream has given as many as may be; the rest of this page is passed over.
                 _ = pageEnded(page)
-                lane.awaited.replaceAll(discarded)
-                lane.pagesUnderWay = 0
+                lane.giveUpPages()
                 parser.pointee.forgetPosition()
                 return .replyEnd
             }
         case .replyEnd:
             try requireWithin(page.range)
-            lane.awaited.removeFirst()
-            lane.pagesUnderWay -= 1
             noteProgress()
             answerSize.came(entries: entries)
             lane.plan.entriesMax = answerSize.entriesMax
-            let mustPassOver = pageEnded(page)
+            if lane.taken(), pageEnded(page) { lane.giveUpPages() }
             endPage()
-            if mustPassOver { giveUpPages() }
         case .serverError:
             guard let error = try serverError("XRANGE") else { return .needsMore }
             if error.remedy == .redirect, lane.streams?.count ?? 1 > 1 {
@@ -488,10 +548,9 @@ final class ManyRangesReader: StreamReader {
             statistics.add(.wrongTypes, 1)
             if currentHasEntries { statistics.add(.streams, 1) }
             current = -1
-            lane.awaited.removeFirst()
-            lane.pagesUnderWay -= 1
+            _ = lane.taken()
             endPage()
-            if lane.plan.streamEnded(page) { giveUpPages() }
+            if lane.plan.streamEnded(page) { lane.giveUpPages() }
             return .replyEnd
         case .refused(let error), .failed(let error): throw error
         }
@@ -504,22 +563,11 @@ final class ManyRangesReader: StreamReader {
             first: parser.pointee.firstID, last: parser.pointee.lastID, bytes: pageBytes)
     }
 
-    /// What was asked after the page that came last is not what is to come next.
-    private func giveUpPages() {
-        lane.awaited.replaceAll(discarded)
-        lane.pagesUnderWay = 0
-    }
-
-    private func discarded(_ reply: RangeLane.Awaited) -> RangeLane.Awaited {
-        if case .page(let page) = reply { return .discarded(page) }
-        return reply
-    }
-
     /// True when all of it has been passed over.
     private func passOver(_ page: ManyRangesPlan.Page) throws(RedcolError) -> Bool {
         try beginPage(page)
         guard try passOverPage() else { return false }
-        lane.awaited.removeFirst()
+        _ = lane.taken()
         endPage()
         return true
     }

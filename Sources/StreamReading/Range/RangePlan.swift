@@ -168,6 +168,9 @@ struct RangePlan {
         self.end = end
     }
 
+    /// Whether nothing more will be asked for, unless a page is cut.
+    var hasAskedAll: Bool { remaining <= 0 || next.map { $0 > end } ?? true }
+
     /// Whether there is much to read, and more to ask for.
     var isLarge: Bool { pagesDone >= RangePlan.pagesOfLarge && next != nil }
     static let pagesOfLarge = 8

@@ -57,9 +57,9 @@ def read_streams(
     The rows of a stream stand together, oldest first. The streams are in the order of their keys'
     bytes, or in the order of the list. One connection asks for many streams at once; in a cluster,
     one for each node does, at the same time, and keys are searched on all of them. A stream is
-    read up to the entry that is its last when the read reaches that stream. A key that is gone, or
-    holds something other than a stream, is skipped (see `counts`). If the connection is lost, the
-    read continues where it was.
+    read up to the entry that is its last when redcol asks for it, which may be while the streams
+    before it are read. A key that is gone, or holds something other than a stream, is skipped (see
+    `counts`). If the connection is lost, the read continues where it was.
 
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]`` (see
