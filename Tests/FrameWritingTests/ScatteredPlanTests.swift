@@ -262,3 +262,20 @@ extension Run {
     #expect(isOver)
     #expect(plan.rows.refused == [0])
 }
+
+@Test func anIdleConnectionThatIsLostDelaysNothing() {
+    var plan = ScatteredPlan(
+        isRepeatable: false, writesEntries: true, silenceMs: 1_000, retryMs: 100)
+    plan.rows.addLane()
+    plan.begin()
+    // Later than a node that is needed is given up.
+    for now in stride(from: Int64(0), through: 5_000, by: 500) {
+        let goesOn = plan.connectionLost(0, lost, sent: 0, wasReady: true, now)
+        #expect(goesOn && plan.notBefore == nil)
+    }
+    // Rows wait for one that has not been ready.
+    let goesOn = plan.connectionLost(0, lost, sent: 0, wasReady: false, 6_000)
+    #expect(goesOn && plan.notBefore != nil)
+    let isTried = plan.connectionLost(0, lost, sent: 0, wasReady: false, 8_000)
+    #expect(!isTried)
+}
