@@ -653,9 +653,9 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  *             streams and the distance to the server. "count_wrong_types" counts in the statistic
  *             "wrong_types", and sends SCAN twice for that.
  * iter_out    on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
- * A stream is read to the entry that is its last when it is asked for, which may be before its turn.
- * A key that is gone or that holds something else is skipped; redcol_iter_statistic counts those.
- * An iterator over no stream at all returns one batch without rows, and no other. Without a schema,
+ * A stream is read to the entry that is its last when it is asked for, perhaps before its turn. A
+ * key that is gone or that holds something else is skipped; redcol_iter_statistic counts those. An
+ * iterator over no stream at all returns one batch without rows, and no other. Without a schema,
  * the columns grow by the fields of later streams.
  * Nothing is sent before the first redcol_iter_next, whose errors name the stream. For a pattern it
  * may also return PERMISSION for SCAN. In a cluster the search asks every primary, and nodes are

@@ -11,10 +11,10 @@ import RedcolBase
 /// Answers come in the order of the questions, and rows are wanted in the order of the streams. So
 /// the first page of one stream is asked for after that of another, and a stream that has more than
 /// its first page is read on by a plan of its own (`rest`): what was asked after it is then passed
-/// over, and asked again later. Only the first page of the next stream follows its last one, so that
-/// the server is not idle between them. How many are asked for at once starts again at one after that, and
-/// grows by one with each that was whole (so it doubles with each round): no more streams are
-/// passed over than are read.
+/// over, and asked again later. Only the first page of the next stream follows its last one, so
+/// that the server is not idle between them. How many are asked for at once starts again at one
+/// after that, and grows by one with each that was whole (so it doubles with each round): no more
+/// streams are passed over than are read.
 struct ManyRangesPlan {
     struct Page: Equatable {
         /// Which of the streams, counted from 0.

@@ -57,8 +57,8 @@ final class RangeLane {
         if case .page = reply { pagesUnderWay += 1 }
     }
 
-    /// The first of those awaited was taken. False if it was looked through before, so that there is
-    /// nothing to tell the plan.
+    /// The first of those awaited was taken. False if it was looked through before, so that there
+    /// is nothing to tell the plan.
     func taken() -> Bool {
         let isNew = seen == 0
         if isNew {

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from chaos.proxy import NONE, RANGE, Faults
 
 import redcol
-from chaos.proxy import NONE, RANGE, Faults
 from clusters import NODE_TIMEOUT_MS, Cluster, Node, Relays
 from grouping import SCHEMA
 from sentinels import wait_until

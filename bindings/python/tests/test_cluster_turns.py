@@ -48,17 +48,17 @@ def test_a_silent_node_is_not_awaited_when_enough_has_come(
     with (
         redcol.iter_stream(cluster.url, streams, schema=SCHEMA, count=2) as batches,
         ThreadPoolExecutor() as pool,
+        cluster.db(streams[0]) as db,
     ):
-        with cluster.db(streams[0]) as db:
-            add(db, streams[0], [0])
-            assert next(batches)["n"].to_list() == [0]
-            silent.pause()
-            try:
-                add(db, streams[0], [1])
-                rest = pool.submit(list, batches)
-                wait_until(rest.done, "the end of the iterator", seconds=30)
-            finally:
-                silent.resume()
+        add(db, streams[0], [0])
+        assert next(batches)["n"].to_list() == [0]
+        silent.pause()
+        try:
+            add(db, streams[0], [1])
+            rest = pool.submit(list, batches)
+            wait_until(rest.done, "the end of the iterator", seconds=30)
+        finally:
+            silent.resume()
     assert [frame["n"].to_list() for frame in rest.result()] == [[1]]
 
 
