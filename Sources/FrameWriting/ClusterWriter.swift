@@ -293,12 +293,12 @@ final class ClusterWriter: FrameWriter {
                     guard plan.rows.hasRoom else { return false }
                     row = plan.rows.next
                 }
-                guard let batch = try source.batch(holding: row) else {
+                if !source.boundRows.contains(row), try source.batch(holding: row) == nil {
                     plan.frameEnded()
                     return false
                 }
                 encoder.pointee.commands.clear()
-                let kind = try encoder.pointee.encode(row - batch.firstRow)
+                let kind = try encoder.pointee.encode(row - source.boundRows.lowerBound)
                 if kind == .nothing {
                     plan.rows.encoded(row, kind, to: 0, bytes: 0, key: 0)
                     continue
@@ -306,7 +306,7 @@ final class ClusterWriter: FrameWriter {
                 let key = encoder.pointee.keyHash
                 let index = try lane(of: key, asked: again?.asked)
                 guard let lane = lanes[index], lane.isReady,
-                    plan.rows.lanes[index].bytesUnderWay < FrameWriter.bytesUnderWayMax
+                    plan.rows.bytesUnderWay(index) < FrameWriter.bytesUnderWayMax
                 else { return false }
                 bytes += send(row, kind, key, lane, index, asks: again?.asked != nil)
                 if again != nil { repeatedCount += 1 }
@@ -347,11 +347,8 @@ final class ClusterWriter: FrameWriter {
     private func lane(of key: Int, asked: Int?) throws(RedcolError) -> Int {
         if let asked { return try lane(to: asked) }
         let place = key & (ClusterWriter.knownMost - 1)
-        if lanesOfKeys[place].key == key, lanesOfKeys[place].lane >= 0,
-            lanes[lanesOfKeys[place].lane] != nil
-        {
-            return lanesOfKeys[place].lane
-        }
+        let known = lanesOfKeys[place]
+        if known.key == key, known.lane >= 0, lanes[known.lane] != nil { return known.lane }
         let text = Array(encoder.pointee.keyBytes)
         let index = try lane(to: topology.place(of: text) ?? topology.places.first ?? 0)
         lanesOfKeys[place] = (key, index)
@@ -382,7 +379,7 @@ final class ClusterWriter: FrameWriter {
         var used = 0
         let sent = lane.connection.bytesSent
         do throws(AnswerError) {
-            while let row = plan.rows.lanes[index].first {
+            while let row = plan.rows.first(of: index) {
                 // What was wrong with ASKING is wrong with the row, too.
                 if row.asks { _ = try cursor.next() }
                 let isError = cursor.isError

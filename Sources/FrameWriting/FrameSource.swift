@@ -15,6 +15,8 @@ final class FrameSource {
     private var batches: [InputBatch] = []
     /// The batch whose memory the schema's nodes point to.
     private var bound: InputBatch?
+    /// The rows of that batch.
+    private(set) var boundRows = 0..<0
     private var pulledRows = 0
     private var hasEnded = false
 
@@ -47,7 +49,7 @@ final class FrameSource {
     /// Releases the frame and all its batches: nothing will be asked for any more.
     func finish() {
         hasEnded = true
-        bound = nil
+        unbind()
         batches = []
         guard let release = stream.pointee.release else { return }
         platform_callback_begins()
@@ -90,6 +92,7 @@ final class FrameSource {
                 guard row - batch.firstRow < batch.rowCount else { continue }
                 try batch.bind(schema)
                 bound = batch
+                boundRows = batch.firstRow..<(batch.firstRow + batch.rowCount)
                 return batch
             }
             guard try pull() else { return nil }
@@ -111,11 +114,16 @@ final class FrameSource {
             return false
         }
         // Refused or not, the schema's nodes now point to this batch.
-        bound = nil
+        unbind()
         let batch = try InputBatch(moving: array, firstRow: pulledRows, schema)
         if batch.rowCount > 0 { batches.append(batch) }
         pulledRows += batch.rowCount
         return true
+    }
+
+    private func unbind() {
+        bound = nil
+        boundRows = 0..<0
     }
 
     /// Rows before `row` will not be asked for again.

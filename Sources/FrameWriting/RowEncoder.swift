@@ -26,7 +26,6 @@ struct RowEncoder: ~Copyable {
     }
 
     private let schema: InputSchema
-    private let target: Target
     /// Commands that wait to be sent.
     var commands: GrowingBytes
     private var scratch: GrowingBytes
@@ -43,6 +42,13 @@ struct RowEncoder: ~Copyable {
     private let script: [UInt8]
     /// Whether rows are entries of streams; else they are hashes.
     let writesEntries: Bool
+    /// The stream of all rows, if there is one.
+    let stream: [UInt8]?
+    /// What each row's key begins with: that stream, or the prefix of hashes.
+    private let keyPrefix: GrowingBytes
+    /// What is done about a hash that is there, and how long one is to live.
+    private let ifExists: ExistingKey
+    private let ttlMs: Int?
 
     private struct Field {
         let column: Int
@@ -91,9 +97,14 @@ struct RowEncoder: ~Copyable {
         var (keyColumn, idColumn): (Int?, Int?) = (nil, nil)
         var metadata: MetadataColumns?
         var writesEntries = false
+        var stream: [UInt8]?
+        var keyPrefix = try GrowingBytes()
+        var (ifExists, ttlMs): (ExistingKey, Int?) = (.append, nil)
         switch target {
         case .stream(let options):
             writesEntries = true
+            stream = options.stream
+            if let stream { try keyPrefix.append(stream) }
             keyColumn = try RowEncoder.find(options.streamColumn, "stream_column", schema)
             idColumn = try RowEncoder.find(options.idColumn, "id_column", schema)
             if keyColumn != nil, keyColumn == idColumn {
@@ -111,6 +122,8 @@ struct RowEncoder: ~Copyable {
             }
         case .hashes(let options):
             keyColumn = try RowEncoder.find(options.keyColumn, "key_column", schema)
+            try keyPrefix.append(options.keyPrefix)
+            (ifExists, ttlMs) = (options.ifExists, options.ttlMs)
         }
         var fields: [Field] = []
         for column in 0..<schema.columnCount where column != keyColumn && column != idColumn {
@@ -125,7 +138,10 @@ struct RowEncoder: ~Copyable {
                 .schema, "the frame has no column to write, beside those of keys and ids")
         }
         self.schema = schema
-        self.target = target
+        self.stream = stream
+        self.keyPrefix = keyPrefix
+        self.ifExists = ifExists
+        self.ttlMs = ttlMs
         self.script = script
         self.commands = commands
         self.scratch = scratch
@@ -160,43 +176,30 @@ struct RowEncoder: ~Copyable {
     }
 
     /// Whether rows are hashes that may be written twice without harm.
-    var isRepeatable: Bool {
-        if case .hashes(let options) = target { return options.ifExists != .fail }
-        return false
-    }
+    var isRepeatable: Bool { !writesEntries && ifExists != .fail }
 
     /// Whether rows become transactions.
-    var usesTransactions: Bool {
-        if case .hashes(let options) = target { return options.ifExists == .replace }
-        return false
-    }
+    var usesTransactions: Bool { !writesEntries && ifExists == .replace }
 
     /// What a row becomes, for people.
     var commandNames: StaticString {
-        switch target {
-        case .stream: return "XADD"
-        case .hashes(let options):
-            let expires = options.ttlMs != nil
-            switch options.ifExists {
-            case .replace:
-                return expires ? "MULTI, DEL, HSET, PEXPIRE and EXEC" : "MULTI, DEL, HSET and EXEC"
-            case .append: return expires ? "EVAL, HSET and PEXPIRE" : "HSET"
-            case .fail:
-                return expires ? "EVAL, EXISTS, HSET and PEXPIRE" : "EVAL, EXISTS and HSET"
-            }
+        if writesEntries { return "XADD" }
+        let expires = ttlMs != nil
+        switch ifExists {
+        case .replace:
+            return expires ? "MULTI, DEL, HSET, PEXPIRE and EXEC" : "MULTI, DEL, HSET and EXEC"
+        case .append: return expires ? "EVAL, HSET and PEXPIRE" : "HSET"
+        case .fail: return expires ? "EVAL, EXISTS, HSET and PEXPIRE" : "EVAL, EXISTS and HSET"
         }
     }
 
     var expectedAnswers: ExpectedAnswers {
         // The fields that were set, or 1.
         let countMax = max(1, fields.count)
-        switch target {
-        case .stream: return .ids
-        case .hashes(let options):
-            return .counts(
-                max: countMax, transactionCount: options.ttlMs == nil ? 2 : 3,
-                zeroMeansExists: options.ifExists == .fail)
-        }
+        if writesEntries { return .ids }
+        return .counts(
+            max: countMax, transactionCount: ttlMs == nil ? 2 : 3,
+            zeroMeansExists: ifExists == .fail)
     }
 
     // MARK: Rows
@@ -206,20 +209,11 @@ struct RowEncoder: ~Copyable {
     mutating func encode(_ row: Int) throws(RedcolError) -> EncodedRow {
         let before = commands.count
         do {
-            switch target {
-            case .stream(let options): return try encodeEntry(row, options)
-            case .hashes(let options): return try encodeHash(row, options)
-            }
+            return try writesEntries ? encodeEntry(row) : encodeHash(row)
         } catch {
             commands.truncate(before)
             throw error
         }
-    }
-
-    /// The stream of all rows, if there is one.
-    var stream: [UInt8]? {
-        if case .stream(let options) = target { return options.stream }
-        return nil
     }
 
     /// The key of a row, for messages: a hash's or a stream's; nil if the row has none.
@@ -253,10 +247,7 @@ struct RowEncoder: ~Copyable {
 
     private mutating func readKey(_ row: Int) throws(RedcolError) {
         key.clear()
-        switch target {
-        case .stream(let options): if let stream = options.stream { try key.append(stream) }
-        case .hashes(let options): try key.append(options.keyPrefix)
-        }
+        try key.append(keyPrefix.bytes)
         guard let keyColumn else { return }
         guard try !schema.nodes[keyColumn].isNull(row, schema.nodes) else {
             throw RedcolError(
@@ -289,9 +280,7 @@ struct RowEncoder: ~Copyable {
         }
     }
 
-    private mutating func encodeEntry(
-        _ row: Int, _ options: borrowing EntryOptions
-    ) throws(RedcolError) -> EncodedRow {
+    private mutating func encodeEntry(_ row: Int) throws(RedcolError) -> EncodedRow {
         let count = try countValues(row)
         if keyColumn != nil || key.count == 0 { try readKey(row) }
         if count == 0 { return .nothing }
@@ -322,13 +311,11 @@ struct RowEncoder: ~Copyable {
         try commands.appendBulk(scratch.bytes)
     }
 
-    private mutating func encodeHash(
-        _ row: Int, _ options: borrowing HashOptions
-    ) throws(RedcolError) -> EncodedRow {
+    private mutating func encodeHash(_ row: Int) throws(RedcolError) -> EncodedRow {
         try readKey(row)
         let count = try countValues(row)
         if count == 0 {
-            guard options.ifExists == .replace else { return .nothing }
+            guard ifExists == .replace else { return .nothing }
             try appendDeletion()
             return .deletion
         }
@@ -338,18 +325,18 @@ struct RowEncoder: ~Copyable {
             try commands.appendBulk(script)
             try commands.append("$1\r\n1\r\n")
             try commands.appendBulk(key.bytes)
-            try appendTTL(options.ttlMs ?? 0)
+            try appendTTL(ttlMs ?? 0)
             try appendValues(row)
             return .command
         }
-        guard options.ifExists == .replace else {
+        guard ifExists == .replace else {
             try appendHash(row, count)
             return .command
         }
         try commands.append("*1\r\n$5\r\nMULTI\r\n")
         try appendDeletion()
         try appendHash(row, count)
-        if let ttlMs = options.ttlMs {
+        if let ttlMs {
             try commands.append("*3\r\n$7\r\nPEXPIRE\r\n")
             try commands.appendBulk(key.bytes)
             try appendTTL(ttlMs)

@@ -104,6 +104,12 @@ struct ScatteredRows {
         windowRows * (1 + (keepsIDs ? MemoryLayout<EntryID>.stride : 0))
     }
 
+    /// The row under way to a node whose answer comes next.
+    @inline(__always)
+    func first(of lane: Int) -> Sent? { lanes[lane].first }
+    @inline(__always)
+    func bytesUnderWay(_ lane: Int) -> Int { lanes[lane].bytesUnderWay }
+
     var hasRoom: Bool { next - known < ScatteredRows.windowRows }
 
     private func place(_ row: Int) -> Int { row & (ScatteredRows.windowRows - 1) }
