@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One iterator over nodes of a real cluster, one of which is silent: the others are asked as often
-as they should be, and nothing is awaited that is not needed."""
+"""One iterator over nodes of a real cluster, one of which is silent: nothing is awaited of it that
+is not needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import redcol
-from clusters import NODE_TIMEOUT_MS, Cluster, Node
+from clusters import NODE_TIMEOUT_MS, Cluster
 from grouping import SCHEMA, add
 from sentinels import wait_until
 from servers import SERVERS
@@ -35,12 +35,6 @@ def streams(cluster: Cluster) -> list[str]:
     return [cluster.key_at(node, name) for node in cluster.primaries[:2]]
 
 
-def reads(node: Node) -> int:
-    """How often XREAD was called."""
-    with node.client() as db:
-        return int(db.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"])
-
-
 def test_a_silent_node_is_not_awaited_when_enough_has_come(
     cluster: Cluster, streams: list[str]
 ) -> None:
@@ -60,23 +54,3 @@ def test_a_silent_node_is_not_awaited_when_enough_has_come(
         finally:
             silent.resume()
     assert [frame["n"].to_list() for frame in rest.result()] == [[1]]
-
-
-def test_each_node_is_asked_once_for_an_empty_frame(cluster: Cluster, streams: list[str]) -> None:
-    asked, silent = cluster.primaries[:2]
-    with (
-        redcol.iter_stream(
-            cluster.url, streams, schema=SCHEMA, on_idle="empty", block_ms=None
-        ) as batches,
-        ThreadPoolExecutor() as pool,
-    ):
-        assert next(batches).is_empty()
-        silent.pause()
-        try:
-            before = reads(asked)
-            reading = pool.submit(next, batches)
-            wait_until(lambda: reads(asked) > before, "an XREAD on the node that answers")
-        finally:
-            silent.resume()
-        assert reading.result().is_empty()
-        assert reads(asked) == before + 1
