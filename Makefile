@@ -78,8 +78,9 @@ wheel: setup build  ## build the Python package, dist/redcol-*.whl
 	@$(PYTHON) -m build --wheel --no-isolation --outdir dist bindings/python
 
 .PHONY: docs
-docs:  ## make a page of the C interface's manual, dist/docs/redcol.html
-	@python3 scripts/make_docs.py dist/docs/redcol.html
+docs: setup  ## make a page of the C interface's manual, dist/docs/redcol.html, and the man page of the command
+	@$(PYTHON) scripts/make_docs.py dist/docs/redcol.html
+	@$(PYTHON) scripts/make_man.py bindings/python/redcol.1
 
 .PHONY: sdist
 sdist: setup  ## pack the sources of the Python package and the library, dist/redcol-*.tar.gz

@@ -28,6 +28,14 @@ def environment(url: str, **variables: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": source, "REDCOL_URL": url, "TERM": "xterm-256color", **variables}
 
 
+def on_path(folder: Path) -> str:
+    """A PATH with the command, which is made in this folder."""
+    shim = folder / "redcol"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m redcol "$@"\n')
+    shim.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
 def piped(
     url: str, *arguments: str, stdin: str | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:

@@ -6,15 +6,18 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import polars as pl
 import pytest
 import redis
-from commands import COMMAND, FIRST_MS, environment, fill, piped, with_events
+from commands import COMMAND, FIRST_MS, environment, fill, on_path, piped, with_events
 
 from redcol.command import run as running
 from redcol.command.root import root
@@ -273,9 +276,138 @@ def test_streams_are_trimmed(run: Run, db: redis.Redis) -> None:
     assert db.xlen("events") == 0
 
 
+def test_tail_ends(run: Run, db: redis.Redis) -> None:
+    assert rows(run("tail", "events", "-e")[0]) == ROWS
+    assert rows(run("tail", "events", "-e", "-n", "1")[0]) == ROWS[1:]
+    assert run("tail", "events", "-e", "-n", "0")[0] == ""
+    assert rows(run("tail", "events", "-e", "-o", SECOND)[0]) == ROWS[1:]
+    assert rows(run("tail", "events", "-e", "--where", "value = '10'")[0]) == ROWS[:1]
+    db.xadd("other", {"value": 30}, id="5-5")
+    both = rows(run("tail", "events", "other", "-e", "-n", "1")[0])
+    assert [(row["_stream"], row["value"]) for row in both] == [("events", "20"), ("other", "30")]
+    assert "there is no stream 'missing'" in run("tail", "missing", "-e", code=1)[1]
+
+
+def test_tail_shows_what_comes(events: Server, db: redis.Redis) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "tail", "events", "other", "-n", "1"],
+        env=environment(events.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "there is no stream 'other'" in process.stderr.read()
+        assert process.wait(60) == 1
+    db.xadd("other", {"value": 1})
+    with subprocess.Popen(
+        [*COMMAND, "tail", "events", "other", "-n", "1", "--columns", "_stream,value"],
+        env=environment(events.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert rows(process.stdout.readline() + process.stdout.readline()) == [
+            *({"_stream": "events", "value": "20"}, {"_stream": "other", "value": "1"})
+        ]
+        for number in range(3):
+            db.xadd("other", {"value": number})
+            assert rows(process.stdout.readline()) == [{"_stream": "other", "value": str(number)}]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl", "arrow"])
+def test_what_was_exported_is_imported(
+    run: Run, db: redis.Redis, tmp_path: Path, ending: str
+) -> None:
+    path = str(tmp_path / f"a.{ending}")
+    pipeline = db.pipeline(transaction=False)
+    for number in range(25_000):
+        pipeline.xadd("large", {"n": f"{number:07}", "text": 'a"ü\n,'}, id=f"{5 + number}-1")
+    pipeline.execute()
+    run("export", "large", "-o", path)
+    (told,) = rows(run("import", path, "copy", "--id-column", "_id")[0])
+    assert told == {"stream": "copy", "written": 25_000, "last_id": "25004-1"}
+    assert db.xrange("copy") == db.xrange("large")
+    (told,) = rows(run("import", path, "copy", "--id-column", "_id", "--resume")[0])
+    assert told["written"] == 0
+    db.xadd("half", {"n": 0}, id="15000-1")
+    (told,) = rows(run("import", path, "half", "--id-column", "_id", "--resume")[0])
+    assert told["written"] == 10_004
+    (told,) = rows(run("import", path, "new", "--skip", "24990", "--maxlen", "5")[0])
+    assert told["written"] == 10
+    assert [entry["n"] for _, entry in db.xrange("new")][-1] == "0024999"
+    # A failure in the second batch.
+    db.xadd("late", {"n": 0}, id="1-1")
+    db.config_set("maxmemory", db.info("memory")["used_memory"] + 250_000)
+    try:
+        _, said = run("import", path, "late", "--id-column", "_id", code=1)
+    finally:
+        db.config_set("maxmemory", 0)
+    skip = re.search(r"To go on: --skip (\d+)\.", said)
+    assert skip is not None, said
+    refused = re.search(r"server refused ([\d, ]+);", said)
+    sent = db.xlen("late") - 1
+    assert 0 < sent < 25_000
+    assert int(skip[1]) >= sent if refused else int(skip[1]) == sent
+    (told,) = rows(run("import", path, "late", "--id-column", "_id", "--resume")[0])
+    assert db.xlen("late") == 25_001
+    assert told["written"] == 25_000 - sent
+
+
+def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
+    done = piped(
+        events.url, "import", "-", "new", "-f", "jsonl", stdin='{"a":1,"b":null}\n{"a":2,"b":"x"}\n'
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [entry for _, entry in db.xrange("new")] == [{"a": "1"}, {"a": "2", "b": "x"}]
+    assert piped(events.url, "import", "-", "new").returncode == 2
+    assert "there is no file" in piped(events.url, "import", "a.csv", "new").stderr
+
+
+def test_shells_complete(run: Run, events: Server, db: redis.Redis, tmp_path: Path) -> None:
+    db.xadd("ev[1]", {"a": 1})
+    words = {"bash": "complete -o", "zsh": "compdef", "fish": "complete --no-files"}
+    for shell, word in words.items():
+        assert word in run("completion", shell)[0]
+    script = (
+        'eval "$(redcol completion bash)"; COMP_WORDS=($1); COMP_CWORD=$2; '
+        '_redcol_completion redcol; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+
+    def completed(words: str, at: int) -> list[str]:
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", words, str(at)],
+            env=environment(events.url, PATH=on_path(tmp_path)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert sorted(completed("redcol gr", 1)) == ["group", "groups"]
+    assert completed("redcol peek e", 2) == ["ev[1]", "events"]
+    assert completed("redcol peek ev[", 2) == ["ev[1]"]
+    assert "--columns" in completed("redcol peek --", 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["import", "a.txt", "s"], "add --format"),
+        (["import", "a.csv", "s", "--resume"], "add --id-column"),
+        (["export", "a", "-o", "a/", "--every", "5m"], "add --follow"),
+        (["export", "a", "b", "-o", "a/", "--follow"], "is for one stream"),
+        (["export", "a", "b", "-o", "a.csv"], "need a folder"),
+        (["export", "a", "-o", "a/", "--bytes-per-file", "much"], "is not a size"),
         (["peek"], "Missing argument 'STREAM'"),
         (["peek", "events", "--what"], "No such option"),
         (["peek", "events", "-f", "xml"], "'xml' is not one of"),

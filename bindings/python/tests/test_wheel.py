@@ -93,7 +93,9 @@ def test_it_holds_the_package_the_library_and_nothing_else(wheel: Path) -> None:
     sources = PROJECT / "src"
     files = {str(path.relative_to(sources)) for path in sources.rglob("*.py")}
     files |= {"redcol/py.typed", "redcol/libredcol.so"}
-    assert {name for name in names if ".dist-info/" not in name} == files
+    found = {name for name in names if ".dist-info/" not in name}
+    assert {name for name in found if name.endswith(".data/data/share/man/man1/redcol.1")}
+    assert {name for name in found if ".data/" not in name} == files
 
 
 def test_it_carries_its_licenses_and_a_bill_of_materials(wheel: Path) -> None:

@@ -27,7 +27,6 @@ from .scan import scan_stream
 Progress = Callable[[int, int, int | None], object]
 _BATCH: Final = 65_536
 _IDLE_MS: Final = 1_000
-_SEQUENCE_MAX: Final = (1 << 64) - 1
 #: How Polars writes files with these endings: a frame, and a query.
 _WRITERS: Final = {
     ".parquet": ("write_parquet", "sink_parquet"),
@@ -73,7 +72,7 @@ def into_folder(
                 "export to go on after them (resume=True), or export into another folder."
             )
         if "group" not in read:
-            start = before(_arguments.range_end("start_id", read["start_id"]))
+            start = _parts.before(_arguments.range_end("start_id", read["start_id"]))
             read = {**read, "start_id": start if last is None else _later(start, last)}
             if not cuts.follows:
                 end = _end(client, stream, read)
@@ -297,19 +296,6 @@ def _end(client: Client, stream: bytes, read: dict[str, Any]) -> Any:
     found = list_streams(client, [stream])
     last_id = found["last_id"].item() if len(found) else None
     return read["end_id"] if read["end_id"] != "+" and last_id is not None else last_id
-
-
-def before(position: str) -> str:
-    """The position after which a read begins that shall have the entry at `position` too."""
-    if position in ("-", "+", "$"):
-        return position
-    if position.startswith("("):
-        return position[1:]
-    milliseconds, _, second = position.partition("-")
-    sequence = int(second or 0)
-    if sequence > 0:
-        return f"{milliseconds}-{sequence - 1}"
-    return f"{int(milliseconds) - 1}-{_SEQUENCE_MAX}" if int(milliseconds) > 0 else "-"
 
 
 def _later(start: str, last: str) -> str:

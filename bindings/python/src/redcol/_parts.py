@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _TEMPORARY: Final = ".redcol-"
+_SEQUENCE_MAX: Final = (1 << 64) - 1
 #: The longest beginning of a file's name; a name may have 255 bytes.
 _NAME_MAX: Final = 80
 
@@ -110,6 +111,19 @@ def entry_id(key: str) -> str:
     """The entry id of a key."""
     milliseconds, _, sequence = key.partition("-")
     return f"{int(milliseconds)}-{int(sequence)}"
+
+
+def before(position: str) -> str:
+    """The position after which a read begins that shall have the entry at `position` too."""
+    if position in ("-", "+", "$"):
+        return position
+    if position.startswith("("):
+        return position[1:]
+    milliseconds, _, second = position.partition("-")
+    sequence = int(second or 0)
+    if sequence > 0:
+        return f"{milliseconds}-{sequence - 1}"
+    return f"{int(milliseconds) - 1}-{_SEQUENCE_MAX}" if int(milliseconds) > 0 else "-"
 
 
 def file_name(stream: bytes) -> str:

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 import click
 
+from .._parts import before
 from .._typing import pl
 from .lists import known
 from .output import Output, format_option
 from .sample import discovering
 from .session import Session
-from .values import POSITION, SCHEMA, before
+from .values import POSITION, SCHEMA, STREAM
 from .verb import Verb
 
 OnError = Literal["raise", "null", "skip"]
@@ -53,7 +54,7 @@ columns_option = click.option(
         ("redcol peek events --schema user_id:str,value:i64 -f json", "With dtypes, as JSON."),
     ],
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.option(
     "-n", "--count", type=click.IntRange(min=0), default=10, show_default=True, help="How many."
 )
@@ -105,7 +106,7 @@ def peek(
         ("redcol read events -f parquet > events.parquet", "All of them, as a file."),
     ],
 )  # fmt: skip
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.option(
     "--from", "start", type=POSITION, default="-", metavar="ID|TIME", help="The first entry: an "
     "id, a time (UTC) such as 2024-01-31T12:00, or how long ago, such as -10m.",

@@ -16,7 +16,7 @@ from ..export import BYTES_PER_FILE, ENDINGS, PARTITIONS, ROWS_PER_FILE, Exporte
 from .entries import OnError, schema_options
 from .output import Output
 from .session import Session, TerminatedError
-from .values import DURATION, POSITION, SIZE
+from .values import DURATION, POSITION, SIZE, STREAM
 from .verb import Verb
 
 Tell = Callable[[int, int, "int | None"], None]
@@ -34,7 +34,7 @@ Tell = Callable[[int, int, "int | None"], None]
          "What a group has not got yet; it is acknowledged when it is on the disk."),
     ],
 )  # fmt: skip
-@click.argument("streams", nargs=-1, required=True, metavar="STREAM...")
+@click.argument("streams", nargs=-1, type=STREAM, required=True, metavar="STREAM...")
 @click.option(
     "-o", "--output", "path", required=True, type=click.Path(), help="A file that ends in "
     ".parquet, .csv, .jsonl or .arrow, or a folder.",

@@ -10,7 +10,7 @@ from ..errors import NoGroupError
 from ..lists import list_consumers, list_groups, list_pending, list_streams
 from .output import Output, format_option
 from .session import Session
-from .values import DURATION
+from .values import DURATION, STREAM
 from .verb import Verb
 
 _SHORT = ("stream", "length", "first_ts", "last_ts", "groups")
@@ -55,7 +55,7 @@ def groups(session: Session, pattern: str, exact: bool, format_: str | None) -> 
     cls=Verb,
     examples=[("redcol consumers events analytics", "The consumers of one group.")],
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("group", required=False)
 @format_option
 @click.pass_obj
@@ -71,7 +71,7 @@ def consumers(session: Session, stream: str, group: str | None, format_: str | N
          "earlier, and is not acknowledged."),
     ],
 )  # fmt: skip
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("group")
 @click.option("--idle", type=DURATION, default=0, metavar="TIME", help="Idle for at least so long.")
 @click.option("--consumer", help="Only of this consumer.")
@@ -101,7 +101,7 @@ def pending(
         ("redcol info events -f json", "The same for a program."),
     ],
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @format_option
 @click.pass_obj
 def info(session: Session, stream: str, format_: str | None) -> None:

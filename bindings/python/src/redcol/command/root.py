@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from . import entries, export, lists, steering
+from . import completion, entries, export, import_, lists, steering, tail
 from .verb import Family, common_options
 
 
@@ -41,9 +41,10 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 _version.callback = _show_version
 
 for verb in (
-    *(lists.ls, lists.info, entries.peek, entries.read),
-    export.export,
+    *(lists.ls, lists.info, entries.peek, tail.tail, entries.read),
+    *(export.export, import_.import_),
     *(lists.groups, lists.consumers, lists.pending),
     *(steering.group, steering.ack, steering.claim, steering.release, steering.trim),
+    completion.completion,
 ):
     root.add_command(verb)

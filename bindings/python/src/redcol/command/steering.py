@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .._parts import before
 from ..ack import ack_entries
 from ..steering import create_group, delete_group, seek_group, trim_stream
 from ..steering import release as release_entries
@@ -15,7 +16,7 @@ from .entries import OnError, chosen, columns_option, schema_options
 from .output import Output, format_option
 from .sample import discovering
 from .session import Session
-from .values import DURATION, POSITION
+from .values import DURATION, POSITION, STREAM
 from .verb import Family, Verb
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -33,7 +34,7 @@ def group() -> None:
         ("redcol group create events alerts --at '$'", "One that gets what is added from now on."),
     ]
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("name", metavar="GROUP")
 @click.option(
     "--at", "start", type=POSITION, default="0", show_default=True, metavar="ID|TIME",
@@ -60,7 +61,7 @@ def create(
 @group.command(
     examples=[("redcol group delete events reports --yes", "Without a question, for scripts.")]
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("name", metavar="GROUP")
 @yes_option
 @format_option
@@ -81,7 +82,7 @@ def delete(session: Session, stream: str, name: str, yes: bool, format_: str | N
         ("redcol group seek events analytics '$'", "Only what is added from now on."),
     ]
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("name", metavar="GROUP")
 @click.argument("to", type=POSITION, metavar="ID|TIME")
 @format_option
@@ -104,7 +105,7 @@ def seek(session: Session, stream: str, name: str, to: str, format_: str | None)
          "redcol ack events analytics -", "Everything that is pending."),
     ],
 )  # fmt: skip
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("group_name", metavar="GROUP")
 @ids_argument
 @format_option
@@ -124,7 +125,7 @@ def ack(
         ("redcol claim events analytics worker-2 1704067200001-0", "One entry."),
     ],
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("group_name", metavar="GROUP")
 @click.argument("consumer")
 @click.argument("ids", nargs=-1, metavar="[ID...]")
@@ -173,7 +174,7 @@ def claim(
     cls=Verb,
     examples=[("redcol release events analytics worker-1 1704067200001-0", "Give one back.")],
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.argument("group_name", metavar="GROUP")
 @click.argument("consumer")
 @ids_argument
@@ -199,10 +200,13 @@ def release(
     cls=Verb,
     examples=[
         ("redcol trim events --maxlen 1000000 --yes", "Keep about the newest million."),
-        ("redcol trim events --before 2024-01-01 --exact", "Delete what is older, to the entry."),
+        (
+            "redcol trim events --before 2024-01-01 --exact -y",
+            "Delete what is older.",
+        ),
     ],
 )
-@click.argument("stream")
+@click.argument("stream", type=STREAM)
 @click.option("--maxlen", type=click.IntRange(min=0), metavar="N", help="Keep so many entries.")
 @click.option(
     "--before", "min_id", type=POSITION, metavar="ID|TIME", help="Delete what is before this."
@@ -237,8 +241,6 @@ def trim(
 
 def _start(position: str) -> str:
     """A position for a group, which begins after it: a time is before its first entry."""
-    from .values import before
-
     if position == "0" or "-" in position or position == "$":
         return "0" if position == "-" else position
     return "0" if (start := before(position)) == "-" else start

@@ -14,6 +14,8 @@ from .._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from click.shell_completion import CompletionItem
+
     IntegerType: TypeAlias = click.ParamType[int]
     TextType: TypeAlias = click.ParamType[str]
     AnyType: TypeAlias = click.ParamType[Any]
@@ -23,7 +25,6 @@ else:  # older versions of click have no parameter there
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_SEQUENCE_MAX = (1 << 64) - 1
 
 
 class Duration(IntegerType):
@@ -98,7 +99,37 @@ class SchemaText(AnyType):
             self.fail(str(error), param, ctx)
 
 
+class StreamName(TextType):
+    """A stream's key, which shells complete."""
+
+    name = "stream"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The key."""
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The streams of the server that begin so; none if it does not answer at once."""
+        from click.shell_completion import CompletionItem
+
+        from ..errors import RedcolError
+        from ..lists import list_streams
+        from .session import Session
+
+        escaped = re.sub(r"([*?\[\]\\])", r"\\\1", incomplete)
+        url = Session().server_url()
+        limits = {"connect_timeout_ms": 500, "timeout_ms": 500}
+        try:
+            found = list_streams(url, f"{escaped}*", **limits)["stream"].to_list()
+        except RedcolError:
+            found = []
+        return [CompletionItem(stream) for stream in found]
+
+
 DURATION, SIZE, POSITION, SCHEMA = Duration(), Size(), Position(), SchemaText()
+STREAM = StreamName()
 
 
 def milliseconds(text: str) -> int | None:
@@ -107,17 +138,6 @@ def milliseconds(text: str) -> int | None:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
-
-
-def before(position: str) -> str:
-    """The position after which a read begins that shall have the entry at `position` too."""
-    if position in ("-", "+", "$"):
-        return position
-    first, _, second = position.partition("-")
-    milliseconds_, sequence = int(first), int(second or 0)
-    if sequence > 0:
-        return f"{milliseconds_}-{sequence - 1}"
-    return f"{milliseconds_ - 1}-{_SEQUENCE_MAX}" if milliseconds_ > 0 else "-"
 
 
 def _moment(text: str) -> int | None:

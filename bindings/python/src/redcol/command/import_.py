@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file's rows as entries of a stream: ``import``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from .._parts import key
+from .._typing import pl
+from ..errors import RedcolError
+from ..export import ENDINGS
+from ..lists import list_streams
+from ..write import write_stream
+from .output import Output
+from .session import Session
+from .values import STREAM
+from .verb import Verb
+
+_BATCH = 10_000
+
+
+@click.command(
+    "import",
+    cls=Verb,
+    examples=[
+        ("redcol import events.parquet copy", "The rows of a file, under new ids."),
+        ("redcol import events.parquet copy --id-column _id --resume",
+         "Under their own ids; after a failure, the rows that are missing."),
+        ("redcol read events | redcol import - copy --format jsonl --maxlen 1000", "Of a pipe."),
+    ],
+)  # fmt: skip
+@click.argument("file", type=click.Path())
+@click.argument("stream", type=STREAM)
+@click.option(
+    "-f", "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
+    help="What the file is. Else its ending says it.",
+)  # fmt: skip
+@click.option("--id-column", metavar="NAME", help="The column of the entries' ids.")
+@click.option(
+    "--maxlen",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Trim the stream to so many entries, roughly.",
+)
+@click.option(
+    "--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Begin after so many rows."
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Begin after the row that is the stream's last entry. Needs --id-column.",
+)
+@click.pass_obj
+def import_(
+    session: Session,
+    /,
+    file: str,
+    stream: str,
+    format_: str | None,
+    id_column: str | None,
+    maxlen: int | None,
+    skip: int,
+    resume: bool,
+) -> None:
+    """Add the rows of FILE to a stream: an entry for each, with a field for each value.
+
+    "-" reads standard input. If it fails, it says which rows are written.
+    """
+    import polars
+
+    if resume and id_column is None:
+        raise click.UsageError("--resume finds the place by the ids: add --id-column.")
+    client = session.client()
+    last: str | None = None
+    if resume:
+        found = list_streams(client, [stream])
+        last = found["last_id"].item() if len(found) else None
+    ids: list[str | None] = []
+    row, written = 0, 0
+    for frame in _batches(file, format_):
+        begin, row = row, row + len(frame)
+        rest = frame.slice(max(skip - begin, 0))
+        if last is not None and id_column is not None and len(rest):
+            keys = [key(str(value)) for value in rest[id_column]]
+            rest = rest.filter(polars.Series([each > key(last) for each in keys]))
+        if not len(rest):
+            continue
+        first = row - len(rest)
+        try:
+            made = write_stream(client, rest, stream, id_column=id_column, maxlen=maxlen)
+        except (RedcolError, KeyboardInterrupt) as error:
+            session.say(f"redcol: {_told(error, first)}")
+            raise
+        written += len(made) - made.null_count()
+        ids += [made[0], made[-1]]
+    output = Output(session, None)
+    if output.is_table:
+        click.echo(f"Wrote {written:,} entries to {stream!r}.")
+        return
+    result = {"stream": [stream], "written": [written], "last_id": [ids[-1] if ids else None]}
+    output.write(polars.DataFrame(result, schema_overrides={"last_id": polars.String}))
+    output.close()
+
+
+def _told(error: BaseException, first: int) -> str:
+    """Which rows of the file are written after a failure, counted from 1."""
+    told: Any = error
+    if told.written is None:
+        return f"The first {first:,} rows are written, and no other."
+    unknown, refused = told.unknown_rows or [], told.refused_rows or []
+    sure = unknown[0] if unknown else told.written + len(refused)
+    if refused:
+        rows = ", ".join(f"{first + each + 1:,}" for each in refused)
+        text = (
+            f"Of the first {first + sure:,} rows the server refused {rows}; the others are written"
+        )
+    else:
+        text = f"The first {first + sure:,} rows are written"
+    if unknown:
+        text += (
+            f"; rows {first + unknown[0] + 1:,} to {first + unknown[-1] + 1:,} were sent, and may "
+            "be written or not"
+        )
+    return f"{text}; no other is. To go on: --skip {first + sure}."
+
+
+def _batches(file: str, format_: str | None) -> Iterator[pl.DataFrame]:
+    """The rows of a file. Text stays as it is."""
+    import polars
+
+    ending = f".{format_}" if format_ else ENDINGS.get(os.path.splitext(file)[1].lower())
+    if ending is None:
+        raise click.UsageError(f"The ending of {file} does not say what it is: add --format.")
+    source: Any = sys.stdin.buffer.read() if file == "-" else file
+    readers: dict[str, Any] = {
+        ".parquet": lambda: polars.scan_parquet(source),
+        ".csv": lambda: polars.scan_csv(source, infer_schema=False),
+        ".jsonl": lambda: polars.scan_ndjson(source),
+        ".arrow": lambda: polars.scan_ipc(source),
+    }
+    if file != "-" and not os.path.isfile(file):
+        raise click.ClickException(f"there is no file {file}.")
+    lazy = readers[ending]()
+    if ending == ".csv" and {"_id", "_ts"} <= set(lazy.collect_schema()):
+        lazy = lazy.with_columns(polars.col("_ts").cast(polars.Int64))
+    if hasattr(lazy, "collect_batches"):
+        for batch in lazy.collect_batches(chunk_size=_BATCH, maintain_order=True):
+            yield from batch.iter_slices(_BATCH)
+    else:
+        yield from lazy.collect().iter_slices(_BATCH)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest entries, and then what comes: ``tail``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .._parts import before, key
+from ..iterator import iter_stream
+from .entries import OnError, chosen, columns_option, schema_options
+from .lists import known
+from .output import Output, format_option
+from .sample import discovering, last_entries
+from .session import Session
+from .values import POSITION, STREAM
+from .verb import Verb
+
+#: A batch comes at once, however few entries it has.
+_BATCH = 1_000
+_BLOCK_MS = 1_000
+
+
+@click.command(
+    cls=Verb,
+    examples=[
+        ("redcol tail events", "The last ten entries, and then new ones until Ctrl-C."),
+        ("redcol tail events -n 0 -f jsonl | jq .action", "Only new ones, for another program."),
+        ("redcol tail events -o -10m -e", "What the last ten minutes brought, and no more."),
+    ],
+)
+@click.argument("streams", nargs=-1, type=STREAM, required=True, metavar="STREAM...")
+@click.option(
+    "-n", "--count", type=click.IntRange(min=0), default=10, show_default=True,
+    help="Begin with the last so many of each stream.",
+)  # fmt: skip
+@click.option(
+    "-o", "--from", "start", type=POSITION, metavar="ID|TIME", help="Begin here, in place of -n."
+)
+@click.option("-e", "--end", "ends", is_flag=True, help="End when there is no more.")
+@click.option("--where", metavar="EXPR", help="Only rows that this SQL condition is true for.")
+@schema_options
+@columns_option
+@format_option
+@click.pass_obj
+def tail(
+    session: Session,
+    /,
+    streams: tuple[str, ...],
+    count: int,
+    start: str | None,
+    ends: bool,
+    where: str | None,
+    schema: Any,
+    on_error: OnError,
+    columns: str | None,
+    format_: str | None,
+) -> None:
+    """Show the last entries of streams, and then those that are added."""
+    client = session.client()
+    output = Output(session, format_)
+    several = len(streams) > 1
+    # It knows where the streams end now, so that nothing is missed that is added meanwhile.
+    with iter_stream(
+        client,
+        list(streams) if several else streams[0],
+        batch_size=_BATCH,
+        block_ms=None if ends else _BLOCK_MS,
+        on_idle="stop" if ends else "wait",
+        schema=schema,
+        on_error=on_error,
+        discover=discovering(schema),
+        start_id="$" if start is None else before(start),
+    ) as batches:
+        seen: dict[str, str] = {}
+        for stream in streams if start is None and count else ():
+            frame = last_entries(client, stream, count, known(session, stream), schema, on_error)
+            if not len(frame):
+                continue
+            seen[stream] = key(frame["_id"][-1])
+            if several:
+                frame = _named(frame, stream)
+            output.write(chosen(frame, where, columns))
+        for frame in batches:
+            fresh = _unseen(frame, streams[0], seen) if seen else frame
+            if len(fresh):
+                output.write(chosen(fresh, where, columns))
+    output.close()
+
+
+def _named(frame: Any, stream: str) -> Any:
+    """The frame with the column of the stream where an iterator has it."""
+    import polars
+
+    made = frame.with_columns(polars.lit(stream).alias("_stream"))
+    return made.select("_id", "_ts", "_stream", polars.exclude("_id", "_ts", "_stream"))
+
+
+def _unseen(frame: Any, only: str, seen: dict[str, str]) -> Any:
+    """The rows that were not among the last entries."""
+    import polars
+
+    streams = frame["_stream"] if "_stream" in frame.columns else [only] * len(frame)
+    is_new = [
+        key(id_) > seen.get(name, "") for id_, name in zip(frame["_id"], streams, strict=True)
+    ]
+    return frame.filter(polars.Series(is_new, dtype=polars.Boolean))
