@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters that threads share: objects alive in this process, and what a read has done. */
+/* Counters that threads share: objects alive in this process, and what a read or write has done. */
 #include "include/CPlatform.h"
 
 #include <stdatomic.h>
@@ -32,6 +32,12 @@ void platform_counters_add(platform_counters *counters, int index, int64_t chang
   if (index < 0 || index >= counters->count)
     return;
   atomic_fetch_add_explicit(&counters->values[index], change, memory_order_relaxed);
+}
+
+void platform_counters_set(platform_counters *counters, int index, int64_t value) {
+  if (index < 0 || index >= counters->count)
+    return;
+  atomic_store_explicit(&counters->values[index], value, memory_order_relaxed);
 }
 
 int64_t platform_counters_get(platform_counters *counters, int index) {

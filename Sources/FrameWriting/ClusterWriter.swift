@@ -108,6 +108,7 @@ final class ClusterWriter: FrameWriter {
         let until = waitMs < 0 || overflow ? nil : sum
         for lane in lanes { lane?.connection.callerIsBack() }
         defer { for lane in lanes { lane?.connection.callerIsAway() } }
+        defer { noteProgress() }
         var isLate = false
         while true {
             var hasMore = false
@@ -117,6 +118,7 @@ final class ClusterWriter: FrameWriter {
                 if probe != nil { decide() } else { hasMore = advance() }
                 if probe == nil, plan.state.isOver { break }
             }
+            noteProgress()
             // Also when the time is over: only a look shows what has come meanwhile.
             let wake = try wait(hasMore || isLate ? 0 : until)
             if isLate || !isReady(wake) && until.map({ $0 <= platform_monotonic_ms() }) ?? false {
@@ -281,8 +283,9 @@ final class ClusterWriter: FrameWriter {
     private func sendChunk(_ sending: ScatteredPlan.Sending) -> Bool {
         for lane in lanes where lane?.connection.hasUnsent ?? false { return false }
         var row = plan.rows.next
+        var bytes = 0
+        defer { progress.addSent(bytes: bytes) }
         do throws(RedcolError) {
-            var bytes = 0
             for _ in 0..<FrameWriter.chunkRows {
                 var again: ScatteredRows.Again?
                 if sending == .again {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory of a write: what encodes its rows, and the ids that it collects.
+// The memory of a write: what encodes its rows, the ids that it collects, and its numbers.
 
 import ArrowColumns
 import CArrowData
@@ -9,12 +9,14 @@ import RedcolBase
 /// without the checks that a class's have.
 final class EncoderOwner {
     let encoder: UnsafeMutablePointer<RowEncoder>
+    let progress: WriteProgress
     private let ids: UnsafeMutablePointer<BatchBuilder>?
     /// Whether there was no memory for an id. Then no ids are returned: each would be taken for
     /// that of another row.
     private var idsAreLost = false
 
     static func make(_ encoder: consuming RowEncoder) throws(RedcolError) -> EncoderOwner {
+        let progress = try WriteProgress.make()
         var ids: UnsafeMutablePointer<BatchBuilder>?
         if encoder.writesEntries {
             do throws(ColumnError) {
@@ -26,13 +28,15 @@ final class EncoderOwner {
                 throw RedcolError(.memory, error.message)
             }
         }
-        return EncoderOwner(encoder, ids)
+        return EncoderOwner(encoder, ids, progress)
     }
 
     private init(
-        _ encoder: consuming RowEncoder, _ ids: UnsafeMutablePointer<BatchBuilder>?
+        _ encoder: consuming RowEncoder, _ ids: UnsafeMutablePointer<BatchBuilder>?,
+        _ progress: WriteProgress
     ) {
         self.ids = ids
+        self.progress = progress
         self.encoder = .allocate(capacity: 1)
         self.encoder.initialize(to: encoder)
     }

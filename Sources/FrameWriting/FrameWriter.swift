@@ -8,7 +8,7 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// A write in progress. One thread at a time, but for `cancel()`.
+/// A write in progress. One thread at a time, but for `cancel()` and `progress`.
 public class FrameWriter {
     /// Bytes that are encoded, or sent, and not answered, of one connection.
     static let bytesUnderWayMax = 1 << 20
@@ -70,6 +70,16 @@ public class FrameWriter {
     public var known: Int { 0 }
     /// Rows after those, which were sent and have no answer: they may be written or not.
     public var unknown: Int { 0 }
+
+    /// These numbers, but for `unknown`, for any thread: as of the last `noteProgress`.
+    public final var progress: WriteProgress { owner.progress }
+
+    final func noteProgress() {
+        progress.set(.written, written)
+        progress.set(.refused, refused)
+        progress.set(.empty, empty)
+        progress.set(.known, known)
+    }
 
     /// Ends a wait on another thread.
     public func cancel() {}

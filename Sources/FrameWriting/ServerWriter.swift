@@ -61,9 +61,11 @@ final class ServerWriter: FrameWriter {
         let until = waitMs < 0 || overflow ? nil : sum
         connection.callerIsBack()
         defer { connection.callerIsAway() }
+        defer { noteProgress() }
         while !plan.state.isOver {
             do throws(RedcolError) {
                 guard let step = try advance() else { break }
+                noteProgress()
                 if case .wait(let wake) = step {
                     var end = until
                     if let wake { end = min(until ?? wake, wake) }
@@ -167,6 +169,7 @@ final class ServerWriter: FrameWriter {
             let commands = encoder.pointee.commands.bytes
             if commands.count > 0 {
                 connection.enqueue(encoded: commands)
+                progress.addSent(bytes: commands.count)
                 encoder.pointee.commands.clear()
                 try connection.flush()
             } else if plan.rows.next > rowsBefore {

@@ -121,17 +121,13 @@ public func redcol_writer_statistic(
 ) -> Int64 {
     do throws(RedcolError) {
         guard let name else { return -1 }
-        return try Arguments.writer(writer).exclusively { writer throws(RedcolError) in
-            let counters: [(StaticString, Int)] = [
-                ("written", writer.written), ("refused", writer.refused), ("empty", writer.empty),
-                ("known", writer.known), ("unknown", writer.unknown),
-            ]
-            for (known, count) in counters {
-                let text = UnsafeRawPointer(known.utf8Start).assumingMemoryBound(to: CChar.self)
-                if strcmp(name, text) == 0 { return Int64(count) }
-            }
-            return -1
+        let handle = try Arguments.writer(writer)
+        for counter in WriteProgress.Counter.allCases
+        where strcmp(name, cString(counter.name)) == 0 {
+            return handle.writer.progress.value(counter)
         }
+        guard strcmp(name, "unknown") == 0 else { return -1 }
+        return try handle.exclusively { writer throws(RedcolError) in Int64(writer.unknown) }
     } catch {
         return -1
     }

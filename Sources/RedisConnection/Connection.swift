@@ -458,6 +458,9 @@ public final class Connection {
         }
     }
 
+    /// Bytes that were received since this was asked last.
+    public func takeReceived() -> Int { incoming.takeReceived() }
+
     private func noteSignOfLife(bytes: Int) {
         if phase == .ready, bytes > 0 { clock.moved(bytes: bytes, platform_monotonic_ms()) }
     }

@@ -9,6 +9,9 @@ public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
         case nulled, skipped
+        case bytesReceived
+        /// Those in the batch that is being read, too.
+        case rowsRead
         case resets, emptyAnswers
         /// Of `emptyAnswers`, those since the last batch was handed over.
         case idleAnswers
@@ -25,6 +28,8 @@ public final class Statistics: @unchecked Sendable {
             case .deadLettered: return "dead_lettered"
             case .nulled: return "nulled"
             case .skipped: return "skipped"
+            case .bytesReceived: return "bytes_received"
+            case .rowsRead: return "rows_read"
             case .resets: return "resets"
             case .emptyAnswers: return "empty_answers"
             case .idleAnswers: return "idle_answers"
@@ -61,6 +66,12 @@ public final class Statistics: @unchecked Sendable {
     func addBatch(rows: Int) {
         add(.delivered, rows)
         add(.idleAnswers, -Int(clamping: value(.idleAnswers)))
+    }
+
+    /// Rows of a batch that was handed over will be read again.
+    func takeBack(rows: Int) {
+        add(.delivered, -rows)
+        add(.rowsRead, -rows)
     }
 
     public func value(_ counter: Counter) -> Int64 {

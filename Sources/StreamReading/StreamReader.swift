@@ -64,6 +64,7 @@ public class StreamReader: Reader {
         reconnecting = Reconnecting(parts.options, parts.topology.timeouts)
         idleness = Idleness(parts.options.onIdle, blockMs: parts.options.blockMs)
         super.init(parts.streams, parts.options, parts.statistics)
+        _ = home.takeReceived()  // by whoever had the connection before
     }
 
     override final var members: [StreamReader] { [self] }
@@ -354,6 +355,7 @@ public class StreamReader: Reader {
 
     private func notHandedOver(rows: Int, _ error: RedcolError) -> RedcolError {
         couldNotHandOver(rows: rows)
+        statistics.add(.rowsRead, -rows)
         _ = parser.pointee.withBatch { $0.takeNulled() }
         statistics.add(.skipped, -leftOut)
         leftOut = 0
@@ -372,11 +374,17 @@ public class StreamReader: Reader {
 
     /// Goes on with another connection, in whose wait a cancel of this read ends, too.
     final func use(_ other: Connection) throws(RedcolError) {
+        countReceived()
         if other !== home { try other.shareCancel(of: home) }
         connection = other
     }
 
-    final func useHome() { connection = home }
+    final func useHome() {
+        countReceived()
+        connection = home
+    }
+
+    private func countReceived() { statistics.add(.bytesReceived, connection.takeReceived()) }
 
     private var nextWake: Int64? { reconnecting.wakeAt(wakeAt) }
 
@@ -399,6 +407,7 @@ public class StreamReader: Reader {
             isDone = false  // until that is answered
         }
         guard try reconnecting.mayTry(platform_monotonic_ms()) else { return false }
+        defer { countReceived() }
         do {
             if heldError != nil {
                 try acknowledgeAlone()

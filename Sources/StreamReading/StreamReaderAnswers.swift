@@ -15,7 +15,11 @@ extension StreamReader {
         let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
         connection.consume(used)
         answerBytes &+= used
-        if parser.pointee.batch.rowCount > rows { noteProgress() }
+        let taken = parser.pointee.batch.rowCount - rows
+        if taken > 0 {
+            noteProgress()
+            statistics.add(.rowsRead, taken)
+        }
         if parser.pointee.leftOut.uncounted > 0 { noteLeftOut() }
         return noted(naming(outcome))
     }

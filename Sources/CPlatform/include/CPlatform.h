@@ -36,12 +36,13 @@ bool platform_parse_float(const char *text, size_t length, float *value_out);
 /* counter.c: objects alive in this process, and counters of a caller's own. */
 void platform_live_objects_add(int64_t change);
 int64_t platform_live_objects(void);
-/* A few counters that any thread may add to and read. An index out of range is ignored, or reads 0.
+/* A few counters that any thread may change and read. An index out of range is ignored, or reads 0.
  * */
 typedef struct platform_counters platform_counters;
 platform_counters *platform_counters_new(int count);
 void platform_counters_free(platform_counters *counters);
 void platform_counters_add(platform_counters *counters, int index, int64_t change);
+void platform_counters_set(platform_counters *counters, int index, int64_t value);
 int64_t platform_counters_get(platform_counters *counters, int index);
 
 /* buffer.c: memory for columns that grow, which is not copied when it is large. Bytes past the old

@@ -107,8 +107,16 @@ public struct ReceiveBuffer: ~Copyable {
         }
     }
 
+    /// Bytes that were received since this was asked last.
+    mutating func takeReceived() -> Int {
+        defer { receivedCount = 0 }
+        return receivedCount
+    }
+    private var receivedCount = 0
+
     /// Takes `count` bytes that were received into `room()`.
     mutating func received(_ count: Int) {
+        receivedCount &+= count
         end += count
         if let memory { memset(memory + end, 0, ReceiveBuffer.slack) }
         if !passedOver.isEmpty { passOverWaiting() }

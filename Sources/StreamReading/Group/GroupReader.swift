@@ -104,7 +104,7 @@ final class GroupReader: StreamReader {
 
     override func takeBack() -> Bool {
         guard let count = session.plan.takeBack() else { return false }
-        statistics.add(.delivered, -count)
+        statistics.takeBack(rows: count)
         return true
     }
 

@@ -111,7 +111,7 @@ final class TailReader: StreamReader {
         noteRows()
         guard let rows = plan.takeBack() else { return false }
         parser.pointee.forgetStreamsPassed()
-        statistics.add(.delivered, -rows)
+        statistics.takeBack(rows: rows)
         return true
     }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 
-from . import _bounds, _native, client
+from . import _bounds, _native, _progress, client
 from ._frames import Frames
 from ._reading import arranged, discovered
 from ._typing import TYPE_CHECKING
@@ -34,9 +34,16 @@ class LazyReads:
     _function: str
 
     def __init__(
-        self, server: client.Server, request: Request, columns: ColumnSpec, entries: EntrySpec
+        self,
+        server: client.Server,
+        request: Request,
+        columns: ColumnSpec,
+        entries: EntrySpec,
+        progress: object,
     ) -> None:
         """`request`: the read of everything, made of these specs among others."""
+        _progress.of(progress)  # is refused now, if it is wrong
+        self._progress = progress
         self._server = server
         self._request = request
         self._columns = columns

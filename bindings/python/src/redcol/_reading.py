@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from . import _native, client
+from . import _native, _progress, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: How long one call into the library waits before Python looks at signals. A signal that reaches
 #: the waiting thread ends the wait at once; this is for those that reach another.
 _WAIT_MS: Final = 100
+_SILENT: Final = _progress.of(None)
 
 
 def check(server: client.Server, request: Request, *, is_read_later: bool = False) -> None:
@@ -66,31 +67,60 @@ def taking(iterator: _native.Handle, request: Request) -> Iterator[Frames]:
         iterator.free()
 
 
-def batches(iterator: _native.Handle) -> Iterator[Batch]:
+@contextlib.contextmanager
+def telling(
+    handle: _native.ClientHandle,
+    request: Request,
+    told: _progress.Progress,
+    *,
+    is_whole: bool | None = None,
+) -> Iterator[tuple[_native.Handle, Frames]]:
+    """A read whose progress is told. `is_whole`: it reads whole streams; None: the options say."""
+    total = None
+    if told.is_wanted and (_is_whole(request) if is_whole is None else is_whole):
+        streams = request.streams if request.ranges is None else request.ranges
+        total = _progress.total_rows(handle, streams, request.options)
+    with told, reading(handle, request) as (iterator, made):
+        told.begin_read(iterator, total)
+        yield iterator, made
+
+
+def _is_whole(request: Request) -> bool:
+    options = request.options
+    is_whole = options["start_id"] == "-" and options["end_id"] == "+"
+    return is_whole and options.keys().isdisjoint(("group", "block_ms"))
+
+
+def batches(iterator: _native.Handle, told: _progress.Progress = _SILENT) -> Iterator[Batch]:
     """The batches of a read that ends. Ctrl-C is seen while it waits."""
-    return (batch for batch in _turns(iterator) if batch is not None)
+    return (batch for batch in _turns(iterator, told) if batch is not None)
 
 
-def _turns(iterator: _native.Handle) -> Iterator[Batch | None]:
+def _turns(iterator: _native.Handle, told: _progress.Progress) -> Iterator[Batch | None]:
     """The batches of a read that ends, and None each time that one did not come soon."""
     while True:
         slot = _native.Slot()
         while (status := _native.iter_next(iterator, _WAIT_MS, slot)) == _native.TIMEOUT:
+            told.tick()
             yield None  # between two bytecodes Python runs signal handlers
         if status == _native.END:
             return
         yield Batch(slot)
+        told.tick()
 
 
-def frames(handle: _native.ClientHandle, request: Request) -> Iterator[DataFrame]:
+def frames(
+    handle: _native.ClientHandle, request: Request, told: _progress.Progress, *, is_whole: bool
+) -> Iterator[DataFrame]:
     """The batches of a read that ends, as frames. Its connection is its own.
 
     While the server keeps it waiting, frames without rows come: the caller may be on a thread that
     sees no signals, and can stop then.
     """
-    with reading(handle, request) as (iterator, made):
-        for batch in _turns(iterator):
+    with telling(handle, request, told, is_whole=is_whole) as (iterator, made):
+        for batch in _turns(iterator, told):
             yield made.empty() if batch is None else made.make(batch)
+        told.end()
 
 
 def discovered(handle: _native.ClientHandle, request: Request) -> tuple[DataFrame, dict[str, str]]:
@@ -106,11 +136,12 @@ def discovered(handle: _native.ClientHandle, request: Request) -> tuple[DataFram
     return found, made.fields
 
 
-def whole(iterator: _native.Handle, made: Frames) -> DataFrame:
+def whole(iterator: _native.Handle, made: Frames, told: _progress.Progress = _SILENT) -> DataFrame:
     """All batches of a read that ends, as one frame."""
     import polars as pl
 
-    frames = [made.make(batch) for batch in batches(iterator)]
+    frames = [made.make(batch) for batch in batches(iterator, told)]
+    told.end()
     if len(frames) == 1:
         return frames[0]
     # A column of text may have become one of bytes.
@@ -124,10 +155,10 @@ def whole(iterator: _native.Handle, made: Frames) -> DataFrame:
     return pl.concat(frames, how="diagonal")
 
 
-def read(handle: _native.ClientHandle, request: Request) -> DataFrame:
+def read(handle: _native.ClientHandle, request: Request, told: _progress.Progress) -> DataFrame:
     """All batches of a read as one frame."""
-    with reading(handle, request) as (iterator, made):
-        return whole(iterator, made)
+    with telling(handle, request, told) as (iterator, made):
+        return whole(iterator, made, told)
 
 
 def arranged(frame: DataFrame, request: Request, *, first_row: int = 0) -> DataFrame:

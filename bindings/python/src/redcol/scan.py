@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
-from . import _bounds, _native, _reading, client
+from . import _bounds, _native, _progress, _reading, client
 from ._lazy import LazyReads
 from ._snapshot import Snapshots
 from ._source import lazy_frame
@@ -35,6 +35,7 @@ def scan_stream(
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
+    progress: bool | Callable[[int, int, int | None], object] = False,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -93,6 +94,9 @@ def scan_stream(
             entries. redcol does not look at columns that a query does not need.
         discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
             as in :func:`read_stream`.
+        progress: as in :func:`read_stream`, for each read of a query by itself, in the thread in
+            which Polars reads. The number in all is None if the query's filter has bounds.
+            Discovering columns is not told.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -153,7 +157,7 @@ def scan_stream(
     entries = EntrySpec(on_error)
     request = read_request(stream, range_, columns, entries)
     _reading.check(server, request, is_read_later=True)
-    return lazy_frame(_StreamReads(server, request, range_, columns, entries))
+    return lazy_frame(_StreamReads(server, request, range_, columns, entries, progress))
 
 
 def _refuse(name: str, value: object, default: object) -> None:
@@ -178,8 +182,9 @@ class _StreamReads(LazyReads):
         range_: RangeSpec,
         columns: ColumnSpec,
         entries: EntrySpec,
+        progress: object,
     ) -> None:
-        super().__init__(server, request, columns, entries)
+        super().__init__(server, request, columns, entries, progress)
         self._range = range_
         self._snapshots = Snapshots()
 
@@ -207,7 +212,9 @@ class _StreamReads(LazyReads):
                 bounds &= found if count is None else _bounds.Bounds(last=found.last)
                 request = self._read(columns, bounds, count)
                 if request is not None:
-                    yield from _reading.frames(handle, request)
+                    is_whole = bounds.first == (0, 0) and bounds.last == end
+                    told = _progress.of(self._progress)
+                    yield from _reading.frames(handle, request, told, is_whole=is_whole)
             finally:
                 self._snapshots.end()
 

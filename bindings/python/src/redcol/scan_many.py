@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 
-from . import _bounds, _keys, _native, _reading, client
+from . import _bounds, _keys, _native, _progress, _reading, client
 from ._arguments import either
 from ._lazy import LazyReads
 from ._source import lazy_frame
@@ -46,6 +46,7 @@ def scan_streams(
     count_hint: int = 1_000,
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
+    progress: bool | Callable[[int, int, int | None], object] = False,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -105,6 +106,9 @@ def scan_streams(
             entries. redcol does not look at columns that a query does not need.
         discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
             as in :func:`read_stream`.
+        progress: as in :func:`read_streams`, for each read of a query by itself, in the thread in
+            which Polars reads. The number in all is None if the query's filter has bounds or
+            chooses streams. Discovering columns is not told.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -163,7 +167,7 @@ def scan_streams(
         pattern = list(pattern)
     request = ranges_request(pattern, many, RangeSpec(start_id, end_id), columns, entries)
     _reading.check(server, request, is_read_later=True)
-    return lazy_frame(_ManyReads(server, request, pattern, many, columns, entries))
+    return lazy_frame(_ManyReads(server, request, pattern, many, columns, entries, progress))
 
 
 class _ManyReads(LazyReads):
@@ -179,8 +183,9 @@ class _ManyReads(LazyReads):
         many: ManySpec,
         columns: ColumnSpec,
         entries: EntrySpec,
+        progress: object,
     ) -> None:
-        super().__init__(server, request, columns, entries)
+        super().__init__(server, request, columns, entries, progress)
         self._pattern = pattern
         self._many = many
 
@@ -204,7 +209,9 @@ class _ManyReads(LazyReads):
         request = self._read(columns, bounds, rows_max, streams)
         rows = 0
         with client.using(self._server) as handle:
-            for frame in _reading.frames(handle, request):
+            is_whole = bounds == _bounds.ALL and streams is None
+            told = _progress.of(self._progress)
+            for frame in _reading.frames(handle, request, told, is_whole=is_whole):
                 yield _reading.arranged(frame, request, first_row=rows)
                 rows += len(frame)
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 
-from . import _interrupt, _log, _reading, client
+from . import _interrupt, _log, _progress, _reading, client
 from ._typing import pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import RedcolError
@@ -38,6 +38,7 @@ def read_stream(
     dead_letter: str | bytes | None = None,
     entry_bytes_max: int | None = None,
     entry_fields_max: int | None = None,
+    progress: bool | Callable[[int, int, int | None], object] = False,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -113,6 +114,12 @@ def read_stream(
         entry_bytes_max: the largest size of an entry, in bytes; 1 GiB if None. An entry is kept in
             memory until all of it has arrived.
         entry_fields_max: the largest number of fields of an entry; 1,048,576 if None.
+        progress: True shows a bar of tqdm, in a terminal or a notebook (``pip install
+            "redcol[progress]"``). A function is called with the rows and bytes so far and the
+            number of rows in all: at most about ten times a second, and at the end before anything
+            is acknowledged. The number in all is None unless whole streams are read and the user
+            may use XINFO; entries that are added meanwhile come on top of it. An exception of the
+            function ends the call; what a group has delivered then stays pending.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds; and for how long redcol tries again, without getting any further, when the
@@ -179,18 +186,21 @@ def read_stream(
         block_ms=block_ms,
         group=member,
     )
+    told = _progress.of(progress)
     _reading.check(server, request)
     if not request.acknowledges:
         with client.using(server) as handle:
-            return _reading.read(handle, request)
+            return _reading.read(handle, request, told)
     # Returned in any case, once it is complete.
     frame: pl.DataFrame | None = None
     try:
         with (
             client.using(server) as handle,
-            _reading.reading(handle, request) as (iterator, made),
+            _reading.telling(handle, request, told) as (iterator, made),
         ):
-            frame = made.make(next(_reading.batches(iterator)))
+            complete = made.make(next(_reading.batches(iterator, told)))
+            told.end()
+            frame = complete
             # The library acknowledges the only batch before it says that there is no other.
             for _ in _reading.batches(iterator):
                 raise AssertionError("a read in one batch has given two")

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from datetime import date
 
-from . import _native, client
+from . import _native, _progress, client
 from ._arguments import either
-from ._reading import arranged, check, reading, whole
+from ._reading import arranged, check, telling, whole
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
@@ -48,6 +48,7 @@ def read_streams(
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     counts: MutableMapping[str, int] | None = None,
+    progress: bool | Callable[[int, int, int | None], object] = False,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -111,6 +112,8 @@ def read_streams(
             ``"empty_streams"``, those of them that had no entry in the range or were gone;
             ``"wrong_types"``, the keys that held something other than a stream. With a pattern,
             redcol then searches the keys twice, to count those too.
+        progress: as in :func:`read_stream`. For the number in all, the streams' lengths are asked
+            for first, unless there are bounds.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -173,9 +176,10 @@ def read_streams(
     entries = EntrySpec(on_error)
     own = {} if counts is None else {"count_wrong_types": "true"}
     request = ranges_request(pattern, many, RangeSpec(start_id, end_id), columns, entries, own)
+    told = _progress.of(progress)
     check(server, request)
-    with client.using(server) as handle, reading(handle, request) as (iterator, made):
-        frame = whole(iterator, made)
+    with client.using(server) as handle, telling(handle, request, told) as (iterator, made):
+        frame = whole(iterator, made, told)
         if counts is not None:
             counts.update({name: _native.iter_statistic(iterator, name) for name in _COUNTS})
     return arranged(frame, request)

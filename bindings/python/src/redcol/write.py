@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from datetime import timedelta
 
-from . import _arguments, _native, client
+from . import _arguments, _native, _progress, client
 from ._capsule import Batch
 from ._prepare import prepared
 from ._typing import TYPE_CHECKING, pl, typing
@@ -43,6 +44,7 @@ def write_stream(
     approximate: bool = True,
     stream_column: str | None = None,
     metadata: typing.Literal["check", "omit", "write"] = "check",
+    progress: bool | Callable[[int, int, int | None], object] = False,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -82,6 +84,11 @@ def write_stream(
             (``_id`` is the frame's column, else `id_column`), each null or not. Otherwise they are
             an error. The last three are an error too (except as `stream_column`), because you may
             want them written. ``"omit"`` leaves all six out. ``"write"`` writes all six as fields.
+        progress: True shows a bar of tqdm, in a terminal or a notebook (``pip install
+            "redcol[progress]"``). A function is called with the number of leading rows whose
+            outcome is known, the bytes sent so far, and the number of rows in all (None if the
+            frame does not say it): at most about ten times a second, and at the end. An exception
+            of the function ends the write, as any other.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -142,11 +149,12 @@ def write_stream(
             options[name] = _arguments.text(name, column)
     kept = () if metadata == "write" else ("_ts",)
     frame, height = prepared(df, kept, stream_column=stream_column, id_column=id_column)
+    told = _progress.of(progress)
     _check(server, key, frame, options)
     with client.using(server) as handle:
         writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)
         try:
-            _run(writer, frame)
+            _run(writer, frame, told, height)
         except BaseException as error:
             _tell(error, writer, height, has_ids=True)
             raise
@@ -168,6 +176,7 @@ def write_hashes(
     key_prefix: str = "",
     ttl: int | timedelta | None = None,
     if_exists: typing.Literal["replace", "append", "fail"] = "replace",
+    progress: bool | Callable[[int, int, int | None], object] = False,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
     answer_timeout_ms: int | None = None,
@@ -197,6 +206,7 @@ def write_hashes(
             ``"fail"``: KeyExistsError, and the key stays as it is; rows before it stay written, and
             so do later rows that had been sent: see ``error.refused_rows``. A row with nothing but
             nulls does nothing with the last two.
+        progress: as in :func:`redcol.write_stream`.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -240,10 +250,11 @@ def write_hashes(
     if ttl is not None:
         options["ttl_ms"] = str(_arguments.ttl_milliseconds("ttl", ttl))
     frame, height = prepared(df, key_column=key_column)
+    told = _progress.of(progress)
     with client.using(server) as handle:
         writer = _native.write_hashes(handle, frame.__arrow_c_stream__(), options)
         try:
-            _run(writer, frame)
+            _run(writer, frame, told, height)
             return _native.writer_statistic(writer, "written")
         except BaseException as error:
             _tell(error, writer, height, has_ids=False)
@@ -270,10 +281,15 @@ def _check(
         _native.write_stream(handle, key, columns, options).free()
 
 
-def _run(writer: _native.Handle, frame: object) -> None:
+def _run(
+    writer: _native.Handle, frame: object, told: _progress.Progress, height: int | None
+) -> None:
     """Write everything. Ctrl-C works meanwhile. `frame` stays alive until the end."""
-    while _native.writer_run(writer, _WAIT_MS) == _native.TIMEOUT:
-        pass  # between two bytecodes Python runs signal handlers
+    with told:
+        told.begin_write(writer, height)
+        while _native.writer_run(writer, _WAIT_MS) == _native.TIMEOUT:
+            told.tick()  # between two bytecodes Python runs signal handlers
+        told.end()
 
 
 def _ids(writer: _native.Handle, height: int | None) -> pl.Series:
