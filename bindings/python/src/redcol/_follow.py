@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from . import _arguments, _native, _reading, client
 from ._capsule import Batch
 from ._frames import Frames
+from ._living import LIVING, Reads
 from ._typing import TYPE_CHECKING, pl, requests, typing
 from .errors import (
     BusyError,
@@ -87,6 +88,9 @@ class Follower:
             self._client.handle, request.streams, request.schema_capsule(), options
         )
         self._finalizer = weakref.finalize(self, _finish, self._handle, self._client)
+        group = options.get("group")
+        reads = Reads(tuple(request.streams), group)
+        LIVING.begin(self._handle, server.shown(), reads)
 
     # -- Reading
 
@@ -279,5 +283,6 @@ class Follower:
 
 def _finish(handle: _native.Handle, owner: client.Lasting) -> None:
     """Close the connection of an iterator that was garbage collected."""
+    LIVING.end(handle)
     handle.close()
     owner.close()
