@@ -124,7 +124,10 @@ let package = Package(
 if Context.environment["REDCOL_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "Fuzz", dependencies: ["StreamReading", "FrameWriting", "TestSupport"],
+            name: "Fuzz",
+            dependencies: [
+                "StreamReading", "StreamInspection", "StreamSteering", "FrameWriting", "TestSupport",
+            ],
             path: "Tests/Fuzz",
             swiftSettings: strict))
 }

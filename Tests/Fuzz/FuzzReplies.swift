@@ -21,12 +21,12 @@ private enum Asked: UInt8, CaseIterable {
     }
 }
 
-private func require(_ holds: Bool, _ what: @autoclosure () -> String) {
+func require(_ holds: Bool, _ what: @autoclosure () -> String) {
     if !holds { fatalError(what()) }
 }
 
 /// The replies at the beginning of the bytes, one after the other.
-private func replies(in bytes: UnsafeBufferPointer<UInt8>) -> [Reply] {
+func replies(in bytes: UnsafeBufferPointer<UInt8>) -> [Reply] {
     var found: [Reply] = []
     var rest = bytes
     while found.count < 8, case .complete(let count) = scanReply(rest),

@@ -210,11 +210,17 @@ private func scanAndParse(_ bytes: UnsafeRawBufferPointer, _ tree: Tree?) {
 @c(LLVMFuzzerTestOneInput)
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let bytes = UnsafeBufferPointer(start: start, count: count)
-    if fuzzesReplies {
-        fuzzReplies(bytes)
-        return 0
+    switch FuzzTarget.ofThisRun {
+    case .rows: fuzzRows(bytes)
+    case .replies: fuzzReplies(bytes)
+    case .lists: fuzzLists(bytes)
     }
-    guard count > Mode.bytes else { return 0 }
+    return 0
+}
+
+/// One input.
+private func fuzzRows(_ bytes: UnsafeBufferPointer<UInt8>) {
+    guard bytes.count > Mode.bytes else { return }
     let mode = Mode(bytes)
     let reply = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[Mode.bytes...]))
     let before = platformLiveObjects()
@@ -227,5 +233,4 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
         scanAndParse(reply, HiredisReader.reply(reply))
     }
     require(platformLiveObjects() == before, "objects are left over")
-    return 0
 }

@@ -8,8 +8,22 @@ import TestSupport
 
 @testable import StreamReading
 
-/// Which of the two targets this run is: the row parser, or the small replies.
-let fuzzesReplies = ProcessInfo.processInfo.environment["REDCOL_FUZZ_TARGET"] == "replies"
+/// What a run feeds: the row parser, what takes small replies, or lists and steering.
+enum FuzzTarget: String {
+    case rows, replies, lists
+
+    static let ofThisRun =
+        ProcessInfo.processInfo.environment["REDCOL_FUZZ_TARGET"]
+        .flatMap(FuzzTarget.init(rawValue:)) ?? .rows
+
+    fileprivate var seeds: [[UInt8]] {
+        switch self {
+        case .rows: rowSeeds()
+        case .replies: replySeeds()
+        case .lists: listSeeds()
+        }
+    }
+}
 
 func platformLiveObjects() -> Int64 { platform_live_objects() }
 
@@ -26,14 +40,14 @@ public func initialize(
         FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory),
         isDirectory.boolValue
     else { return 0 }
-    for (number, seed) in (fuzzesReplies ? replySeeds() : seeds()).enumerated() {
+    for (number, seed) in FuzzTarget.ofThisRun.seeds.enumerated() {
         let file = URL(fileURLWithPath: directory).appendingPathComponent("seed-\(number)")
         try? Data(seed).write(to: file)
     }
     return 0
 }
 
-private func seeds() -> [[UInt8]] {
+private func rowSeeds() -> [[UInt8]] {
     var seeds: [[UInt8]] = []
     for seed in 0..<24 {
         var generator = SeededGenerator(UInt64(seed))
