@@ -48,8 +48,8 @@ private func number(_ value: Int64) -> Reply { .integer(WireInteger(value)) }
     }
 
     @Test(arguments: [
-        (Int64(0), Int64(1), true), (.max, .max, true), (-1, 1, false), (0, -1, false),
-        (.min, .min, false),
+        (Int64(0), Int64(1), true), (.max, .max, true), (-1, 1, true), (-2, 1, false),
+        (0, -1, false), (.min, .min, false),
     ])
     func pendingEntries(_ idle: Int64, _ deliveries: Int64, _ isOne: Bool) {
         let line = Reply.array([

@@ -18,7 +18,8 @@ struct PendingLine: Equatable {
     init?(_ reply: Reply) {
         guard case .array(let parts) = reply, parts.count >= 4,
             case .bulk(let id) = parts[0], case .bulk(let consumer) = parts[1],
-            case .integer(let idle) = parts[2], idle.within(0...Int64.max) != nil,
+            // -1: a consumer has given it back (XNACK), and it is nobody's.
+            case .integer(let idle) = parts[2], idle.within(-1...Int64.max) != nil,
             case .integer(let number) = parts[3], let deliveries = number.within(0...Int64.max),
             let entryID = EntryID(id, sequenceIfMissing: nil)
         else { return nil }
