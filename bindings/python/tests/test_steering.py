@@ -141,6 +141,23 @@ def test_a_group_delivers_again(any_server: Server, any_db: redis.Redis, key: st
     assert group(any_db, key).get("lag", 0) == 0
 
 
+def test_entries_after_an_earlier_position_go_to_who_asks_first(
+    any_server: Server, any_db: redis.Redis, key: str
+) -> None:
+    fill(any_db, key, 3)
+    any_db.xgroup_create(key, "g", "0")
+    any_db.xreadgroup("g", "one", {key: ">"}, count=2)
+    redcol.seek_group(any_server.url, key, "g", "1-0")
+    frame = redcol.read_stream(any_server.url, key, group="g", consumer="two")
+    assert frame["_id"].to_list() == ["2-0", "3-0"]
+    listed = redcol.list_pending(any_server.url, key, "g")
+    assert listed.select("_id", "consumer").rows() == [
+        ("1-0", "one"),
+        ("2-0", "two"),
+        ("3-0", "two"),
+    ]
+
+
 def test_an_entry_that_was_deleted_leaves_the_lag_unknown(
     any_server: Server, any_db: redis.Redis, key: str
 ) -> None:
