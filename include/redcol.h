@@ -785,6 +785,9 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  * Return a number that an iterator counts, by name; -1 if there is no such name, or if `iter` is
  * not an iterator. Does not block. Any thread.
  *   "delivered"      rows handed over
+ *   "rows_read"      rows read so far, those that were not handed over yet, too: with
+ *                    "bytes_received" it shows how far redcol_iter_next or redcol_iter_collect is
+ *                    while another thread is inside it
  *   "acknowledged"   entries that were pending and were acknowledged through this iterator, as far
  *                    as the server has answered; a lower bound if an answer was lost
  *   "acknowledging"  entries that redcol_iter_ack_start or "auto_ack" noted and that the server has
@@ -797,6 +800,7 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "nulled"         values that became null by "on_error"
  *   "skipped"        entries without a row by "on_error"
  *   "reconnects"     connections that were lost
+ *   "bytes_received" bytes that servers have sent to it
  *   "connected"      1 while there is a connection, as far as the iterator has looked; else 0: then
  *                    redcol_iter_last_error says why
  *   "empty_answers"  answers without entries, when there was nothing else to read either
@@ -1144,7 +1148,8 @@ redcol_status redcol_delete_group(redcol_client *client, const char *stream, int
 
 /*
  * Set where a consumer group reads on (XGROUP SETID): to deliver entries once more, or to pass over
- * some. Entries that are pending stay pending.
+ * some. Entries that are pending stay pending; those after the new position are delivered again,
+ * too, and are then pending for the consumer that asks first.
  *
  * stream, group  the key and the group's name, with their lengths or -1; borrowed.
  * start_id       the next entry is the one after this id: "0", "$" for the stream's end at this
@@ -1427,16 +1432,18 @@ redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schem
 int redcol_writer_descriptor(const redcol_writer *writer);
 
 /*
- * Return how far a write has come, by name; -1 if there is no such name, if `writer` is not a
- * writer, or while another thread is inside a call on it. Also after redcol_close. Does not block.
+ * Return how far a write has come, by name; -1 if there is no such name, or if `writer` is not a
+ * writer. Also while another thread is inside a call on it, and after redcol_close. Does not block.
  * Any thread.
- *   "written"  rows that the server has confirmed
- *   "refused"  rows that the server has answered with an error
- *   "empty"    rows without values, of which nothing was written
- *   "known"    leading rows of the frame whose outcome is known
- *   "unknown"  rows after those that were sent and have no answer: they may be written or not. The
- *              rows after them were not sent. In a cluster, rows that other nodes have answered may
- *              stand between them: see the detail "unknown_rows"
+ *   "written"     rows that the server has confirmed
+ *   "refused"     rows that the server has answered with an error
+ *   "empty"       rows without values, of which nothing was written
+ *   "known"       leading rows of the frame whose outcome is known
+ *   "bytes_sent"  bytes of the commands, those included that were sent again
+ *   "unknown"     rows after those that were sent and have no answer: they may be written or not.
+ *                 The rows after them were not sent. In a cluster, rows that other nodes have
+ *                 answered may stand between them: see the detail "unknown_rows". -1 while another
+ *                 thread is inside a call on the writer
  */
 int64_t redcol_writer_statistic(const redcol_writer *writer, const char *name);
 
