@@ -126,7 +126,8 @@ if Context.environment["REDCOL_FUZZ"] != nil {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "StreamReading", "StreamInspection", "StreamSteering", "FrameWriting", "TestSupport",
+                "StreamReading", "StreamInspection", "StreamSteering", "FrameWriting",
+                "TestSupport",
             ],
             path: "Tests/Fuzz",
             swiftSettings: strict))
