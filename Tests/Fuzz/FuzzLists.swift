@@ -4,6 +4,7 @@
 // a list, whole and in pieces, with the connection lost in between if the input says so; or to the
 // plan of an order. Nothing may trap, and pieces must make the same list. scripts/fuzz.sh runs it.
 
+import ArrowColumns
 import CArrowData
 import RedcolBase
 import RedisConnection

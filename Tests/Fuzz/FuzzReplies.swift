@@ -21,10 +21,6 @@ private enum Asked: UInt8, CaseIterable {
     }
 }
 
-func require(_ holds: Bool, _ what: @autoclosure () -> String) {
-    if !holds { fatalError(what()) }
-}
-
 /// The replies at the beginning of the bytes, one after the other.
 func replies(in bytes: UnsafeBufferPointer<UInt8>) -> [Reply] {
     var found: [Reply] = []

@@ -66,7 +66,7 @@ private struct Mode {
 }
 
 /// Stops the fuzzer, which then keeps the input.
-private func require(_ holds: Bool, _ what: @autoclosure () -> String) {
+func require(_ holds: Bool, _ what: @autoclosure () -> String) {
     if !holds { fatalError(what()) }
 }
 

@@ -320,3 +320,11 @@ def test_answers_that_no_server_should_send(answer: bytes) -> None:
         ):
             with pytest.raises(redcol.ProtocolError):
                 call()
+
+
+def test_an_entry_that_was_given_back_is_nobodys() -> None:
+    """Redis 8.8 and later, whose XNACK no server here has."""
+    line = b"*1\r\n*4\r\n$3\r\n1-1\r\n$0\r\n\r\n:-1\r\n:2\r\n"
+    with FakeServer(lambda command: line if command[0] == b"XPENDING" else b"+OK\r\n") as fake:
+        frame = redcol.list_pending(fake.url, "s", "g", count=1)
+    assert frame.rows() == [("1-1", 1, "", None, 2)]

@@ -27,6 +27,10 @@ def reads() -> Iterator[pl.DataFrame]:
     )
     yield redcol.read_streams(URL, "ev*", include_key=False, counts={}, count_per_stream=3)
     yield redcol.read_streams(URL, ["a", b"b"], key_column_name="key", discover="auto")
+    yield redcol.read_stream(URL, "events", progress=lambda rows, size, total: print(rows))
+    yield redcol.read_streams(URL, "ev*", progress=True)
+    yield redcol.read_stream(URL, "events", progress=5)  # wrong
+    yield redcol.read_stream(URL, "events", progress=lambda rows: None)  # wrong
     yield redcol.read_stream(URL, "events", shcema=SCHEMA)  # wrong
     yield redcol.read_stream(URL, "events", count="5")  # wrong
     yield redcol.read_stream(URL, "events", on_error="ignore")  # wrong

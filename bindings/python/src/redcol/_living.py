@@ -26,19 +26,23 @@ class Living:
     """Handles of iterators that are alive, and sums of the others. For any thread."""
 
     def __init__(self) -> None:
-        # Reentrant: the collection of garbage may end an iterator anywhere.
-        self._lock = threading.RLock()
-        self._process = os.getpid()
-        self._handles: dict[int, tuple[_native.Handle, str, Reads]] = {}
         #: Whether sums of iterators that have ended are wanted.
         self.keeps_sums = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again: what a parent process has read is not its child's."""
+        # Reentrant: the collection of garbage may end an iterator anywhere. New, since another
+        # thread of the parent may have held it.
+        self._lock = threading.RLock()
+        self._handles: dict[int, tuple[_native.Handle, str, Reads]] = {}
         self._sums: dict[Reads, list[int]] = {}
+        #: What `counts` has returned.
+        self._largest: dict[Reads, list[int]] = {}
 
     def begin(self, handle: _native.Handle, server: str, reads: Reads) -> None:
         """An iterator begins. `server`: its address, without credentials."""
         with self._lock:
-            if self._process != os.getpid():  # what a parent process has read is not ours
-                self._process, self._handles, self._sums = os.getpid(), {}, {}
             self._handles[id(handle)] = (handle, server, reads)
 
     def end(self, handle: _native.Handle) -> None:
@@ -49,20 +53,22 @@ class Living:
                 self._add(self._sums, handle, known[2])
 
     def counts(self) -> dict[Reads, list[int]]:
-        """The numbers in `COUNTS` of all iterators that read the same."""
+        """The numbers in `COUNTS` of all iterators that read the same. They never fall.
+
+        A batch that is put back lowers what its iterator counts, until it comes again.
+        """
         with self._lock:
-            if self._process != os.getpid():
-                return {}
             totals = {reads: list(sums) for reads, sums in self._sums.items()}
             for handle, _, reads in self._handles.values():
                 self._add(totals, handle, reads)
-            return totals
+            for reads, sums in totals.items():
+                before = self._largest.get(reads, sums)
+                self._largest[reads] = [max(pair) for pair in zip(before, sums, strict=True)]
+            return dict(self._largest)
 
     def members(self) -> list[Member]:
         """The iterators that are alive, not closed, and belong to a group."""
         with self._lock:
-            if self._process != os.getpid():
-                return []
             return [
                 Member(handle.owner, server, reads)
                 for handle, server, reads in self._handles.values()
@@ -79,3 +85,4 @@ class Living:
 
 
 LIVING: Final = Living()
+os.register_at_fork(after_in_child=LIVING.forget)

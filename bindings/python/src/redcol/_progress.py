@@ -133,8 +133,7 @@ def total_rows(
     except (PermissionDeniedError, WrongTypeError, ServerError):
         # The read itself may need less, or says what is wrong.
         return None
-    lengths = pl.DataFrame(table)["length"]
+    lengths: list[int] = pl.DataFrame(table)["length"].to_list()
     if "count_per_stream" in options:
-        lengths = lengths.clip(upper_bound=int(options["count_per_stream"]))
-    total = int(lengths.sum())
-    return min(total, int(options["count"])) if "count" in options else total
+        lengths = [min(length, int(options["count_per_stream"])) for length in lengths]
+    return min(sum(lengths), int(options["count"])) if "count" in options else sum(lengths)

@@ -97,8 +97,6 @@ class _Collector:
     def __init__(self, core: Any) -> None:
         self._new_counter = core.CounterMetricFamily
         self._new_gauge = core.GaugeMetricFamily
-        #: The largest numbers so far: a batch that is put back lowers what an iterator counts.
-        self._largest: dict[tuple[str, str], list[int]] = {}
 
     def describe(self) -> Iterator[Any]:
         for name, text, _ in _COUNTERS:
@@ -107,12 +105,10 @@ class _Collector:
             yield self._new_gauge(name, text, labels=_LABELS)
 
     def collect(self) -> Iterator[Any]:
-        for reads, sums in LIVING.counts().items():
-            before = self._largest.get(_labels(reads), sums)
-            self._largest[_labels(reads)] = list(map(max, before, sums))
+        counts = {_labels(reads): sums for reads, sums in LIVING.counts().items()}
         for name, text, place in _COUNTERS:
             counter = self._new_counter(name, text, labels=_LABELS)
-            for labels, sums in sorted(self._largest.items()):
+            for labels, sums in sorted(counts.items()):
                 counter.add_metric(labels, sums[place])
             yield counter
         groups = _groups()
