@@ -166,7 +166,7 @@ def test_a_child_process_begins_anew(server: Server, db: redis.Redis) -> None:
 
 
 def test_without_prometheus_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.setitem(sys.modules, "prometheus_client.core", None)
     with pytest.raises(ImportError, match=r'pip install "redcol\[metrics\]"'):
         redcol.metrics.collector()
 
