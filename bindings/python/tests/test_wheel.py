@@ -89,8 +89,8 @@ def test_it_holds_the_package_the_library_and_nothing_else(wheel: Path) -> None:
     assert "Requires-Python: >=3.10" in lines
     needed = [line for line in lines if line.startswith("Requires-Dist:")]
     assert [line for line in needed if "extra ==" not in line] == ["Requires-Dist: polars>=1.33.1"]
-    for package, extra in (("click", "cli"), ("tqdm", "progress"), ("prometheus-client", "metrics")):
-        assert any(re.search(rf"{package}.*extra == .{extra}", line) for line in needed)
+    for words in ("click.* == .cli", "tqdm.* == .progress", "prometheus-client.* == .metrics"):
+        assert any(re.search(words, line) for line in needed), words
     sources = PROJECT / "src"
     files = {str(path.relative_to(sources)) for path in sources.rglob("*.py")}
     files |= {"redcol/py.typed", "redcol/libredcol.so"}
