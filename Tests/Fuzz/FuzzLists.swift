@@ -26,7 +26,7 @@ private enum Answered: UInt8, CaseIterable {
 private let endpoint = try? Endpoint(url: "redis://app:s3cr3t-w0rd@host")
 
 /// A list while it is answered.
-private struct AnsweredList {
+private final class AnsweredList {
     private let plan: ListPlan
     private var asks: [ListPlan.Ask] = []
     private var walk = ReplyWalk()
@@ -67,7 +67,7 @@ private struct AnsweredList {
     var isComplete: Bool { asks.isEmpty && !isRefused }
 
     /// Takes the next bytes of the server's.
-    mutating func take(_ bytes: UnsafeRawBufferPointer) {
+    func take(_ bytes: UnsafeRawBufferPointer) {
         require(received.append(bytes), "no memory")
         while !isRefused, let ask = asks.first, received.count > 0 {
             do throws(RedcolError) {
@@ -80,7 +80,7 @@ private struct AnsweredList {
     }
 
     /// True when an answer has come in full, false if it is refused, nil if more is needed.
-    private mutating func takeAnswer(_ ask: ListPlan.Ask) throws(RedcolError) -> Bool? {
+    private func takeAnswer(_ ask: ListPlan.Ask) throws(RedcolError) -> Bool? {
         let waiting = received.waiting
         guard let start = waiting.baseAddress else { return nil }
         if walk.isAtStart, start[0] == UInt8(ascii: "-") {
@@ -129,7 +129,7 @@ private struct AnsweredList {
     }
 
     /// The connection is lost: the answer in hand does not come in full.
-    mutating func loseConnection() {
+    func loseConnection() {
         guard let ask = asks.first, !isRefused else { return }
         asks[0] = plan.interrupted(ask)
         (walk, answerBytes) = (ReplyWalk(), 0)
@@ -158,7 +158,7 @@ private func list(
     _ answered: Answered, _ bytes: UnsafeRawBufferPointer, _ flags: UInt8, _ piece: Int
 ) {
     func run(_ piece: Int, losesAt lost: Int?) -> AnsweredList? {
-        guard var list = AnsweredList(answered, isSearch: flags & 1 == 1) else { return nil }
+        guard let list = AnsweredList(answered, isSearch: flags & 1 == 1) else { return nil }
         for start in stride(from: 0, to: bytes.count, by: piece) {
             let end = min(start + piece, bytes.count)
             list.take(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
