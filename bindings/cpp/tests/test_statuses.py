@@ -315,7 +315,7 @@ def two_threads(function: str) -> int:
 def is_inside(reading: Reading) -> bool:
     """Whether another thread is inside a call."""
     if isinstance(reading, Writing):
-        return reading.statistic("written") == -1
+        return reading.statistic("unknown") == -1
     return reading.next(0) == STATUSES["BUSY"]
 
 
@@ -348,7 +348,7 @@ def while_another_waits(function: str, waiting: str) -> int:
                 status = CALLS[function][0](reading, *arguments)
         # Closing cancels the call that waits, which may have ended by now.
         if isinstance(reading, Writing) and function != "redcol_close":
-            assert reading.statistic("written") == -1
+            assert reading.statistic("unknown") == -1
         call("redcol_cancel", handle)
         os.kill(server.process.pid, signal.SIGCONT)
         thread.join()

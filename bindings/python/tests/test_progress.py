@@ -245,7 +245,8 @@ def test_statistics_while_a_read_runs() -> None:
         try:
             while _native.iter_statistic(reading, "rows_read") < max(1, pages.sent):
                 assert thread.is_alive()
-            assert _native.iter_statistic(reading, "bytes_received") > 0
+            while _native.iter_statistic(reading, "bytes_received") == 0:
+                assert thread.is_alive()
             assert _native.iter_statistic(reading, "delivered") == 0
         finally:
             pages.go.set()
