@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What redcol uses of hiredis: the command encoder, and the reader for replies without entries. */
+/* What redcol uses of hiredis: the reader, for replies without entries. Tests use all of it. */
 #include <hiredis/hiredis.h>

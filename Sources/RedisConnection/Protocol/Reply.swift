@@ -155,37 +155,90 @@ public enum ReplyFault: Error {
 
 /// Parses one whole reply with hiredis.
 public func parseReply(_ bytes: UnsafeBufferPointer<UInt8>) throws(ReplyFault) -> Reply {
-    guard let reader = redisReaderCreate() else { throw .noMemory }
+    var parts = ReplyParts()
+    var functions = ReplyParts.functions
+    let fault = withUnsafeMutablePointer(to: &parts) { parts in
+        withUnsafeMutablePointer(to: &functions) { read(bytes, $0, into: parts) }
+    }
+    if let fault { throw fault }
+    guard let reply = parts.reply else { throw .malformed }
+    return reply
+}
+
+private func read(
+    _ bytes: UnsafeBufferPointer<UInt8>,
+    _ functions: UnsafeMutablePointer<redisReplyObjectFunctions>,
+    into parts: UnsafeMutablePointer<ReplyParts>
+) -> ReplyFault? {
+    guard let reader = redisReaderCreateWithFunctions(functions) else { return .noMemory }
     defer { redisReaderFree(reader) }
-    let text = bytes.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }
+    reader.pointee.privdata = UnsafeMutableRawPointer(parts)
+    let text = UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self)
     var object: UnsafeMutableRawPointer?
     guard redisReaderFeed(reader, text, bytes.count) == REDIS_OK,
         redisReaderGetReply(reader, &object) == REDIS_OK
-    else { throw reader.pointee.err == REDIS_ERR_OOM ? .noMemory : .malformed }
-    guard let object else { throw .malformed }
-    defer { freeReplyObject(object) }
-    return reply(object.assumingMemoryBound(to: redisReply.self).pointee)
+    else { return reader.pointee.err == REDIS_ERR_OOM ? .noMemory : .malformed }
+    return nil
 }
 
-private func reply(_ parsed: redisReply) -> Reply {
-    switch parsed.type {
-    case REDIS_REPLY_STRING: return .bulk(text(parsed))
-    case REDIS_REPLY_STATUS: return .status(text(parsed))
-    case REDIS_REPLY_ERROR: return .error(text(parsed))
-    case REDIS_REPLY_INTEGER: return .integer(WireInteger(parsed.integer))
-    case REDIS_REPLY_ARRAY:
-        var elements: [Reply] = []
-        for index in 0..<parsed.elements {
-            guard let element = parsed.element[index] else { continue }
-            elements.append(reply(element.pointee))
+/// What hiredis' reader has found: it calls a function for each part, in the order of the bytes.
+/// With functions of its own it would bring all that it has for connections into the library.
+private struct ReplyParts {
+    private(set) var reply: Reply?
+    /// Arrays of which parts are still to come, the outermost first.
+    private var open: [(missing: Int, parts: [Reply])] = []
+
+    private mutating func add(_ part: Reply) {
+        var part = part
+        while let last = open.indices.last {
+            open[last].parts.append(part)
+            open[last].missing -= 1
+            if open[last].missing > 0 { return }
+            part = .array(open.removeLast().parts)
         }
-        return .array(elements)
-    default: return .null
+        reply = part
     }
-}
 
-private func text(_ parsed: redisReply) -> [UInt8] {
-    guard let start = parsed.str else { return [] }
-    let raw = UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self)
-    return Array(UnsafeBufferPointer(start: raw, count: Int(parsed.len)))
+    private mutating func beginArray(_ count: Int) {
+        if count > 0 { open.append((count, [])) } else { add(.array([])) }
+    }
+
+    /// Any address but nil stands for a part: nothing but this looks at it.
+    private static func parts(
+        of task: UnsafePointer<redisReadTask>?
+    ) -> UnsafeMutablePointer<ReplyParts>? {
+        task?.pointee.privdata?.assumingMemoryBound(to: ReplyParts.self)
+    }
+
+    static var functions: redisReplyObjectFunctions {
+        var functions = redisReplyObjectFunctions()
+        functions.createString = { task, start, count in
+            let raw = UnsafeRawPointer(start)?.assumingMemoryBound(to: UInt8.self)
+            let text = Array(UnsafeBufferPointer(start: raw, count: Int(count)))
+            let parts = ReplyParts.parts(of: task)
+            switch task?.pointee.type {
+            case REDIS_REPLY_STATUS: parts?.pointee.add(.status(text))
+            case REDIS_REPLY_ERROR: parts?.pointee.add(.error(text))
+            default: parts?.pointee.add(.bulk(text))
+            }
+            return UnsafeMutableRawPointer(parts)
+        }
+        functions.createArray = { task, count in
+            let parts = ReplyParts.parts(of: task)
+            parts?.pointee.beginArray(Int(count))
+            return UnsafeMutableRawPointer(parts)
+        }
+        functions.createInteger = { task, value in
+            let parts = ReplyParts.parts(of: task)
+            parts?.pointee.add(.integer(WireInteger(value)))
+            return UnsafeMutableRawPointer(parts)
+        }
+        functions.createNil = { task in
+            let parts = ReplyParts.parts(of: task)
+            parts?.pointee.add(.null)
+            return UnsafeMutableRawPointer(parts)
+        }
+        functions.freeObject = { _ in }
+        return functions
+    }
 }
