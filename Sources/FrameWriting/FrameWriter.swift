@@ -16,11 +16,11 @@ public class FrameWriter {
     static let chunkBytes = 1 << 16
     static let chunkRows = 16_384
 
-    let topology: Topology
-    let source: FrameSource
-    let owner: EncoderOwner
-    let encoder: UnsafeMutablePointer<RowEncoder>
-    let expected: ExpectedAnswers
+    final let topology: Topology
+    final let source: FrameSource
+    final let owner: EncoderOwner
+    final let encoder: UnsafeMutablePointer<RowEncoder>
+    final let expected: ExpectedAnswers
 
     init(_ topology: Topology, _ source: FrameSource, _ owner: EncoderOwner) {
         self.topology = topology
@@ -95,7 +95,7 @@ public class FrameWriter {
     public func stop(waitMs: Int64) throws(RedcolError) -> Bool { true }
 
     /// Moves the ids of the rows that are known into `array`; null where there is none.
-    public func takeIDs(
+    public final func takeIDs(
         array: UnsafeMutablePointer<ArrowArray>, schema: UnsafeMutablePointer<ArrowSchema>?
     ) throws(RedcolError) {
         guard encoder.pointee.writesEntries else {

@@ -9,8 +9,8 @@ import RedcolBase
 /// or the connection, which may be closed before the work is done.
 public class BackgroundJob: @unchecked Sendable {
     /// A file descriptor that becomes readable when the work is done.
-    let event: Int32
-    private let processID = getpid()
+    final let event: Int32
+    private final let processID = getpid()
 
     static func makeEvent() throws(RedcolError) -> Int32 {
         let event = platform_event_new()

@@ -6,7 +6,7 @@ import RedcolBase
 /// Finds a server for one connection. None of it waits. One thread at a time.
 open class Locator {
     /// Whether a replica will do, and not only the master.
-    public let wantsReplica: Bool
+    public final let wantsReplica: Bool
 
     /// What is known of a server when the login is over.
     public struct Found {

@@ -14,9 +14,9 @@ public enum ReadOutcome: Sendable {
 /// A read in progress: a `StreamReader`, or a `FanIn` of several. One thread at a time, but for
 /// `cancel()` and what says so.
 public class Reader {
-    let streams: [[UInt8]]
-    let options: ReadOptions
-    public let statistics: Statistics
+    final let streams: [[UInt8]]
+    final let options: ReadOptions
+    public final let statistics: Statistics
 
     init(_ streams: [[UInt8]], _ options: ReadOptions, _ statistics: Statistics) {
         self.streams = streams
@@ -36,10 +36,10 @@ public class Reader {
     public var pollDescriptor: Int32 { -1 }
 
     /// Whether it has its connections, logged in, as far as it has looked.
-    public var isConnected: Bool { members.allSatisfy { $0.state.isConnected } }
+    public final var isConnected: Bool { members.allSatisfy { $0.state.isConnected } }
 
     /// Why a connection was lost, or a server refused; nil if it was not, or is there again.
-    public var lastError: RedcolError? {
+    public final var lastError: RedcolError? {
         for member in members {
             if let error = member.state.lastError { return error }
         }

@@ -11,48 +11,48 @@ import RedisTopology
 
 /// A read on one connection.
 public class StreamReader: Reader {
-    let topology: Topology
+    final let topology: Topology
     /// The connection that it was made with, and the one in hand: another one only while ranges are
     /// read from several nodes of a cluster.
-    let home: Connection
+    final let home: Connection
     private(set) final var connection: Connection
-    private let parserOwner: ParserOwner
-    let parser: UnsafeMutablePointer<RowParser>
-    let state: ConnectionState
+    private final let parserOwner: ParserOwner
+    final let parser: UnsafeMutablePointer<RowParser>
+    final let state: ConnectionState
 
-    private var reconnecting: Reconnecting
+    private final var reconnecting: Reconnecting
     /// What is asked for at once is held to what gets through.
-    var answerSize: AnswerSize {
+    final var answerSize: AnswerSize {
         get { reconnecting.answerSize }
         set { reconnecting.answerSize = newValue }
     }
-    var idleness: Idleness
-    private var failure: RedcolError?
+    final var idleness: Idleness
+    private final var failure: RedcolError?
     /// An error that belongs to the place in the stream after the rows of the batch.
-    var heldError: RedcolError?
+    final var heldError: RedcolError?
     /// Nothing more will come.
-    var isDone = false
+    final var isDone = false
     /// Bytes parsed of the answer that `parser` expects.
-    var answerBytes = 0
-    var hasGivenBatch = false
+    final var answerBytes = 0
+    final var hasGivenBatch = false
     /// What was counted of the rows in the batch, and of those that were handed over last: to be
     /// taken off again if they are read again.
-    var leftOut = 0
+    final var leftOut = 0
     /// The stream of the last entry that was left out, and how many had been when the log said so.
-    var leftOutOf: [UInt8] = []
-    var leftOutTooLarge: String?
-    var leftOutSaid: Int64 = 0
-    private var counted = (nulled: 0, skipped: 0)
-    private var isClosed = false
+    final var leftOutOf: [UInt8] = []
+    final var leftOutTooLarge: String?
+    final var leftOutSaid: Int64 = 0
+    private final var counted = (nulled: 0, skipped: 0)
+    private final var isClosed = false
     /// What `askNow` has asked, and how many answers it has taken; nil when it is not under way.
-    private var opening: (commands: Int, taken: Int)?
+    private final var opening: (commands: Int, taken: Int)?
     /// The ids that `askLastIDs` has heard, and the one that comes next.
-    private var lastIDs: [EntryID?] = []
-    private var lastEntry = LastEntry()
+    private final var lastIDs: [EntryID?] = []
+    private final var lastEntry = LastEntry()
     /// Whether `begin` has done its work.
-    private var hasBegun = false
+    private final var hasBegun = false
     /// How long `begin` may wait; nil for as long as it takes.
-    private var beginUntil: Int64?
+    private final var beginUntil: Int64?
 
     init(_ parts: ReaderParts) {
         topology = parts.topology
@@ -195,7 +195,7 @@ public class StreamReader: Reader {
     }
 
     /// `isElsewhere`: whether the caller waits for `pollDescriptor`, and not here.
-    private func connect(until: Int64?, isElsewhere: Bool) throws(RedcolError) -> Bool {
+    private final func connect(until: Int64?, isElsewhere: Bool) throws(RedcolError) -> Bool {
         if isClosed { throw closed }
         if let failure { throw failure }
         if hasBegun { return true }
@@ -307,7 +307,7 @@ public class StreamReader: Reader {
         dropConnection(nil)
     }
 
-    private func handOver(
+    private final func handOver(
         _ array: UnsafeMutablePointer<ArrowArray>, _ schema: UnsafeMutablePointer<ArrowSchema>?,
         asViews: Bool
     ) throws(RedcolError) -> ReadOutcome {
@@ -353,7 +353,7 @@ public class StreamReader: Reader {
         return .batch
     }
 
-    private func notHandedOver(rows: Int, _ error: RedcolError) -> RedcolError {
+    private final func notHandedOver(rows: Int, _ error: RedcolError) -> RedcolError {
         couldNotHandOver(rows: rows)
         statistics.add(.rowsRead, -rows)
         _ = parser.pointee.withBatch { $0.takeNulled() }
@@ -367,7 +367,7 @@ public class StreamReader: Reader {
     }
 
     /// The caller waits for `pollDescriptor`.
-    private func waitsElsewhere() {
+    private final func waitsElsewhere() {
         connection.armAlarm(until: nextWake)
         if connection !== home { home.watch(connection, instead: true) }
     }
@@ -386,9 +386,9 @@ public class StreamReader: Reader {
 
     private func countReceived() { statistics.add(.bytesReceived, connection.takeReceived()) }
 
-    private var nextWake: Int64? { reconnecting.wakeAt(wakeAt) }
+    private final var nextWake: Int64? { reconnecting.wakeAt(wakeAt) }
 
-    private func wait(_ until: Int64?) throws(RedcolError) -> Connection.Wake {
+    private final func wait(_ until: Int64?) throws(RedcolError) -> Connection.Wake {
         guard let wake = nextWake else { return try connection.wait(until: until) }
         let outcome = try connection.wait(until: until.map { min($0, wake) } ?? wake)
         if case .timeout = outcome, until.map({ $0 > platform_monotonic_ms() }) ?? true {
@@ -401,7 +401,7 @@ public class StreamReader: Reader {
 
     /// Does all that can be done without waiting; true when a batch (or the end) can be handed
     /// over.
-    func advance() throws(RedcolError) -> Bool {
+    final func advance() throws(RedcolError) -> Bool {
         if isDone {
             guard parser.pointee.batch.rowCount == 0, hasMoreToSay else { return true }
             isDone = false  // until that is answered
@@ -426,7 +426,7 @@ public class StreamReader: Reader {
 
     /// What to do about an error: go on at once (then it is true), wait and try again, or give up
     /// by throwing it.
-    private func scheduleRetry(after error: RedcolError) throws(RedcolError) -> Bool {
+    private final func scheduleRetry(after error: RedcolError) throws(RedcolError) -> Bool {
         if canDoWithoutConnection, error.remedy != .raise {
             note(error, of: connection)
             dropConnection(error)
@@ -443,13 +443,13 @@ public class StreamReader: Reader {
     }
 
     /// A server that is not needed has failed.
-    func note(_ error: RedcolError, of connection: Connection) {
+    final func note(_ error: RedcolError, of connection: Connection) {
         Log.write(.info, .retry, about: connection.endpoint.shown) {
             "reading without one of the servers: \(error.message)"
         }
     }
 
-    private func dropConnection(_ error: RedcolError?) {
+    private final func dropConnection(_ error: RedcolError?) {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()
@@ -457,7 +457,7 @@ public class StreamReader: Reader {
         state.disconnected(error)
     }
 
-    private func noteConnected() {
+    private final func noteConnected() {
         if reconnecting.isConnected { return }
         parser.pointee.secrets = connection.endpoint.secrets
         reconnecting.connected(
@@ -466,14 +466,14 @@ public class StreamReader: Reader {
     }
 
     /// What has come is not asked for again: the next loss is another one.
-    func noteProgress() { reconnecting.progressed() }
+    final func noteProgress() { reconnecting.progressed() }
 
     /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
     /// whoever makes a reader wants to know what is wrong. `take` takes the answer to one of the
     /// commands, false when it has not come in full; `askMore` may ask for more, which the read
     /// itself then awaits. Where another node of a cluster has the key, it is asked. A signal, or
     /// the end of the time to wait, ends it; calling it again goes on with what was asked.
-    func askNow(
+    final func askNow(
         _ commands: [Command], askMore: () throws(RedcolError) -> Void = {},
         take: (Int) throws(RedcolError) -> Bool = { _ in true }
     ) throws(RedcolError) {
@@ -493,7 +493,7 @@ public class StreamReader: Reader {
         }
     }
 
-    private func ask(
+    private final func ask(
         _ commands: [Command], _ askMore: () throws(RedcolError) -> Void,
         _ take: (Int) throws(RedcolError) -> Bool
     ) throws(RedcolError) {
@@ -516,7 +516,7 @@ public class StreamReader: Reader {
 
     /// Asks for the id of each stream's last entry, before the read begins; nil for a stream that
     /// is empty or missing. See `askNow`.
-    func askLastIDs() throws(RedcolError) -> [EntryID?] {
+    final func askLastIDs() throws(RedcolError) -> [EntryID?] {
         if opening == nil {
             lastIDs = []
             lastEntry = LastEntry()
@@ -537,7 +537,7 @@ public class StreamReader: Reader {
         return lastIDs
     }
 
-    private func waitToBegin() throws(RedcolError) {
+    private final func waitToBegin() throws(RedcolError) {
         guard case .ready = try connection.wait(until: beginUntil) else {
             throw RedcolError.interrupted
         }
