@@ -18,12 +18,12 @@ class Handle {
 
     /// The first field: `live` until the handle is freed, also if something else still holds it.
     /// What is there afterwards is seldom the same.
-    private var mark = Handle.live
+    private final var mark = Handle.live
     private static var live: UInt64 { 0x6C6F_6364_6572_FEED }
     /// Where it is: after the two words that every object begins with.
     private static var markOffset: Int { 16 }
 
-    let kind: Kind
+    final let kind: Kind
 
     init(_ kind: Kind) {
         self.kind = kind
@@ -258,14 +258,18 @@ final class Turn {
     func exclusively<Result>(
         _ body: () throws(RedcolError) -> Result
     ) throws(RedcolError) -> Result {
+        try begin()
+        defer { platform_turn_end(turn) }
+        return try body()
+    }
+
+    private func begin() throws(RedcolError) {
         guard platform_turn_begin(turn) else {
             throw RedcolError(
                 .busy,
                 "another call is under way on this \(name), of another thread or task; one at a "
                     + "time")
         }
-        defer { platform_turn_end(turn) }
-        return try body()
     }
 }
 

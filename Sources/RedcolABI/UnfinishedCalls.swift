@@ -52,7 +52,7 @@ struct UnfinishedCalls<Call> {
 }
 
 /// What is asked on a connection of its own.
-enum Question {
+indirect enum Question {
     /// `everythingOf`: the number of the iterator all of whose entries are acknowledged; nil: ids
     /// were named.
     case acknowledgement(Acknowledgement, everythingOf: Int?)

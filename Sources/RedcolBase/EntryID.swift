@@ -36,31 +36,40 @@ public struct EntryID: Comparable, Hashable, Sendable {
     public var text: String { "\(milliseconds)-\(sequence)" }
 
     /// Reads `milliseconds-sequence`, or `milliseconds` alone with the sequence number given.
-    public init?(_ text: some Sequence<UInt8>, sequenceIfMissing: UInt64?) {
-        var parts: [UInt64] = [0]
-        var digits = 0
+    @inline(never)
+    public init?(_ text: UnsafeBufferPointer<UInt8>, sequenceIfMissing: UInt64?) {
+        var (number, digits) = (UInt64(0), 0)
+        var milliseconds: UInt64?
         for byte in text {
             if byte == 0x2D {
-                guard digits > 0, parts.count == 1 else { return nil }
-                parts.append(0)
-                digits = 0
+                guard digits > 0, milliseconds == nil else { return nil }
+                milliseconds = number
+                (number, digits) = (0, 0)
                 continue
             }
-            guard byte >= 0x30, byte <= 0x39, let last = parts.last else { return nil }
-            let (product, tooLarge) = last.multipliedReportingOverflow(by: 10)
+            guard byte >= 0x30, byte <= 0x39 else { return nil }
+            let (product, tooLarge) = number.multipliedReportingOverflow(by: 10)
             let (sum, overflow) = product.addingReportingOverflow(UInt64(byte - 0x30))
             if tooLarge || overflow { return nil }
-            parts[parts.count - 1] = sum
-            digits += 1
+            (number, digits) = (sum, digits + 1)
         }
         guard digits > 0 else { return nil }
-        if parts.count == 2 {
-            self.init(parts[0], parts[1])
+        if let milliseconds {
+            self.init(milliseconds, number)
         } else if let sequenceIfMissing {
-            self.init(parts[0], sequenceIfMissing)
+            self.init(number, sequenceIfMissing)
         } else {
             return nil
         }
+    }
+
+    /// The same of bytes that something else holds.
+    public init?(_ text: some Sequence<UInt8>, sequenceIfMissing: UInt64?) {
+        let id = text.withContiguousStorageIfAvailable {
+            EntryID($0, sequenceIfMissing: sequenceIfMissing)
+        }
+        guard case let id?? = id else { return nil }
+        self = id
     }
 }
 

@@ -78,47 +78,57 @@ public struct Option: Sendable {
 }
 
 /// The options of one kind of call.
-public protocol OptionTable: CaseIterable, Equatable, Sendable {
+public protocol OptionTable: CaseIterable, Equatable, Sendable where AllCases == [Self] {
     /// What the options are for, as in "there is no option … for a read".
     static var purpose: StaticString { get }
     var option: Option { get }
 }
 
 extension OptionTable {
-    public static var names: [String] { allCases.map { $0.option.nameText } }
-
     /// The option that a caller gave. Its value is checked when it is taken.
     public static func given(
         _ key: String, _ value: String
     ) throws(RedcolError) -> (name: Self, value: GivenOption) {
-        var text = key
-        var place: [Int] = []
-        let name = text.withUTF8 { bytes in
-            allCases.first { $0.option.isNamed(bytes, &place) }
-        }
-        guard let name else { throw unknown(key) }
-        return (name, GivenOption(option: name.option, key: key, text: value, place: place))
+        let rows = allCases
+        let found = givenOption(key, value, amongFirst: rows.count) { rows[$0].option }
+        guard let found else { throw unknown(key) }
+        return (rows[found.row], found.value)
     }
 
     public static func unknown(_ key: String) -> RedcolError {
-        unknownOption(key, for: purpose, names)
+        let rows = allCases
+        return unknownOption(key, for: purpose, amongFirst: rows.count) { rows[$0].option }
+    }
+}
+
+/// The option `key` of a table's rows, if there is one. Not generic: it is in the library once.
+private func givenOption(
+    _ key: String, _ value: String, amongFirst count: Int, _ option: (Int) -> Option
+) -> (row: Int, value: GivenOption)? {
+    var text = key
+    return text.withUTF8 { bytes in
+        var place: [Int] = []
+        for row in 0..<count {
+            let option = option(row)
+            if option.isNamed(bytes, &place) {
+                return (row, GivenOption(option: option, key: key, text: value, place: place))
+            }
+        }
+        return nil
     }
 }
 
 /// The error for an option that does not exist. It lists those that do, the one with the most
 /// similar name first.
 private func unknownOption(
-    _ key: String, for purpose: StaticString, _ names: [String]
+    _ key: String, for purpose: StaticString, amongFirst count: Int, _ option: (Int) -> Option
 ) -> RedcolError {
     let given = Array(key.utf8.prefix(80))
-    var ranked: [(distance: Int, name: String)] = []
-    for name in names {
-        let distance = editDistance(given, Array(name.utf8))
-        let place = ranked.firstIndex { $0.distance > distance } ?? ranked.count
-        ranked.insert((distance, name), at: place)
-    }
+    let names = (0..<count).map { option($0).nameText }
+    let distances = names.map { editDistance(given, Array($0.utf8)) }
+    let ranked = sortedIndices(count) { distances[$0] < distances[$1] }
     var list = ""
-    for (_, name) in ranked { list += list.isEmpty ? name : ", " + name }
+    for row in ranked { list += list.isEmpty ? names[row] : ", " + names[row] }
     return RedcolError(
         .invalidArgument,
         "there is no option \"\(escaped(Array(key.utf8), limit: 80))\" for \(purpose); "
@@ -168,11 +178,15 @@ public struct GivenOption {
     /// The value of an enum whose raw values are the words of the row.
     public func word<Word: RawRepresentable & CaseIterable>(
         as _: Word.Type
-    ) throws(RedcolError) -> Word where Word.RawValue == String {
-        guard case .word = option.kind,
-            let word = Word.allCases.first(where: { $0.rawValue == text })
+    ) throws(RedcolError) -> Word where Word.RawValue == String, Word.AllCases == [Word] {
+        let words = Word.allCases
+        return words[try place(amongFirst: words.count) { words[$0].rawValue }]
+    }
+
+    private func place(amongFirst count: Int, _ word: (Int) -> String) throws(RedcolError) -> Int {
+        guard case .word = option.kind, let place = (0..<count).first(where: { word($0) == text })
         else { throw wrong }
-        return word
+        return place
     }
 
     /// https://cr.yp.to/proto/netstrings.txt

@@ -11,7 +11,7 @@ public final class ConnectionPoller {
     /// Behind a pointer: `cancel` may come in a signal handler, while this thread is inside `wait`.
     private let poller = UnsafeMutablePointer<platform_poller>.allocate(capacity: 1)
     private let ready = UnsafeMutablePointer<Int32>.allocate(capacity: Int(PLATFORM_POLL_MOST))
-    private var numbers: [Int32: Int] = [:]
+    private var numbers: [Int: Int] = [:]
     private let processID = getpid()
 
     public static func make() throws(RedcolError) -> ConnectionPoller {
@@ -45,13 +45,13 @@ public final class ConnectionPoller {
         guard platform_poller_watch(poller, descriptor, true, false, true) == 0 else {
             throw ConnectionPoller.noDescriptor
         }
-        numbers[descriptor] = number
+        numbers[Int(descriptor)] = number
     }
 
     public func unwatch(_ connection: Connection) {
         // A child shares the poller with its parent, which goes on watching.
         if !isForked { platform_poller_unwatch(poller, connection.pollDescriptor) }
-        numbers[connection.pollDescriptor] = nil
+        numbers[Int(connection.pollDescriptor)] = nil
     }
 
     /// Ends the wait that another thread is in, or else the next one. Safe in any thread, and in a
@@ -76,7 +76,7 @@ public final class ConnectionPoller {
         {
         case Int32(PLATFORM_POLL_SOCKET):
             for place in 0..<Int(count) {
-                if let number = numbers[ready[place]] { isReady(number) }
+                if let number = numbers[Int(ready[place])] { isReady(number) }
             }
             return .ready
         case Int32(PLATFORM_POLL_CANCELLED):

@@ -215,6 +215,10 @@ extension StreamReader {
     fileprivate func parts(_ rows: [RowID]) -> [Acknowledgement.Part] {
         var ids: [[EntryID]] = Array(repeating: [], count: rows.isEmpty ? 0 : streams.count)
         for row in rows { ids[Int(row.stream)].append(row.id) }
-        return zip(streams, ids).filter { !$0.1.isEmpty }.map { (stream: $0.0, ids: $0.1) }
+        var parts: [Acknowledgement.Part] = []
+        for (place, ids) in ids.enumerated() where !ids.isEmpty {
+            parts.append((stream: streams[place], ids: ids))
+        }
+        return parts
     }
 }

@@ -52,7 +52,7 @@ private func companions(_ option: Option, _ value: String) -> [(key: String, val
 private func check<Table: OptionTable>(
     _: Table.Type, _ parse: ([(key: String, value: String)]) throws -> String
 ) throws {
-    #expect(Set(Table.names).count == Table.allCases.count)
+    #expect(Set(Table.allCases.map { $0.option.nameText }).count == Table.allCases.count)
     for option in Table.allCases.map({ $0.option }) {
         let name = option.nameText
         var (good, bad) = samples(option.kind)

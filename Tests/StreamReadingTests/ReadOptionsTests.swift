@@ -112,7 +112,7 @@ func theMostAlikeOptionIsNamedFirst(_ key: String, _ alike: String) {
     let error = #expect(throws: RedcolError.self) { try options(key, "1") }
     let message = error?.message ?? ""
     if key != "BLOCK_MS" { #expect(message.contains("; there are \(alike), "), "\(message)") }
-    for name in ReadOption.names { #expect(message.contains(name)) }
+    for row in ReadOption.allCases { #expect(message.contains(row.option.nameText)) }
 }
 
 @Test(arguments: [

@@ -35,11 +35,12 @@ struct ClaimPlan {
 
     init(_ entries: ClaimedEntries, count: Int?) {
         if case .named(let named) = entries {
-            var sorted = named
-            sorted.sort()
             var distinct: [EntryID] = []
-            distinct.reserveCapacity(sorted.count)
-            for id in sorted where distinct.last != id { distinct.append(id) }
+            distinct.reserveCapacity(named.count)
+            for place in sortedIndices(named.count, { named[$0] < named[$1] })
+            where distinct.last != named[place] {
+                distinct.append(named[place])
+            }
             ids = distinct
         } else {
             ids = nil

@@ -34,13 +34,15 @@ struct ReadColumns {
             places[column.name] = place
         }
         // The place in the schema of each part that it names.
-        var partPlaces: [Int: IDPart] = [:]
+        var partPlaces: [(place: Int, part: IDPart)] = []
         var names = options.reserved
         for part in parts {
             if let place = places[part.name] {
                 if part.fits(schema[place].type) {
-                    if let other = partPlaces[place] { throw ReadColumns.sameName(part, other) }
-                    partPlaces[place] = part
+                    if let other = partPlaces.first(where: { $0.place == place })?.part {
+                        throw ReadColumns.sameName(part, other)
+                    }
+                    partPlaces.append((place, part))
                     names.append(part.name)
                 } else if part.isWanted == true {
                     throw ReadColumns.wrongType(part, schema[place])
@@ -76,7 +78,7 @@ struct ReadColumns {
                         + "schema")
             }
         }
-        let fieldNames = try ReadColumns.fieldNames(options, schema, partPlaces)
+        let fieldNames = try ReadColumns.fieldNames(options, schema, partPlaces.map { $0.place })
         if let discovered = options.discovered {
             let known = Set(discovered)
             var found: [[UInt8]: Int] = [:]
@@ -102,10 +104,10 @@ struct ReadColumns {
 
     /// The field of each column of the schema; nil for a column of the entry's id.
     private static func fieldNames(
-        _ options: ReadOptions, _ schema: [RequestedColumn], _ partPlaces: [Int: IDPart]
+        _ options: ReadOptions, _ schema: [RequestedColumn], _ partPlaces: [Int]
     ) throws(RedcolError) -> [[UInt8]?] {
         var names: [[UInt8]?] = schema.map { $0.name }
-        for place in partPlaces.keys { names[place] = nil }
+        for place in partPlaces { names[place] = nil }
         if options.fields.isEmpty { return names }
         for (place, name) in options.fields {
             guard place < schema.count, names[place] != nil else {

@@ -19,7 +19,7 @@ struct DeliveryLedger {
     private var idlePage: [(row: RowID, count: Int64)] = []
     /// Streams whose pending entries were all read once: what comes after is what this reader asks
     /// for.
-    private var begun: Set<Int32> = []
+    private var begun: Set<Int> = []
 
     /// A page is about to be counted: of this consumer's pending entries, or of idle ones.
     mutating func beginPage(isOwn: Bool) {
@@ -38,7 +38,7 @@ struct DeliveryLedger {
             // One of those of another consumer is real.
             let more = count - earlier - (isOwn ? 0 : 1)
             undelivered[row] = (undelivered[row] ?? 0) + max(0, min(1, more))
-        } else if isOwn, !isInHand, undelivered[row] == nil, begun.contains(row.stream) {
+        } else if isOwn, !isInHand, undelivered[row] == nil, begun.contains(Int(row.stream)) {
             // It came with an answer to this reader that was lost.
             undelivered[row] = count
         }
@@ -74,7 +74,7 @@ struct DeliveryLedger {
     }
 
     /// All that was pending with this consumer when the read began has come.
-    mutating func hasBegun(_ stream: Int) { begun.insert(Int32(truncatingIfNeeded: stream)) }
+    mutating func hasBegun(_ stream: Int) { begun.insert(stream) }
 
     /// The entry is no longer pending.
     mutating func forget(_ row: RowID) {

@@ -146,7 +146,7 @@ struct TailPlan {
         cursors = ids
         batchFrom = ids
         self.seen = seen
-        starts = zip(ids, seen).map { $0 == $1 ? nil : $0 }
+        starts = ids.indices.map { ids[$0] == seen[$0] ? nil : ids[$0] }
         nextResetCheck = now + TailPlan.resetCheckMs
     }
 
