@@ -178,8 +178,7 @@ enum Arguments {
 
     enum Connected {
         case client(ClientHandle)
-        case iter(IterHandle)
-        case writer(WriterHandle)
+        case work(WorkHandle)
     }
 
     /// A client, an iterator or a writer, whichever it is, closed or not.
@@ -190,14 +189,10 @@ enum Arguments {
             let client = unsafeDowncast(handle, to: ClientHandle.self)
             if client.topology.isForked { throw forked() }
             return .client(client)
-        case .iter:
-            let iter = unsafeDowncast(handle, to: IterHandle.self)
-            if iter.topology.isForked { throw forked() }
-            return .iter(iter)
-        case .writer:
-            let writer = unsafeDowncast(handle, to: WriterHandle.self)
-            if writer.topology.isForked { throw forked() }
-            return .writer(writer)
+        case .iter, .writer:
+            let work = unsafeDowncast(handle, to: WorkHandle.self)
+            if work.topology.isForked { throw forked() }
+            return .work(work)
         case .table, .credentials, .error:
             throw RedcolError(
                 .invalidArgument, "handle is neither a client nor an iterator nor a writer")

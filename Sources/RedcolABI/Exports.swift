@@ -275,8 +275,7 @@ public func redcol_cancel(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
     reporting(nil) { () throws(RedcolError) in
         switch try Arguments.connected(handle) {
         case .client(let client): client.cancel()
-        case .iter(let iter): iter.reader.cancel()
-        case .writer(let writer): writer.writer.cancel()
+        case .work(let work): work.cancel()
         }
         return Status.ok
     }
@@ -287,8 +286,7 @@ public func redcol_close(_ handle: UnsafeMutableRawPointer?) -> redcol_status {
     reporting(nil) { () throws(RedcolError) in
         switch try Arguments.connected(handle) {
         case .client(let client): client.close()
-        case .iter(let iter): try iter.close()
-        case .writer(let writer): try writer.close()
+        case .work(let work): try work.close()
         }
         return Status.ok
     }
