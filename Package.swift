@@ -154,6 +154,12 @@ if Context.environment["REDCOL_EMBEDDED"] == "1" {
                 .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"]),
                 // Embedded Swift has calls for this check, but nothing is checked in them.
                 .unsafeFlags(["-enforce-exclusivity=unchecked"]),
+                // For size: no copy of a function for each closure that it is called with, and one
+                // trap a function.
+                .unsafeFlags(["-Xllvm", "-sil-disable-pass=closure-specialize"]),
+                .unsafeFlags(["-Xfrontend", "-mergeable-traps"]),
+                // A function that calls none needs no frame of its own to be found in a stack.
+                .unsafeFlags(["-Xcc", "-momit-leaf-frame-pointer"]),
                 .unsafeFlags(["-Xcc", "-fmodule-map-file=\(directory)/rooms.modulemap"]),
             ],
             linkerSettings: hiredis))
