@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can go wrong between a caller and a server, made where it happens with what is known there.
 
-/// An error with its cause, the words for a person and the details for a program. An object: half of
-/// all functions can throw one, and a single word is passed on in little code.
+/// An error with its cause, the words for a person and the details for a program. It is an object:
+/// half of all functions can throw one, and a single word is passed on in little code.
 public final class RedcolError: Error, Sendable {
     /// Causes are the C interface's error statuses, one to one, except for `interrupted`: a signal
     /// came while a call waited, and the caller must make the call again.
