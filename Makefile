@@ -82,6 +82,10 @@ docs: setup  ## make a page of the C interface's manual, dist/docs/redcol.html, 
 	@$(PYTHON) scripts/make_docs.py dist/docs/redcol.html
 	@$(PYTHON) scripts/make_man.py bindings/python/redcol.1
 
+.PHONY: pictures
+pictures: setup build  ## draw the pictures of the documents from the demo's data, docs/pictures
+	@$(PYTHON) scripts/make_pictures.py docs/pictures
+
 .PHONY: sdist
 sdist: setup  ## pack the sources of the Python package and the library, dist/redcol-*.tar.gz
 	@$(PYTHON) -m build --sdist --no-isolation --outdir dist bindings/python

@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 import redis
 from commands import COMMAND, FIRST_MS, environment, fill, on_path, piped, with_events
+from PIL import Image
 
 from redcol.command import run as running
 from redcol.command.root import root
@@ -372,6 +374,58 @@ def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
     assert "there is no file" in piped(events.url, "import", "a.csv", "new").stderr
 
 
+@pytest.mark.parametrize("ending", ["png", "svg", "html"])
+def test_pictures(run: Run, db: redis.Redis, tmp_path: Path, ending: str) -> None:
+    pipeline = db.pipeline(transaction=False)
+    for number in range(2_000):
+        fields = {"kind": f"kind-{number % 3}"}
+        pipeline.xadd("drawn", fields, id=f"{FIRST_MS + number * number}-0")
+    pipeline.execute()
+    db.xgroup_create("drawn", "readers", f"{FIRST_MS + 1_000_000}")
+    path = tmp_path / f"a.{ending}"
+    run("plot", "drawn", "--by", "kind", "--groups", "-o", str(path))
+    if ending == "png":
+        with Image.open(path) as picture:
+            colors = picture.convert("RGB").getcolors(1 << 24)
+            assert colors is not None
+            assert picture.width > 600
+        white = max(count for count, _ in colors) / sum(count for count, _ in colors)
+        assert 0.5 < white < 0.999
+        assert len(colors) > 50
+        return
+    text = path.read_text()
+    if ending == "svg":
+        drawn = ElementTree.fromstring(text)
+        assert len(drawn.findall(".//{http://www.w3.org/2000/svg}path")) > 10
+    else:
+        # It needs nothing from the network.
+        assert re.search(r"<script[^>]*src=", text) is None
+    for part in ("kind-0", "kind-1", "kind-2", "readers: lag", "entries in"):
+        assert part in text
+
+
+def test_the_documents_pictures_can_be_made(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    script = root / "scripts" / "make_pictures.py"
+    subprocess.run([sys.executable, script, tmp_path], env=environment(""), check=True, timeout=120)
+    made = {path.name: path for path in tmp_path.iterdir()}
+    assert made.keys() == {path.name for path in (root / "docs" / "pictures").iterdir()}
+    for name, path in made.items():
+        for each in (path, root / "docs" / "pictures" / name):
+            drawn = ElementTree.fromstring(each.read_text())
+            assert len(drawn.findall(".//{http://www.w3.org/2000/svg}path")) > 10
+
+
+def test_what_cannot_be_drawn(run: Run, db: redis.Redis) -> None:
+    assert "does not end in" in run("plot", "events", "-o", "a.gif", code=2)[1]
+    assert "there is no stream" in run("plot", "missing", code=1)[1]
+    assert "no entries there" in run("plot", "events", "--to", "5", code=1)[1]
+    db.xgroup_create("empty", "g", mkstream=True)
+    assert "has no entries" in run("plot", "empty", code=1)[1]
+    assert "needs a terminal" in run("top", code=2)[1]
+    assert "entries in 1ms" in run("plot", "events")[0]
+
+
 def test_shells_complete(run: Run, events: Server, db: redis.Redis, tmp_path: Path) -> None:
     db.xadd("ev[1]", {"a": 1})
     words = {"bash": "complete -o", "zsh": "compdef", "fish": "complete --no-files"}
@@ -424,36 +478,6 @@ def test_shells_complete(run: Run, events: Server, db: redis.Redis, tmp_path: Pa
 )
 def test_wrong_usage(run: Run, arguments: list[str], said: str) -> None:
     assert said in " ".join(run(*arguments, code=2)[1].split())
-
-
-def test_schemas_as_text() -> None:
-    from redcol.command.schema import parse
-
-    text = (
-        "s:str,b:bytes,o:bool,i:i8,u:u64,f:f32,d:date,t:time,c:cat,dt:datetime,"
-        "dz:datetime[ms,Europe/Berlin],du:duration[ms],de:decimal[10,2],e:enum[a,b],"
-        "l:list[list[i64]],a:array[f64,3],st:struct[x:i64,y:list[str]],a:b:int"
-    )
-    assert parse(text) == {
-        "s": pl.String(),
-        "b": pl.Binary(),
-        "o": pl.Boolean(),
-        "i": pl.Int8(),
-        "u": pl.UInt64(),
-        "f": pl.Float32(),
-        "d": pl.Date(),
-        "t": pl.Time(),
-        "c": pl.Categorical(),
-        "dt": pl.Datetime("us"),
-        "dz": pl.Datetime("ms", "Europe/Berlin"),
-        "du": pl.Duration("ms"),
-        "de": pl.Decimal(10, 2),
-        "e": pl.Enum(["a", "b"]),
-        "l": pl.List(pl.List(pl.Int64)),
-        "a": pl.Array(pl.Float64, 3),
-        "st": pl.Struct({"x": pl.Int64, "y": pl.List(pl.String)}),
-        "a:b": pl.Int64(),
-    }
 
 
 def test_errors_are_one_sentence(run: Run, db: redis.Redis) -> None:

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pexpect
+import pyte
 import pytest
 import redis
 from commands import FIRST_MS, fill, interrupt, shown, spawned, with_events
 from rich.cells import cell_len
 
-from servers import Server
+from servers import REDIS_7, Server
 
 events = pytest.fixture(scope="module")(with_events)
 
@@ -102,6 +104,126 @@ def test_a_password_is_asked_for(events: Server, db: redis.Redis) -> None:
     assert process.exitstatus == 0
     assert "secret" not in process.before
     db.execute_command("ACL", "DELUSER", "app")
+
+
+class Screen:
+    """The screen of `top` in a terminal of 110 by 20 characters."""
+
+    def __init__(self, url: str, *arguments: str) -> None:
+        self.process = spawned(url, "top", *arguments, rows=20, columns=110)
+        self.screen = pyte.Screen(110, 20)
+        self.stream = pyte.Stream(self.screen)
+
+    def until(self, is_there: Callable[[list[str]], bool]) -> list[str]:
+        """The lines, once they are as they should be."""
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            lines = [line.rstrip() for line in self.screen.display]
+            if is_there(lines):
+                return lines
+            try:
+                self.stream.feed(self.process.read_nonblocking(65_536, timeout=1))
+            except pexpect.TIMEOUT:
+                continue
+        raise AssertionError("\n".join(self.screen.display))
+
+    def press(self, keys: str) -> None:
+        self.process.send(keys)
+
+
+def names(lines: list[str]) -> list[str]:
+    """The first words of the table's lines."""
+    return [line.split()[0] for line in lines[4:] if line.strip()]
+
+
+def test_top(events: Server, db: redis.Redis) -> None:
+    db.xadd("big", {"a": 1})
+    for number in range(500):
+        db.xadd("other", {"a": number})
+    db.xgroup_create("other", "late", "0")
+    screen = Screen(events.url, "-i", "0.2")
+    lines = screen.until(lambda lines: "analytics" in " ".join(lines) and "▁" in " ".join(lines))
+    assert lines[0].startswith("3 streams, by name")
+    assert names(lines) == ["big", "events", "analytics", "other", "late"]
+    assert lines[3].split() == [
+        *(
+            "stream",
+            "/",
+            "group",
+            "length",
+            "rate/s",
+            "lag",
+            "pending",
+            "consumers",
+            "last",
+            "minutes",
+        )
+    ]
+    (events_line,) = [line.split() for line in lines if line.startswith("events")]
+    assert events_line[1:6] == ["2", "0.0", "0", "2", "1"]
+    screen.press("s")
+    screen.until(lambda lines: names(lines) == ["other", "late", "events", "analytics", "big"])
+    screen.press("r")
+    screen.until(lambda lines: names(lines) == ["big", "events", "analytics", "other", "late"])
+    screen.press("rss")
+    lines = screen.until(lambda lines: "by lag" in lines[0])
+    assert names(lines)[:2] == ["other", "late"]
+    screen.press("g")
+    screen.until(lambda lines: "late" not in names(lines))
+    screen.press("/eve")
+    lines = screen.until(lambda lines: names(lines) == ["events"])
+    assert lines[0].endswith("filter: eve_")
+    screen.press("x\x7f\n")
+    screen.until(lambda lines: lines[0].endswith("filter: eve"))
+    # A rate, and its picture.
+    for _ in range(50):
+        db.xadd("events", {"a": 1})
+    screen.until(lambda lines: names(lines) == ["events"] and "█" in lines[4])
+    screen.press("\x1b")
+    screen.until(lambda lines: len(names(lines)) == 3)
+    screen.press("q")
+    screen.process.expect(pexpect.EOF)
+    screen.process.close()
+    assert screen.process.exitstatus == 0
+    assert shown(events.url, "top", "-i", "0")[1] == 2
+
+
+def test_top_goes_on_when_the_server_is_away(db: redis.Redis) -> None:
+    with Server(REDIS_7) as server:
+        with server.client() as other:
+            other.xadd("s", {"a": 1})
+        screen = Screen(server.url, "-i", "0.2")
+        screen.until(lambda lines: names(lines) == ["s"])
+        server.process.kill()
+        server.process.wait()
+        screen.until(lambda lines: "connect" in lines[1].lower())
+        screen.press("q")
+        screen.process.expect(pexpect.EOF)
+        screen.process.close()
+        assert screen.process.exitstatus == 0
+
+
+def test_a_plot_in_the_terminal(events: Server, db: redis.Redis) -> None:
+    for minute in range(30):
+        for number in range(minute):
+            db.xadd("rising", {"n": number % 2}, id=f"{FIRST_MS + minute * 60_000 + number}-0")
+    text, code = shown(events.url, "plot", "rising", "--every", "1m", "--no-color")
+    assert code == 0
+    lines = text.splitlines()
+    assert all(cell_len(line) <= 80 for line in lines)
+    assert "rising: entries in 1m" in lines[0]
+    assert "01-01 00:01" in lines[-1]
+    assert "\x1b" not in text
+
+    # It rises from the left to the right.
+    def left_end(line: str) -> int:
+        return next((at for at, each in enumerate(line) if "\u2800" < each <= "\u28ff"), 99)
+
+    drawn = [left_end(line) for line in lines if left_end(line) < 99]
+    assert len(drawn) > 5
+    assert drawn == sorted(drawn, reverse=True)
+    text, _ = shown(events.url, "plot", "rising", "--by", "n", "--groups")
+    assert "\x1b[38" in text
 
 
 def test_bytes_are_not_for_a_terminal(events: Server, db: redis.Redis) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from . import completion, entries, export, import_, lists, steering, tail
+from . import completion, entries, export, import_, lists, plot, steering, tail, top
 from .verb import Family, common_options
 
 
@@ -45,6 +45,7 @@ for verb in (
     *(export.export, import_.import_),
     *(lists.groups, lists.consumers, lists.pending),
     *(steering.group, steering.ack, steering.claim, steering.release, steering.trim),
+    *(top.top, plot.plot),
     completion.completion,
 ):
     root.add_command(verb)

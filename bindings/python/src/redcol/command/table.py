@@ -51,7 +51,7 @@ class Table:
             is_right = frame.schema[name].is_numeric() and not _is_time(name)
             table.columns.append(
                 Column(
-                    header=Text(_printable(name), "bold", no_wrap=True, overflow="ellipsis"),
+                    header=Text(printable(name), "bold", no_wrap=True, overflow="ellipsis"),
                     justify="right" if is_right else "left",
                     width=width,
                     overflow="fold" if _is_whole(name) else "ellipsis",
@@ -69,13 +69,13 @@ class Table:
     def close(self) -> None:
         """Say what did not fit."""
         if self._hidden:
-            names = ", ".join(map(_printable, self._hidden))
+            names = ", ".join(map(printable, self._hidden))
             write(f"Too narrow for {names}: use --columns, or -f jsonl.\n")
 
     def _lay_out(self, cells: dict[str, list[Text]]) -> None:
         """The widths of all columns, and which of them do not fit."""
         widths = {
-            name: max(cell_len(_printable(name)), *(cell_len(cell.plain) for cell in column), 1)
+            name: max(cell_len(printable(name)), *(cell_len(cell.plain) for cell in column), 1)
             for name, column in cells.items()
         }
         widths |= {name: max(width, _ID_WIDTH) for name, width in widths.items() if name == "_id"}
@@ -109,14 +109,14 @@ class Table:
         if isinstance(value, float):
             return f"{value:,.1f}" if self._counts else repr(value)
         if isinstance(value, bytes):
-            return _printable(value.decode("utf-8", "backslashreplace"))
+            return printable(value.decode("utf-8", "backslashreplace"))
         if isinstance(value, datetime):
             return value.isoformat(" ", "milliseconds").removesuffix("+00:00")
         if hasattr(value, "to_list"):
             value = value.to_list()
         if isinstance(value, (list, dict)):
-            return _printable(json.dumps(value, ensure_ascii=False, default=str))
-        return _printable(str(value))
+            return printable(json.dumps(value, ensure_ascii=False, default=str))
+        return printable(str(value))
 
 
 def _is_whole(name: str) -> bool:
@@ -136,7 +136,7 @@ def _moment(milliseconds: int) -> str:
     return moment.isoformat(" ", "milliseconds").removesuffix("+00:00")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     r"""A text without characters that control a terminal: they are shown as \n or \x1b."""
     if text.isprintable():
         return text
