@@ -194,7 +194,7 @@ class _Export:
     def _add(self, frame: pl.DataFrame) -> None:
         if not len(frame):
             return
-        first, last = _ends(frame)
+        first, last = _ends(frame["_id"], in_order=self._group is None)
         if first <= self._newest:
             if self._group is None:
                 self._seal()
@@ -228,7 +228,7 @@ class _Export:
         return min(self._cuts.rows - part.rows, by_size)
 
     def _keep(self, part: _Part, frame: pl.DataFrame) -> None:
-        first, last = _ends(frame)
+        first, last = _ends(frame["_id"], in_order=self._group is None)
         part.first, part.last = min(part.first, first), max(part.last, last)
         self._newest = max(self._newest, last)
         size = int(frame.estimated_size())
@@ -283,9 +283,11 @@ class _Export:
             start += length
 
 
-def _ends(frame: pl.DataFrame) -> tuple[str, str]:
-    """The keys of the smallest and the largest entry id of a frame."""
-    parts = frame["_id"].str.split_exact("-", 1).struct.unnest()
+def _ends(ids: pl.Series, *, in_order: bool) -> tuple[str, str]:
+    """The keys of the smallest and the largest of some entry ids."""
+    if in_order:
+        return _parts.key(ids[0]), _parts.key(ids[-1])
+    parts = ids.str.split_exact("-", 1).struct.unnest()
     milliseconds, sequence = (column.str.zfill(20) for column in parts.get_columns())
     keys = milliseconds + "-" + sequence
     return str(keys.min()), str(keys.max())
