@@ -136,4 +136,5 @@ def total_rows(
     lengths: list[int] = pl.DataFrame(table)["length"].to_list()
     if "count_per_stream" in options:
         lengths = [min(length, int(options["count_per_stream"])) for length in lengths]
-    return min(sum(lengths), int(options["count"])) if "count" in options else sum(lengths)
+    limits = [int(options[name]) for name in ("count", "last") if name in options]
+    return min([sum(lengths), *limits])
