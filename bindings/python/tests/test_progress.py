@@ -187,10 +187,6 @@ def test_writes(url: str, key: str, told: Told, tell: Callable[..., object]) -> 
 # -- When it is told
 
 
-def greeting(command: list[bytes]) -> bytes | None:
-    return None if command[0] == b"HELLO" else b"+OK\r\n"
-
-
 def page(command: list[bytes]) -> bytes:
     """An answer to XRANGE, as full as it was asked to be."""
     first, count = int(command[2].split(b"-")[0].strip(b"(")), int(command[5])
