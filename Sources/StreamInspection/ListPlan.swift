@@ -84,7 +84,7 @@ final class ListPlan {
         case .consumers:
             guard let group = request.group else { return .info(stream: stream) }
             if let groupText { return .consumers(stream: stream, group: groupText) }
-            let text = try rows.append(text: group[...])
+            let text = try rows.append(text: group)
             groupText = text
             return .consumers(stream: stream, group: text)
         case .streams, .groups: return .info(stream: stream)
@@ -104,7 +104,11 @@ final class ListPlan {
         let name = commandName(ask)
         let words = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         var command = Command()
-        for word in words.split(separator: UInt8(ascii: " ")) { command.add(Array(word)) }
+        var start = 0
+        for end in 0...words.count where end == words.count || words[end] == UInt8(ascii: " ") {
+            command.add(Array(words[start..<end]))
+            start = end + 1
+        }
         command.add(names[stream(of: ask)])
         switch ask {
         case .info, .usage: break
@@ -236,11 +240,7 @@ final class ListPlan {
         if position % 2 == 1 {
             guard case .text(let name) = part else { return false }
             isInEntry = false
-            column = rows.columns.firstIndex { column in
-                guard let field = column.field else { return false }
-                return name.elementsEqual(
-                    UnsafeBufferPointer(start: field.utf8Start, count: field.utf8CodeUnitCount))
-            }
+            column = rows.column(name)
             return true
         }
         guard let column else { return true }
@@ -249,7 +249,7 @@ final class ListPlan {
         case (.nothing, _): break
         case (.integer(let number), .count): rows[row, column] = count(number)
         case (.text(let text), .text):
-            rows[row, column] = .text(try rows.append(text: Array(text)[...]))
+            rows[row, column] = .text(try rows.append(text: Array(text)))
         case (.text(let text), .id):
             guard let id = EntryID(text, sequenceIfMissing: nil) else { return false }
             rows[row, column] = .id(id)
@@ -315,7 +315,7 @@ final class ListPlan {
                 lastID.map({ $0 < id }) ?? true
             else { return false }
             idInHand = id
-            try table?.set(0, id)
+            table?.set(0, id)
             table?.set(1, id.milliseconds)
         case (2, .text(let name)): try table?.set(2, name: Array(name)[...])
         case (3, .integer(let number)), (4, .integer(let number)):

@@ -96,7 +96,20 @@ struct ListedRows {
         streams.append(Int32(truncatingIfNeeded: stream))
     }
 
-    mutating func append(text: ArraySlice<UInt8>) throws(RedcolError) -> ListedText {
+    /// The column of what the server calls so.
+    func column(_ name: UnsafeBufferPointer<UInt8>) -> Int? {
+        guard let start = name.baseAddress else { return nil }
+        for (index, column) in columns.enumerated() {
+            if let field = column.field, field.utf8CodeUnitCount == name.count,
+                memcmp(field.utf8Start, start, name.count) == 0
+            {
+                return index
+            }
+        }
+        return nil
+    }
+
+    mutating func append(text: [UInt8]) throws(RedcolError) -> ListedText {
         guard texts.makeRoom(for: text.count) else { throw noMemory() }
         texts.append(contentsOf: text)
         return ListedText(start: texts.count - text.count, count: text.count)
@@ -142,7 +155,7 @@ struct ListedRows {
                 switch self[row, column] {
                 case .null: break
                 case .integer(let number): table.set(column, UInt64(clamping: number))
-                case .id(let id): try table.set(column, id)
+                case .id(let id): table.set(column, id)
                 case .text(let text): try table.set(column, name: self.text(text))
                 }
             }
@@ -185,8 +198,17 @@ struct ListTable {
     }
 
     @inline(never)
-    mutating func set(_ column: Int, _ id: EntryID) throws(RedcolError) {
-        try set(column, name: Array(id.text.utf8)[...])
+    mutating func set(_ column: Int, _ id: EntryID) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 96) { text in
+            guard let start = text.baseAddress else { return }
+            var count = writeDecimal(id.milliseconds, to: start)
+            start[count] = UInt8(ascii: "-")
+            count += 1
+            count += writeDecimal(id.sequence, to: start + count)
+            // What is read after a text: see BatchBuilder.set.
+            memset(start + count, 0, 16)
+            batch.setFallback(column, start, count)
+        }
     }
 
     /// Bytes that are not UTF-8, and NUL, are shown as \xNN.

@@ -255,7 +255,7 @@ public final class Listing {
         waiting = rest
         awaited.removeAll()
         awaitedCount = 0
-        walk = ReplyWalk()
+        walk.begin()
         answerBytes = 0
         pagesAwaited = 0
         scan?.interrupted()
@@ -322,9 +322,9 @@ public final class Listing {
             waiting.removeFirst()
             return ask
         }
-        guard let lane = lanes.last, nextStream < lane.streams.count else { return nil }
+        guard !lanes.isEmpty, nextStream < lanes[lanes.count - 1].streams.count else { return nil }
         nextStream += 1
-        return try plan.first(of: lane.streams[nextStream - 1])
+        return try plan.first(of: lanes[lanes.count - 1].streams[nextStream - 1])
     }
 
     /// Leaves what was not asked for another connection.
@@ -360,7 +360,7 @@ public final class Listing {
                     try plan.ended(ask, bytes: answerBytes)
                     for ask in plan.takeFollowing() { waiting.append(ask) }
                     largestAnswer = max(answerBytes, largestAnswer - largestAnswer / 8)
-                    walk = ReplyWalk()
+                    walk.begin()
                     answerBytes = 0
                     return true
                 }

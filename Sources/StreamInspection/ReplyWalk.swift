@@ -29,7 +29,14 @@ struct ReplyWalk {
     private var open = [1]
     private var bytesToPass = 0
 
-    var isAtStart: Bool { open == [1] }
+    var isAtStart: Bool { open.count == 1 && open[0] == 1 }
+
+    /// Another reply comes next.
+    mutating func begin() {
+        open.removeAll(keepingCapacity: true)
+        open.append(1)
+        bytesToPass = 0
+    }
 
     /// Reads on at `position`, and moves it past what was read. Needs 16 zero bytes after `end`.
     mutating func next(
