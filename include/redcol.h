@@ -659,7 +659,7 @@ redcol_status redcol_read_streams(redcol_client *client, const char *const *stre
  * the columns grow by the fields of later streams.
  * Nothing is sent before the first redcol_iter_next, whose errors name the stream. For a pattern it
  * may also return PERMISSION for SCAN. In a cluster the search asks every primary, and nodes are
- * read at once: of each, about 2 MiB that have come before their turn are kept. The rows come in
+ * read at once: of each, up to 4 MiB that have come before their turn are kept. The rows come in
  * the same order. After a lost connection a search begins again, and a stream continues where it
  * was. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also a pattern together with streams), SCHEMA, CLOSED, FORKED.

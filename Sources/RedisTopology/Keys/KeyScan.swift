@@ -57,7 +57,9 @@ public struct KeyScan {
         }
     }
 
-    /// What to ask next, all at once: `take` wants an answer to each.
+    /// What to ask next, all at once: `take` wants an answer to each. In a cluster, too: Valkey 9.1
+    /// has CLUSTERSCAN for that, which no other server knows, and SCAN on each primary with a look
+    /// at its slots (`NodeSlots`) finds the same on all of them.
     public var commands: [Command] {
         var all = Command("SCAN")
         all.add(cursor)
