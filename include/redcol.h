@@ -40,7 +40,8 @@
  *   SCHEMAS         redcol_schema_new
  *   READING         redcol_read_stream, redcol_read_streams, redcol_read_ranges
  *   BATCHES         redcol_iter_connect, redcol_iter_next, redcol_iter_unread, redcol_iter_stream
- *   OBSERVING       redcol_iter_descriptor, redcol_iter_statistic, redcol_iter_last_error
+ *   OBSERVING       redcol_iter_descriptor, redcol_iter_statistic, redcol_iter_position,
+ *                   redcol_iter_lag, redcol_iter_last_error
  *   TABLES          redcol_iter_collect, redcol_table_stream, redcol_table_schema,
  *                   redcol_table_rows
  *   ACKNOWLEDGING   redcol_ack, redcol_iter_ack, redcol_iter_ack_start
@@ -190,7 +191,8 @@ enum {
   REDCOL_ERROR_KEY_EXISTS = -20,      /* a key that was to be created exists already */
   REDCOL_ERROR_TOO_LARGE = -21,       /* an entry is larger than the limits of the read */
   REDCOL_ERROR_TLS = -22,             /* a certificate or a version of TLS that is not accepted */
-  REDCOL_ERROR_PENDING = -23          /* a consumer has pending entries, and stays */
+  REDCOL_ERROR_PENDING = -23,         /* a consumer has pending entries, and stays */
+  REDCOL_ERROR_GAP = -24              /* entries were gone before they were read */
 };
 
 /*
@@ -479,6 +481,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "connect"               word             "now"         "now", or "later": in the first call
  * Waiting: only with "follow"
  *   "on_idle"               word             "wait"        "wait", "stop" or "empty"
+ *   "on_gap"                word             "log"         "log" or "raise"
  *   "reconnect_timeout_ms"  0 to 2147483647  none          how long to reconnect; "0": forever
  * Consumer groups
  *   "group"                 name             none          the group; needs "consumer"
@@ -487,7 +490,9 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "create_group"          boolean          "true"        create the group if it is missing
  *   "group_start_id"        id               "0"           where a created group begins; or "$"
  *   "auto_ack"              boolean          "false"       acknowledge with the next request
+ *   "after_ack"             word             "keep"        "keep" or "delete"
  *   "claim_idle_ms"         0 to 2147483647  none          claim what others hold for so long
+ *   "heartbeat_ms"          1 to 2147483647  none          keep what is in hand from being claimed
  *   "max_deliveries"        1 to 2147483647  none          deliveries until it is a dead letter
  *   "dead_letter"           name             none          the stream that dead letters go to
  *
@@ -560,6 +565,11 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    caught up, which means that the server had fewer entries than were asked for.
  *                    Entries that are added within that time are returned too, and do not make it
  *                    longer. A server that does not answer is not idle.
+ *   "on_gap"         what happens when entries were gone before this read, or its group, had them:
+ *                    they were trimmed or deleted, or the stream was deleted and begun again. They
+ *                    are counted in the statistic "lost_entries", and the log has a warning.
+ *                    "raise": redcol_iter_next returns GAP, too, and can be called again: the read
+ *                    continues after the gap. See "Gaps" below for when that is noticed.
  *   "reconnect_timeout_ms"
  *                    when the server has not answered for this long, redcol_iter_next returns the
  *                    last error (CONNECTION, TIMED_OUT, NAME, LOADING or another), and can be
@@ -569,6 +579,18 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    group. redcol_iter_connect, or else the first redcol_iter_next, connects,
  *                    creates the group and looks "$" up, and returns the errors of that. For event
  *                    loops.
+ *
+ * Gaps. A read that follows asks now and then how far its streams have come, and how many entries
+ * were ever added to them. Without a group it asks after each reconnect and about every 5 seconds,
+ * from the first entry on (XINFO STREAM). What is missing is noticed, as soon as all has been read
+ * that was there when it asked; a read that begins in the middle of a stream counts from there on.
+ * In a group it asks after each connect, about every 30 seconds, and once a second while there is a
+ * backlog (XINFO GROUPS, XINFO STREAM). It notices a gap that the group stands before; each of its
+ * members may notice it. What was trimmed before the read began, or before the group was created,
+ * is no gap. Since Redis 7.0 the numbers are exact, with one exception: Redis 7.0 to 7.2.5 do not
+ * correct "entries-read" after a gap, so the numbers of a group's later gaps may be too large.
+ * Before 7.0, a gap is only noticed if it includes the entry that was the stream's last when it was
+ * asked before, and counts as 1. A stream that was begun again is noticed without a group.
  *
  * Consumer groups. The server delivers entries to this consumer, and they stay pending until they
  * are acknowledged. First come the consumer's own pending entries, then those it may claim, then
@@ -582,6 +604,23 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    answer is checked in the call after that. Without "follow", the end comes when
  *                    the last batch is acknowledged, or if that fails: then the log has a warning,
  *                    and what was not acknowledged comes again.
+ *   "after_ack"      "delete": an entry that is acknowledged, by "auto_ack", redcol_iter_ack or
+ *                    redcol_iter_ack_start, is deleted from the stream, unless another group has
+ *                    it pending or still to come: the last group to acknowledge it in this way
+ *                    deletes it. Both are one step, a script: XACKDEL … ACKED since Redis 8.2;
+ *                    before, and in Valkey, XACK, XINFO GROUPS, XPENDING and XDEL. The user needs
+ *                    these and +eval. The server knows nothing of readers without a group, which
+ *                    may miss what is deleted. What becomes a dead letter, or is acknowledged by
+ *                    redcol_ack, stays.
+ *   "heartbeat_ms"   every so many milliseconds, the idle time of entries that were handed over
+ *                    and not acknowledged is set back, so that no member claims them by
+ *                    "claim_idle_ms" while the caller works on them. A third of that time is a
+ *                    good choice. A script of XPENDING and XCLAIM … JUSTID looks and claims in one
+ *                    step: an entry that another member has claimed stays there, and nothing
+ *                    counts as a delivery. A thread of the library does it, on a connection of its
+ *                    own (in a cluster one for each slot), until the iterator is closed or freed.
+ *                    If it fails, the log has a warning with the next redcol_iter_next. The user
+ *                    needs +eval, +xpending and +xclaim.
  *   "max_deliveries" needs "dead_letter". Deliveries that this iterator asked for and never handed
  *                    over, since their answers were lost, do not count.
  *   "dead_letter"    needs "max_deliveries" or "on_error" "dead_letter". Copying to this stream and
@@ -724,8 +763,8 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
  * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than
  * "columns_max"; more than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z,
- * +L or views, or for smaller batches), NO_GROUP, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED. A
- * read that follows connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME,
+ * +L or views, or for smaller batches), NO_GROUP, TOO_LARGE, GAP, CANCELLED, CLOSED, BUSY, FORKED.
+ * A read that follows connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME,
  * TIMED_OUT, LOADING and PROTOCOL. So does every read in place of AUTHENTICATION, if the
  * credentials are fetched at each connect.
  */
@@ -782,7 +821,7 @@ redcol_status redcol_iter_stream(redcol_iter *iter, struct ArrowArrayStream *str
 int redcol_iter_descriptor(const redcol_iter *iter);
 
 /*
- * Return a number that an iterator counts, by name; -1 if there is no such name, or if `iter` is
+ * Return a number that an iterator keeps, by name; -1 if there is no such name, or if `iter` is
  * not an iterator. Does not block. Any thread.
  *   "delivered"      rows handed over
  *   "rows_read"      rows read so far, those that were not handed over yet, too: with
@@ -799,8 +838,10 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "dead_lettered"  entries moved to "dead_letter", by "max_deliveries" or "on_error"
  *   "nulled"         values that became null by "on_error"
  *   "skipped"        entries without a row by "on_error"
+ *   "lost_entries"   entries that were gone before they were read, see "on_gap"
  *   "reconnects"     connections that were lost
  *   "bytes_received" bytes that servers have sent to it
+ *   "started_at"     when it was made, in milliseconds since 1970
  *   "connected"      1 while there is a connection, as far as the iterator has looked; else 0: then
  *                    redcol_iter_last_error says why
  *   "empty_answers"  answers without entries, when there was nothing else to read either
@@ -812,6 +853,49 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *                    pattern matches only with "count_wrong_types"
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
+
+/*
+ * Say where a read that follows or waits, or a group's member, is in a stream. To make a read that
+ * continues there without a group, pass the id as "start_id".
+ *
+ * stream            the key, with its length or -1; borrowed. NULL: the last row that was handed
+ *                   over, of whatever stream.
+ * milliseconds_out, sequence_out  each NULL, or written with a part of the id; 0 unless REDCOL_OK.
+ * REDCOL_OK         they hold the id. Without a group, all entries up to it were handed over, or
+ *                   left out by "on_error"; before the first, it is where the read begins. In a
+ *                   group it is the largest id that this member has handed over or left out.
+ * REDCOL_END        nothing was handed over yet, and the read begins at the beginning, or in a
+ *                   group; or the iterator has not connected.
+ * redcol_iter_unread takes it back, too. Does not block. Any thread.
+ * Errors: INVALID_ARGUMENT (also for a stream that is not one of its own, and for a range), FORKED.
+ */
+redcol_status redcol_iter_position(const redcol_iter *iter, const char *stream,
+                                   int64_t stream_length, uint64_t *milliseconds_out,
+                                   uint64_t *sequence_out, redcol_error **error_out);
+
+/*
+ * Ask how many entries of a stream are still to come: for a group's member those that the group has
+ * delivered to nobody, else those after redcol_iter_position. It uses a connection of its own, so
+ * that it may be called while another thread waits in redcol_iter_next.
+ *
+ * stream          the key, with its length or -1; borrowed.
+ * lag_out         NULL, or written with the number; 0 unless REDCOL_OK.
+ * REDCOL_OK       it is written.
+ * REDCOL_END      there is no such group.
+ * REDCOL_TIMEOUT  a signal came; call again to continue.
+ * For a group, servers since Redis 7.0 keep this number (XINFO GROUPS), and lose it when entries
+ * are deleted or the position is set. Without it, as without a group, the number is 0 or the length
+ * of the stream (XINFO STREAM) if the position is after or before all entries. Otherwise the
+ * entries are counted, which transfers them (XRANGE), 500 at a time, to the one that was the last
+ * when that began. It may also be called after redcol_close of the iterator; after redcol_close of
+ * its client it returns CLOSED. redcol_cancel of the client ends it. Blocks for as long as the
+ * server takes, each answer up to "answer_timeout_ms". Any thread.
+ * Errors: INVALID_ARGUMENT (also for a stream that is not one of its own, and for a range),
+ * CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER,
+ * PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_iter_lag(const redcol_iter *iter, const char *stream, int64_t stream_length,
+                              int64_t *lag_out, redcol_error **error_out);
 
 /*
  * Return why a read has no connection: the last error by which it was lost, or the last answer of a
@@ -1521,6 +1605,11 @@ const char *redcol_error_message(const redcol_error *error);
  *   "key"           the key of the hash that was to be written
  *   "refused_rows"  the rows that the server refused in the same write, as in "3,7-9": the first of
  *                   them ended it, and the others were under way by then
+ *   "lost_entries"  of a gap: how many entries are missing, if that is known
+ *   "after_id", "before_id"
+ *                   of a gap: they came after the first id, and not after the second; the second
+ *                   is not there if the stream is empty. Of a stream that was begun again: the id
+ *                   up to which it was read, and how far it has come now
  *   "unknown_rows"  the rows of a write to several nodes of a cluster that were sent and have no
  *                   answer, in the same way
  *   "provider_code"  what a redcol_credentials_callback returned, if that was not 0

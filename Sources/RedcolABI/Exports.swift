@@ -187,45 +187,6 @@ public func redcol_iter_unread(
 }
 
 @c @implementation
-public func redcol_iter_descriptor(_ iter: OpaquePointer?) -> Int32 {
-    do throws(RedcolError) {
-        return try Arguments.iter(iter).reader.pollDescriptor
-    } catch {
-        return -1
-    }
-}
-
-@c @implementation
-public func redcol_iter_statistic(
-    _ iter: OpaquePointer?, _ name: UnsafePointer<CChar>?
-) -> Int64 {
-    do throws(RedcolError) {
-        guard let name else { return -1 }
-        let reader = try Arguments.iter(iter).reader
-        if strcmp(name, cString("acknowledging")) == 0 { return Int64(reader.acknowledging) }
-        if strcmp(name, "connected") == 0 { return reader.isConnected ? 1 : 0 }
-        let statistics = reader.statistics
-        for counter in Statistics.Counter.allCases {
-            let known = UnsafeRawPointer(counter.name.utf8Start).assumingMemoryBound(to: CChar.self)
-            if strcmp(name, known) == 0 { return statistics.value(counter) }
-        }
-        return -1
-    } catch {
-        return -1
-    }
-}
-
-@c @implementation
-public func redcol_iter_last_error(_ iter: OpaquePointer?) -> OpaquePointer? {
-    do throws(RedcolError) {
-        guard let error = try Arguments.iter(iter).reader.lastError else { return nil }
-        return ErrorHandle(error).retainedPointer()
-    } catch {
-        return nil
-    }
-}
-
-@c @implementation
 public func redcol_ack(
     _ client: OpaquePointer?, _ stream: UnsafePointer<CChar>?, _ stream_length: Int64,
     _ group: UnsafePointer<CChar>?, _ group_length: Int64, _ entry_ids: UnsafePointer<CChar>?,

@@ -40,6 +40,7 @@ extension RedcolError.Cause {
             case .tooLarge: REDCOL_ERROR_TOO_LARGE
             case .tls: REDCOL_ERROR_TLS
             case .pending: REDCOL_ERROR_PENDING
+            case .gap: REDCOL_ERROR_GAP
             case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)
@@ -61,6 +62,9 @@ extension RedcolError.Detail {
         case .refusedRows: return "refused_rows"
         case .unknownRows: return "unknown_rows"
         case .providerCode: return "provider_code"
+        case .lostEntries: return "lost_entries"
+        case .afterID: return "after_id"
+        case .beforeID: return "before_id"
         }
     }
 }

@@ -57,6 +57,7 @@ indirect enum Question {
     /// were named.
     case acknowledgement(Acknowledgement, everythingOf: Int?)
     case lastEntry(LastEntryQuestion)
+    case lag(LagQuestion)
     case steering(Steering)
     case listing(Listing)
 
@@ -67,6 +68,8 @@ indirect enum Question {
             return try topology.take(for: acknowledgement.stream, to: .writing)
         case .lastEntry(let question):
             return try topology.take(for: question.stream, to: .reading)
+        case .lag(let question):
+            return try topology.take(for: question.stream, to: .following)
         case .steering(let steering):
             return try topology.take(for: steering.stream, to: .writing)
         case .listing(let listing): return try listing.nextConnection()
@@ -79,6 +82,7 @@ indirect enum Question {
         case (.acknowledgement(let one, let iter), .acknowledgement(let another, let otherIter)):
             return iter == otherIter && one.isSame(as: another)
         case (.lastEntry(let one), .lastEntry(let another)): return one.isSame(as: another)
+        case (.lag(let one), .lag(let another)): return one.isSame(as: another)
         case (.steering(let one), .steering(let another)): return one.isSame(as: another)
         case (.listing(let one), .listing(let another)): return one.request == another.request
         default: return false
@@ -100,6 +104,9 @@ indirect enum Question {
             try acknowledgement.run(connection)
         case .lastEntry(var question):
             defer { self = .lastEntry(question) }
+            try question.run(connection)
+        case .lag(var question):
+            defer { self = .lag(question) }
             try question.run(connection)
         case .steering(var steering):
             defer { self = .steering(steering) }

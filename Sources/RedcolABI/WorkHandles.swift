@@ -164,6 +164,8 @@ final class IterHandle: WorkHandle {
         _ acknowledgement: Acknowledgement, everythingOf iter: Int?, _ total: inout Int64
     ) throws(RedcolError) {
         let done: Acknowledgement
+        var acknowledgement = acknowledgement
+        acknowledgement.then = reader.afterAcknowledging
         do throws(RedcolError) {
             done = try client.acknowledge(acknowledgement, everythingOf: iter, &total)
         } catch {

@@ -21,8 +21,8 @@ public enum Log {
         /// A consumer group.
         case group
         case deadLetter
-        /// A stream that was deleted and begun again.
-        case reset
+        /// Entries that were gone before they were read, and a stream that was begun again.
+        case gap
         /// Columns that are not called as their fields are.
         case schema
         /// Values that do not fit their columns.
@@ -33,7 +33,7 @@ public enum Log {
             case .connection: return "connection"
             case .group: return "group"
             case .deadLetter: return "dead_letter"
-            case .reset: return "reset"
+            case .gap: return "gap"
             case .retry: return "retry"
             case .schema: return "schema"
             case .value: return "value"

@@ -59,10 +59,10 @@ public enum ReadOption: OptionTable {
     // Ranges of many streams
     case countPerStream, scanCount, streamsAtOnce, countWrongTypes
     // Waiting
-    case follow, blockMs, onIdle, reconnectTimeoutMs, connect
+    case follow, blockMs, onIdle, onGap, reconnectTimeoutMs, connect
     // Consumer groups
-    case group, consumer, createGroup, groupStartID, autoAck, claimIdleMs
-    case maxDeliveries, deadLetter
+    case group, consumer, createGroup, groupStartID, autoAck, afterAck, claimIdleMs
+    case heartbeatMs, maxDeliveries, deadLetter
 
     public static var purpose: StaticString { "a read" }
 
@@ -113,6 +113,7 @@ public enum ReadOption: OptionTable {
         case .follow: Option("follow", .boolean, default: "false")
         case .blockMs: Option("block_ms", .integer(from: 0, to: 2_147_483_647))
         case .onIdle: Option("on_idle", .word("wait stop empty"), default: "wait", needs: .follow)
+        case .onGap: Option("on_gap", .word("log raise"), default: "log", needs: .follow)
         case .reconnectTimeoutMs:
             Option("reconnect_timeout_ms", .integer(from: 0, to: 2_147_483_647), needs: .follow)
         case .connect: Option("connect", .word("now later"), default: "now")
@@ -122,8 +123,12 @@ public enum ReadOption: OptionTable {
         case .createGroup: Option("create_group", .boolean, default: "true", needs: .group)
         case .groupStartID: Option("group_start_id", .id, default: "0", needs: .group)
         case .autoAck: Option("auto_ack", .boolean, default: "false", needs: .group)
+        case .afterAck:
+            Option("after_ack", .word("keep delete"), default: "keep", needs: .group)
         case .claimIdleMs:
             Option("claim_idle_ms", .integer(from: 0, to: 2_147_483_647), needs: .group)
+        case .heartbeatMs:
+            Option("heartbeat_ms", .integer(from: 1, to: 2_147_483_647), needs: .group)
         case .maxDeliveries:
             Option("max_deliveries", .integer(from: 1, to: 2_147_483_647), needs: .group)
         case .deadLetter: Option("dead_letter", .name, needs: .group)

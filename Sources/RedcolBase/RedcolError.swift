@@ -10,6 +10,7 @@ public final class RedcolError: Error, Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
         case closed, busy, forked, noGroup, keyExists, tooLarge, tls, pending
+        case gap
         case interrupted
     }
 
@@ -19,6 +20,7 @@ public final class RedcolError: Error, Sendable {
         case serverCode, stream, entryID, field, dtype, value, path, row, key, refusedRows
         case unknownRows
         case providerCode
+        case lostEntries, afterID, beforeID
     }
 
     public let cause: Cause

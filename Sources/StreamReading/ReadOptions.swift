@@ -46,6 +46,7 @@ public struct ReadOptions {
     public var follows = false
     public var blockMs: Int64?
     public var connectsLater = false
+    public var raisesGaps = false
     public var onIdle = IdleAction.wait
     /// For how long a connection is made again; 0 forever, nil for the default.
     public var reconnectTimeoutMs: Int64?
@@ -58,9 +59,11 @@ public struct ReadOptions {
     public var group: [UInt8] = []
     public var consumer: [UInt8] = []
     public var autoAck = false
+    public var afterAcknowledging = AfterAcknowledging.keep
     public var createGroup = true
     public var groupStartID = "0"
     public var claimIdleMs: Int64?
+    public var heartbeatMs: Int64?
     public var deliveriesMax: Int64?
     public var deadLetter: [UInt8] = []
 
@@ -204,6 +207,7 @@ public struct ReadOptions {
         case .follow: follows = try value.boolean()
         case .blockMs: blockMs = Int64(try value.integer())
         case .onIdle: onIdle = try value.word(as: IdleAction.self)
+        case .onGap: raisesGaps = try value.word(as: GapAction.self) == .raise
         case .reconnectTimeoutMs: reconnectTimeoutMs = Int64(try value.integer())
         case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
 
@@ -217,7 +221,9 @@ public struct ReadOptions {
                 throw value.wrong("\"0\", \"$\" or an entry id")
             }
         case .autoAck: autoAck = try value.boolean()
+        case .afterAck: afterAcknowledging = try value.word(as: AfterAcknowledging.self)
         case .claimIdleMs: claimIdleMs = Int64(try value.integer())
+        case .heartbeatMs: heartbeatMs = Int64(try value.integer())
         case .maxDeliveries: deliveriesMax = Int64(try value.integer())
         case .deadLetter: deadLetter = try value.name()
         }
@@ -229,6 +235,11 @@ public enum DiscoveredType: String, CaseIterable, Sendable {
     case string, binary
     /// A string, and binary from the first value on that is not UTF-8.
     case auto
+}
+
+/// What is done about entries that were gone before they were read, besides counting them.
+private enum GapAction: String, CaseIterable {
+    case log, raise
 }
 
 /// The values of the option "string_layout".

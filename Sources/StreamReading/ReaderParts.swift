@@ -37,7 +37,7 @@ struct ReaderParts {
     let options: ReadOptions
     let parserOwner: ParserOwner
     let statistics: Statistics
-    let state: ConnectionState
+    let state: ReadState
     let connection: Connection
 
     /// `statistics` nil: its own.
@@ -52,7 +52,7 @@ struct ReaderParts {
         parserOwner = ParserOwner(
             try columns.makeParser(options, streams: streams, secrets: topology.secrets))
         if let statistics { self.statistics = statistics } else { self.statistics = try .make() }
-        state = try ConnectionState.make()
+        state = try ReadState.make(streams: streams.count)
         connection = try topology.take(
             // Ranges of many streams are read under one name, which is empty at first.
             for: streams.first.flatMap { $0.isEmpty ? nil : $0 },

@@ -83,7 +83,9 @@ public func makeReader(
     schema: [RequestedColumn]?, options: ReadOptions
 ) throws(RedcolError) -> Reader {
     let isPlain =
-        !options.waits && !options.autoAck && options.createGroup && options.groupStartID == "0"
+        !options.waits && !options.autoAck && options.afterAcknowledging == .keep
+        && options.heartbeatMs == nil
+        && options.createGroup && options.groupStartID == "0"
         && options.deadLetter.isEmpty && options.manyStreamsOption == nil
     guard !options.group.isEmpty, isPlain else {
         throw RedcolError(
@@ -148,11 +150,7 @@ extension Reader {
     ) throws(RedcolError) {
         if options.group.isEmpty { return }
         try requireMemory(acknowledging: entries?.ids.count ?? 0)
-        if let stream = entries?.stream, !streams.contains(stream) {
-            throw RedcolError(
-                .invalidArgument,
-                "this iterator does not read stream \"\(escaped(stream, limit: 200))\"")
-        }
+        if let stream = entries?.stream { try requireStream(stream) }
         for member in members {
             guard let pending = member.pendingEntries else { continue }
             var named: [RowID]?
@@ -186,6 +184,9 @@ extension Reader {
 
     /// Whether asking for a batch acknowledges the one before.
     public var acknowledgesByItself: Bool { options.autoAck }
+
+    /// What happens to its entries when they are acknowledged.
+    public var afterAcknowledging: AfterAcknowledging { options.afterAcknowledging }
 
     /// Whether what it returns could be read again, so that it may be kept.
     public var isRepeatable: Bool { !options.follows && membership == nil }

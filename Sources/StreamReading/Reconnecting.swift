@@ -51,7 +51,10 @@ struct Reconnecting {
     mutating func failed(
         _ error: RedcolError, entriesLost: Int?, shown: String, _ now: Int64
     ) throws(RedcolError) {
-        if error.remedy == .redirect, retries.redirected(now) { return }
+        if error.remedy == .redirect, retries.redirected(now) {
+            Log.write(.info, .connection, about: shown) { "asking another node: \(error.message)" }
+            return
+        }
         var isLess = false
         if isConnected, error.isConnectionLoss, error.cause == .connection, let entriesLost {
             isLess = answerSize.lost(asked: entriesLost)

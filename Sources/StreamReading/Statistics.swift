@@ -4,7 +4,7 @@
 import CPlatform
 import RedcolBase
 
-/// Counters that only grow, except for `idleAnswers`.
+/// Counters that only grow, except for `idleAnswers`, and the entry that was handed over last.
 public final class Statistics: @unchecked Sendable {
     public enum Counter: Int, CaseIterable, Sendable {
         case delivered, acknowledged, redelivered, claimed, reconnects, deleted, deadLettered
@@ -12,6 +12,10 @@ public final class Statistics: @unchecked Sendable {
         case bytesReceived
         /// Those in the batch that is being read, too.
         case rowsRead
+        /// Entries that were gone before they were read, as far as that was noticed.
+        case lostEntries
+        /// When it was made, in milliseconds since 1970.
+        case startedAt
         case resets, emptyAnswers
         /// Of `emptyAnswers`, those since the last batch was handed over.
         case idleAnswers
@@ -30,6 +34,8 @@ public final class Statistics: @unchecked Sendable {
             case .skipped: return "skipped"
             case .bytesReceived: return "bytes_received"
             case .rowsRead: return "rows_read"
+            case .lostEntries: return "lost_entries"
+            case .startedAt: return "started_at"
             case .resets: return "resets"
             case .emptyAnswers: return "empty_answers"
             case .idleAnswers: return "idle_answers"
@@ -41,15 +47,27 @@ public final class Statistics: @unchecked Sendable {
     }
 
     private let counters: OpaquePointer
+    private let locked: Lock
+    private var last: EntryID?
+    private var beforeLast: EntryID?
 
     static func make() throws(RedcolError) -> Statistics {
         guard let counters = platform_counters_new(Int32(Counter.allCases.count)) else {
             throw RedcolError(.memory, "no memory for a read's statistics")
         }
-        return Statistics(counters)
+        do throws(RedcolError) {
+            return Statistics(counters, try Lock(for: "a read's statistics"))
+        } catch {
+            platform_counters_free(counters)
+            throw error
+        }
     }
 
-    private init(_ counters: OpaquePointer) { self.counters = counters }
+    private init(_ counters: OpaquePointer, _ lock: consuming Lock) {
+        self.counters = counters
+        locked = lock
+        add(.startedAt, Int(platform_wall_clock_ms()))
+    }
 
     deinit { platform_counters_free(counters) }
 
@@ -63,8 +81,10 @@ public final class Statistics: @unchecked Sendable {
         add(.idleAnswers, 1)
     }
 
-    func addBatch(rows: Int) {
+    /// `last`: the id of its last entry, if that is known.
+    func addBatch(rows: Int, last id: EntryID?) {
         add(.delivered, rows)
+        if let id { locked { (beforeLast, last) = (last, id) } }
         add(.idleAnswers, -Int(clamping: value(.idleAnswers)))
     }
 
@@ -73,6 +93,12 @@ public final class Statistics: @unchecked Sendable {
         add(.delivered, -rows)
         add(.rowsRead, -rows)
     }
+
+    /// The last batch was taken back.
+    func takeBatchBack() { locked { last = beforeLast } }
+
+    /// The last entry that was handed over, of whatever stream.
+    public var lastEntry: EntryID? { locked { last } }
 
     public func value(_ counter: Counter) -> Int64 {
         platform_counters_get(counters, Int32(counter.rawValue))

@@ -18,7 +18,7 @@ public class StreamReader: Reader {
     private(set) final var connection: Connection
     private final let parserOwner: ParserOwner
     final let parser: UnsafeMutablePointer<RowParser>
-    final let state: ConnectionState
+    final let state: ReadState
 
     private final var reconnecting: Reconnecting
     /// What is asked for at once is held to what gets through.
@@ -116,6 +116,12 @@ public class StreamReader: Reader {
     /// The caller asks for the next batch: it is done with the last one.
     func nextIsAsked() {}
 
+    /// The entry of a stream after which this goes on; nil if that is not known.
+    func position(_ stream: Int) -> EntryID? { nil }
+
+    /// The last entry of the batch that was just handed over; nil if that is not known.
+    var lastHandedOver: EntryID? { nil }
+
     /// Acknowledges what waits for it, although nothing else is sent now: rows or an error are
     /// ready.
     func acknowledgeAlone() throws(RedcolError) {}
@@ -202,7 +208,7 @@ public class StreamReader: Reader {
         beginUntil = until
         do throws(RedcolError) {
             try begin()
-            hasBegun = true
+            noteBegun()
             return true
         } catch {
             guard error.cause == .interrupted else { throw error }
@@ -215,7 +221,17 @@ public class StreamReader: Reader {
         if options.connectsLater || hasBegun { return }
         beginUntil = nil
         try begin()
+        noteBegun()
+    }
+
+    private final func noteBegun() {
         hasBegun = true
+        notePositions()
+    }
+
+    /// Shows other threads where this is.
+    private final func notePositions() {
+        for stream in streams.indices { state.moved(stream, to: position(stream)) }
     }
 
     override public var columns: [RequestedColumn] { parser.pointee.columns }
@@ -283,7 +299,7 @@ public class StreamReader: Reader {
             let name = shownStream(stream)
             shown = error.adding("stream \"\(name)\": ", .stream, name)
         }
-        if error.cause == .value, options.follows { return shown }
+        if error.cause == .value || error.cause == .gap, options.follows { return shown }
         dropConnection(error)
         reconnecting.begin()
         // A read that follows a stream may be asked again; one that has an end is over.
@@ -297,6 +313,8 @@ public class StreamReader: Reader {
             throw RedcolError(.invalidArgument, "only a read that follows can take a batch back")
         }
         guard takeBack() else { return }
+        notePositions()
+        statistics.takeBatchBack()
         statistics.add(.nulled, -counted.nulled)
         statistics.add(.skipped, -counted.skipped)
         counted = (0, 0)
@@ -349,7 +367,8 @@ public class StreamReader: Reader {
         leftOut = 0
         if counted.nulled > 0 { statistics.add(.nulled, counted.nulled) }
         willHandOver(rows: rows)
-        statistics.addBatch(rows: rows)
+        notePositions()
+        statistics.addBatch(rows: rows, last: rows > 0 ? lastHandedOver : nil)
         return .batch
     }
 

@@ -21,8 +21,8 @@
  *
  * Objects can be moved, not copied, and destroyed in any order. An object that was moved from holds
  * nothing: its calls return REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. Any number of
- * threads may use a Client, one at a time a Reader, except for cancel, ack, descriptor and
- * statistic.
+ * threads may use a Client, one at a time a Reader, except for cancel, ack, descriptor, statistic,
+ * position, last_entry and lag.
  */
 #ifndef REDCOL_HPP
 #define REDCOL_HPP
@@ -160,6 +160,27 @@ public:
   std::int64_t statistic(const char *name) const noexcept {
     return redcol_iter_statistic(get(), name);
   }
+  /* Where it is in a stream; nothing if that is not known, or with an error. */
+  std::optional<EntryId> position(std::string_view stream, Error &error) const noexcept {
+    return position_in(detail::address(stream), detail::length(stream), error);
+  }
+  /* The last row that was handed over, of whatever stream; nothing before the first. */
+  std::optional<EntryId> last_entry() const noexcept {
+    Error error;
+    return position_in(nullptr, -1, error);
+  }
+  /* How many entries of a stream are still to come; nothing if the group is missing, or with an
+     error. A signal does not end it. */
+  std::optional<std::int64_t> lag(std::string_view stream, Error &error) const noexcept {
+    std::int64_t lag = 0;
+    redcol_status status = REDCOL_TIMEOUT;
+    while (status == REDCOL_TIMEOUT) {
+      Error::Out out(error);
+      status = out.done(
+          redcol_iter_lag(get(), detail::address(stream), detail::length(stream), &lag, out));
+    }
+    return status == REDCOL_OK ? std::optional<std::int64_t>(lag) : std::nullopt;
+  }
   /* Why there is no connection; empty while there is one. */
   Error last_error() const noexcept {
     Error error;
@@ -204,6 +225,12 @@ public:
   void unread() {
     detail::thrown([&](Error &error) { return unread(error); });
   }
+  std::optional<EntryId> position(std::string_view stream) const {
+    return detail::thrown([&](Error &error) { return position(stream, error); });
+  }
+  std::optional<std::int64_t> lag(std::string_view stream) const {
+    return detail::thrown([&](Error &error) { return lag(stream, error); });
+  }
 #endif
 
 private:
@@ -224,6 +251,14 @@ private:
     for (std::optional<std::string_view> id : ids)
       text.append(id.value_or("")).push_back('\n');
     return text;
+  }
+  std::optional<EntryId> position_in(const char *stream, std::int64_t length,
+                                     Error &error) const noexcept {
+    EntryId id;
+    Error::Out out(error);
+    const redcol_status status =
+        out.done(redcol_iter_position(get(), stream, length, &id.milliseconds, &id.sequence, out));
+    return status == REDCOL_OK ? std::optional<EntryId>(id) : std::nullopt;
   }
   bool ack_these_later(const char *stream, std::int64_t stream_length, const char *ids,
                        std::int64_t length, Error &error) noexcept {

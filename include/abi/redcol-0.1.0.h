@@ -46,7 +46,8 @@ enum {
   REDCOL_ERROR_KEY_EXISTS = -20,
   REDCOL_ERROR_TOO_LARGE = -21,
   REDCOL_ERROR_TLS = -22,
-  REDCOL_ERROR_PENDING = -23
+  REDCOL_ERROR_PENDING = -23,
+  REDCOL_ERROR_GAP = -24
 };
 const char *redcol_version(void);
 int32_t redcol_version_number(void);
@@ -89,6 +90,11 @@ redcol_status redcol_iter_stream(redcol_iter *iter, struct ArrowArrayStream *str
                                  redcol_error **error_out);
 int redcol_iter_descriptor(const redcol_iter *iter);
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
+redcol_status redcol_iter_position(const redcol_iter *iter, const char *stream,
+                                   int64_t stream_length, uint64_t *milliseconds_out,
+                                   uint64_t *sequence_out, redcol_error **error_out);
+redcol_status redcol_iter_lag(const redcol_iter *iter, const char *stream, int64_t stream_length,
+                              int64_t *lag_out, redcol_error **error_out);
 redcol_error *redcol_iter_last_error(const redcol_iter *iter);
 redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_table **table_out,
                                   redcol_error **error_out);

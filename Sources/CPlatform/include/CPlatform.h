@@ -107,6 +107,9 @@ int platform_poller_set_alarm(platform_poller *poller, int64_t delay_ms);
 /* system.c: what Swift cannot call directly. */
 int platform_errno(void);
 int64_t platform_monotonic_ms(void);
+
+/* Milliseconds since 1970, as far as the system knows. */
+int64_t platform_wall_clock_ms(void);
 uint32_t platform_random(void);
 /* A socket that does not block and is closed on exec, or -1 with errno. */
 int platform_socket(int family, int type);

@@ -15,7 +15,17 @@ struct LastEntry {
         case error([UInt8])
     }
 
-    private var skim = PageSkim(entriesMax: 1)
+    private let entriesMax: Int
+    private var skim: PageSkim
+    /// How many entries the last whole answer had.
+    private(set) var entriesAnswered = 0
+
+    /// `entriesMax`: how many the answer may have. Of an answer to XRANGE, the last entry is
+    /// wanted in the same way.
+    init(entriesMax: Int = 1) {
+        self.entriesMax = entriesMax
+        skim = PageSkim(entriesMax: entriesMax)
+    }
 
     /// XREVRANGE: a missing stream is no error, as it would be to XINFO. `id`: the last entry up to
     /// this one is wanted.
@@ -35,13 +45,15 @@ struct LastEntry {
             case .end(let used):
                 connection.consume(used)
                 try connection.answered()
-                defer { self = LastEntry() }
-                return .id(skim.last)
+                let answer = skim
+                self = LastEntry(entriesMax: entriesMax)
+                entriesAnswered = answer.entries
+                return .id(answer.last)
             case .serverError:
                 guard case .error(let text)? = try connection.nextReply() else {
                     return .incomplete
                 }
-                self = LastEntry()
+                connectionLost()
                 return .error(text)
             case .malformed:
                 throw connection.violation("no entry in answer to XREVRANGE")
@@ -55,7 +67,7 @@ struct LastEntry {
     }
 
     /// Forgets what has come of an answer: the connection is gone.
-    mutating func connectionLost() { self = LastEntry() }
+    mutating func connectionLost() { self = LastEntry(entriesMax: entriesMax) }
 }
 
 /// The question for the id of a stream's last entry.

@@ -18,16 +18,23 @@ extension Reply {
         return (id, fields)
     }
 
+    /// The id of the first entry in the answer to XINFO STREAM; nil if there is none.
+    var firstEntryID: EntryID? {
+        guard case .array(let entry)? = part(named: "first-entry"),
+            case .bulk(let text)? = entry.first
+        else { return nil }
+        return EntryID(text, sequenceIfMissing: nil)
+    }
+
+    /// The number of this name in an answer to XINFO; nil if it is null, or below zero.
+    func number(named name: StaticString) -> Int64? {
+        guard case .integer(let number)? = part(named: name) else { return nil }
+        return number.within(0...Int64.max)
+    }
+
     /// The id of this name in the answer to XINFO STREAM: "last-generated-id", or since Redis 7
-    /// "max-deleted-entry-id".
+    /// "max-deleted-entry-id"; or to XINFO GROUPS.
     func entryID(named wanted: StaticString) -> EntryID? {
-        guard case .array(let parts) = self else { return nil }
-        for (name, value) in zip(parts, parts.dropFirst()) {
-            guard case .bulk(let name) = name, wanted.withUTF8Buffer({ name.elementsEqual($0) }),
-                case .bulk(let text) = value, let id = EntryID(text, sequenceIfMissing: nil)
-            else { continue }
-            return id
-        }
-        return nil
+        value(of: wanted).flatMap { EntryID($0, sequenceIfMissing: nil) }
     }
 }

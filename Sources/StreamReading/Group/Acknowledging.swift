@@ -19,6 +19,7 @@ public struct Acknowledgement {
     public private(set) var ids: [EntryID] = []
     /// What is acknowledged with them, though the caller has not named it.
     public var others: [Part] = []
+    public var then = AfterAcknowledging.keep
     /// How many of `others` come before the one that is in progress; -1: none is.
     private var other = -1
     /// Ids of the part in progress.
@@ -50,7 +51,7 @@ public struct Acknowledgement {
 
     /// Whether this asks for the same as `other`, however far each of them is.
     public func isSame(as other: Acknowledgement) -> Bool {
-        stream == other.stream && group == other.group && ids == other.ids
+        stream == other.stream && group == other.group && ids == other.ids && then == other.then
     }
 
     /// How many entries were acknowledged since this was asked last.
@@ -98,9 +99,9 @@ public struct Acknowledgement {
         var commands: [Command] = []
         let (stream, ids) = part
         while sent < ids.count, sent - answered < Acknowledgement.idsUnderWayMax {
-            let some = ids[sent..<min(sent + Command.acknowledgedIDsMax, ids.count)]
+            let some = ids[sent..<min(sent + then.idsMax, ids.count)]
             commands.append(
-                .acknowledge(stream: stream, group: group, count: some.count) {
+                .acknowledge(stream: stream, group: group, count: some.count, then: then) {
                     some[some.startIndex + $0]
                 })
             sent = some.endIndex
@@ -110,7 +111,7 @@ public struct Acknowledgement {
 
     /// Takes the answer to the oldest command that has none; false if it cannot be one.
     mutating func take(_ reply: Reply) -> Bool {
-        let asked = min(Command.acknowledgedIDsMax, sent - answered)
+        let asked = min(then.idsMax, sent - answered)
         guard asked > 0, let count = reply.count(most: asked) else { return false }
         acknowledged += Int64(count)
         answered += asked

@@ -51,6 +51,15 @@ struct GroupMember {
         return command
     }
 
+    /// XINFO GROUPS and XINFO STREAM: where the group is, and how far the stream reaches.
+    func gapLook(_ stream: Int) -> [Command] {
+        ["GROUPS", "STREAM"].map {
+            var command = Command("XINFO", $0)
+            command.add(streams[stream])
+            return command
+        }
+    }
+
     func entry(_ stream: Int, _ id: EntryID) -> Command {
         var command = Command("XRANGE")
         command.add(streams[stream])
@@ -60,10 +69,10 @@ struct GroupMember {
     }
 
     /// These are entries of one stream.
-    func acknowledge(_ rows: [RowID]) -> Command {
+    func acknowledge(_ rows: [RowID], then: AfterAcknowledging = .keep) -> Command {
         .acknowledge(
             stream: rows.first.map { streams[Int($0.stream)] } ?? [], group: group,
-            count: rows.count
+            count: rows.count, then: then
         ) { rows[$0].id }
     }
 

@@ -488,6 +488,13 @@ struct GroupPlan {
         moved.forget(upTo: streams.indices.map { beginning($0) })
     }
 
+    var lastHandedOver: EntryID? { lastBatch?.rows.last?.id }
+
+    /// The last entry of a stream that was handed over, or that needs not be; nil if none was.
+    func lastHandled(_ stream: Int) -> EntryID? {
+        handled.isEntry(stream) ? handled.last(stream) : nil
+    }
+
     /// The caller asks for the next batch: it is done with the last one.
     mutating func nextIsAsked() {
         lastBatch = nil

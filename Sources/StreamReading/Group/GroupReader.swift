@@ -19,6 +19,8 @@ final class GroupReader: StreamReader {
     private let groupStart: EntryID?
     /// Where each stream's group is made, once that is known.
     private var positions: [EntryID]?
+    /// Keeps what was handed over from being claimed; nil without "heartbeat_ms".
+    private var heartbeat: Heartbeat?
 
     static func make(
         topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions,
@@ -41,10 +43,20 @@ final class GroupReader: StreamReader {
         if options.count == 0 { isDone = true }
     }
 
+    deinit { heartbeat?.stop() }
+
     // MARK: Beginning
 
     /// Connects, and makes the groups.
     override func begin() throws(RedcolError) {
+        try beginGroups()
+        if let everyMs = options.heartbeatMs, heartbeat == nil {
+            heartbeat = try Heartbeat.make(
+                session.member, session.pending, topology, everyMs: everyMs)
+        }
+    }
+
+    private func beginGroups() throws(RedcolError) {
         guard options.createGroup else {
             try askNow([])
             return connected()
@@ -95,7 +107,19 @@ final class GroupReader: StreamReader {
 
     override func connectionLost() { session.connectionLost() }
 
-    override func nextIsAsked() { session.plan.nextIsAsked() }
+    override func nextIsAsked() {
+        session.plan.nextIsAsked()
+        guard let failure = heartbeat?.takeFailure() else { return }
+        let shown = session.member.shown
+        Log.write(.warning, .group, about: "heartbeat of \(shown)") {
+            "\(shown): what was handed over is not kept from idling, and others may claim it: "
+                + failure.message
+        }
+    }
+
+    override func position(_ stream: Int) -> EntryID? { session.plan.lastHandled(stream) }
+
+    override var lastHandedOver: EntryID? { session.plan.lastHandedOver }
 
     override func willHandOver(rows handed: Int) {
         session.plan.handedOver(
@@ -125,6 +149,7 @@ final class GroupReader: StreamReader {
     }
 
     override func willClose() {
+        heartbeat?.stop()
         session.pending.close()
         // Acknowledgements whose answers are there, and were not looked at yet, are counted.
         session.takeLast()
@@ -132,6 +157,7 @@ final class GroupReader: StreamReader {
     }
 
     override func closeAbandoned() {
+        heartbeat?.stop()
         session.closeElsewhere()
         super.closeAbandoned()
     }
@@ -211,7 +237,9 @@ final class GroupReader: StreamReader {
         }
         switch try session.take(next) {
         case .incomplete: return false
-        case .answer: return true
+        case .answer:
+            for (stream, gap) in session.takeGaps() { note(gap, in: stream) }
+            return true
         case .progress:
             noteProgress()
             return true
@@ -288,6 +316,13 @@ final class GroupReader: StreamReader {
         statistics.add(.deleted, named.count)
         if case .claim = request {
             statistics.add(.deleted, parser.pointee.replyFrame?.deletedIDs.count ?? 0)
+            if entries > 0 {
+                let shown = session.member.shown
+                Log.write(.info, .group, about: "claim " + shown) {
+                    "\(shown): claimed \(entries) entries that others had held for "
+                        + "\(options.claimIdleMs ?? 0) ms or more"
+                }
+            }
         }
         if case .new = request {
             noteProgress()

@@ -44,6 +44,17 @@ enum GroupRequest: Equatable {
         }
     }
 
+    /// Of which streams it is asked before whether entries are gone that the group has not read:
+    /// with the first page of own pending entries, as after each connect, and at the looks that
+    /// come now and then; of a backlog once a second, if that `isDue`.
+    func gapLooks(isDue: Bool) -> [Int] {
+        switch self {
+        case .own(let stream, .smallest, _), .look(let stream, .smallest, _): return [stream]
+        case .new(let streams, _, nil) where isDue: return streams
+        default: return []
+        }
+    }
+
     /// How many lines of XPENDING may come in answer to it.
     var linesMax: Int {
         switch self {

@@ -21,6 +21,9 @@ final class GroupSession {
     enum Awaited {
         case acknowledged(Int)
         case answer(GroupRequest)
+        /// Where the group is, and how far its stream reaches.
+        case place(stream: Int)
+        case extent(stream: Int)
         /// The next answer that `letters` wants.
         case letter
     }
@@ -36,6 +39,7 @@ final class GroupSession {
     let pending: PendingEntries
     var plan: GroupPlan
     private let deadLetter: [UInt8]
+    private let afterAcknowledging: AfterAcknowledging
     private let topology: Topology
     private let connection: Connection
     /// What is under way to another node of a cluster, which has the dead letters.
@@ -51,6 +55,13 @@ final class GroupSession {
     /// What was in hand when a look at several pages of pending entries began. With many entries,
     /// collecting that takes longer than asking the server.
     private var inHandAtLook: Set<RowID>?
+    private let looksForGaps: Bool
+    private var watches: [GapWatch]
+    private var place: (delivered: EntryID, read: Int64?)?
+    private var gapLookAt: Int64 = 0
+    private static let gapLookMs: Int64 = 1_000
+    /// What the reader has to note.
+    private var gaps: [(stream: Int, gap: Gap)] = []
 
     init(_ parts: ReaderParts, _ pending: PendingEntries) {
         let (streams, options) = (parts.streams, parts.options)
@@ -58,7 +69,10 @@ final class GroupSession {
         self.pending = pending
         plan = GroupPlan(streams: streams.count, options: options, pending: pending)
         deadLetter = options.deadLetter
+        afterAcknowledging = options.afterAcknowledging
         letters = DeadLetterTransaction(member, to: deadLetter)
+        watches = Array(repeating: GapWatch(), count: streams.count)
+        looksForGaps = options.follows
         topology = parts.topology
         connection = parts.connection
         parser = parts.parserOwner.parser
@@ -72,7 +86,7 @@ final class GroupSession {
         var found: GroupPlan.Awaits = elsewhere == nil ? .nothing : .deadLetters
         for next in awaited {
             switch next {
-            case .answer: return .answers
+            case .answer, .place, .extent: return .answers
             case .letter: found = .deadLetters
             case .acknowledged: if found == .nothing { found = .acknowledgements }
             }
@@ -127,10 +141,31 @@ final class GroupSession {
             extraMs = blockMs ?? 0
         default: break
         }
+        lookForGaps(before: request)
         enqueue(request)
         if let companion { enqueue(companion) }
         parser.pointee.forgetPosition()
         try connection.flush(extraMs: extraMs)
+    }
+
+    /// In the same write, so that it takes no round trip.
+    private func lookForGaps(before request: GroupRequest) {
+        guard looksForGaps else { return }
+        let now = platform_monotonic_ms()
+        let streams = request.gapLooks(isDue: now >= gapLookAt)
+        if streams.isEmpty { return }
+        gapLookAt = now + GroupSession.gapLookMs
+        for stream in streams {
+            for command in member.gapLook(stream) { connection.enqueue(command) }
+            awaited += [.place(stream: stream), .extent(stream: stream)]
+        }
+    }
+
+    /// The gaps that were noticed since this was asked last.
+    func takeGaps() -> [(stream: Int, gap: Gap)] {
+        if gaps.isEmpty { return [] }
+        defer { gaps = [] }
+        return gaps
     }
 
     private func enqueue(_ request: GroupRequest) {
@@ -160,7 +195,7 @@ final class GroupSession {
 
     private func enqueueAcknowledgements() -> Bool {
         var hasSome = false
-        while enqueueAcknowledgement(most: Command.acknowledgedIDsMax) { hasSome = true }
+        while enqueueAcknowledgement(most: afterAcknowledging.idsMax) { hasSome = true }
         return hasSome
     }
 
@@ -170,9 +205,10 @@ final class GroupSession {
     func acknowledge(for bytes: Int) throws(RedcolError) {
         var most = max(512, bytes / GroupSession.bytesPerID)
         var hasSome = false
-        while most > 0, enqueueAcknowledgement(most: min(most, Command.acknowledgedIDsMax)) {
+        let idsMax = afterAcknowledging.idsMax
+        while most > 0, enqueueAcknowledgement(most: min(most, idsMax)) {
             hasSome = true
-            most -= Command.acknowledgedIDsMax
+            most -= idsMax
         }
         if hasSome { try connection.flush() }
     }
@@ -180,7 +216,7 @@ final class GroupSession {
     private func enqueueAcknowledgement(most: Int) -> Bool {
         let rows = pending.takeUnsent(most: most)
         if rows.isEmpty { return false }
-        connection.enqueue(member.acknowledge(rows))
+        connection.enqueue(member.acknowledge(rows, then: afterAcknowledging))
         awaited.append(.acknowledged(rows.count))
         return true
     }
@@ -234,6 +270,8 @@ final class GroupSession {
     func take(_ next: Awaited) throws(RedcolError) -> Taken {
         var bytesMax = ProtocolLimits.entryBytes
         if case .acknowledged = next { bytesMax = ProtocolLimits.replyBytes }
+        // XINFO STREAM shows the first and the last entry, too.
+        if case .extent = next { bytesMax *= 2 }
         guard let reply = try connection.nextReply(bytesMax: bytesMax) else { return .incomplete }
         awaited.removeFirst()
         var taken = Taken.progress
@@ -241,11 +279,35 @@ final class GroupSession {
         case .answer(let request):
             taken = .answer
             try takeReply(reply, to: request)
+        case .place:
+            taken = .answer
+            takePlace(reply)
+        case .extent(let stream):
+            taken = .answer
+            takeExtent(reply, stream)
         case .acknowledged(let count): try takeAcknowledged(reply, count)
         case .letter: try takeLetter(reply, from: connection)
         }
         if awaited.isEmpty { connection.expectNothing() }
         return taken
+    }
+
+    /// An error says nothing: the request that comes next gets it, too, or this user may not ask.
+    private func takePlace(_ reply: Reply) {
+        place = nil
+        guard case .array(let groups) = reply,
+            let mine = groups.first(where: { $0.value(of: "name") == member.group }),
+            let id = mine.entryID(named: "last-delivered-id")
+        else { return }
+        place = (id, mine.number(named: "entries-read"))
+    }
+
+    private func takeExtent(_ reply: Reply, _ stream: Int) {
+        guard let place, let extent = StreamExtent(reply),
+            let gap = watches[stream].looked(
+                extent, delivered: place.delivered, read: place.read)
+        else { return }
+        gaps.append((stream, gap))
     }
 
     /// Takes all answers that have come, when nothing more will be sent.
@@ -286,7 +348,15 @@ final class GroupSession {
                 guard failure.serverCode == "BUSYGROUP" else { throw failure }
                 isNew = false
             }
-            if isNew { statistics.add(.resets, 1) }
+            if isNew {
+                statistics.add(.resets, 1)
+                watches[stream] = GapWatch()
+                let name = escaped(member.streams[stream], limit: 200)
+                Log.write(.warning, .group, about: "again " + name) {
+                    "group \"\(escaped(member.group, limit: 200))\" of stream \"\(name)\" was "
+                        + "gone, and was created again at \(id.text)"
+                }
+            }
             plan.created(stream, at: id, isNew: isNew, platform_monotonic_ms())
         case .deliveries, .look: try takePage(reply, of: request)
         case .own, .claim, .new: break

@@ -95,6 +95,8 @@ struct TailPlan {
 
     /// The last entry that was read of each stream.
     private(set) var cursors: [EntryID]
+    /// The last entry that became a row, of whatever stream.
+    private(set) var lastRow: EntryID?
     /// How far each stream is known to have come; nil before that is known.
     private var seen: [EntryID?]
     /// Where reading begins, if that is not known to be an entry.
@@ -105,6 +107,8 @@ struct TailPlan {
     private var doubtful: Set<Int> = []
     /// Where the batch that is being read begins, and where the last one did, with its rows.
     private var batchFrom: [EntryID]
+    private var watches: [GapWatch]
+    private var gaps: [(stream: Int, gap: Gap)] = []
     private var lastBatch: (from: [EntryID], rows: Int)?
     /// Entries that may still be read.
     var remaining: Int
@@ -139,6 +143,7 @@ struct TailPlan {
         seen = Array(repeating: nil, count: streams)
         starts = seen
         batchFrom = cursors
+        watches = Array(repeating: GapWatch(), count: streams)
     }
 
     /// Reading begins after these entries. `seen`: how far the streams have come, where known.
@@ -240,19 +245,47 @@ struct TailPlan {
 
     /// These entries were read. `passed`: the streams that have sent an entry after the end.
     mutating func note(_ rows: [RowID], leftOut: [RowID], passed: Set<Int>) {
-        for row in rows {
-            let stream = Int(row.stream)
-            cursors[stream] = row.id
-            seen[stream] = max(seen[stream] ?? row.id, row.id)
+        note(rows)
+        note(leftOut)
+        for stream in watches.indices {
+            if let gap = watches[stream].reached(cursors[stream]) { gaps.append((stream, gap)) }
         }
-        for row in leftOut {
-            let stream = Int(row.stream)
-            cursors[stream] = max(cursors[stream], row.id)
-            seen[stream] = max(seen[stream] ?? row.id, row.id)
+        if let last = rows.last { lastRow = last.id }
+        if let upper {
+            for stream in passed {
+                cursors[stream] = upper
+                watches[stream] = GapWatch()
+            }
         }
-        if let upper { for stream in passed { cursors[stream] = upper } }
         remaining -= min(rows.count, remaining)
         if !rows.isEmpty { hasRows = true }
+    }
+
+    /// One look at the arrays for each run of rows of one stream.
+    private mutating func note(_ rows: [RowID]) {
+        var next = 0
+        while next < rows.count {
+            let begin = next
+            while next < rows.count, rows[next].stream == rows[begin].stream { next += 1 }
+            let (stream, last) = (Int(rows[begin].stream), rows[next - 1].id)
+            cursors[stream] = max(cursors[stream], last)
+            seen[stream] = max(seen[stream] ?? last, last)
+            watches[stream].read(rows[begin..<next])
+        }
+    }
+
+    /// How far a stream reaches. Only when all that was read is noted.
+    mutating func looked(_ extent: StreamExtent, _ stream: Int) {
+        if let gap = watches[stream].looked(extent, cursor: cursors[stream]) {
+            gaps.append((stream, gap))
+        }
+    }
+
+    /// The gaps that were noticed since this was asked last.
+    mutating func takeGaps() -> [(stream: Int, gap: Gap)] {
+        if gaps.isEmpty { return [] }
+        defer { gaps = [] }
+        return gaps
     }
 
     /// An answer has ended.
@@ -271,6 +304,7 @@ struct TailPlan {
     /// `isFirst`: the batch has no rows before it.
     mutating func pass(_ id: EntryID, _ stream: Int, isFirst: Bool) {
         cursors[stream] = max(cursors[stream], id)
+        watches[stream].read([RowID(id: id, stream: Int32(truncatingIfNeeded: stream))])
         // The caller gets its error now, and not a second time.
         if isFirst { batchFrom = cursors }
     }
@@ -302,6 +336,7 @@ struct TailPlan {
         else { return nil }
         cursors[stream] = .smallest
         batchFrom[stream] = .smallest
+        watches[stream] = GapWatch()
         seen[stream] = last
         return before
     }
@@ -329,6 +364,7 @@ struct TailPlan {
     private mutating func goBack(to from: [EntryID], rows: Int) {
         cursors = from
         batchFrom = from
+        for stream in watches.indices { watches[stream] = GapWatch() }
         if isCounted { remaining += rows }
     }
 }

@@ -107,6 +107,13 @@ final class TailReader: StreamReader {
 
     override func nextIsAsked() { plan.nextIsAsked() }
 
+    override func position(_ stream: Int) -> EntryID? {
+        let id = plan.cursors[stream]
+        return id == .smallest ? nil : id
+    }
+
+    override var lastHandedOver: EntryID? { plan.lastRow }
+
     override func takeBack() -> Bool {
         noteRows()
         guard let rows = plan.takeBack() else { return false }
@@ -127,6 +134,11 @@ final class TailReader: StreamReader {
         plan.note(
             parser.pointee.takeRows(), leftOut: parser.pointee.leftOut.takeRows(),
             passed: parser.pointee.streamsPassed)
+        noteGaps()
+    }
+
+    private func noteGaps() {
+        for (stream, gap) in plan.takeGaps() { note(gap, in: stream) }
     }
 
     // MARK: The exchange
@@ -143,6 +155,7 @@ final class TailReader: StreamReader {
                 switch next {
                 case .lastGenerated(let stream):
                     guard try takeLastGenerated(stream) else { return false }
+                    if heldError != nil { return true }
                 case .entry(let stream):
                     guard try takeEntry(stream) else { return false }
                 case .entries(let request):
@@ -206,17 +219,18 @@ final class TailReader: StreamReader {
         awaited.removeFirst()
         let last = reply.entryID(named: "last-generated-id")
         let deleted = reply.entryID(named: "max-deleted-entry-id")
-        guard let before = plan.foundLast(last, deleted: deleted, stream) else { return true }
-        statistics.add(.resets, 1)
-        let shown = escaped(streams[stream], limit: 200)
-        Log.write(.warning, .reset, about: shown) {
+        if let before = plan.foundLast(last, deleted: deleted, stream) {
+            statistics.add(.resets, 1)
             let isBefore = last.map { $0 < before } ?? false
-            return "stream \"\(shown)\" "
-                + (isBefore
+            let message =
+                (isBefore
                     ? "had come to \(before.text) and is now at \(last?.text ?? "?")"
                     : "has earlier entries, but not \(before.text), which was read")
                 + ": it was deleted and begun again, and is read from its beginning"
+            noteReset(message, in: stream, from: before, to: last)
         }
+        if let extent = StreamExtent(reply) { plan.looked(extent, stream) }
+        noteGaps()
         return true
     }
 

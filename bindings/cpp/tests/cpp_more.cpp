@@ -302,6 +302,13 @@ static void acknowledging_later(Client &client) {
   reader.ack_start();
   CHECK(reader.next(batch) == REDCOL_END);
   CHECK(reader.statistic("acknowledged") == 10 && reader.statistic("acknowledging") == 0);
+  const std::optional<redcol::EntryId> last = reader.last_entry();
+  CHECK(last && reader.position("numbers")->text() == last->text());
+  CHECK(reader.lag("numbers").value_or(-1) == reader.lag("numbers", error) && !error);
+  CHECK(!reader.position("other", error) && error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(!reader.lag("other", error) && error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(reader.statistic("bytes_received") > 0 && reader.statistic("started_at") > 0);
+  CHECK(!Reader().last_entry() && !Reader().position("numbers", error) && error);
   CHECK(!Reader().ack_start(error) && error && Writer().descriptor() == -1);
   ArrowArrayStream frame{};
   client.read("numbers", {{"include_timestamp", "false"}}).collect().stream(&frame);

@@ -161,6 +161,18 @@ class Reading:
     def unread(self) -> int:
         return call("redcol_iter_unread", self.iter)
 
+    def position(self) -> int:
+        parts = c_uint64(7), c_uint64(7)
+        status = call("redcol_iter_position", self.iter, self.stream, -1, *map(byref, parts))
+        assert status == 0 or [part.value for part in parts] == [0, 0]
+        return status
+
+    def lag(self) -> int:
+        lag = c_int64(7)
+        status = call("redcol_iter_lag", self.iter, self.stream, -1, byref(lag))
+        assert status == 0 or lag.value == 0
+        return status
+
     def last_id(self) -> int:
         parts = c_uint64(7), c_uint64(7)
         status = call("redcol_last_id", self.client, self.stream, -1, *map(byref, parts))
@@ -304,6 +316,8 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_iter_ack_start": (Reading.ack_start, GROUP),
     "redcol_iter_stream": (Reading.stream_of, {}),
     "redcol_iter_unread": (Reading.unread, FOLLOW),
+    "redcol_iter_position": (Reading.position, FOLLOW),
+    "redcol_iter_lag": (Reading.lag, FOLLOW),
     "redcol_ack": (Reading.ack, {}),
     "redcol_last_id": (Reading.last_id, {}),
     "redcol_create_group": (Reading.create_group, {}),
@@ -334,6 +348,7 @@ STEERING = {*STEERING_GROUPS, "redcol_delete_group", "redcol_trim_stream", "redc
 #: Those that talk to the server.
 ASKING = set(CALLS) - {
     *("redcol_iter_unread", "redcol_iter_ack_start", "redcol_iter_stream", "redcol_read_ranges"),
+    "redcol_iter_position",
     *("redcol_write_stream", "redcol_write_hashes", "redcol_writer_ids", "redcol_claim_entries"),
 }
 

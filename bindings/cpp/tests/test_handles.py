@@ -109,7 +109,7 @@ def test_lengths_that_nothing_has(length: int, server: Server) -> None:
                     "password": b"one",
                     "schema": None,
                     "options": words(**OPTIONS.get(name, {})),
-                    "acknowledged_out": byref(c_int64()),
+                    **dict.fromkeys(("acknowledged_out", "lag_out"), byref(c_int64())),
                     "milliseconds_out": byref(c_uint64()),
                     "sequence_out": byref(c_uint64()),
                     **dict.fromkeys(("iter_out", "writer_out", "table_out"), byref(out)),

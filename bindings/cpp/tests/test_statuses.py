@@ -21,6 +21,7 @@ from ctypes import byref, c_void_p
 from pathlib import Path
 from typing import Any
 
+import observing_cases  # noqa: F401
 import pytest
 import write_cases  # noqa: F401
 from frames import Frame
@@ -259,12 +260,16 @@ def another_kind_of_handle(function: str) -> int:
     return status
 
 
-@case("CLOSED", *(set(CALLS) - {"redcol_writer_ids", "redcol_iter_stream"}))
+#: What works on a handle that was closed.
+ON_CLOSED = {"redcol_writer_ids", "redcol_iter_stream", "redcol_iter_position"}
+
+
+@case("CLOSED", *(set(CALLS) - ON_CLOSED))
 def closed(function: str) -> int:
     with Server() as server, prepared(function, server.url) as reading:
         handle = getattr(reading, subject(function))
         assert call("redcol_close", handle) == call("redcol_close", handle) == 0
-        if function == "redcol_iter_ack":
+        if function in ("redcol_iter_ack", "redcol_iter_lag"):
             # What was handed over can still be acknowledged, until the client is closed too.
             assert CALLS[function][0](reading) == 0
             assert call("redcol_close", reading.client) == 0
@@ -357,7 +362,7 @@ def while_another_waits(function: str, waiting: str) -> int:
 
 
 @case("CANCELLED", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
-      "redcol_ack", "redcol_iter_ack", "redcol_last_id", "redcol_list_streams",
+      "redcol_ack", "redcol_iter_ack", "redcol_iter_lag", "redcol_last_id", "redcol_list_streams",
       "redcol_list_groups", "redcol_list_consumers", "redcol_list_pending",
       "redcol_writer_run", "redcol_writer_stop", *STEERING)  # fmt: skip
 def cancelled(function: str) -> int:
@@ -365,8 +370,9 @@ def cancelled(function: str) -> int:
         os.kill(server.process.pid, signal.SIGSTOP)  # so that the call has to wait
         if isinstance(reading, Writing):
             assert reading.run(0) == STATUSES["TIMEOUT"]
-        # What acknowledges is cancelled by the client.
-        handle = reading.client if "ack" in function else getattr(reading, subject(function))
+        # What has a connection of its own is cancelled by the client.
+        is_clients = function.endswith(("ack", "lag"))
+        handle = reading.client if is_clients else getattr(reading, subject(function))
         assert call("redcol_cancel", handle) == 0
         ask = reading.stop_now if function == "redcol_writer_stop" else None
         status = ask() if ask else CALLS[function][0](reading)
@@ -450,7 +456,8 @@ def not_yet(function: str) -> int:
 
 
 @case("TIMEOUT", "redcol_open", "redcol_read_stream", "redcol_read_streams", "redcol_ack",
-      "redcol_iter_ack", "redcol_last_id", "redcol_list_streams", *STEERING)  # fmt: skip
+      "redcol_iter_ack", "redcol_iter_lag", "redcol_last_id", "redcol_list_streams",
+      *STEERING)  # fmt: skip
 def a_signal_comes(function: str) -> int:
     """The server is silent for longer than the signal takes."""
     before = signal.signal(signal.SIGUSR1, lambda *_: None)

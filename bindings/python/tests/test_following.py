@@ -246,7 +246,7 @@ def test_the_next_request_acknowledges(url: str, any_db: redis.Redis, key: str) 
     assert batches.stats.acknowledged in (2, 4)  # the second answer may be under way
     assert next(batches, None) is None
     assert pending(any_db, key) == []
-    assert batches.stats == redcol.Stats(6, 6, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert batches.stats[:10] == (6, 6, 0, 0, 0, 0, 0, 0, 0, 0)
     batches.close()
 
 

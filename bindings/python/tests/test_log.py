@@ -12,8 +12,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import redis
 
 import redcol
+from grouping import GROUP, add
+from sentinels import wait_until
 from servers import Server
 
 PACKAGE = Path(redcol.__file__).parents[1]
@@ -177,3 +180,24 @@ def test_ctrl_c_before_the_first_line_of_the_logger_is_not_lost() -> None:
                 break
         else:
             pytest.fail("no signal came before the first line of the logger")
+
+
+def test_claims_and_groups_that_are_made_again_are_logged(
+    caplog: pytest.LogCaptureFixture, url: str, any_db: redis.Redis, key: str
+) -> None:
+    add(any_db, key, range(3))
+    any_db.xgroup_create(key, "g", id="0")
+    any_db.xreadgroup("g", "gone", {key: ">"})
+    with (
+        caplog.at_level(logging.INFO, "redcol"),
+        redcol.iter_stream(
+            url, key, **GROUP, claim_idle_ms=0, on_idle="empty", block_ms=50
+        ) as batches,
+    ):
+        assert len(next(batches)) == 3
+        any_db.xgroup_destroy(key, "g")
+        line = f'of stream "{key}" was gone, and was created again'
+        wait_until(lambda: next(batches) is None or line in caplog.text)
+        assert "claimed 3 entries that others had held for 0 ms or more" in caplog.text
+        levels = {record.levelname for record in caplog.records if "again at" in record.message}
+        assert levels == {"WARNING"}

@@ -7,8 +7,9 @@ import time
 import weakref
 from collections import namedtuple
 from collections.abc import Iterable
+from datetime import datetime, timezone
 
-from . import _arguments, _native, _reading, client
+from . import _arguments, _native, _native_position, _reading, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._living import LIVING, Reads
@@ -32,7 +33,7 @@ class Stats(
     namedtuple(
         "Stats",
         "delivered acknowledged redelivered claimed deleted dead_lettered reconnects resets "
-        "nulled skipped",
+        "nulled skipped lost_entries bytes_received last_entry_id started_at",
     )
 ):
     """What an iterator has done so far: numbers of entries, connections, groups and values."""
@@ -58,6 +59,18 @@ class Stats(
     """Values that became null with ``on_error="null"``."""
     skipped: int
     """Entries that were left out with ``on_error="skip"``."""
+    lost_entries: int
+    """Entries that were gone before they were read, as far as that was noticed (`on_gap`)."""
+    bytes_received: int
+    """Bytes that servers have sent to it."""
+    last_entry_id: str | None
+    """The last entry that was handed over, of whatever stream; None before the first."""
+    started_at: datetime
+    """When the iterator was made, by this machine's clock."""
+
+
+#: The fields of `Stats` that the library counts.
+_COUNTS: Final = Stats._fields[:-2]
 
 
 class Follower:
@@ -252,7 +265,25 @@ class Follower:
     @property
     def stats(self) -> Stats:
         """What this iterator has done so far."""
-        return Stats(*(_native.iter_statistic(self._handle, name) for name in Stats._fields))
+        number = _native.iter_statistic
+        counts = [number(self._handle, name) for name in _COUNTS]
+        started = datetime.fromtimestamp(number(self._handle, "started_at") / 1000, timezone.utc)
+        last = _native_position.position(self._handle, None)
+        return Stats._make([*counts, last, started])
+
+    def _by_name(self) -> list[tuple[str, bytes]]:
+        return [(self._frames.stream_name(key), key) for key in self._request.streams]
+
+    @property
+    def position(self) -> dict[str, str | None]:
+        """Where it is in each of its streams, by the stream's name.
+
+        Without a group: the id after which it goes on. All entries up to it were handed over (or
+        left out by `on_error`), so ``start_id=`` with this id continues after them. Before the
+        first, it is where the iterator begins; None at a stream's beginning. In a group: the
+        largest id that this iterator has handed over or left out; None before the first.
+        """
+        return {name: _native_position.position(self._handle, key) for name, key in self._by_name()}
 
     def cancel(self) -> None:
         """End the wait of another thread with CancelledError. The iterator stays usable."""

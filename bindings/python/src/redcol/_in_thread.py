@@ -7,18 +7,18 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from ._typing import asyncio
+from ._typing import asyncio, typing
 
 
-async def in_thread(function: Callable[..., int], *arguments: object) -> int:
+async def in_thread(function: Callable[..., typing.Any], *arguments: object) -> typing.Any:
     """Call what waits for the server, in a thread of its own: the event loop continues.
 
     Not one of the loop's own threads: while a server is silent, others would wait for one of those.
     """
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[int] = loop.create_future()
+    answer: asyncio.Future[typing.Any] = loop.create_future()
 
-    def tell(result: int, error: BaseException | None) -> None:
+    def tell(result: object, error: BaseException | None) -> None:
         if answer.done():  # cancelled
             return
         if error is None:
@@ -27,7 +27,7 @@ async def in_thread(function: Callable[..., int], *arguments: object) -> int:
             answer.set_exception(error)
 
     def call() -> None:
-        result, error = 0, None
+        result, error = None, None
         try:
             result = function(*arguments)
         except BaseException as caught:
@@ -35,5 +35,5 @@ async def in_thread(function: Callable[..., int], *arguments: object) -> int:
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(tell, result, error)
 
-    threading.Thread(target=call, name="redcol-ack", daemon=True).start()
+    threading.Thread(target=call, name="redcol-call", daemon=True).start()
     return await answer

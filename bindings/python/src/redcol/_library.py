@@ -95,6 +95,11 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_iter_descriptor": (c_int32, [c_void_p]),
     "redcol_iter_last_error": (c_void_p, [c_void_p]),
     "redcol_iter_statistic": (c_int64, [c_void_p, c_char_p]),
+    "redcol_iter_position": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, *[POINTER(c_uint64)] * 2, _Out],
+    ),
+    "redcol_iter_lag": (c_int32, [c_void_p, c_char_p, c_int64, POINTER(c_int64), _Out]),
     "redcol_ack": (
         c_int32,
         [c_void_p, *[c_char_p, c_int64] * 3, POINTER(c_int64), _Out],

@@ -57,6 +57,8 @@ class GroupSpec:
     create_group: bool = True
     group_start_id: str | int | date = "0"
     claim_idle_ms: int | None = None
+    after_ack: str = "keep"
+    heartbeat_ms: int | None = None
     max_deliveries: int | None = None
     dead_letter: str | bytes | None = None
     #: The default of `claim_idle_ms` in the function that was called.
@@ -77,6 +79,9 @@ class GroupSpec:
             found["auto_ack"] = "true"
         if _arguments.flag("create_group", self.create_group) == "false":
             found["create_group"] = "false"
+        after = _arguments.one_of("after_ack", self.after_ack, ("keep", "delete"))
+        if after != "keep":
+            found["after_ack"] = after
         start = _arguments.group_start("group_start_id", self.group_start_id)
         if start != "0":
             found["group_start_id"] = start
@@ -84,6 +89,8 @@ class GroupSpec:
             claim = _milliseconds("claim_idle_ms", self.claim_idle_ms)
             if self.group is not None or self.claim_idle_ms != self.usual_claim_idle_ms:
                 found["claim_idle_ms"] = claim
+        if self.heartbeat_ms is not None:
+            found["heartbeat_ms"] = _limit("heartbeat_ms", self.heartbeat_ms)
         if self.max_deliveries is not None:
             found["max_deliveries"] = _limit("max_deliveries", self.max_deliveries)
         if self.dead_letter is not None:
@@ -99,6 +106,7 @@ class FollowSpec:
     block_ms: int | None
     on_idle: str
     reconnect_timeout_ms: int | None
+    on_gap: str
 
     def options(self) -> dict[str, str]:
         """The library's options."""
@@ -106,6 +114,7 @@ class FollowSpec:
             "follow": "true",
             "batch_rows": str(_arguments.integer("batch_size", self.batch_size, at_least=1)),
             "on_idle": _arguments.one_of("on_idle", self.on_idle, ("wait", "stop", "empty")),
+            "on_gap": _arguments.one_of("on_gap", self.on_gap, ("log", "raise")),
         }
         if self.block_ms is not None:
             block = _milliseconds("block_ms", self.block_ms)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Following streams in an async for loop. The event loop waits on the socket.
 
-It uses no thread, except for `ack` and the end of an ``async with`` block: one short-lived thread
-each, which waits for the server's answer. (The library can acknowledge without a thread, with the
-next request. It then reports errors there, and cannot return a count.)
+It uses no thread, except for `ack`, `lag` and the end of an ``async with`` block: one short-lived
+thread each, which waits for the server's answer; and for `heartbeat_ms`. (The library can
+acknowledge without a thread, with the next request. It then reports errors there, and cannot return
+a count.)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from types import TracebackType
 
-from . import _native, client
+from . import _native, _native_position, client
 from ._follow import Follower
 from ._in_thread import in_thread
 from ._typing import asyncio, pl, typing
@@ -147,6 +148,16 @@ class AsyncStreamIterator(Follower):
             total += await in_thread(_native.iter_ack, self._handle, stream, ids)
         return total
 
+    async def lag(self) -> dict[str, int | None]:
+        """Ask how many entries of each stream are still to come: see :meth:`StreamIterator.lag`.
+
+        The event loop continues meanwhile, and so does a task that waits for the next batch.
+        """
+        return {
+            name: await in_thread(_native_position.lag, self._handle, key)
+            for name, key in self._by_name()
+        }
+
     async def __aenter__(self) -> AsyncStreamIterator:
         self._require_open()
         try:
@@ -194,9 +205,12 @@ def stream_batches(
     on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
+    on_gap: typing.Literal["log", "raise"] = "log",
     reconnect_timeout_ms: int | None = None,
     group_start_id: str | int | date = "0",
+    after_ack: typing.Literal["keep", "delete"] = "keep",
     claim_idle_ms: int | None = CLAIM_IDLE_MS,
+    heartbeat_ms: int | None = None,
     max_deliveries: int | None = None,
     dead_letter: str | bytes | None = None,
     entry_bytes_max: int | None = None,
@@ -231,9 +245,12 @@ def stream_batches(
         on_error: as in :func:`iter_stream`.
         discover: as in :func:`iter_stream`.
         on_idle: as in :func:`iter_stream`.
+        on_gap: as in :func:`iter_stream`.
         reconnect_timeout_ms: as in :func:`iter_stream`.
         group_start_id: as in :func:`iter_stream`.
+        after_ack: as in :func:`iter_stream`.
         claim_idle_ms: as in :func:`iter_stream`.
+        heartbeat_ms: as in :func:`iter_stream`.
         max_deliveries: as in :func:`iter_stream`.
         dead_letter: as in :func:`iter_stream`.
         entry_bytes_max: as in :func:`iter_stream`.
@@ -290,16 +307,18 @@ def stream_batches(
         group=group,
         consumer=consumer,
         auto_ack=auto_ack,
+        after_ack=after_ack,
         create_group=create_group,
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
+        heartbeat_ms=heartbeat_ms,
         max_deliveries=max_deliveries,
         dead_letter=dead_letter,
         usual_claim_idle_ms=CLAIM_IDLE_MS,
     )
     request = follow_request(
         stream,
-        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms),
+        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap),
         RangeSpec(start_id, end_id, count),
         columns,
         EntrySpec(on_error, entry_bytes_max, entry_fields_max),

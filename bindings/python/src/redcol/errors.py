@@ -20,6 +20,7 @@ __all__ = [
     "ConnectionFailedError",
     "EntryTooLargeError",
     "ForkedError",
+    "GapError",
     "InvalidArgumentError",
     "KeyExistsError",
     "NameResolutionError",
@@ -42,6 +43,7 @@ __all__ = [
 DETAIL_NAMES: Final = (
     *("server_code", "stream", "entry_id", "field", "dtype", "value", "path"),
     *("row", "key", "refused_rows", "unknown_rows"),
+    *("after_id", "before_id", "lost_entries"),
 )
 
 
@@ -66,6 +68,8 @@ class RedcolError(Exception):
         unknown_rows: the rows of that write that were sent and whose answer is missing. Each may be
             written or not. From one server it is a range: earlier rows are known, later rows were
             not sent. From a cluster it is a list; rows between them were answered by other nodes.
+        after_id, before_id: the ids that a gap lies between, see :class:`GapError`.
+        lost_entries: how many entries are missing there.
         ids: from ``write_stream``: the ids of the frame's rows, null for each row that is not known
             to be written. None if there was no memory for them. `written`, `unknown_rows` and this
             are also None if the write did not begin, because nobody answered at the address.
@@ -92,6 +96,9 @@ class RedcolError(Exception):
         key: str | None = None,
         refused_rows: list[int] | None = None,
         unknown_rows: Sequence[int] | None = None,
+        after_id: str | None = None,
+        before_id: str | None = None,
+        lost_entries: int | None = None,
     ) -> None:
         super().__init__(message)
         if status is not None:
@@ -108,6 +115,9 @@ class RedcolError(Exception):
         self.written: int | None = None
         self.refused_rows = refused_rows
         self.unknown_rows = unknown_rows
+        self.after_id = after_id
+        self.before_id = before_id
+        self.lost_entries = lost_entries
         self.ids: Series | None = None
 
 
@@ -252,6 +262,18 @@ class PendingEntriesError(RedcolError, RuntimeError):
     status = -23
 
 
+class GapError(RedcolError, LookupError):
+    """Entries were gone before they were read; with ``on_gap="raise"``.
+
+    `lost_entries` of them came after `after_id`, and not after `before_id` (None if the stream is
+    empty). If the stream was deleted and begun again, `lost_entries` is None, `after_id` is the
+    entry up to which it was read, and `before_id` is how far it has come now. The iterator goes on
+    when it is asked again.
+    """
+
+    status = -24
+
+
 _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
     cls.status: cls
     for cls in (
@@ -278,13 +300,14 @@ _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
         EntryTooLargeError,
         TLSError,
         PendingEntriesError,
+        GapError,
     )
 }
 
 
 def from_status(status: int, message: str, details: Mapping[str, str | None]) -> RedcolError:
     """The exception for an error of the C interface; RedcolError if the status is a newer one."""
-    dtype, row = details.get("dtype"), details.get("row")
+    dtype, row, lost = (details.get(name) for name in ("dtype", "row", "lost_entries"))
     return _CLASS_OF_STATUS.get(status, RedcolError)(
         message,
         status=status,
@@ -299,6 +322,9 @@ def from_status(status: int, message: str, details: Mapping[str, str | None]) ->
         key=details.get("key"),
         refused_rows=_rows(details.get("refused_rows")),
         unknown_rows=_rows(details.get("unknown_rows")),
+        after_id=details.get("after_id"),
+        before_id=details.get("before_id"),
+        lost_entries=None if lost is None else int(lost),
     )
 
 

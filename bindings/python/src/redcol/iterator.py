@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from types import TracebackType
 
-from . import _native, client
+from . import _native, _native_position, client
 from ._follow import Follower
 from ._typing import TYPE_CHECKING, pl, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
@@ -74,6 +74,17 @@ class StreamIterator(Follower):
             for stream, ids in self._to_acknowledge(entries)
         )
 
+    def lag(self) -> dict[str, int | None]:
+        """Ask how many entries of each stream are still to come.
+
+        In a group, those that it has delivered to no member; None if there is no such group. Else
+        those after :attr:`position`. It is asked on another connection, so that a thread that waits
+        for the next batch is not disturbed. Where the server does not keep the number (a group
+        before Redis 7.0 or after entries were deleted; an iterator without a group in the middle
+        of its stream), the entries are counted, which transfers them.
+        """
+        return {name: _native_position.lag(self._handle, key) for name, key in self._by_name()}
+
     def __enter__(self) -> StreamIterator:
         self._require_open()
         return self
@@ -115,9 +126,12 @@ def iter_stream(
     on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
+    on_gap: typing.Literal["log", "raise"] = "log",
     reconnect_timeout_ms: int | None = None,
     group_start_id: str | int | date = "0",
+    after_ack: typing.Literal["keep", "delete"] = "keep",
     claim_idle_ms: int | None = CLAIM_IDLE_MS,
+    heartbeat_ms: int | None = None,
     max_deliveries: int | None = None,
     dead_letter: str | bytes | None = None,
     entry_bytes_max: int | None = None,
@@ -176,14 +190,29 @@ def iter_stream(
             ``block_ms`` after the iterator has caught up (the server had fewer entries than it was
             asked for). Entries that are added in that time are still read, but do not extend it: a
             slow writer does not keep the loop running. A server that does not answer is not idle.
+        on_gap: what happens when entries were gone before this iterator, or its group, had them:
+            trimmed or deleted, or because the stream was deleted and begun again. They are counted
+            in ``stats.lost_entries``, and ``"log"`` writes a warning to the log. ``"raise"`` also
+            raises GapError, after which the iterator goes on. The server is asked after each
+            reconnect and every 5 seconds; in a group after each connect, every 30 seconds, and each
+            second while there is a backlog. The numbers are exact since Redis 7.0;
+            docs/servers.md has the limits.
         reconnect_timeout_ms: when the server has not answered for this long, in milliseconds, raise
             the last error; the iterator can be used again after that. 0 never raises. None: never
             with ``on_idle="wait"``, else 10,000. A silent connection is first given up after
             ``timeout_ms``.
         group_start_id: where a group that the iterator creates begins: ``"0"``, ``"$"``, or after
             an id or a time.
+        after_ack: ``"delete"`` deletes entries from the stream when they are acknowledged through
+            this iterator, unless another group has them pending or still to come (XACKDEL since
+            Redis 8.2; before, a script). ``"keep"`` leaves them there.
         claim_idle_ms: take over entries that another member has held for this long without
             acknowledging them, in milliseconds; None never does.
+        heartbeat_ms: every so many milliseconds, set the idle time of entries back that were handed
+            over and are not acknowledged, so that no other member claims what is being worked on,
+            however long that takes: about a third of the members' `claim_idle_ms`. A thread of the
+            library does it, on a connection of its own, until the iterator is closed. It is no
+            delivery, and what another member has claimed stays there. None never does.
         max_deliveries: do not deliver an entry again that was delivered this often, but move it to
             `dead_letter`. Deliveries to this iterator that it never handed over, because the
             server's answer was lost, do not count.
@@ -203,12 +232,13 @@ def iter_stream(
 
     Returns:
         An iterator of frames. It is also a context manager, and has ``ack``, ``close``, ``cancel``,
-        ``stats``, ``is_connected`` and ``last_error``.
+        ``stats``, ``position``, ``lag``, ``is_connected`` and ``last_error``.
 
     Raises:
         InvalidArgumentError, SchemaError: nothing was sent.
         ValueConversionError: from the loop. The entry stays pending, and the iterator continues
             after it.
+        GapError: from the loop, with ``on_gap="raise"``. The iterator goes on after the gap.
         NoGroupError: the group is missing and ``create_group`` is False.
         EntryTooLargeError: from the loop. Without a group the iterator continues after the entry.
             In a group the entry is pending, and the error comes again until it is acknowledged;
@@ -248,16 +278,18 @@ def iter_stream(
         group=group,
         consumer=consumer,
         auto_ack=auto_ack,
+        after_ack=after_ack,
         create_group=create_group,
         group_start_id=group_start_id,
         claim_idle_ms=claim_idle_ms,
+        heartbeat_ms=heartbeat_ms,
         max_deliveries=max_deliveries,
         dead_letter=dead_letter,
         usual_claim_idle_ms=CLAIM_IDLE_MS,
     )
     request = follow_request(
         stream,
-        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms),
+        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap),
         RangeSpec(start_id, end_id, count),
         columns,
         EntrySpec(on_error, entry_bytes_max, entry_fields_max),

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries that were gone before they were read: noticed, counted, logged, and raised if wanted."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import redis
+
+import redcol
+from grouping import GROUP, SCHEMA, add
+from servers import Server
+
+STOP = {"on_idle": "stop", "block_ms": 100}
+
+
+def reconnect(db: redis.Redis) -> None:
+    """An iterator looks at its streams when it has a new connection."""
+    db.client_kill_filter(_type="normal", skipme=True)
+
+
+def lose(db: redis.Redis, key: str, added: int, kept: int) -> list[str]:
+    """Adds entries, of which only the last ones are there when anybody asks."""
+    ids = add(db, key, range(added))
+    db.xtrim(key, maxlen=kept, approximate=False)
+    return ids
+
+
+def counts_added(db: redis.Redis) -> bool:
+    return int(db.info("server")["redis_version"].split(".")[0]) >= 7
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["no group", "group"])
+def test_the_numbers_and_the_ids(
+    url: str, any_db: redis.Redis, key: str, group: dict[str, str]
+) -> None:
+    first = add(any_db, key, range(3))
+    with redcol.iter_stream(
+        url, key, **group, schema=SCHEMA, on_gap="raise", on_idle="empty", block_ms=20
+    ) as batches:
+        assert next(batches)["n"].to_list() == [0, 1, 2]
+        reconnect(any_db)
+        assert len(next(batches)) == 0  # it has looked at the stream
+        ids = lose(any_db, key, 10, 4)
+        reconnect(any_db)
+        if counts_added(any_db):
+            with pytest.raises(redcol.GapError, match="lost 6 entries") as caught:
+                next(batches)
+            assert (caught.value.after_id, caught.value.before_id) == (first[-1], ids[6])
+            assert (caught.value.lost_entries, caught.value.stream) == (6, key)
+            assert isinstance(caught.value, LookupError)
+        assert next(batches)["n"].to_list() == [6, 7, 8, 9]
+        # The same gap is not counted again.
+        reconnect(any_db)
+        assert len(next(batches)) == 0
+        assert batches.stats.lost_entries == (6 if counts_added(any_db) else 0)
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["no group", "group"])
+def test_it_is_logged_and_nothing_is_raised(
+    url: str,
+    any_db: redis.Redis,
+    key: str,
+    group: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    add(any_db, key, range(3))
+    with redcol.iter_stream(
+        url, key, **group, schema=SCHEMA, on_idle="empty", block_ms=20
+    ) as batches:
+        next(batches)
+        reconnect(any_db)
+        next(batches)
+        lose(any_db, key, 5, 2)
+        reconnect(any_db)
+        with caplog.at_level(logging.WARNING, "redcol"):
+            assert next(batches)["n"].to_list() == [3, 4]
+        assert batches.stats.lost_entries == (3 if counts_added(any_db) else 0)
+    lines = [line.getMessage() for line in caplog.records if key in line.getMessage()]
+    wanted = [line for line in lines if "lost 3 entries" in line]
+    assert len(wanted) == counts_added(any_db)
+
+
+def test_a_group_whose_members_were_away(any_db: redis.Redis, url: str, key: str) -> None:
+    """It is looked at before the first new entries are read."""
+    add(any_db, key, range(3))
+    with redcol.iter_stream(url, key, **GROUP, auto_ack=True, schema=SCHEMA, **STOP) as batches:
+        assert len(next(batches)) == 3
+        list(batches)
+    lose(any_db, key, 10, 4)
+    with redcol.iter_stream(url, key, **GROUP, auto_ack=True, schema=SCHEMA, **STOP) as batches:
+        assert sum(map(len, batches)) == 4
+        assert batches.stats.lost_entries == (6 if counts_added(any_db) else 0)
+
+
+def test_entries_that_were_gone_between_two_reads(url: str, any_db: redis.Redis, key: str) -> None:
+    """A look that finds the reader in the middle notices what was missed before, too."""
+    if not counts_added(any_db):
+        return
+    add(any_db, key, range(3))
+    with redcol.iter_stream(
+        url, key, schema=SCHEMA, on_idle="empty", block_ms=20, batch_size=10
+    ) as batches:
+        next(batches)
+        reconnect(any_db)
+        assert len(next(batches)) == 0
+        lose(any_db, key, 20, 15)
+        assert len(next(batches)) == 10
+        reconnect(any_db)
+        assert len(next(batches)) == 5
+        reconnect(any_db)
+        assert len(next(batches)) == 0
+        assert batches.stats.lost_entries == 5
+
+
+def test_what_was_trimmed_before_the_beginning_is_no_gap(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    lose(any_db, key, 20, 5)
+    for group in ({}, GROUP):
+        with redcol.iter_stream(
+            url, key, **group, schema=SCHEMA, on_gap="raise", on_idle="empty", block_ms=20
+        ) as batches:
+            assert len(next(batches)) == 5
+            reconnect(any_db)
+            assert len(next(batches)) == 0
+            # Nor is what was read, and trimmed after that.
+            any_db.xtrim(key, maxlen=0, approximate=False)
+            reconnect(any_db)
+            assert len(next(batches)) == 0
+            assert batches.stats.lost_entries == 0
+        add(any_db, key, range(5))
+
+
+def test_an_entry_that_was_seen_and_is_gone(url: str, any_db: redis.Redis, key: str) -> None:
+    """Also a server that does not count what was added shows that this is missing."""
+    lost = 3 if counts_added(any_db) else 1
+    add(any_db, key, range(3))
+    with redcol.iter_stream(
+        url, key, **GROUP, batch_size=1, schema=SCHEMA, on_gap="raise"
+    ) as batches:
+        next(batches)
+        reconnect(any_db)
+        assert next(batches)["n"].to_list() == [1]  # it has seen that one is left
+        lose(any_db, key, 4, 2)
+        reconnect(any_db)
+        with pytest.raises(redcol.GapError) as caught:
+            next(batches)
+        assert caught.value.lost_entries == lost
+        assert [next(batches)["n"][0], next(batches)["n"][0]] == [2, 3]
+        assert batches.stats.lost_entries == lost
+
+
+def test_a_stream_that_was_begun_again(url: str, any_db: redis.Redis, key: str) -> None:
+    last = any_db.xadd(key, {"n": 1}, id="5-0").decode()
+    with redcol.iter_stream(
+        url, key, schema=SCHEMA, on_gap="raise", on_idle="empty", block_ms=20
+    ) as batches:
+        next(batches)
+        any_db.delete(key)
+        any_db.xadd(key, {"n": 2}, id="1-0")
+        reconnect(any_db)
+        with pytest.raises(redcol.GapError, match="begun again") as caught:
+            next(batches)
+        assert (caught.value.after_id, caught.value.before_id) == (last, "1-0")
+        assert caught.value.lost_entries is None
+        assert next(batches)["n"].to_list() == [2]
+        assert batches.stats.resets == 1
+
+
+def test_a_user_who_may_not_ask(any_server: Server, any_db: redis.Redis, key: str) -> None:
+    add(any_db, key, range(3))
+    any_db.acl_setuser(
+        "blind", enabled=True, passwords=["+one"], keys=["*"], commands=["+@all", "-xinfo"],
+        reset=True,
+    )  # fmt: skip
+    url = any_server.url.replace("unix://", "unix://blind:one@")
+    for group in ({}, GROUP):
+        with redcol.iter_stream(url, key, **group, schema=SCHEMA, **STOP) as batches:
+            assert sum(map(len, batches)) == 3
+            with pytest.raises(redcol.PermissionDeniedError):
+                batches.lag()
+    any_db.acl_deluser("blind")
