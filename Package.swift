@@ -158,7 +158,7 @@ if Context.environment["REDCOL_EMBEDDED"] == "1" {
                 // trap a function.
                 .unsafeFlags(["-Xllvm", "-sil-disable-pass=closure-specialize"]),
                 .unsafeFlags(["-Xfrontend", "-mergeable-traps"]),
-                // A function that calls none needs no frame of its own to be found in a stack.
+                // For speed: only functions that call others have a frame, by which a stack is followed.
                 .unsafeFlags(["-Xcc", "-momit-leaf-frame-pointer"]),
                 .unsafeFlags(["-Xcc", "-fmodule-map-file=\(directory)/rooms.modulemap"]),
             ],

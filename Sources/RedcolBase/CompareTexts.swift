@@ -19,9 +19,18 @@ extension String {
     public func hasPrefix(_ start: String) -> Bool { utf8.starts(with: start.utf8) }
 }
 
-/// Bytes in one piece, as arrays, their slices and texts are, and a text. Swift's own functions
-/// would be in the library once for each pair of types.
-extension Sequence<UInt8> {
+/// Bytes in one piece: `withContiguousStorageIfAvailable` always has them.
+public protocol BytesInOnePiece: Sequence<UInt8> {}
+extension Array: BytesInOnePiece where Element == UInt8 {}
+extension ArraySlice: BytesInOnePiece where Element == UInt8 {}
+extension UnsafeBufferPointer: BytesInOnePiece where Element == UInt8 {}
+extension Slice: BytesInOnePiece where Base == UnsafeBufferPointer<UInt8> {}
+extension UnsafeRawBufferPointer: BytesInOnePiece {}
+extension String.UTF8View: BytesInOnePiece {}
+extension Substring.UTF8View: BytesInOnePiece {}
+
+/// Swift's own functions would be in the library once for each pair of types.
+extension BytesInOnePiece {
     public func elementsEqual(_ text: String.UTF8View) -> Bool {
         compare(self, text) { $0.count == $1.count && begins($0, with: $1) }
     }
@@ -34,7 +43,7 @@ extension Sequence<UInt8> {
 private typealias Bytes = UnsafeBufferPointer<UInt8>
 
 private func compare(
-    _ one: some Sequence<UInt8>, _ other: String.UTF8View, _ isRight: (Bytes, Bytes) -> Bool
+    _ one: some BytesInOnePiece, _ other: String.UTF8View, _ isRight: (Bytes, Bytes) -> Bool
 ) -> Bool {
     one.withContiguousStorageIfAvailable { one in
         other.withContiguousStorageIfAvailable { isRight(one, $0) } ?? false

@@ -64,7 +64,7 @@ public struct EntryID: Comparable, Hashable, Sendable {
     }
 
     /// The same of bytes that something else holds.
-    public init?(_ text: some Sequence<UInt8>, sequenceIfMissing: UInt64?) {
+    public init?(_ text: some BytesInOnePiece, sequenceIfMissing: UInt64?) {
         let id = text.withContiguousStorageIfAvailable {
             EntryID($0, sequenceIfMissing: sequenceIfMissing)
         }
