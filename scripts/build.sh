@@ -25,10 +25,10 @@ done
 
 # The library carries hiredis in itself, and shows the symbols of its header only. nodelete: batches
 # are released by its code, whoever has closed it.
-# For size: 3 percent more instructions an entry of a range, and equal functions share their code.
+# For size: 3 percent more instructions an entry of a range.
 flags=(-c release -Xswiftc -Osize --product redcol --scratch-path "$folder" -Xswiftc -use-ld=lld)
 for flag in "--version-script=$exports" -soname=libredcol.so.0 --gc-sections \
-  --icf=all -z defs -z nodelete -z relro -z now -T "$PWD/scripts/discard.ld"; do
+  -z defs -z nodelete -z relro -z now -T "$PWD/scripts/discard.ld"; do
   flags+=(-Xlinker "$flag")
 done
 # KEEP_SYMBOLS=ID: with debug symbols, and as the library that has this build id without them.
@@ -59,7 +59,8 @@ if [ "${EMBEDDED:-1}" = 1 ]; then
   # Not linked: Swift's tables of Unicode (_swift_stdlib_getNormData and others), 80 kB. What asks
   # for them is a comparison that CompareTexts.swift does not have, or the characters of a text.
   # Nor is C++'s library, which would ask for a newer libc than all the rest does.
-  flags+=(-Xlinker -lm)
+  # Equal functions share their code: nothing here compares the addresses of functions.
+  flags+=(-Xlinker -lm -Xlinker --icf=all)
   environment+=(REDCOL_EMBEDDED=1)
 else
   flags+=(-Xswiftc -static-stdlib)
