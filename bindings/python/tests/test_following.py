@@ -19,6 +19,7 @@ import redis
 
 import redcol
 from grouping import GROUP, SCHEMA, add, pending, wait_for_blocked
+from sentinels import wait_until
 from servers import FakeServer, Server
 
 STOP = {"on_idle": "stop", "block_ms": 250}
@@ -428,11 +429,7 @@ def test_an_acknowledgement_without_an_answer_is_made_again() -> None:
         ) as batches,
     ):
         assert [batch["_id"].item() for batch in itertools.islice(batches, 2)] == ["1-1", "2-1"]
-        # The connection of the end must not overtake this one.
-        deadline = time.monotonic() + 60
-        while not acknowledged:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        wait_until(lambda: bool(acknowledged), "an acknowledgement, which the end's may overtake")
     assert acknowledged[0] == [b"1-1"]
     assert sorted(itertools.chain(*acknowledged[1:])) == [b"1-1", b"2-1"]
 
