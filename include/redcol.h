@@ -448,6 +448,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "start_id"              id               "-"           the first entry; "(id" excludes it
  *   "end_id"                id               "+"           the last entry; "(id" excludes it
  *   "count"                 0 or more        none          at most this many entries
+ *   "last"                  0 or more        none          only the newest entries of a range
  *   "batch_rows"            0 or more        "65536"       most rows per batch; "0": one batch
  *   "page_rows"             0 to 1000000     "0"           per request of a range; "0": by size
  * Columns
@@ -483,6 +484,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "on_idle"               word             "wait"        "wait", "stop" or "empty"
  *   "on_gap"                word             "log"         "log" or "raise"
  *   "reconnect_timeout_ms"  0 to 2147483647  none          how long to reconnect; "0": forever
+ *   "start_last"            0 or more        none          begin with the newest entries
+ *   "until"                 word             none          "now": end with what is there
  * Consumer groups
  *   "group"                 name             none          the group; needs "consumer"
  *   "consumer"              name             none          this reader's name; needs "group"
@@ -499,7 +502,16 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * Which entries. With "follow" or "block_ms", "start_id" means "after this id", "-" is the
  * beginning, and "$" is the stream's last entry at the time of this call. "end_id" "+" is the last
  * entry at the time of reading. "count" of redcol_read_ranges counts all streams together. A group
- * remembers where it reads: it takes neither "start_id" nor "end_id".
+ * remembers where it reads: it takes neither "start_id" nor "end_id", "start_last" or "until".
+ * "start_id" and "end_id" may also be a date or a time in ISO text ("2024-01-01T12:00:00Z"; UTC
+ * without an offset), or a time before now, by the server's clock: "-1h", "-1d12h", "-500ms", with
+ * the units w, d, h, m, s and ms. The clock is asked (TIME) before the read begins. So even the read
+ * of a range then connects in this call, unless "connect" is "later".
+ * "last" reads the newest so many entries of one stream's range, and returns them in their order.
+ * They are requested from the end (XREVRANGE), and no others. They are held in memory: the first
+ * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with the
+ * newest so many entries of each stream. To find them, the server sends them once more.
+ * "until" "now" ends with the entries that are there at the time of this call, and does not wait.
  *
  * Columns of the entry id. They come first, except those that the schema names: a column of the
  * schema with their name and type is theirs (the milliseconds may also be tsm:). Such a column with

@@ -32,6 +32,9 @@ public struct EntryID: Comparable, Hashable, Sendable {
         return milliseconds > 0 ? EntryID(milliseconds - 1, .max) : nil
     }
 
+    /// The id at the same distance from the other end: the order of ids turned around.
+    public var mirrored: EntryID { EntryID(~milliseconds, ~sequence) }
+
     /// As Redis writes it: `1704067200000-0`.
     public var text: String { "\(milliseconds)-\(sequence)" }
 
@@ -76,26 +79,71 @@ public struct EntryID: Comparable, Hashable, Sendable {
 /// One end of a range, as XRANGE writes it.
 /// https://redis.io/docs/latest/commands/xrange/
 public enum RangeBound {
-    /// The first id that a `start_id` lets in; nil when there can be none.
-    public static func lower(_ text: String, name: String) throws(RedcolError) -> EntryID? {
+    /// The first id that a `start_id` lets in; nil when there can be none. `now`: the server's
+    /// clock in milliseconds, for times before it; nil where there are none.
+    public static func lower(
+        _ text: String, name: String, now: UInt64? = nil
+    ) throws(RedcolError) -> EntryID? {
         if text == "-" { return .smallest }
         if text == "+" { return .largest }
-        let (id, isExclusive) = try parse(text, sequenceIfMissing: 0, name: name)
+        let (id, isExclusive) = try parse(text, sequenceIfMissing: 0, name: name, now)
         return isExclusive ? id.next : id
     }
 
-    /// The last id that an `end_id` lets in; nil when there can be none.
-    public static func upper(_ text: String, name: String) throws(RedcolError) -> EntryID? {
+    /// The last id that an `end_id` lets in; nil when there can be none. `now`: as in `lower`.
+    public static func upper(
+        _ text: String, name: String, now: UInt64? = nil
+    ) throws(RedcolError) -> EntryID? {
         if text == "+" { return .largest }
         if text == "-" { return .smallest }
-        let (id, isExclusive) = try parse(text, sequenceIfMissing: .max, name: name)
+        let (id, isExclusive) = try parse(text, sequenceIfMissing: .max, name: name, now)
         return isExclusive ? id.previous : id
+    }
+
+    /// The milliseconds of a time before now: "-1h", "-1d12h", "-500ms". Nil for other texts.
+    public static func millisecondsBack(_ text: String) -> UInt64? {
+        var total: UInt64 = 0
+        var number: UInt64?
+        var bytes = Array(text.utf8)[...]
+        guard bytes.popFirst() == UInt8(ascii: "-"), !bytes.isEmpty else { return nil }
+        while let byte = bytes.popFirst() {
+            if byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") {
+                let (tens, isTooLarge) = (number ?? 0).multipliedReportingOverflow(by: 10)
+                let (sum, isTooMuch) = tens.addingReportingOverflow(
+                    UInt64(byte - UInt8(ascii: "0")))
+                if isTooLarge || isTooMuch { return nil }
+                number = sum
+                continue
+            }
+            let unit: UInt64
+            switch byte {
+            case UInt8(ascii: "m") where bytes.first == UInt8(ascii: "s"):
+                bytes.removeFirst()
+                unit = 1
+            case UInt8(ascii: "s"): unit = 1_000
+            case UInt8(ascii: "m"): unit = 60_000
+            case UInt8(ascii: "h"): unit = 3_600_000
+            case UInt8(ascii: "d"): unit = 86_400_000
+            case UInt8(ascii: "w"): unit = 604_800_000
+            default: return nil
+            }
+            guard let complete = number else { return nil }
+            let (product, isTooLarge) = complete.multipliedReportingOverflow(by: unit)
+            let (sum, isTooMuch) = total.addingReportingOverflow(product)
+            if isTooLarge || isTooMuch { return nil }
+            total = sum
+            number = nil
+        }
+        return number == nil ? total : nil
     }
 
     @inline(never)
     private static func parse(
-        _ text: String, sequenceIfMissing: UInt64, name: String
+        _ text: String, sequenceIfMissing: UInt64, name: String, _ now: UInt64?
     ) throws(RedcolError) -> (EntryID, Bool) {
+        if let now, let back = millisecondsBack(text) {
+            return (EntryID(now > back ? now - back : 0, sequenceIfMissing), false)
+        }
         let isExclusive = text.utf8.first == 0x28
         let digits = text.utf8.dropFirst(isExclusive ? 1 : 0)
         // Redis completes the milliseconds of an excluded bound in the same way as of an included

@@ -48,7 +48,7 @@ public enum ClientOption: OptionTable {
 /// The options of redcol_read_stream, redcol_read_streams and redcol_read_ranges.
 public enum ReadOption: OptionTable {
     // Which entries, and how many at once
-    case startID, endID, count, batchRows, pageRows
+    case startID, endID, count, last, batchRows, pageRows
     // Columns
     case includeID, includeTimestamp, includeSequence, idColumn, timestampColumn, sequenceColumn
     case streamColumn, stringLayout, categories, field, reserved
@@ -59,7 +59,7 @@ public enum ReadOption: OptionTable {
     // Ranges of many streams
     case countPerStream, scanCount, streamsAtOnce, countWrongTypes
     // Waiting
-    case follow, blockMs, onIdle, onGap, reconnectTimeoutMs, connect
+    case follow, blockMs, onIdle, onGap, reconnectTimeoutMs, startLast, until, connect
     // Consumer groups
     case group, consumer, createGroup, groupStartID, autoAck, afterAck, claimIdleMs
     case heartbeatMs, maxDeliveries, deadLetter
@@ -71,6 +71,7 @@ public enum ReadOption: OptionTable {
         case .startID: Option("start_id", .id, default: "-")
         case .endID: Option("end_id", .id, default: "+")
         case .count: Option("count", .integer(from: 0))
+        case .last: Option("last", .integer(from: 0))
         case .batchRows: Option("batch_rows", .integer(from: 0), default: "65536")
         case .pageRows: Option("page_rows", .integer(from: 0, to: 1_000_000), default: "0")
 
@@ -116,6 +117,8 @@ public enum ReadOption: OptionTable {
         case .onGap: Option("on_gap", .word("log raise"), default: "log", needs: .follow)
         case .reconnectTimeoutMs:
             Option("reconnect_timeout_ms", .integer(from: 0, to: 2_147_483_647), needs: .follow)
+        case .startLast: Option("start_last", .integer(from: 0), needs: .follow)
+        case .until: Option("until", .word("now"), needs: .follow)
         case .connect: Option("connect", .word("now later"), default: "now")
 
         case .group: Option("group", .name)

@@ -11,6 +11,8 @@ public struct ReadOptions {
     public var startID = "-"
     public var endID = "+"
     public var count: Int?
+    /// Only the newest so many entries of the range.
+    public var last: Int?
     public var batchRows = 65_536
     public var pageRows = 0
     public var includeID = true
@@ -48,6 +50,10 @@ public struct ReadOptions {
     public var connectsLater = false
     public var raisesGaps = false
     public var onIdle = IdleAction.wait
+    /// Following begins with the newest so many entries.
+    public var startLast: Int?
+    /// Following ends with the entries that are there when it begins.
+    public var endsNow = false
     /// For how long a connection is made again; 0 forever, nil for the default.
     public var reconnectTimeoutMs: Int64?
 
@@ -80,6 +86,7 @@ public struct ReadOptions {
             }
         }
         try checkGroup()
+        try checkNewest()
         if let rangeOption, waits || !group.isEmpty {
             throw RedcolError(
                 .invalidArgument,
@@ -141,6 +148,26 @@ public struct ReadOptions {
         }
     }
 
+    private mutating func checkNewest() throws(RedcolError) {
+        if last != nil, count != nil {
+            throw RedcolError(
+                .invalidArgument,
+                "count is the first entries of a range, and last its newest: give one of the two")
+        }
+        if startLast != nil, startID != "-" {
+            throw RedcolError(
+                .invalidArgument,
+                "start_id and start_last both say where to begin: give one of the two")
+        }
+        if startLast == 0 { (startLast, startID) = (nil, "$") }
+        if !group.isEmpty, startLast != nil || endsNow {
+            throw RedcolError(
+                .invalidArgument,
+                "a group remembers where it reads: start_last and until have no meaning there; "
+                    + "on_idle \"stop\" ends when there is nothing left to deliver")
+        }
+    }
+
     private func checkDeadLetters() throws(RedcolError) {
         if onError == .deadLetter, group.isEmpty || deadLetter.isEmpty {
             throw RedcolError(
@@ -166,9 +193,12 @@ public struct ReadOptions {
         _ name: ReadOption, _ value: GivenOption
     ) throws(RedcolError) {
         switch name {
-        case .startID: startID = value.text
-        case .endID: endID = value.text
+        case .startID: startID = try ReadOptions.idOrTime(value)
+        case .endID: endID = try ReadOptions.idOrTime(value)
         case .count: count = try value.integer()
+        case .last:
+            last = try value.integer()
+            rangeOption = value.key
         case .batchRows:
             let rows = try value.integer()
             batchRows = rows == 0 ? Int.max : rows
@@ -209,6 +239,10 @@ public struct ReadOptions {
         case .onIdle: onIdle = try value.word(as: IdleAction.self)
         case .onGap: raisesGaps = try value.word(as: GapAction.self) == .raise
         case .reconnectTimeoutMs: reconnectTimeoutMs = Int64(try value.integer())
+        case .startLast: startLast = try value.integer()
+        case .until:
+            guard value.text == "now" else { throw value.wrong }
+            endsNow = true
         case .connect: connectsLater = try value.word(as: ConnectMoment.self) == .later
 
         case .group: group = try value.name()
@@ -227,6 +261,31 @@ public struct ReadOptions {
         case .maxDeliveries: deliveriesMax = Int64(try value.integer())
         case .deadLetter: deadLetter = try value.name()
         }
+    }
+}
+
+extension ReadOptions {
+    /// The first and the last id of a range; nil: nothing is in it.
+    typealias Range = (first: EntryID?, last: EntryID?)
+
+    /// Whether the range is one of times before now, by the server's clock.
+    var needsServerTime: Bool {
+        RangeBound.millisecondsBack(startID) != nil || RangeBound.millisecondsBack(endID) != nil
+    }
+
+    /// `now`: the server's clock; 0 to check the range before that is known.
+    func range(now: UInt64) throws(RedcolError) -> Range {
+        (
+            try RangeBound.lower(startID, name: "start_id", now: now),
+            try RangeBound.upper(endID, name: "end_id", now: now)
+        )
+    }
+
+    /// An ISO date or time becomes its milliseconds; other texts stay as they are.
+    private static func idOrTime(_ value: GivenOption) throws(RedcolError) -> String {
+        guard let milliseconds = parseInstant(value.text) else { return value.text }
+        guard milliseconds >= 0 else { throw value.wrong("a time from 1970 on") }
+        return String(milliseconds)
     }
 }
 

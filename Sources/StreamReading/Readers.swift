@@ -38,6 +38,11 @@ public func makeReader(
             "several streams are read by following them, or as a group's member; ranges of several "
                 + "streams have a function of their own")
     }
+    if let newest = options.last {
+        return try NewestReader.make(
+            topology: topology, stream: streams[0], schema: schema, options: options,
+            newest: newest)
+    }
     return try RangeReader.make(
         topology: topology, stream: streams[0], schema: schema, options: options)
 }
@@ -71,6 +76,10 @@ public func makeReader(
             .invalidArgument,
             "ranges of many streams are read without waiting and without a group; to follow "
                 + "several streams, or to read them as a group's member, name them")
+    }
+    if options.last != nil {
+        throw RedcolError(
+            .invalidArgument, "last is for reading one stream: leave it out, or read one stream")
     }
     if case .named(let names) = streams, Set(names).count != names.count { throw namedTwice }
     return try ManyRangesReader.make(
@@ -180,6 +189,7 @@ extension Reader {
     /// Whether it comes to an end by itself.
     public var hasEnd: Bool {
         !options.follows || options.count != nil || options.endID != "+" || options.onIdle == .stop
+            || options.endsNow
     }
 
     /// Whether asking for a batch acknowledges the one before.

@@ -49,6 +49,8 @@ public class StreamReader: Reader {
     /// The ids that `askLastIDs` has heard, and the one that comes next.
     private final var lastIDs: [EntryID?] = []
     private final var lastEntry = LastEntry()
+    /// The server's clock, once it was asked for.
+    private final var serverTime: UInt64?
     /// Whether `begin` has done its work.
     private final var hasBegun = false
     /// How long `begin` may wait; nil for as long as it takes.
@@ -554,6 +556,35 @@ public class StreamReader: Reader {
                 return true
             })
         return lastIDs
+    }
+
+    /// Asks for the server's clock before the read begins, in milliseconds since 1970. Asked once;
+    /// see `askNow`.
+    final func askTime() throws(RedcolError) -> UInt64 {
+        if let serverTime { return serverTime }
+        var parts: [UInt64] = []
+        try askNow(
+            [Command("TIME")],
+            take: { (_: Int) throws(RedcolError) in
+                guard let reply = try connection.nextReply() else { return false }
+                if case .error(let text) = reply {
+                    throw RedcolError.server(
+                        text, endpoint: connection.endpoint, asked: "TIME, for the server's clock")
+                }
+                guard case .array(let texts) = reply else { return true }
+                for case .bulk(let text) in texts {
+                    if let number = EntryID(text, sequenceIfMissing: 0) {
+                        parts.append(number.milliseconds)
+                    }
+                }
+                return true
+            })
+        guard parts.count == 2, parts[0] < 1 << 40, parts[1] < 1_000_000 else {
+            throw failed(connection.violation("no time in answer to TIME"))
+        }
+        let time = parts[0] * 1_000 + parts[1] / 1_000
+        serverTime = time
+        return time
     }
 
     private final func waitToBegin() throws(RedcolError) {

@@ -8,20 +8,28 @@ import RedisConnection
 extension StreamReader {
     /// Parses what has come of the reply that `parser` expects. Bytes are taken.
     func parse(rowsMax: Int) -> ParseOutcome {
-        guard parser.pointee.makeRoom(forEntriesIn: connection.incoming.count) else {
-            return .failed(RedcolError(.memory, "no memory for the ids of the entries"))
-        }
-        let rows = parser.pointee.batch.rowCount
-        let (used, outcome) = parser.pointee.parse(connection.incoming.waiting, rowsMax: rowsMax)
+        let (used, outcome) = parse(connection.incoming.waiting, rowsMax: rowsMax)
         connection.consume(used)
         answerBytes &+= used
+        return noted(outcome)
+    }
+
+    /// Parses bytes that are kept elsewhere, with zeros after them as in a `ReceiveBuffer`.
+    func parse(
+        _ bytes: UnsafeBufferPointer<UInt8>, rowsMax: Int
+    ) -> (used: Int, outcome: ParseOutcome) {
+        guard parser.pointee.makeRoom(forEntriesIn: bytes.count) else {
+            return (0, .failed(RedcolError(.memory, "no memory for the ids of the entries")))
+        }
+        let rows = parser.pointee.batch.rowCount
+        let (used, outcome) = parser.pointee.parse(bytes, rowsMax: rowsMax)
         let taken = parser.pointee.batch.rowCount - rows
         if taken > 0 {
             noteProgress()
             statistics.add(.rowsRead, taken)
         }
         if parser.pointee.leftOut.uncounted > 0 { noteLeftOut() }
-        return noted(naming(outcome))
+        return (used, naming(outcome))
     }
 
     /// Says which stream an entry belongs to that is an error.

@@ -21,7 +21,7 @@ private func samples(_ kind: Option.Kind) -> (good: [String], bad: [String]) {
         return (["\(least)", "\(least + 1)"], ["\(least - 1)", tooMuch, "", "x"])
     case .word(let words):
         let list = "\(words)".split(separator: " ").map { String($0) }
-        return (list, ["", "\(words)", list[0].uppercased()])
+        return (list, ["", "\(words) ", list[0].uppercased()])
     case .netstrings: return (["", "1:a,0:,"], ["1:a", "x"])
     }
 }

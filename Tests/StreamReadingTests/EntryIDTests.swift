@@ -99,11 +99,43 @@ func boundsOfARange(_ text: String, _ lower: EntryID?, _ upper: EntryID?) throws
 ])
 func boundsThatAreNone(_ text: String) {
     for (name, bound) in [("start_id", RangeBound.lower), ("end_id", RangeBound.upper)] {
-        let error = #expect(throws: RedcolError.self) { try bound(text, name) }
+        let error = #expect(throws: RedcolError.self) { try bound(text, name, nil) }
         #expect(error?.cause == .invalidArgument)
         #expect(error?.message.hasPrefix("\(name) is \"") == true)
         #expect(error?.message.contains("milliseconds-sequence") == true)
     }
+}
+
+@Test(
+    arguments: [
+        ("-1ms", 1), ("-0s", 0), ("-1s", 1_000), ("-2m", 120_000), ("-1h", 3_600_000),
+        ("-1d", 86_400_000), ("-1w", 604_800_000), ("-1h30m", 5_400_000), ("-1m1ms", 60_001),
+        ("-18446744073709551615ms", most),
+    ] as [(String, UInt64)])
+func timesBeforeNow(_ text: String, _ back: UInt64) throws {
+    #expect(RangeBound.millisecondsBack(text) == back)
+    let now: UInt64 = 1_704_067_200_000
+    let then = now > back ? now - back : 0
+    #expect(try RangeBound.lower(text, name: "start_id", now: now) == EntryID(then, 0))
+    #expect(try RangeBound.upper(text, name: "end_id", now: now) == EntryID(then, most))
+    // Where there is no clock they are no ids.
+    #expect(throws: RedcolError.self) { try RangeBound.lower(text, name: "start_id") }
+}
+
+@Test(arguments: [
+    "", "-", "-1", "-h", "1h", "--1h", "-1hh", "-1h2", "-1y", "-1 h", "+1h", "-1.5h", "-1H", "-5-1",
+    "-18446744073709551616ms", "-18446744073709551615s", "-9999999999999999w9999999999999999w",
+])
+func whatIsNoTimeBeforeNow(_ text: String) {
+    #expect(RangeBound.millisecondsBack(text) == nil)
+}
+
+@Test func mirroredIDsAreInTheOtherOrder() {
+    let rising = [
+        EntryID(0, 0), EntryID(0, 1), EntryID(7, most), EntryID(8, 0), EntryID(most, most),
+    ]
+    #expect(rising.map { $0.mirrored }.reversed() == rising.map { $0.mirrored }.sorted())
+    #expect(rising.map { $0.mirrored.mirrored } == rising)
 }
 
 @Test func aRangeHasNoNewEntries() {

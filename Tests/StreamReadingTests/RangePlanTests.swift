@@ -248,6 +248,25 @@ func lostConnectionsLoseNoEntry(_ seed: UInt64) {
     #expect(fixed.asked.allSatisfy { $0.count == 50 })
 }
 
+@Test(arguments: 0..<20 as Range<UInt64>, [0, 1, 700, 5_000, 20_000])
+func theNewestEntriesAreReadFromTheEnd(_ seed: UInt64, _ newest: Int) {
+    let all = someStream(seed)
+    // In mirrored ids the end is where reading begins; 0-0 is no entry.
+    var plan = RangePlan(
+        first: EntryID.largest.mirrored, last: EntryID(0, 1).mirrored, count: newest, pageRows: 0)
+    var stream = MadeUpStream(ids: all.map { $0.mirrored }.sorted())
+    var pages = 0
+    stream.answer(&plan) { stream in
+        // An entry that is added while it is read is not among them.
+        if pages > 0, let first = stream.ids.first?.previous { stream.ids.insert(first, at: 0) }
+        pages += 1
+        return nil
+    }
+    let given = Array(stream.given.map { $0.mirrored }.reversed())
+    #expect(difference(given, Array(all.suffix(newest))) == nil)
+    #expect(stream.asked.allSatisfy { !$0.asksForEnd })
+}
+
 @Test func emptyRanges() {
     for (first, last) in [
         (nil, EntryID.largest), (.smallest, nil), (nil, nil), (EntryID(2, 0), EntryID(1, 9)),

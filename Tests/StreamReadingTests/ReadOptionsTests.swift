@@ -40,6 +40,37 @@ private func options(_ words: String...) throws(RedcolError) -> ReadOptions {
     #expect(read.categories.map { $0.values } == [[utf8("a"), utf8("blue")], [[]]])
 }
 
+@Test(arguments: [
+    ("2024-01-01", "1704067200000"), ("2024-01-01T00:00:00.9999Z", "1704067200999"),
+    ("2024-01-01 02:00+02:00", "1704067200000"), ("1970-01-01", "0"), ("2024-01", "2024-01"),
+    ("2024-1-1", "2024-1-1"), ("2024-01-32", "2024-01-32"), ("-1h", "-1h"), ("$", "$"),
+])
+func timesInISOTextBecomeMilliseconds(_ text: String, _ expected: String) throws {
+    #expect(try options("start_id", text).startID == expected)
+    #expect(try options("end_id", text).endID == expected)
+}
+
+@Test func timesBeforeTheFirstID() {
+    let error = #expect(throws: RedcolError.self) { try options("start_id", "1969-12-31") }
+    #expect(error?.message.contains("a time from 1970 on") == true)
+}
+
+@Test func whereFollowingBegins() throws {
+    let begun = try options("follow", "true", "start_last", "3", "until", "now")
+    #expect(begun.startLast == 3 && begun.endsNow && begun.startID == "-")
+    let new = try options("follow", "true", "start_last", "0")
+    #expect(new.startLast == nil && new.startID == "$")
+    for wrong in [["last", "1", "count", "1"], ["last", "1", "follow", "true"]] {
+        #expect(throws: RedcolError.self) {
+            try options(wrong[0], wrong[1], wrong[2], wrong[3])
+        }
+    }
+    let both = #expect(throws: RedcolError.self) {
+        try options("follow", "true", "start_last", "3", "start_id", "5")
+    }
+    #expect(both?.message.contains("start_id and start_last") == true)
+}
+
 @Test func noRowsABatchMeansAll() throws {
     #expect(try options("batch_rows", "0").batchRows == .max)
     #expect(try options("count", "0").count == 0)

@@ -13,7 +13,8 @@ private typealias Pairs = (key: String, value: String)
 private func makePlan(
     streams: Int = 1, after: EntryID = .smallest, upper: EntryID? = nil, _ pairs: Pairs...
 ) throws -> TailPlan {
-    var plan = TailPlan(streams: streams, options: try ReadOptions(pairs), upper: upper)
+    var plan = TailPlan(streams: streams, options: try ReadOptions(pairs))
+    if let upper { plan.ends(with: Array(repeating: upper, count: streams), whenEmpty: false) }
     plan.begin(
         after: Array(repeating: after, count: streams),
         seen: Array(repeating: nil, count: streams), 0)
@@ -121,6 +122,24 @@ extension TailPlan {
         #expect(counted.next(moment(0, awaits: true)) == .end)
     }
 
+    @Test func whatIsThereEndsTheRead() throws {
+        var plan = try makePlan(streams: 2, ("follow", "true"))
+        plan.ends(with: [EntryID(5, 0), .smallest], whenEmpty: true)
+        // The second stream was empty, and nothing is waited for.
+        #expect(plan.next(moment(0)) == ask(0, 32_768, blockMs: nil))
+        plan.came([row(4)])
+        #expect(plan.next(moment(0, rows: 1)) == .handOver(prefetch: nil))
+        var whole = plan
+        whole.came([row(5)])
+        #expect(whole.next(moment(0)) == .end)
+        // The last entry was deleted meanwhile.
+        plan.came([])
+        #expect(plan.next(moment(0)) == .end)
+        var empty = try makePlan(("follow", "true"))
+        empty.ends(with: [.smallest], whenEmpty: true)
+        #expect(empty.next(moment(0)) == .end)
+    }
+
     @Test func whatTheCallerWantsEndsTheRead() throws {
         var plan = try makePlan(("follow", "true"), ("on_idle", "stop"), ("block_ms", "50"))
         var idleness = Idleness(.stop, blockMs: 50)
@@ -199,7 +218,7 @@ extension TailPlan {
 
     @Test func aPlaceThatIsNoEntryIsNotLookedFor() throws {
         let options = try ReadOptions([("follow", "true")])
-        var plan = TailPlan(streams: 2, options: options, upper: nil)
+        var plan = TailPlan(streams: 2, options: options)
         // One begins at an id that was named, the other at its last entry.
         plan.begin(after: [EntryID(3, 0), EntryID(3, 0)], seen: [nil, EntryID(3, 0)], 0)
         plan.connectionLost()
@@ -268,7 +287,7 @@ extension TailPlan {
     ) throws -> [RowID] {
         let options = try ReadOptions(
             [("follow", "true"), ("on_idle", "stop"), ("block_ms", "100")] + pairs)
-        var plan = TailPlan(streams: ids.count, options: options, upper: nil)
+        var plan = TailPlan(streams: ids.count, options: options)
         plan.begin(
             after: ids.map { _ in .smallest }, seen: ids.map { _ in nil }, 0)
         var idleness = Idleness(options.onIdle, blockMs: options.blockMs)

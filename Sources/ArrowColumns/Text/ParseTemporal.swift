@@ -136,6 +136,20 @@ func parseTimestamp(
     return ticks(seconds, fraction / unit.nanosecondsPerTick, unit)
 }
 
+/// A date, or a date and a time, as `parseTimestamp` reads them and UTC without an offset, in
+/// milliseconds since 1970. Nil for a number, and for other texts.
+public func parseInstant(_ text: String) -> Int64? {
+    let bytes = Array(text.utf8) + Array(repeating: 0, count: 32)
+    guard bytes.count >= 42, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-") else {
+        return nil
+    }
+    return bytes.withUnsafeBufferPointer { text in
+        text.baseAddress.flatMap {
+            parseTimestamp($0, text.count - 32, .millisecond, .fixed(0))
+        }
+    }
+}
+
 /// 'Z', ±HH, ±HH:MM or ±HHMM, to the end, in seconds.
 func parseOffset(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
     if count == 1 { return text[0] | 0x20 == UInt8(ascii: "z") ? 0 : nil }

@@ -27,13 +27,13 @@ struct LastEntry {
         skim = PageSkim(entriesMax: entriesMax)
     }
 
-    /// XREVRANGE: a missing stream is no error, as it would be to XINFO. `id`: the last entry up to
-    /// this one is wanted.
-    static func command(_ stream: [UInt8], upTo id: EntryID? = nil) -> Command {
+    /// XREVRANGE: a missing stream is no error, as it would be to XINFO. `id`: the last `count`
+    /// entries up to this one are wanted.
+    static func command(_ stream: [UInt8], upTo id: EntryID? = nil, count: Int = 1) -> Command {
         var command = Command("XREVRANGE")
         command.add(stream)
         if let id { command.add(id) } else { command.add("+") }
-        for word in ["-", "COUNT", "1"] { command.add(word) }
+        for word in ["-", "COUNT", String(count)] { command.add(word) }
         return command
     }
 

@@ -12,7 +12,7 @@ import RedisTopology
 /// A read of many ranges in progress.
 final class ManyRangesReader: StreamReader {
     /// As it is before anything is asked.
-    private let firstPlan: ManyRangesPlan
+    private var firstPlan: ManyRangesPlan
     private let pattern: [UInt8]?
     private var names = NameList()
 
@@ -37,16 +37,12 @@ final class ManyRangesReader: StreamReader {
     private var current = -1
     private var currentHasEntries = false
 
-    /// Nothing is sent before the first `next`.
+    /// Nothing is sent before the first `next`, unless the range depends on the server's clock.
     static func make(
         topology: Topology, streams: ChosenStreams, schema: [RequestedColumn]?,
         options: ReadOptions
     ) throws(RedcolError) -> ManyRangesReader {
-        let plan = ManyRangesPlan(
-            first: try RangeBound.lower(options.startID, name: "start_id"),
-            last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
-            countPerStream: options.countPerStream, pageRows: options.pageRows,
-            streamsMost: options.streamsAtOnce)
+        let plan = ManyRangesPlan(try options.range(now: 0), options)
         // One name, which changes.
         let parts = try ReaderParts(
             topology: topology, streams: [[]], schema: schema, options: options)
@@ -72,6 +68,13 @@ final class ManyRangesReader: StreamReader {
 
     deinit {
         for lane in lanes { giveBack(lane) }
+    }
+
+    override func begin() throws(RedcolError) {
+        guard options.needsServerTime else { return }
+        firstPlan = ManyRangesPlan(try options.range(now: try askTime()), options)
+        lane.plan = firstPlan
+        lane.plan.found(streams: names.count)
     }
 
     override var awaitsReply: Bool { lane.awaited.first != nil }
@@ -584,5 +587,14 @@ extension Command {
         command.add("COUNT")
         command.add(String(page.count))
         return command
+    }
+}
+
+extension ManyRangesPlan {
+    fileprivate init(_ range: ReadOptions.Range, _ options: ReadOptions) {
+        self.init(
+            first: range.first, last: range.last, count: options.count,
+            countPerStream: options.countPerStream, pageRows: options.pageRows,
+            streamsMost: options.streamsAtOnce)
     }
 }

@@ -43,14 +43,11 @@ final class RangeReader: StreamReader {
     private var reach = EntryID.largest
     private var lastRead = EntryID.smallest
 
-    /// Nothing is sent before the first `next`.
+    /// Nothing is sent before the first `next`, unless the range depends on the server's clock.
     static func make(
         topology: Topology, stream: [UInt8], schema: [RequestedColumn]?, options: ReadOptions
     ) throws(RedcolError) -> RangeReader {
-        let plan = RangePlan(
-            first: try RangeBound.lower(options.startID, name: "start_id"),
-            last: try RangeBound.upper(options.endID, name: "end_id"), count: options.count,
-            pageRows: options.pageRows, isLocal: topology.isLocal)
+        let plan = RangePlan(try options.range(now: 0), options, isLocal: topology.isLocal)
         let parts = try ReaderParts(
             topology: topology, streams: [stream], schema: schema, options: options)
         return RangeReader(parts, plan)
@@ -60,6 +57,12 @@ final class RangeReader: StreamReader {
         self.plan = plan
         mayShare = parts.topology.sharesReads
         super.init(parts)
+    }
+
+    override func begin() throws(RedcolError) {
+        guard options.needsServerTime else { return }
+        let range = try options.range(now: try askTime())
+        plan = RangePlan(range, options, isLocal: topology.isLocal)
     }
 
     override var awaitsReply: Bool { !awaited.isEmpty }
@@ -346,5 +349,13 @@ final class RangeReader: StreamReader {
         for server in servers { server.discard() }
         for companion in companions { companion.connection.discard() }
         super.discard()
+    }
+}
+
+extension RangePlan {
+    fileprivate init(_ range: ReadOptions.Range, _ options: ReadOptions, isLocal: Bool) {
+        self.init(
+            first: range.first, last: range.last, count: options.count, pageRows: options.pageRows,
+            isLocal: isLocal)
     }
 }

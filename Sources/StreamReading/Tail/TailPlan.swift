@@ -90,8 +90,10 @@ struct TailPlan {
     private let isCounted: Bool
     private let batchRows: Int
     private let readBlockMs: Int64?
-    /// Entries after this one are not read; nil: all are.
-    private let upper: EntryID?
+    /// Of each stream, entries after this one are not read; nil: all are.
+    private var upper: [EntryID?]
+    /// Reading ends when the server has nothing more.
+    private var endsWhenEmpty = false
 
     /// The last entry that was read of each stream.
     private(set) var cursors: [EntryID]
@@ -130,13 +132,12 @@ struct TailPlan {
     /// from one with a backlog.
     private var streamsSharing: Int
 
-    /// `upper`: the last entry that is wanted; nil for no end.
-    init(streams: Int, options: ReadOptions, upper: EntryID?) {
+    init(streams: Int, options: ReadOptions) {
         follows = options.follows
         isCounted = options.count != nil
         batchRows = options.batchRows
         readBlockMs = options.blockMs
-        self.upper = upper
+        upper = Array(repeating: nil, count: streams)
         remaining = options.count ?? .max
         streamsSharing = max(1, streams)
         cursors = Array(repeating: .smallest, count: streams)
@@ -153,6 +154,15 @@ struct TailPlan {
         self.seen = seen
         starts = ids.indices.map { ids[$0] == seen[$0] ? nil : ids[$0] }
         nextResetCheck = now + TailPlan.resetCheckMs
+    }
+
+    /// Entries after these are not read. `whenEmpty`: all that is wanted is there, so that reading
+    /// ends when nothing comes: the last entries may be gone by then.
+    mutating func ends(with last: [EntryID], whenEmpty: Bool) {
+        for stream in upper.indices {
+            upper[stream] = min(last[stream], upper[stream] ?? .largest)
+        }
+        endsWhenEmpty = whenEmpty
     }
 
     // MARK: What to do
@@ -190,12 +200,12 @@ struct TailPlan {
     }
 
     private var hasReachedEnd: Bool {
-        guard let upper else { return false }
-        return !cursors.contains { $0 < upper }
+        !cursors.indices.contains { stream in upper[stream].map { cursors[stream] < $0 } ?? true }
     }
 
     /// A read that does not follow takes what is there, and waits only if that is nothing.
     private mutating func blockMs(_ moment: Moment) -> Int64? {
+        if endsWhenEmpty { return nil }
         if follows { return moment.idleness.waitMs(moment.now, most: TailPlan.sliceMs) }
         if hasRows { return nil }
         if blockUntil == nil, let readBlockMs, readBlockMs > 0 {
@@ -208,7 +218,7 @@ struct TailPlan {
 
     private func entries(_ moment: Moment, blockMs: Int64?, isPrefetch: Bool) -> Entries {
         let wanted = cursors.indices.filter { stream in
-            upper.map { cursors[stream] < $0 } ?? true
+            upper[stream].map { cursors[stream] < $0 } ?? true
         }
         let most = moment.entriesMax / max(1, wanted.count)
         return Entries(
@@ -251,11 +261,10 @@ struct TailPlan {
             if let gap = watches[stream].reached(cursors[stream]) { gaps.append((stream, gap)) }
         }
         if let last = rows.last { lastRow = last.id }
-        if let upper {
-            for stream in passed {
-                cursors[stream] = upper
-                watches[stream] = GapWatch()
-            }
+        for stream in passed {
+            guard let last = upper[stream] else { continue }
+            cursors[stream] = last
+            watches[stream] = GapWatch()
         }
         remaining -= min(rows.count, remaining)
         if !rows.isEmpty { hasRows = true }
@@ -294,6 +303,7 @@ struct TailPlan {
         if answer.entries > 0 { entryBytes = max(1, answer.bytes / answer.entries) }
         hasBacklog = answer.fullStreams > 0
         if answer.streams > 0 { streamsSharing = hasBacklog ? answer.fullStreams : answer.streams }
+        if endsWhenEmpty, answer.entries == 0 { isOver = true }
         if !follows, !answer.hadRows {
             let isLate = blockUntil.map { now >= $0 } ?? false
             isOver = hasRows || hasBlocked && isLate
@@ -312,7 +322,7 @@ struct TailPlan {
     /// The entry where the cursor of a stream is; nil if it is not known to be one.
     private func lastRead(_ stream: Int) -> EntryID? {
         let id = cursors[stream]
-        return id == .smallest || id == starts[stream] || id == upper ? nil : id
+        return id == .smallest || id == starts[stream] || id == upper[stream] ? nil : id
     }
 
     /// The last entry that is left up to the one that was read last; nil: none is. Trimming takes

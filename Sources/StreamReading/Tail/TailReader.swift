@@ -26,14 +26,22 @@ final class TailReader: StreamReader {
     private var entriesBefore = 0
 
     /// Where it begins; nil: at each stream's last entry.
-    private let start: EntryID?
+    private var start: EntryID?
+    /// The last entry of each stream, once that is known.
+    private var lastIDs: [EntryID?]?
+    /// Of each stream, the first of its newest entries, as far as that is known.
+    private var newest: [EntryID?] = []
+    /// How many of the next stream's newest entries are still to be found: those before `from`.
+    private var search: (left: Int, from: EntryID)?
+    /// How many entries are asked for at once in that search.
+    private static let searchPage = 1_000
 
     static func make(
         topology: Topology, streams: [[UInt8]], schema: [RequestedColumn]?, options: ReadOptions,
         statistics: Statistics? = nil
     ) throws(RedcolError) -> TailReader {
-        let upper = try RangeBound.upper(options.endID, name: "end_id")
-        let start = options.startID == "$" ? nil : try position(options.startID)
+        let upper = try RangeBound.upper(options.endID, name: "end_id", now: 0)
+        let start = options.startID == "$" ? nil : try position(options.startID, now: 0)
         let parts = try ReaderParts(
             topology: topology, streams: streams, schema: schema, options: options,
             statistics: statistics)
@@ -42,29 +50,80 @@ final class TailReader: StreamReader {
 
     private init(_ parts: ReaderParts, start: EntryID?, upper: EntryID?) {
         self.start = start
-        let hasUpper = parts.options.endID != "+"
-        plan = TailPlan(
-            streams: parts.streams.count, options: parts.options,
-            upper: hasUpper ? upper ?? .smallest : nil)
+        plan = TailPlan(streams: parts.streams.count, options: parts.options)
         super.init(parts)
-        if hasUpper {
-            parser.pointee.upperBound = upper ?? .smallest
+        let endID = parts.options.endID
+        if endID != "+", RangeBound.millisecondsBack(endID) == nil {
+            end(with: Array(repeating: upper ?? .smallest, count: streams.count))
             if upper == nil { isDone = true }
         }
+        if parts.options.startLast != nil { lastEntry = LastEntry(entriesMax: TailReader.searchPage) }
         parser.pointee.keepsRowIDs = true
         if plan.remaining == 0 { isDone = true }
     }
 
-    /// Connects, and finds out where "$" is.
+    /// No entries after these are read.
+    private func end(with last: [EntryID], whenEmpty: Bool = false) {
+        plan.ends(with: last, whenEmpty: whenEmpty)
+        parser.pointee.upperBound = min(
+            last.max() ?? .largest, parser.pointee.upperBound ?? .largest)
+    }
+
+    /// Connects, and finds out what time it is, where "$" is, and where the newest entries begin.
     override func begin() throws(RedcolError) {
-        var seen: [EntryID?] = Array(repeating: nil, count: streams.count)
-        if start == nil { seen = try askLastIDs() } else { try askNow([]) }
-        let after = seen.map { start ?? $0 ?? .smallest }
+        if options.needsServerTime {
+            let now = try askTime()
+            if start != nil { start = try TailReader.position(options.startID, now: now) }
+            if RangeBound.millisecondsBack(options.endID) != nil {
+                let upper = try RangeBound.upper(options.endID, name: "end_id", now: now)
+                end(with: Array(repeating: upper ?? .smallest, count: streams.count))
+            }
+        }
+        if start == nil || options.endsNow {
+            if lastIDs == nil { lastIDs = try askLastIDs() }
+        } else if options.startLast == nil {
+            try askNow([])
+        }
+        if let count = options.startLast { try askNewest(count) }
+        let seen = lastIDs ?? Array(repeating: nil, count: streams.count)
+        var after = seen.map { start ?? $0 ?? .smallest }
+        for (stream, first) in newest.enumerated() { after[stream] = first?.previous ?? .smallest }
+        if options.endsNow { end(with: seen.map { $0 ?? .smallest }, whenEmpty: true) }
         plan.begin(after: after, seen: seen, platform_monotonic_ms())
     }
 
+    /// Asks for the first of each stream's newest `count` entries, a page after the other.
+    private func askNewest(_ count: Int) throws(RedcolError) {
+        while newest.count < streams.count {
+            let left = search?.left ?? count
+            let page = min(left, TailReader.searchPage)
+            let command = LastEntry.command(
+                streams[newest.count], upTo: search?.from.previous, count: page)
+            var first: EntryID?
+            try askNow(
+                [command],
+                take: { (_: Int) throws(RedcolError) in
+                    switch try lastEntry.take(from: connection) {
+                    case .incomplete: return false
+                    case .id(let id): first = id
+                    case .error(let text):
+                        throw RedcolError.server(
+                            text, endpoint: connection.endpoint,
+                            asked: "XREVRANGE, for the newest entries")
+                    }
+                    return true
+                })
+            if let first, left > page {
+                search = (left - page, first)
+            } else {
+                newest.append(first ?? search?.from)
+                search = nil
+            }
+        }
+    }
+
     /// "After this id": an id, or "-" for the beginning. A "(" before it changes nothing.
-    private static func position(_ text: String) throws(RedcolError) -> EntryID {
+    private static func position(_ text: String, now: UInt64) throws(RedcolError) -> EntryID {
         if text == "-" { return .smallest }
         if text == "+" {
             throw RedcolError(
@@ -74,7 +133,7 @@ final class TailReader: StreamReader {
         }
         let digits = text.utf8.dropFirst(text.utf8.first == UInt8(ascii: "(") ? 1 : 0)
         let id = String(decoding: digits, as: UTF8.self)
-        return try RangeBound.lower(id, name: "start_id") ?? .largest
+        return try RangeBound.lower(id, name: "start_id", now: now) ?? .largest
     }
 
     // MARK: What the reader is asked

@@ -112,9 +112,9 @@ def test_discovering_beside_a_schema_is_refused_when_a_scan_is_made(server: Serv
 
 def test_a_day_as_text() -> None:
     for name in ("start_id", "end_id"):
-        said = message(redcol.read_stream, NOWHERE, "s", **{name: "2024-01-01"})
-        assert "'2024-01-01' is not an entry id" in said
-        assert "for a time, a datetime or a date" in said
+        said = message(redcol.read_stream, NOWHERE, "s", **{name: "2024-01-32"})
+        assert "'2024-01-32' is not an entry id" in said
+        assert "for a time, a datetime, a date or ISO text" in said
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])

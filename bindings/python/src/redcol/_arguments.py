@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import sys
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 _UINT64_MAX: Final = 2**64 - 1
 _TTL_MS_MAX: Final = 2**52
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: A time before now, as the library reads it.
+_BACK: Final = re.compile(r"-(?:[0-9]{1,15}(?:ms|[smhdw]))+")
+_ISO: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)"
+    r"(?:[Tt ](\d\d:\d\d)(?:(:\d\d)(?:\.(\d{1,9}))?)?([Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
 
 
 def url_hint(value: object) -> str:
@@ -136,11 +144,20 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def range_end(name: str, value: object, *, new_too: bool = False) -> str:
+def range_end(
+    name: str, value: object, *, new_too: bool = False, relative_too: bool = False
+) -> str:
     """One end of a range of entries: "-", "+", an id, "(" and an id, milliseconds, or a time.
 
-    `new_too`: also "$", the last entry at this moment.
+    `new_too`: also "$", the last entry at this moment. `relative_too`: also a time before now.
     """
+    if isinstance(value, timedelta) or (isinstance(value, str) and _BACK.fullmatch(value)):
+        if relative_too:
+            return _back(name, value)
+        raise InvalidArgumentError(
+            f"{name} {value!r} is a time before now, which only reads and iterators take: give an "
+            "entry id, a datetime or a date."
+        )
     if isinstance(value, str):
         if value == "$":
             if new_too:
@@ -151,10 +168,12 @@ def range_end(name: str, value: object, *, new_too: bool = False) -> str:
             )
         if value in ("-", "+") or _is_entry_id(value.removeprefix("(")):
             return value
+        if (time := _iso_time(value)) is not None:
+            return str(_milliseconds(name, time))
         raise InvalidArgumentError(
             f"{name} {value!r} is not an entry id. Give '1704067200000-0', '1704067200000', either "
             "with '(' before it to exclude it, '-' for the first entry or '+' for the last; for a "
-            "time, a datetime or a date."
+            "time, a datetime, a date or ISO text."
         )
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
@@ -257,6 +276,37 @@ def _is_entry_id(value: str) -> bool:
         part.isascii() and part.isdigit() and len(part) <= 20 and int(part) <= _UINT64_MAX
         for part in value.split("-", 1)
     )
+
+
+def _back(name: str, value: str | timedelta) -> str:
+    """A time before now, as the library reads it."""
+    if isinstance(value, str):
+        return value
+    milliseconds = -value // timedelta(milliseconds=1)
+    if value > timedelta(0):
+        raise InvalidArgumentError(
+            f"{name} {value!r} is a time after now: give a negative timedelta, such as "
+            "timedelta(hours=-1) for an hour ago."
+        )
+    return f"-{milliseconds}ms"
+
+
+def _iso_time(text: str) -> datetime | None:
+    """A date, or a date and a time, in ISO text; UTC without an offset."""
+    found = _ISO.fullmatch(text)
+    if found is None:
+        return None
+    day, minute, second, fraction, offset = found.groups()
+    offset = offset or "Z"
+    if offset in "Zz":
+        offset = "+00:00"
+    elif len(offset) != 6:  # older versions of Python read no other form
+        offset = f"{offset[:3]}:{offset[3:] or '00'}"
+    time = f"{minute or '00:00'}{second or ':00'}.{fraction or '':0<6.6}"
+    try:
+        return datetime.fromisoformat(f"{day}T{time}{offset}")
+    except ValueError:
+        return None
 
 
 def _milliseconds(name: str, value: datetime) -> int:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 #: Options that go together only with some others: those of a consumer group, and of discovering.
 _WITH_OTHERS: Final = {
     *("group", "consumer", "auto_ack", "create_group", "group_start_id", "claim_idle_ms"),
-    *("after_ack", "heartbeat_ms", "max_deliveries", "dead_letter", "discover"),
+    *("after_ack", "heartbeat_ms", "max_deliveries", "dead_letter", "discover", "last"),
+    *("start_last", "until"),
 }
 
 

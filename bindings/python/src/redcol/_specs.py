@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from . import _arguments
 from . import schema as _schema
@@ -32,18 +32,25 @@ _INT32_MAX: Final = 2**31 - 1
 class RangeSpec:
     """Which entries to read: a range of entry ids, and how many rows at most."""
 
-    start_id: str | int | date = "-"
-    end_id: str | int | date = "+"
+    start_id: str | int | date | timedelta = "-"
+    end_id: str | int | date | timedelta = "+"
     count: int | None = None
+    last: int | None = None
+    #: Whether its ends may be times before now.
+    is_relative: bool = True
 
     def options(self, *, waits: bool = False) -> dict[str, str]:
         """The library's options. `waits`: the read waits for entries, so `start_id` can be "$"."""
+        relative = self.is_relative
         found = {
-            "start_id": _arguments.range_end("start_id", self.start_id, new_too=waits),
-            "end_id": _arguments.range_end("end_id", self.end_id),
+            "start_id": _arguments.range_end(
+                "start_id", self.start_id, new_too=waits, relative_too=relative
+            ),
+            "end_id": _arguments.range_end("end_id", self.end_id, relative_too=relative),
         }
-        if self.count is not None:
-            found["count"] = str(_arguments.integer("count", self.count, at_least=0))
+        for name in ("count", "last"):
+            if (number := getattr(self, name)) is not None:
+                found[name] = str(_arguments.integer(name, number, at_least=0))
         return found
 
 
@@ -107,6 +114,8 @@ class FollowSpec:
     on_idle: str
     reconnect_timeout_ms: int | None
     on_gap: str
+    start_last: int | None
+    until: str | None
 
     def options(self) -> dict[str, str]:
         """The library's options."""
@@ -125,6 +134,11 @@ class FollowSpec:
             found["reconnect_timeout_ms"] = _milliseconds(
                 "reconnect_timeout_ms", self.reconnect_timeout_ms
             )
+        if self.start_last is not None:
+            start = _arguments.integer("start_last", self.start_last, at_least=0)
+            found["start_last"] = str(start)
+        if self.until is not None:
+            found["until"] = _arguments.one_of("until", self.until, ("now",))
         return found
 
 
@@ -140,7 +154,7 @@ class PendingSpec:
 
     def options(self) -> dict[str, str]:
         """The library's options."""
-        found = RangeSpec(self.start_id, self.end_id, self.count).options()
+        found = RangeSpec(self.start_id, self.end_id, self.count, is_relative=False).options()
         idle = _arguments.integer("min_idle_ms", self.min_idle_ms, at_least=0)
         found["min_idle_ms"] = str(idle)
         if self.consumer is not None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from . import _arguments, _arrow_schema, _native, _reading, client
 from ._typing import TYPE_CHECKING, typing
@@ -67,9 +67,10 @@ def read_arrow(
     stream: str | bytes,
     *,
     schema: Mapping[str, typing.Any] | typing.Any | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
     count: int | None = None,
+    last: int | None = None,
     block_ms: int | None = None,
     batch_size: int = 65_536,
     include_id: bool = True,
@@ -103,6 +104,7 @@ def read_arrow(
         start_id: as in :func:`read_stream`.
         end_id: as in :func:`read_stream`.
         count: as in :func:`read_stream`.
+        last: as in :func:`read_stream`.
         block_ms: as in :func:`read_stream`.
         batch_size: the largest number of rows of a batch; 0 for one batch of all rows.
         include_id: as in :func:`read_stream`.
@@ -165,7 +167,7 @@ def read_arrow(
         include_sequence=include_sequence,
         sequence_column=sequence_column,
     )
-    range_ = RangeSpec(start_id, end_id, count)
+    range_ = RangeSpec(start_id, end_id, count, last)
     entries = EntrySpec(on_error)
     request = read_request(stream, range_, columns, entries, block_ms=block_ms, own=own)
     _reading.check(server, request)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from types import TracebackType
 
 from . import _native, _native_position, client
@@ -188,8 +188,10 @@ def stream_batches(
     block_ms: int | None = BLOCK_MS,
     batch_timeout_ms: int | None = BLOCK_MS,
     schema: Mapping[str, typing.Any] | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
+    start_last: int | None = None,
+    until: typing.Literal["now"] | None = None,
     count: int | None = None,
     group: str | bytes | None = None,
     consumer: str | bytes | None = None,
@@ -230,6 +232,8 @@ def stream_batches(
         schema: as in :func:`iter_stream`.
         start_id: as in :func:`iter_stream`.
         end_id: as in :func:`iter_stream`.
+        start_last: as in :func:`iter_stream`.
+        until: as in :func:`iter_stream`.
         count: as in :func:`iter_stream`.
         group: as in :func:`iter_stream`.
         consumer: as in :func:`iter_stream`.
@@ -318,7 +322,9 @@ def stream_batches(
     )
     request = follow_request(
         stream,
-        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap),
+        FollowSpec(
+            batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
+        ),
         RangeSpec(start_id, end_id, count),
         columns,
         EntrySpec(on_error, entry_bytes_max, entry_fields_max),

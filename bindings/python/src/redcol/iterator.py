@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from types import TracebackType
 
 from . import _native, _native_position, client
@@ -109,8 +109,10 @@ def iter_stream(
     batch_size: int = 100,
     block_ms: int | None = BLOCK_MS,
     schema: Mapping[str, typing.Any] | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
+    start_last: int | None = None,
+    until: typing.Literal["now"] | None = None,
     count: int | None = None,
     group: str | bytes | None = None,
     consumer: str | bytes | None = None,
@@ -161,9 +163,13 @@ def iter_stream(
         schema: as in :func:`read_stream`; every frame has exactly these columns. Without a schema,
             a column that was seen once stays.
         start_id: without a group, read the entries after this one; ``"-"`` reads all, ``"$"`` those
-            that are added from now on.
+            that are added from now on. Times, also those before now, as in :func:`read_stream`.
         end_id: without a group, end after this entry, or before the first entry after it. Until one
             of them has come, the iterator waits as `on_idle` says.
+        start_last: without a group, begin with the newest so many entries of each stream, and go on
+            with what is added. To find them, redcol has them sent once more.
+        until: without a group, ``"now"`` ends with the entries that are there when the iterator is
+            made, or when an asynchronous one connects. It does not wait for others.
         count: end after so many rows.
         group: the consumer group to read in.
         consumer: this member's name in the group. Keep it over restarts: the server finds the
@@ -289,7 +295,9 @@ def iter_stream(
     )
     request = follow_request(
         stream,
-        FollowSpec(batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap),
+        FollowSpec(
+            batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
+        ),
         RangeSpec(start_id, end_id, count),
         columns,
         EntrySpec(on_error, entry_bytes_max, entry_fields_max),

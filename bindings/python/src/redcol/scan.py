@@ -27,6 +27,7 @@ def scan_stream(
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     count: int | None = None,
+    last: int | None = None,
     include_id: bool = True,
     id_column: str = "_id",
     include_timestamp: bool = True,
@@ -81,6 +82,9 @@ def scan_stream(
         start_id: where to begin, inclusive, as in :func:`read_stream`.
         end_id: where to end, inclusive, as in :func:`read_stream`.
         count: read only the first so many entries from ``start_id`` on; filters apply to them.
+        last: read only the newest so many entries up to ``end_id``, in their order; filters apply
+            to them. ``tail(n)`` does not do that: Polars does not tell redcol of it, so all entries
+            are read.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column
             of the schema with this name is the column of entry ids, as in :func:`read_stream`.
@@ -143,7 +147,7 @@ def scan_stream(
     _refuse("group_start_id", group_start_id, "0")
     _refuse("claim_idle_ms", claim_idle_ms, None)
     server.check()
-    range_ = RangeSpec(start_id, end_id, count)
+    range_ = RangeSpec(start_id, end_id, count, last, is_relative=False)
     columns = ColumnSpec(
         schema=schema,
         discover=discover,
@@ -195,44 +199,63 @@ class _StreamReads(LazyReads):
     def _discovery(self, handle: _native.ClientHandle) -> Request | None:
         # The rows are then read up to the same end.
         end = self._snapshots.planning(lambda: self._last_id(handle))
-        return self._read(None, self._within & _until(end), self._range.count)
+        return self._read(None, self._within & _until(end), self._range.count, self._range.last)
 
     def _frames(
         self, columns: Mapping[str, pl.DataType], predicate: pl.Expr | None, rows_max: int | None
     ) -> Iterator[pl.DataFrame]:
-        count = self._range.count
-        if rows_max is not None:
+        count, last = self._range.count, self._range.last
+        if rows_max is not None and last is None:
             count = rows_max if count is None else min(count, rows_max)
         with client.using(self._server) as handle:
             end = self._snapshots.begin(lambda: self._last_id(handle))
             try:
                 bounds = self._within & _until(end)
                 found = self._found(predicate, bounds)
-                # The first so many are counted from the beginning.
-                bounds &= found if count is None else _bounds.Bounds(last=found.last)
-                request = self._read(columns, bounds, count)
-                if request is not None:
-                    is_whole = bounds.first == (0, 0) and bounds.last == end
-                    told = _progress.of(self._progress)
-                    yield from _reading.frames(handle, request, told, is_whole=is_whole)
+                # The first so many are counted from the beginning, the newest from the end.
+                if count is not None:
+                    found = _bounds.Bounds(last=found.last)
+                elif last is not None:
+                    found = _bounds.Bounds(first=found.first)
+                bounds &= found
+                request = self._read(columns, bounds, count, last)
+                if request is None:
+                    return
+                is_whole = last is None and bounds.first == (0, 0) and bounds.last == end
+                told = _progress.of(self._progress)
+                frames = _reading.frames(handle, request, told, is_whole=is_whole)
+                yield from frames if last is None or rows_max is None else _first(frames, rows_max)
             finally:
                 self._snapshots.end()
 
     def _read(
-        self, columns: Mapping[str, pl.DataType] | None, bounds: _bounds.Bounds, count: int | None
+        self,
+        columns: Mapping[str, pl.DataType] | None,
+        bounds: _bounds.Bounds,
+        count: int | None,
+        last: int | None,
     ) -> Request | None:
         """The read of these columns (None: to discover them); None if nothing can come."""
         from ._request import read_request
         from ._specs import RangeSpec
 
-        if bounds.is_empty or count == 0:
+        if bounds.is_empty or count == 0 or last == 0:
             return None
-        range_ = RangeSpec(_bounds.text(bounds.first), _bounds.text(bounds.last), count)
+        range_ = RangeSpec(_bounds.text(bounds.first), _bounds.text(bounds.last), count, last)
         spec, entries, own = self._asked(columns)
         return read_request(self._request.streams[0], range_, spec, entries, own=own)
 
     def _last_id(self, handle: _native.ClientHandle) -> _bounds.EntryID | None:
         return _native.last_id(handle, self._request.streams[0])
+
+
+def _first(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The first so many rows of all frames."""
+    for frame in frames:
+        yield frame.head(rows)
+        rows -= frame.height
+        if rows <= 0:
+            return
 
 
 def _until(end: _bounds.EntryID | None) -> _bounds.Bounds:

@@ -165,7 +165,9 @@ def scan_streams(
     entries = EntrySpec(on_error)
     if not isinstance(pattern, (str, bytes)) and isinstance(pattern, Iterable):
         pattern = list(pattern)
-    request = ranges_request(pattern, many, RangeSpec(start_id, end_id), columns, entries)
+    request = ranges_request(
+        pattern, many, RangeSpec(start_id, end_id, is_relative=False), columns, entries
+    )
     _reading.check(server, request, is_read_later=True)
     return lazy_frame(_ManyReads(server, request, pattern, many, columns, entries, progress))
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from . import _interrupt, _log, _progress, _reading, client
 from ._typing import pl, typing
@@ -17,9 +17,10 @@ def read_stream(
     stream: str | bytes,
     *,
     schema: Mapping[str, typing.Any] | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
     count: int | None = None,
+    last: int | None = None,
     block_ms: int | None = None,
     group: str | bytes | None = None,
     consumer: str | bytes | None = None,
@@ -63,13 +64,19 @@ def read_stream(
             reads. Without a schema every field becomes a column, as ``discover`` says, in order of
             first appearance. If a field is in an entry twice, the last value counts.
         start_id: where to begin, inclusive: an entry id such as ``"1704067200000-0"``, its
-            milliseconds alone as str or int, ``"-"`` for the first entry, or a datetime or date.
-            A time without a time zone is UTC, parts of a millisecond are dropped, and a date is its
-            midnight. A ``"("`` before an id excludes it. With ``block_ms`` the read begins after
-            this id, and ``"$"`` means entries that are added from now on. Not with ``group``: the
-            server remembers where a group is.
+            milliseconds alone as str or int, ``"-"`` for the first entry, or a time: a datetime, a
+            date, or ISO text such as ``"2024-01-01T12:00:00Z"``. A time without a time zone is UTC,
+            parts of a millisecond are dropped, and a date is its midnight. Or a time before now, by
+            the server's clock (TIME): a negative timedelta, or a text such as ``"-1h"``,
+            ``"-1d12h"`` or ``"-500ms"`` (units ``w``, ``d``, ``h``, ``m``, ``s`` and ``ms``). A
+            ``"("`` before an id excludes it. With ``block_ms`` the read begins after this id, and
+            ``"$"`` means entries that are added from now on. Not with ``group``: the server
+            remembers where a group is.
         end_id: where to end, inclusive, written in the same ways; ``"+"`` is the last entry.
-        count: the largest number of rows; None reads all entries.
+        count: the largest number of rows, of the first entries; None reads all entries.
+        last: read only the newest so many entries of the range, in their order. The server sends no
+            others, from the newest to the oldest, so redcol holds all of them before the first row.
+            Not with `count`, `block_ms` or `group`.
         block_ms: if there are no entries, wait this long for the first, in milliseconds; 0 waits
             forever. None does not wait.
         group: the consumer group to read in.
@@ -180,7 +187,7 @@ def read_stream(
     )
     request = read_request(
         stream,
-        RangeSpec(start_id, end_id, count),
+        RangeSpec(start_id, end_id, count, last),
         columns,
         EntrySpec(on_error, entry_bytes_max, entry_fields_max),
         block_ms=block_ms,

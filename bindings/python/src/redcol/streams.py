@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from datetime import date
+from datetime import date, timedelta
 
 from . import _native, _progress, client
 from ._arguments import either
@@ -39,8 +39,8 @@ def read_streams(
     include_row_index: bool | None = None,
     row_index_column_name: str | None = None,
     row_index_column: str | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
     count_per_stream: int | None = None,
     count: int | None = None,
     batch_size: int | None = None,
@@ -95,7 +95,8 @@ def read_streams(
         row_index_column_name: its name; ``"_index"`` if None.
         row_index_column: another name of the argument above.
         start_id: where to begin in each stream, inclusive: an entry id, its milliseconds as str or
-            int, ``"-"``, or a datetime or date (without a time zone: UTC). ``"("`` excludes the id.
+            int, ``"-"``, or a time, also one before now, as in :func:`read_stream`. ``"("``
+            excludes the id.
         end_id: where to end in each stream, inclusive, written in the same ways; ``"+"`` is its
             last entry.
         count_per_stream: the largest number of entries of each stream; None reads all.
