@@ -43,7 +43,7 @@
  *   OBSERVING       redcol_iter_descriptor, redcol_iter_statistic, redcol_iter_position,
  *                   redcol_iter_lag, redcol_iter_last_error
  *   TABLES          redcol_iter_collect, redcol_table_stream, redcol_table_schema,
- *                   redcol_table_rows
+ *                   redcol_table_rows, redcol_infer_schema
  *   ACKNOWLEDGING   redcol_ack, redcol_iter_ack, redcol_iter_ack_start
  *   ENTRY IDS       redcol_last_id
  *   LISTS           redcol_list_streams, redcol_list_groups, redcol_list_consumers,
@@ -974,6 +974,27 @@ redcol_status redcol_table_schema(const redcol_table *table,
 
 /* Return how many rows a table has; -1 if `table` is not one. Does not block. Any thread. */
 int64_t redcol_table_rows(const redcol_table *table);
+
+/*
+ * Find out which types the values of a table have. Read a sample without a schema and with
+ * "discover" "binary", such as the newest 1,000 entries ("last" "1000"), collect it as a table, and
+ * read the stream with the schema that this returns.
+ *
+ * table       borrowed.
+ * schema_out  moved to the caller: the columns of the table, with the narrowest type that all values
+ *             have in place of bytes: l, g, b, tdD, tsu: or tsn:, tsu:UTC or tsn:UTC (where each
+ *             value has an offset), +s and +L of these (JSON), vu, or else vz. Columns of other
+ *             types stay as they are.
+ * Each value has been read as a read with this schema reads it, so that such a read cannot fail on
+ * the sample. Numbers with a plus or with leading zeros stay text, and so do numbers with more
+ * digits than the type keeps: integers beyond 64 bits, and more than 17 digits of a float. Whole
+ * numbers are l, also if they are only 0 and 1. Needs memory for the values of one column at a time.
+ * Unless REDCOL_OK is returned, `*schema_out` has a NULL release callback. Does not block. Any
+ * thread, and a forked child.
+ * Errors: INVALID_ARGUMENT.
+ */
+redcol_status redcol_infer_schema(const redcol_table *table, struct ArrowSchema *schema_out,
+                                  redcol_error **error_out);
 
 /*
  * ACKNOWLEDGING

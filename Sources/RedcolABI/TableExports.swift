@@ -95,6 +95,25 @@ public func redcol_table_schema(
 }
 
 @c @implementation
+public func redcol_infer_schema(
+    _ table: OpaquePointer?, _ schema_out: UnsafeMutablePointer<ArrowSchema>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    schema_out?.pointee = ArrowSchema()
+    return reporting(error_out) { () throws(RedcolError) in
+        guard let schema_out else { throw Arguments.missing("schema_out") }
+        let table = try Arguments.table(table)
+        let columns = try withColumnErrors { () throws(ColumnError) in
+            try table.inferredColumns()
+        }
+        guard exportSchema(columns, into: schema_out) else {
+            throw RedcolError(.memory, "no memory for a schema")
+        }
+        return Status.ok
+    }
+}
+
+@c @implementation
 public func redcol_table_rows(_ table: OpaquePointer?) -> Int64 {
     do throws(RedcolError) {
         return Int64(try Arguments.table(table).rowCount)

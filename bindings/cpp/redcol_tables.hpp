@@ -51,12 +51,22 @@ public:
     out.done(redcol_table_schema(get(), requested, schema.out(), out));
     return schema;
   }
+  /* The columns, those of bytes with the narrowest type that all their values have. */
+  OwnedSchema infer_schema(Error &error) const noexcept {
+    OwnedSchema schema;
+    Error::Out out(error);
+    out.done(redcol_infer_schema(get(), schema.out(), out));
+    return schema;
+  }
 #if defined(REDCOL_HPP_EXCEPTIONS)
   void stream(ArrowArrayStream *stream, const ArrowSchema *requested = nullptr) const {
     detail::thrown([&](Error &error) { return this->stream(stream, requested, error); });
   }
   OwnedSchema schema(const ArrowSchema *requested = nullptr) const {
     return detail::thrown([&](Error &error) { return schema(requested, error); });
+  }
+  OwnedSchema infer_schema() const {
+    return detail::thrown([&](Error &error) { return infer_schema(error); });
   }
 #endif
 

@@ -18,6 +18,11 @@ public final class ArrowTable {
         rowCount = batches.reduce(0) { $0 + $1.rowCount }
     }
 
+    /// A column in each batch.
+    func arrays(of column: Int) -> [UnsafePointer<ArrowArray>] {
+        batches.compactMap { $0.child(column) }
+    }
+
     /// Fills `out` with the schema, moved to the caller.
     public func describe(
         requested: UnsafePointer<ArrowSchema>?, into out: UnsafeMutablePointer<ArrowSchema>
@@ -65,7 +70,7 @@ public final class ArrowTable {
         }
         return columns.indices.map { index in
             let wanted = child(of: requested, named: columns[index].name, guess: index)
-            return laidOut(columns[index], wanted, batches.compactMap { $0.child(index) })
+            return laidOut(columns[index], wanted, arrays(of: index))
         }
     }
 

@@ -149,9 +149,9 @@ final class NullText: BufferOwner {
     }
 }
 
-/// Calls `body` with the row and the bytes of each text that is not null and not empty.
+/// Calls `body` with the row and the bytes of each text that is not null.
 @inline(__always)
-private func forEachText(
+func forEachText(
     _ array: UnsafePointer<ArrowArray>, _ body: (Int, UnsafeRawPointer, Int) -> Void
 ) {
     guard let buffers = array.pointee.buffers, let views = buffers[1] else { return }
@@ -161,7 +161,7 @@ private func forEachText(
         let view = views + row &* 16
         let count = Int(view.load(as: Int32.self))
         if count <= 12 {
-            if count > 0 { body(row, view + 4, count) }
+            body(row, view + 4, count)
             continue
         }
         let buffer = Int(view.load(fromByteOffset: 8, as: Int32.self))

@@ -483,7 +483,8 @@ def a_signal_comes(function: str) -> int:
 def of_table(function: str, table: object, requested: object = None) -> int:
     is_stream = function == "redcol_table_stream"
     out = arrow_structs.ArrowArrayStream() if is_stream else arrow_structs.ArrowSchema()
-    status = call(function, table, requested, byref(out))
+    wanted = () if function == "redcol_infer_schema" else (requested,)
+    status = call(function, table, *wanted, byref(out))
     assert released(out) == (status == 0)
     return status
 
@@ -498,7 +499,7 @@ def a_requested_schema_that_is_released(function: str) -> int:
         return of_table(function, table, byref(arrow_structs.ArrowSchema()))
 
 
-@case("INVALID_ARGUMENT", *TABLES)
+@case("INVALID_ARGUMENT", *TABLES, "redcol_infer_schema")
 def no_table(function: str) -> int:
     with Server() as server, prepared("redcol_iter_next", server.url) as reading:
         assert call("redcol_table_rows", reading.iter) == call("redcol_table_rows", None) == -1

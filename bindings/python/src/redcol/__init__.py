@@ -45,6 +45,7 @@ from .errors import (
     WrongTypeError,
 )
 from .export import Exported, export_stream
+from .inference import infer_schema
 from .iterator import StreamIterator, iter_stream
 from .lists import list_consumers, list_groups, list_pending, list_streams
 from .scan import scan_stream
@@ -102,6 +103,7 @@ __all__ = [
     "delete_entries",
     "delete_group",
     "export_stream",
+    "infer_schema",
     "iter_stream",
     "list_consumers",
     "list_groups",

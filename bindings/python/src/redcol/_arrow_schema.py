@@ -50,11 +50,14 @@ class ArrowColumns(_schema.Columns):
         return self._categories
 
 
-def parse(schema: object, string_layout: str) -> ArrowColumns:
+def parse(schema: object, string_layout: str) -> ArrowColumns | None:
     """The columns of a mapping of names to types, or of an object with `__arrow_c_schema__`.
 
-    `string_layout`: the layout of `str` and `bytes`; Arrow has three.
+    None of none, and of "infer", which comes later. `string_layout`: the layout of `str` and
+    `bytes`; Arrow has three.
     """
+    if schema is None or (isinstance(schema, str) and schema == "infer"):
+        return None
     if not isinstance(schema, Mapping):
         given = _capsule(schema)
         if given is None:
@@ -62,7 +65,7 @@ def parse(schema: object, string_layout: str) -> ArrowColumns:
                 "schema must be an Arrow schema (an object with __arrow_c_schema__) or map column "
                 f"names to types, not be a {type(schema).__name__}."
             )
-        return ArrowColumns(_native.schema_names(given), given, {})
+        return of_capsule(given)
     columns: dict[str, Any] = {}
     categories: dict[str, str] = {}
     wrapped = set()
@@ -87,6 +90,11 @@ def parse(schema: object, string_layout: str) -> ArrowColumns:
             )
         columns[name] = column
     return ArrowColumns(list(columns), _native.StructSchema(columns, wrapped), categories)
+
+
+def of_capsule(given: object) -> ArrowColumns:
+    """The columns of an "arrow_schema" capsule."""
+    return ArrowColumns(_native.schema_names(given), given, {})
 
 
 def _capsule(given: object) -> object:

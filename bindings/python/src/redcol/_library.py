@@ -91,6 +91,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "redcol_table_stream": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
     "redcol_table_schema": (c_int32, [c_void_p, c_void_p, c_void_p, _Out]),
     "redcol_table_rows": (c_int64, [c_void_p]),
+    "redcol_infer_schema": (c_int32, [c_void_p, c_void_p, _Out]),
     "redcol_iter_unread": (c_int32, [c_void_p, _Out]),
     "redcol_iter_descriptor": (c_int32, [c_void_p]),
     "redcol_iter_last_error": (c_void_p, [c_void_p]),

@@ -24,6 +24,7 @@ from ._library import library as library
 from ._schema_structs import StructSchema as StructSchema
 from ._schema_structs import capsule_pointer
 from ._schema_structs import schema_fields as schema_fields
+from ._schema_structs import schema_formats as schema_formats
 from ._schema_structs import schema_names as schema_names
 from ._typing import TYPE_CHECKING
 
@@ -399,6 +400,15 @@ def table_schema(table: Handle, requested_schema: object) -> object:
     capsule = _new_schema_capsule()
     filled = capsule_pointer(capsule, b"arrow_schema")
     _fill_from_table(library().redcol_table_schema, table, requested_schema, filled)
+    return capsule
+
+
+def infer_schema(table: Handle) -> object:
+    """The columns with the types that their values have, as a new "arrow_schema" capsule."""
+    capsule, error = _new_schema_capsule(), Handle()
+    filled = capsule_pointer(capsule, b"arrow_schema")
+    status = library().redcol_infer_schema(table.pointer, filled, error.pointer_reference)
+    raise_if_error(status, error)
     return capsule
 
 

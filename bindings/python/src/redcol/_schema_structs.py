@@ -72,6 +72,15 @@ def schema_names(schema_capsule: object) -> list[str]:
     return [_text(child.name) for child in _children(schema_capsule)]
 
 
+def schema_formats(schema_capsule: object) -> list[tuple[str, str, list[object]]]:
+    """Name, Arrow format and children of each of a struct schema's columns."""
+
+    def described(child: _Schema) -> tuple[str, str, list[object]]:
+        return _text(child.name), _text(child.format), [described(one) for one in _inside(child)]
+
+    return [described(child) for child in _children(schema_capsule)]
+
+
 def schema_fields(schema_capsule: object) -> dict[str, str]:
     """The fields of those columns whose names differ, from the metadata of the library's schema."""
     found = {}
@@ -103,7 +112,12 @@ def _children(schema_capsule: object) -> list[_Schema]:
     whole = _Schema.from_address(capsule_pointer(schema_capsule, b"arrow_schema"))
     if not whole.release or whole.format != b"+s":
         raise errors.SchemaError("The schema is not that of a table: a struct of columns.")
-    children = (
-        (c_void_p * whole.n_children).from_address(whole.children) if whole.n_children else ()
-    )
+    return _inside(whole)
+
+
+def _inside(schema: _Schema) -> list[_Schema]:
+    """The children of a schema."""
+    if not schema.n_children:
+        return []
+    children = (c_void_p * schema.n_children).from_address(schema.children)
     return [_Schema.from_address(child) for child in children]

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from . import _arguments, _arrow_schema, _native, _reading, client
-from ._typing import TYPE_CHECKING, typing
+from . import _arguments, _arrow_schema, _native, _reading, client, inference
+from ._typing import TYPE_CHECKING, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_arrow(
             ``bool``, ``date``, ``datetime``, ``time``, ``timedelta``). Or a whole Arrow schema,
             such as a ``pa.schema``. The table has exactly these columns, as in
             :func:`read_stream`, with strings in the layout of their Arrow type. Without a schema
-            every field becomes a string column.
+            every field becomes a string column. ``"infer"`` is as in :func:`read_stream`.
         start_id: as in :func:`read_stream`.
         end_id: as in :func:`read_stream`.
         count: as in :func:`read_stream`.
@@ -147,6 +147,8 @@ def read_arrow(
         >>> pa.table(events)["value"].to_pylist()
         [10, 20]
     """
+    from dataclasses import replace
+
     from ._request import read_request
     from ._specs import ColumnSpec, EntrySpec, RangeSpec
 
@@ -158,7 +160,7 @@ def read_arrow(
         layouts = ("view", "large", "string")
         own["string_layout"] = _arguments.one_of("string_layout", string_layout, layouts)
     columns = ColumnSpec(
-        schema=None if schema is None else _arrow_schema.parse(schema, string_layout or "view"),
+        schema=_arrow_schema.parse(schema, string_layout or "view"),
         discover=discover,
         include_id=include_id,
         id_column=id_column,
@@ -169,7 +171,15 @@ def read_arrow(
     )
     range_ = RangeSpec(start_id, end_id, count, last)
     entries = EntrySpec(on_error)
-    request = read_request(stream, range_, columns, entries, block_ms=block_ms, own=own)
+
+    def ask(columns: ColumnSpec) -> requests.Request:
+        return read_request(stream, range_, columns, entries, block_ms=block_ms, own=own)
+
+    if isinstance(schema, str) and schema == "infer":
+        layout = {} if string_layout is None else {"string_layout": string_layout}
+        found = inference.arrow_schema(server, columns, ask, layout)
+        columns = replace(columns, schema=_arrow_schema.of_capsule(found))
+    request = ask(columns)
     _reading.check(server, request)
     with client.using(server) as handle:
         iterator = _native.read_streams(

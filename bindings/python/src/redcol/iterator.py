@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import TracebackType
 
-from . import _native, _native_position, client
+from . import _native, _native_position, client, inference
 from ._follow import Follower
-from ._typing import TYPE_CHECKING, pl, typing
+from ._typing import TYPE_CHECKING, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def iter_stream(
     *,
     batch_size: int = 100,
     block_ms: int | None = BLOCK_MS,
-    schema: Mapping[str, typing.Any] | None = None,
+    schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,
+    schema_overrides: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date | timedelta = "-",
     end_id: str | int | date | timedelta = "+",
     start_last: int | None = None,
@@ -161,7 +162,8 @@ def iter_stream(
             milliseconds; 0 waits forever. None does not wait in the server: redcol asks it once
             with ``on_idle="stop"`` or ``"empty"``, and about once a second with ``"wait"``.
         schema: as in :func:`read_stream`; every frame has exactly these columns. Without a schema,
-            a column that was seen once stays.
+            a column that was seen once stays. ``"infer"`` is for one stream.
+        schema_overrides: as in :func:`read_stream`.
         start_id: without a group, read the entries after this one; ``"-"`` reads all, ``"$"`` those
             that are added from now on. Times, also those before now, as in :func:`read_stream`.
         end_id: without a group, end after this entry, or before the first entry after it. Until one
@@ -293,14 +295,13 @@ def iter_stream(
         dead_letter=dead_letter,
         usual_claim_idle_ms=CLAIM_IDLE_MS,
     )
-    request = follow_request(
-        stream,
-        FollowSpec(
-            batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
-        ),
-        RangeSpec(start_id, end_id, count),
-        columns,
-        EntrySpec(on_error, entry_bytes_max, entry_fields_max),
-        member,
+    follow = FollowSpec(
+        batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
     )
-    return StreamIterator(server, request)
+    range_ = RangeSpec(start_id, end_id, count)
+    entries = EntrySpec(on_error, entry_bytes_max, entry_fields_max)
+
+    def ask(columns: ColumnSpec) -> requests.Request:
+        return follow_request(stream, follow, range_, columns, entries, member)
+
+    return StreamIterator(server, inference.request(server, columns, schema_overrides, ask))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
-from . import _bounds, _native, _progress, _reading, client
+from . import _bounds, _native, _progress, _reading, client, inference
 from ._lazy import LazyReads
 from ._snapshot import Snapshots
 from ._source import lazy_frame
@@ -23,7 +23,8 @@ def scan_stream(
     url: str | Client,
     stream: str | bytes,
     *,
-    schema: Mapping[str, typing.Any] | None = None,
+    schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,
+    schema_overrides: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date = "-",
     end_id: str | int | date = "+",
     count: int | None = None,
@@ -79,6 +80,8 @@ def scan_stream(
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         stream: the stream's key.
         schema: column names to dtypes, as in :func:`read_stream`. Better give one, see above.
+            ``"infer"`` looks at the newest 1,000 entries in this call, which then connects.
+        schema_overrides: as in :func:`read_stream`.
         start_id: where to begin, inclusive, as in :func:`read_stream`.
         end_id: where to end, inclusive, as in :func:`read_stream`.
         count: read only the first so many entries from ``start_id`` on; filters apply to them.
@@ -134,6 +137,8 @@ def scan_stream(
         >>> events.filter(pl.col("_ts") > 1_704_067_200_000).select("action").collect().item()
         'view'
     """
+    from dataclasses import replace
+
     from ._request import read_request
     from ._specs import ColumnSpec, EntrySpec, RangeSpec
 
@@ -159,8 +164,14 @@ def scan_stream(
         sequence_column=sequence_column,
     )
     entries = EntrySpec(on_error)
-    request = read_request(stream, range_, columns, entries)
+
+    def ask(columns: ColumnSpec) -> Request:
+        return read_request(stream, range_, columns, entries)
+
+    request = inference.request(server, columns, schema_overrides, ask)
     _reading.check(server, request, is_read_later=True)
+    if request.columns is not None:
+        columns = replace(columns, schema=request.columns)
     return lazy_frame(_StreamReads(server, request, range_, columns, entries, progress))
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
-from . import _interrupt, _log, _progress, _reading, client
-from ._typing import pl, typing
+from . import _interrupt, _log, _progress, _reading, client, inference
+from ._typing import pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import RedcolError
 
@@ -16,7 +16,8 @@ def read_stream(
     url: str | Client,
     stream: str | bytes,
     *,
-    schema: Mapping[str, typing.Any] | None = None,
+    schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,
+    schema_overrides: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date | timedelta = "-",
     end_id: str | int | date | timedelta = "+",
     count: int | None = None,
@@ -62,7 +63,10 @@ def read_stream(
             ``int``, …) work, and so does the schema of a frame that was read. Struct, List
             and Array columns are read from JSON text; docs/dtypes.md says which texts each dtype
             reads. Without a schema every field becomes a column, as ``discover`` says, in order of
-            first appearance. If a field is in an entry twice, the last value counts.
+            first appearance. ``"infer"`` first looks at the newest 1,000 entries, as
+            :func:`infer_schema` does. If a field is in an entry twice, the last value counts.
+        schema_overrides: columns and dtypes that replace those of the schema, or are added after
+            them.
         start_id: where to begin, inclusive: an entry id such as ``"1704067200000-0"``, its
             milliseconds alone as str or int, ``"-"`` for the first entry, or a time: a datetime, a
             date, or ISO text such as ``"2024-01-01T12:00:00Z"``. A time without a time zone is UTC,
@@ -185,15 +189,14 @@ def read_stream(
         claim_idle_ms=claim_idle_ms,
         dead_letter=dead_letter,
     )
-    request = read_request(
-        stream,
-        RangeSpec(start_id, end_id, count, last),
-        columns,
-        EntrySpec(on_error, entry_bytes_max, entry_fields_max),
-        block_ms=block_ms,
-        group=member,
-    )
     told = _progress.of(progress)
+    range_ = RangeSpec(start_id, end_id, count, last)
+    entries = EntrySpec(on_error, entry_bytes_max, entry_fields_max)
+
+    def ask(columns: ColumnSpec) -> requests.Request:
+        return read_request(stream, range_, columns, entries, block_ms=block_ms, group=member)
+
+    request = inference.request(server, columns, schema_overrides, ask)
     _reading.check(server, request)
     if not request.acknowledges:
         with client.using(server) as handle:
