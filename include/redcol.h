@@ -458,6 +458,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "id_column"             text             "_id"         name of the column of ids
  *   "timestamp_column"      text             "_ts"         name of the column of milliseconds
  *   "sequence_column"       text             "_seq"        name of the column of sequences
+ *   "timestamp_format"      text             "l"           "l", or "tsm:" and a time zone or none
  *   "stream_column"         text             none          name of a column of streams' keys
  *   "string_layout"         word             none          "view", "large" or "string"
  *   "field:N"               text             none          field of the schema's column N
@@ -505,8 +506,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * remembers where it reads: it takes neither "start_id" nor "end_id", "start_last" or "until".
  * "start_id" and "end_id" may also be a date or a time in ISO text ("2024-01-01T12:00:00Z"; UTC
  * without an offset), or a time before now, by the server's clock: "-1h", "-1d12h", "-500ms", with
- * the units w, d, h, m, s and ms. The clock is asked (TIME) before the read begins. So even the read
- * of a range then connects in this call, unless "connect" is "later".
+ * the units w, d, h, m, s and ms. The clock is asked (TIME) before the read begins. So even the
+ * read of a range then connects in this call, unless "connect" is "later".
  * "last" reads the newest so many entries of one stream's range, and returns them in their order.
  * They are requested from the end (XREVRANGE), and no others. They are held in memory: the first
  * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with the
@@ -981,14 +982,14 @@ int64_t redcol_table_rows(const redcol_table *table);
  * read the stream with the schema that this returns.
  *
  * table       borrowed.
- * schema_out  moved to the caller: the columns of the table, with the narrowest type that all values
- *             have in place of bytes: l, g, b, tdD, tsu: or tsn:, tsu:UTC or tsn:UTC (where each
- *             value has an offset), +s and +L of these (JSON), vu, or else vz. Columns of other
- *             types stay as they are.
+ * schema_out  moved to the caller: the columns of the table, with the narrowest type that all
+ *             values have in place of bytes: l, g, b, tdD, tsu: or tsn:, tsu:UTC or tsn:UTC (where
+ *             each value has an offset), +s and +L (JSON), vu, or else vz. Columns of other types
+ *             stay as they are.
  * Each value has been read as a read with this schema reads it, so that such a read cannot fail on
  * the sample. Numbers with a plus or with leading zeros stay text, and so do numbers with more
  * digits than the type keeps: integers beyond 64 bits, and more than 17 digits of a float. Whole
- * numbers are l, also if they are only 0 and 1. Needs memory for the values of one column at a time.
+ * numbers are l, also if they are only 0 and 1. Needs memory for the values of one column.
  * Unless REDCOL_OK is returned, `*schema_out` has a NULL release callback. Does not block. Any
  * thread, and a forked child.
  * Errors: INVALID_ARGUMENT.

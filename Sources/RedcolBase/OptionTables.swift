@@ -51,7 +51,7 @@ public enum ReadOption: OptionTable {
     case startID, endID, count, last, batchRows, pageRows
     // Columns
     case includeID, includeTimestamp, includeSequence, idColumn, timestampColumn, sequenceColumn
-    case streamColumn, stringLayout, categories, field, reserved
+    case timestampFormat, streamColumn, stringLayout, categories, field, reserved
     // Without a schema
     case discover, discovered, columnsMax
     // Values that do not fit, and limits
@@ -81,6 +81,7 @@ public enum ReadOption: OptionTable {
         case .idColumn: Option("id_column", .text, default: "_id")
         case .timestampColumn: Option("timestamp_column", .text, default: "_ts")
         case .sequenceColumn: Option("sequence_column", .text, default: "_seq")
+        case .timestampFormat: Option("timestamp_format", .text, default: "l")
         case .streamColumn: Option("stream_column", .text)
         case .stringLayout: Option("string_layout", .word("view large string"))
         case .categories: Option("categories:N", .netstrings)

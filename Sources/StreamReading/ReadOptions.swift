@@ -22,6 +22,8 @@ public struct ReadOptions {
     public var idColumn = "_id"
     public var timestampColumn = "_ts"
     public var sequenceColumn = "_seq"
+    /// What the column of milliseconds is, unless the schema has it.
+    var timestampType = ColumnType.int64
     public var onError = RefusalPolicy.raise
     public var columnsMax = 10_000
     /// What a column is that is found without a schema.
@@ -212,6 +214,11 @@ public struct ReadOptions {
         case .idColumn: idColumn = value.text
         case .timestampColumn: timestampColumn = value.text
         case .sequenceColumn: sequenceColumn = value.text
+        case .timestampFormat:
+            guard let type = IDPart.timestampType(value.text) else {
+                throw value.wrong("\"l\", or \"tsm:\" and a time zone or nothing")
+            }
+            timestampType = type
         case .streamColumn: streamColumn = value.text
         case .stringLayout: stringLayout = try value.word(as: LayoutName.self).layout
         case .categories: categories.append((value.place, try value.netstrings()))

@@ -57,6 +57,7 @@ private func check<Table: OptionTable>(
         let name = option.nameText
         var (good, bad) = samples(option.kind)
         if name == "address_map" { (good, bad) = (["a:1=b:2", "a=b"], ["", "a"]) }
+        if name == "timestamp_format" { (good, bad) = (["l", "tsm:UTC"], ["", "tsu:UTC", "L"]) }
         var seen: Set<String> = []
         for value in good {
             let others = companions(option, value)

@@ -54,7 +54,8 @@ struct ReadColumns {
                     throw ReadColumns.sameName(part, other)
                 }
                 idColumns.set(part.kind, columns.count)
-                columns.append(RequestedColumn(name: part.name, type: part.type, layout: layout))
+                let type = part.kind == .timestamp ? options.timestampType : part.type
+                columns.append(RequestedColumn(name: part.name, type: type, layout: layout))
                 names.append(part.name)
             }
         }
@@ -244,6 +245,16 @@ struct IDPart {
         case .sequence: return "the ids' sequence numbers (uint64)"
         case .stream: return "the streams' keys (text)"
         }
+    }
+
+    /// The type with this Arrow format, if the column of milliseconds can have it.
+    static func timestampType(_ format: String) -> ColumnType? {
+        let part = IDPart(kind: .timestamp, name: [], isWanted: nil)
+        let bytes = format.utf8.map { CChar(bitPattern: $0) } + [0]
+        let type = bytes.withUnsafeBufferPointer { text in
+            text.baseAddress.flatMap { try? ColumnType(format: $0) }
+        }
+        return type.flatMap { part.fits($0) ? $0 : nil }
     }
 
     /// Whether a column of the schema can be this one.

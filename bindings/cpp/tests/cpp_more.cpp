@@ -266,6 +266,13 @@ static void schemas(Client &client) {
   to = redcol::OwnedSchema();
   CHECK(!to && !Table().schema(nullptr, error) && error);
 
+  const Table sample = client.read("numbers", {{"discover", "binary"}, {"last", "10"}}).collect();
+  CHECK(sample.size() == 10);
+  const redcol::OwnedSchema inferred = sample.infer_schema();
+  CHECK(inferred->n_children == 3 && string_view(inferred->children[2]->name) == "n");
+  CHECK(string_view(inferred->children[2]->format) == "l");
+  CHECK(!Table().infer_schema(error) && error);
+
   Reader reader = client.read("numbers", Schema().add("n", "l"), {{"batch_rows", "10"}});
   ArrowArrayStream stream{};
   reader.stream(&stream);

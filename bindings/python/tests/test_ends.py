@@ -68,9 +68,7 @@ def test_the_newest_entries_in_their_order(
     ids = shapes()[shape]
     add(any_db, key, ids)
     for last in (0, 1, 2, 255, 256, 257, 1_000, len(ids) - 1, len(ids), len(ids) + 1, 10**6):
-        frame = redcol.read_stream(
-            url, key, last=last, schema=SCHEMA, include_timestamp=False
-        )
+        frame = redcol.read_stream(url, key, last=last, schema=SCHEMA, include_timestamp=False)
         assert frame["_id"].to_list() == (ids[-last:] if last else []), last
         assert frame["n"].to_list() == list(range(len(ids)))[-last:] if last else frame.is_empty()
     middle = ids[len(ids) // 3], ids[2 * len(ids) // 3]
@@ -113,9 +111,7 @@ def test_large_entries_among_the_newest(server: Server, db: redis.Redis, key: st
     assert raised.value.entry_id == db.xrange(key)[2][0].decode()
 
 
-def test_values_that_do_not_fit_among_the_newest(
-    server: Server, db: redis.Redis, key: str
-) -> None:
+def test_values_that_do_not_fit_among_the_newest(server: Server, db: redis.Redis, key: str) -> None:
     for value in ("1", "2", "no", "4"):
         db.xadd(key, {"n": value})
     assert redcol.read_stream(server.url, key, last=1, schema=SCHEMA)["n"].to_list() == [4]
@@ -333,9 +329,7 @@ def test_following_from_the_newest_entries_of_several_streams(
 @pytest.mark.parametrize("batch_size", [1, 7, 1_000])
 def test_until_now(url: str, any_db: redis.Redis, key: str, batch_size: int) -> None:
     add(any_db, key, plain(50))
-    with redcol.iter_stream(
-        url, key, until="now", schema=SCHEMA, batch_size=batch_size
-    ) as batches:
+    with redcol.iter_stream(url, key, until="now", schema=SCHEMA, batch_size=batch_size) as batches:
         any_db.xadd(key, {"n": 99})
         assert pl.concat(batches)["n"].to_list() == list(range(50))
         with pytest.raises(StopIteration):
@@ -383,3 +377,70 @@ def test_until_now_without_waiting_in_an_event_loop(
             return [number async for frame in batches for number in frame["n"]]
 
     assert asyncio.run(numbers()) == list(range(5, 20))
+
+
+# -- The dtype of the column of milliseconds
+
+UTC = pl.Datetime("ms", "UTC")
+
+
+@pytest.mark.parametrize(
+    "dtype", [UTC, pl.Datetime("ms"), pl.Datetime("ms", "Asia/Tokyo"), pl.Int64]
+)
+def test_the_dtype_of_the_milliseconds(
+    url: str, any_db: redis.Redis, key: str, dtype: pl.DataType
+) -> None:
+    add(any_db, key, ["1704067200123-0", "1704067200123-1"])
+    expected = pl.Series("_ts", [1_704_067_200_123] * 2).cast(dtype)
+    for schema in (SCHEMA, None):
+        read: dict[str, Any] = {"timestamp_dtype": dtype, "schema": schema}
+        assert redcol.read_stream(url, key, **read)["_ts"].equals(expected)
+        assert redcol.read_streams(url, [key], **read)["_ts"].equals(expected)
+        assert redcol.scan_stream(url, key, **read).collect()["_ts"].equals(expected)
+        assert redcol.scan_streams(url, [key], **read).collect()["_ts"].equals(expected)
+        with redcol.iter_stream(url, key, until="now", **read) as batches:
+            assert next(batches)["_ts"].equals(expected)
+        for empty in (f"{key}-missing", key):
+            frame = redcol.read_stream(url, empty, start_id="(1704067200123-1", **read)
+            assert frame.is_empty() and frame.schema["_ts"] == dtype
+    arrow = redcol.read_arrow(url, key, timestamp_dtype=dtype)
+    assert pl.DataFrame(arrow)["_ts"].equals(expected)
+    named = redcol.read_stream(url, key, schema={"_ts": pl.Int64}, timestamp_dtype=UTC)
+    assert named.schema["_ts"] == pl.Int64
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said"),
+    [(pl.Datetime("us"), "but must be Int64"), (pl.String, "but must be Int64"), ("x", "dtype")],
+)
+def test_what_the_milliseconds_cannot_be(dtype: object, said: str) -> None:
+    with pytest.raises(redcol.errors.SchemaError, match=said):
+        redcol.read_stream(NOWHERE, "s", timestamp_dtype=dtype)
+
+
+def test_datetimes_bound_a_scan(server: Server, db: redis.Redis, key: str) -> None:
+    day = 86_400_000
+    add(db, key, [f"{number * day}-0" for number in range(1, 3_001)], text="x" * 100)
+    lazy = redcol.scan_stream(server.url, key, schema=SCHEMA, timestamp_dtype=UTC)
+    column = pl.col("_ts")
+
+    def at(days: int) -> datetime:
+        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(days=days)
+
+    for predicate, days in (
+        (column >= at(2_990), range(2_990, 3_001)),
+        (column > at(2_990), range(2_991, 3_001)),
+        (column < at(5), range(1, 5)),
+        (column.is_between(at(7), at(9)), range(7, 10)),
+        ((column >= at(7)) & (column <= at(9) - timedelta(microseconds=1)), range(7, 9)),
+        (column == at(8), range(8, 9)),
+        (at(2_999) <= column, range(2_999, 3_001)),
+        (column.cast(pl.Int64) <= 3 * day, range(1, 4)),
+        (column.cast(pl.Datetime("us", "UTC")) <= at(3), range(1, 4)),
+        (column.dt.replace_time_zone(None) <= datetime(1970, 1, 4), range(1, 4)),
+    ):
+        db.config_resetstat()
+        frame = lazy.filter(predicate).collect()
+        assert frame["n"].to_list() == [number - 1 for number in days], predicate
+        sent = db.info("stats")["total_net_output_bytes"]
+        assert sent < 20_000 or "replace_time_zone" in str(predicate), predicate

@@ -176,7 +176,9 @@ def test_readers_infer_by_themselves(url: str, any_db: redis.Redis, key: str) ->
 
     overrides = {"v": pl.Float32, "more": pl.Date}
     changed = {**everything, **overrides}
-    assert redcol.read_stream(url, key, schema="infer", schema_overrides=overrides).schema == changed
+    assert (
+        redcol.read_stream(url, key, schema="infer", schema_overrides=overrides).schema == changed
+    )
     lazy = redcol.scan_stream(url, key, schema="infer", schema_overrides=overrides)
     assert lazy.collect_schema() == changed
     given = redcol.read_stream(url, key, schema={"v": str}, schema_overrides=overrides)
@@ -185,7 +187,7 @@ def test_readers_infer_by_themselves(url: str, any_db: redis.Redis, key: str) ->
     async def schema() -> pl.Schema:
         found = await asyncio.to_thread(redcol.infer_schema, url, key)
         async with redcol.stream_batches(url, key, schema=found, until="now") as batches:
-            return [frame async for frame in batches][0].schema
+            return (await anext(batches)).schema
 
     assert asyncio.run(schema()) == everything
 

@@ -34,6 +34,13 @@ _LARGEST: Final = (_PART_MAX, _PART_MAX)
 
 _MIRRORED: Final = {"Lt": "Gt", "LtEq": "GtEq", "Gt": "Lt", "GtEq": "LtEq"}
 _EQUAL: Final = ("Eq", "EqValidity")
+#: What a cast of a Datetime in milliseconds makes of one of them.
+_PER_MILLISECOND: Final = {
+    "Milliseconds": 1,
+    "Microseconds": 1_000,
+    "Nanoseconds": 1_000_000,
+    "integer": 1,
+}
 _BETWEEN: Final = {
     "Both": ("GtEq", "LtEq"),
     "Left": ("GtEq", "Lt"),
@@ -101,15 +108,17 @@ def find(
     timestamp_column: str | None,
     id_column: str | None,
     largest_ms: int = _PART_MAX,
+    is_datetime: bool = False,
 ) -> Bounds:
     """Bounds that hold all ids whose rows can satisfy `predicate`.
 
     Args:
         predicate: what Polars hands to a source; None for all rows.
-        timestamp_column: the column of the ids' milliseconds (Int64), or None.
+        timestamp_column: the column of the ids' milliseconds, or None.
         id_column: the column of the ids (String), or None.
         largest_ms: no id has more milliseconds. Where a predicate multiplies them, this shows that
             nothing overflows.
+        is_datetime: whether the column is a Datetime in milliseconds, and not Int64.
     """
     import json  # here, so that importing redcol stays light
 
@@ -117,7 +126,7 @@ def find(
 
     if predicate is None:
         return ALL
-    search = _Search(timestamp_column, id_column, largest_ms)
+    search = _Search(timestamp_column, id_column, largest_ms, is_datetime=is_datetime)
     try:
         if not {timestamp_column, id_column} & set(predicate.meta.root_names()):
             return ALL
@@ -138,8 +147,14 @@ class _Side:
 
 class _Search:
     def __init__(
-        self, timestamp_column: str | None, id_column: str | None, largest_ms: int
+        self,
+        timestamp_column: str | None,
+        id_column: str | None,
+        largest_ms: int,
+        *,
+        is_datetime: bool,
     ) -> None:
+        self.kind = "Milliseconds" if is_datetime else "integer"
         self.timestamp_column = timestamp_column
         self.id_column = id_column
         self.largest_ms = largest_ms
@@ -179,15 +194,23 @@ class _Search:
     def _side(self, node: Any) -> _Side | None:
         match node:
             case {"Column": name} if name == self.timestamp_column:
-                return _Side(1, "integer")
+                return _Side(1, self.kind)
             case {"Cast": {"expr": inner, "dtype": dtype}}:
                 side, kind = self._side(inner), _kind(dtype)
-                if side is None or kind is None or side.kind != "integer":
+                if side is None or kind is None:
                     return None
-                return _Side(side.scale, kind)
+                if side.kind == "integer":
+                    return _Side(side.scale, kind)
+                # A Datetime in another unit, or as its number.
+                factor = _PER_MILLISECOND.get(kind)
+                return (
+                    None
+                    if side.kind != "Milliseconds" or factor is None
+                    else _Side(side.scale * factor, kind)
+                )
             case {"BinaryExpr": {"left": {"Column": name}, "op": "Multiply", "right": factor}} | {
                 "BinaryExpr": {"left": factor, "op": "Multiply", "right": {"Column": name}}
-            } if name == self.timestamp_column:
+            } if name == self.timestamp_column and self.kind == "integer":
                 scale = _number(_constant(factor), "integer")
                 if isinstance(scale, int) and 0 < scale <= _INT64_MAX:
                     return _Side(scale, "integer")

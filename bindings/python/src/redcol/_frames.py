@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from . import schema as _schema
 from ._capsule import Batch
 from ._typing import TYPE_CHECKING
 from .errors import SchemaError, ValueConversionError
@@ -54,7 +55,9 @@ class Frames:
             return self._last
         defaults: dict[str, pl.DataType] = {
             "id": pl.String(),
-            "timestamp": pl.Int64(),
+            "timestamp": _schema.timestamp_dtype(
+                self._request.options.get("timestamp_format", "l")
+            ),
             "sequence": pl.UInt64(),
             "key": pl.String(),
             "stream": pl.String(),

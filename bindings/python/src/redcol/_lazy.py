@@ -154,13 +154,16 @@ class LazyReads:
         import polars as pl
 
         timestamp = self._request.names.get("timestamp")
-        if timestamp is not None and self._known_schema()[timestamp] != pl.Int64:
+        dtype = None if timestamp is None else self._known_schema()[timestamp]
+        is_datetime = isinstance(dtype, pl.Datetime)
+        if dtype != pl.Int64 and not is_datetime:
             timestamp = None
         return _bounds.find(
             predicate,
             timestamp_column=timestamp,
             id_column=self._request.names.get("id"),
             largest_ms=max(within.last[0], 0),
+            is_datetime=is_datetime,
         )
 
 

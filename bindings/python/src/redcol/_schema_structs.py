@@ -9,6 +9,10 @@ from ctypes import c_char_p, c_int64, c_void_p
 
 from . import errors
 from ._library import library
+from ._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # A prototype of our own: setting argtypes on the one of ctypes.pythonapi would change it for all.
 capsule_pointer = ctypes.PYFUNCTYPE(c_void_p, ctypes.py_object, c_char_p)(
@@ -72,10 +76,10 @@ def schema_names(schema_capsule: object) -> list[str]:
     return [_text(child.name) for child in _children(schema_capsule)]
 
 
-def schema_formats(schema_capsule: object) -> list[tuple[str, str, list[object]]]:
+def schema_formats(schema_capsule: object) -> list[tuple[str, str, list[Any]]]:
     """Name, Arrow format and children of each of a struct schema's columns."""
 
-    def described(child: _Schema) -> tuple[str, str, list[object]]:
+    def described(child: _Schema) -> tuple[str, str, list[Any]]:
         return _text(child.name), _text(child.format), [described(one) for one in _inside(child)]
 
     return [described(child) for child in _children(schema_capsule)]

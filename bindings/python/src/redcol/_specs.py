@@ -209,12 +209,14 @@ class ColumnSpec:
     `include_…` None: the metadata column is there if the schema has it.
     """
 
-    schema: Mapping[str, Any] | _schema.Columns | None = None
+    #: A text stands for the schema that `inference` puts in its place.
+    schema: Mapping[str, Any] | _schema.Columns | str | None = None
     discover: str = "string"
     include_id: bool = True
     id_column: str = "_id"
     include_timestamp: bool = True
     timestamp_column: str = "_ts"
+    timestamp_dtype: Any = None
     include_sequence: bool | None = None
     sequence_column: str = "_seq"
     include_key: bool = False
@@ -253,6 +255,8 @@ class ColumnSpec:
             found["stream_column"] = stream
         if "row_index" in names:  # a column that the library knows nothing about
             found["reserved"] = netstrings([names["row_index"]])
+        if self.timestamp_dtype is not None:
+            found["timestamp_format"] = _schema.timestamp_format(self.timestamp_dtype)
         _arguments.one_of("discover", self.discover, ("string", "binary", "auto"))
         if self.discover != "string":
             found["discover"] = self.discover

@@ -201,6 +201,7 @@ def stream_batches(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
+    timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
@@ -243,6 +244,7 @@ def stream_batches(
         id_column: as in :func:`iter_stream`.
         include_timestamp: as in :func:`iter_stream`.
         timestamp_column: as in :func:`iter_stream`.
+        timestamp_dtype: as in :func:`read_stream`.
         include_sequence: as in :func:`iter_stream`.
         sequence_column: as in :func:`iter_stream`.
         stream_column: as in :func:`iter_stream`.
@@ -303,6 +305,7 @@ def stream_batches(
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
+        timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
         stream_column=stream_column,

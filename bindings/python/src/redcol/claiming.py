@@ -25,6 +25,7 @@ def claim(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
+    timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
@@ -57,6 +58,7 @@ def claim(
         id_column: as in :func:`read_stream`.
         include_timestamp: as in :func:`read_stream`.
         timestamp_column: as in :func:`read_stream`.
+        timestamp_dtype: as in :func:`read_stream`.
         include_sequence: as in :func:`read_stream`.
         sequence_column: as in :func:`read_stream`.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
@@ -103,6 +105,7 @@ def claim(
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
+        timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
     )

@@ -155,7 +155,7 @@ def _of_table(table: _native.Handle, metadata: set[str]) -> pl.Schema:
 
     formats = _native.schema_formats(_native.infer_schema(table))
     return polars.Schema(
-        {name: _dtype(*rest) for name, *rest in formats if name not in metadata}
+        {name: _dtype(form, inside) for name, form, inside in formats if name not in metadata}
     )
 
 
@@ -164,7 +164,7 @@ def _dtype(form: str, children: list[typing.Any]) -> typing.Any:
     import polars as pl
 
     if form == "+s":
-        return pl.Struct({name: _dtype(*rest) for name, *rest in children})
+        return pl.Struct({name: _dtype(inner, inside) for name, inner, inside in children})
     if form == "+L":
         return pl.List(_dtype(*children[0][1:]))
     if form.startswith("ts"):

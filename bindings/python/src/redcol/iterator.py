@@ -123,6 +123,7 @@ def iter_stream(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
+    timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
@@ -185,6 +186,7 @@ def iter_stream(
         id_column: as in :func:`read_stream`.
         include_timestamp: as in :func:`read_stream`.
         timestamp_column: as in :func:`read_stream`.
+        timestamp_dtype: as in :func:`read_stream`.
         include_sequence: as in :func:`read_stream`.
         sequence_column: as in :func:`read_stream`.
         stream_column: the name of a column of the stream's key; ``_stream`` for a list of streams.
@@ -278,6 +280,7 @@ def iter_stream(
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
+        timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
         stream_column=stream_column,

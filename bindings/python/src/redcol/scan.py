@@ -33,6 +33,7 @@ def scan_stream(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
+    timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
@@ -56,10 +57,9 @@ def scan_stream(
     - with ``head(n)`` or ``limit(n)``: the first n;
     - with ``filter``: those between the bounds of ``_ts`` (``<``, ``<=``, ``==``, ``>=``, ``>`` and
       ``is_between`` with constants, joined by ``&``), and the one of ``_id == "…"``. Other filters
-      are applied to the entries when they arrive. ``_ts`` is a number of milliseconds; to compare
-      it with datetimes write ``pl.from_epoch("_ts", "ms") >= datetime(…)``, or cast it to
-      ``pl.Datetime("ms", …)``: next to a plain Int64, Polars takes a datetime for its number of
-      microseconds.
+      are applied to the entries when they arrive. To compare ``_ts`` with datetimes, make it one:
+      ``timestamp_dtype=pl.Datetime("ms", "UTC")``. Next to a plain Int64, Polars takes a datetime
+      for its number of microseconds, and redcol cannot see that.
 
     A query reads a snapshot. When it begins, redcol asks for the stream's last entry (XREVRANGE),
     and no place of the query reads past it. (A place that begins more than a minute after the
@@ -93,6 +93,7 @@ def scan_stream(
             of the schema with this name is the column of entry ids, as in :func:`read_stream`.
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
         timestamp_column: its name.
+        timestamp_dtype: as in :func:`read_stream`.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             only if the schema has it.
         sequence_column: its name.
@@ -160,6 +161,7 @@ def scan_stream(
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
+        timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
     )

@@ -100,6 +100,27 @@ PARTS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
 }
 
 
+def timestamp_format(given: object) -> str:
+    """The dtype of the column of milliseconds as an Arrow format."""
+    if given is None:
+        return "l"
+    import polars as pl
+
+    dtype = _dtype("timestamp_dtype", given)
+    if not _is_milliseconds(dtype):
+        raise SchemaError(
+            f"timestamp_dtype is {dtype}, but must be Int64 or Datetime('ms') with any time zone."
+        )
+    return f"tsm:{dtype.time_zone or ''}" if isinstance(dtype, pl.Datetime) else "l"
+
+
+def timestamp_dtype(format_: str) -> DataType:
+    """The Polars dtype of such a format."""
+    import polars as pl
+
+    return pl.Int64() if format_ == "l" else pl.Datetime("ms", format_[4:] or None)
+
+
 def parse(schema: object) -> Columns:
     """The columns of a schema as callers write it: a mapping of names to dtypes or Python types."""
     if isinstance(schema, Columns):

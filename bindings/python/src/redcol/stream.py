@@ -31,6 +31,7 @@ def read_stream(
     id_column: str = "_id",
     include_timestamp: bool = True,
     timestamp_column: str = "_ts",
+    timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
@@ -106,6 +107,8 @@ def read_stream(
             ``Datetime("ms")`` with any time zone if the schema says so. An id can have more
             milliseconds than Int64 holds; such a value does not fit (see `on_error`).
         timestamp_column: its name.
+        timestamp_dtype: its dtype: ``pl.Int64`` or ``pl.Datetime("ms", …)``, with any time zone.
+            None is Int64. A schema that names the column has its dtype.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             only if the schema has it.
         sequence_column: its name.
@@ -177,6 +180,7 @@ def read_stream(
         id_column=id_column,
         include_timestamp=include_timestamp,
         timestamp_column=timestamp_column,
+        timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
     )

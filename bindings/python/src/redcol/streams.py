@@ -33,6 +33,7 @@ def read_streams(
     include_timestamp: bool = True,
     timestamp_column_name: str | None = None,
     timestamp_column: str | None = None,
+    timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column_name: str | None = None,
     sequence_column: str | None = None,
@@ -86,6 +87,7 @@ def read_streams(
         include_timestamp: whether there is a column of the ids' milliseconds (Int64).
         timestamp_column_name: its name; ``"_ts"`` if None.
         timestamp_column: another name of the argument above.
+        timestamp_dtype: as in :func:`read_stream`.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             only if the schema has it.
         sequence_column_name: its name; ``"_seq"`` if None.
@@ -164,6 +166,7 @@ def read_streams(
         timestamp_column=either(
             "_ts", timestamp_column_name=timestamp_column_name, timestamp_column=timestamp_column
         ),
+        timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=either(
             "_seq", sequence_column_name=sequence_column_name, sequence_column=sequence_column
