@@ -402,7 +402,8 @@ def test_the_dtype_of_the_milliseconds(
             assert next(batches)["_ts"].equals(expected)
         for empty in (f"{key}-missing", key):
             frame = redcol.read_stream(url, empty, start_id="(1704067200123-1", **read)
-            assert frame.is_empty() and frame.schema["_ts"] == dtype
+            assert frame.is_empty()
+            assert frame.schema["_ts"] == dtype
     arrow = redcol.read_arrow(url, key, timestamp_dtype=dtype)
     assert pl.DataFrame(arrow)["_ts"].equals(expected)
     named = redcol.read_stream(url, key, schema={"_ts": pl.Int64}, timestamp_dtype=UTC)

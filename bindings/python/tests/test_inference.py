@@ -191,6 +191,12 @@ def test_readers_infer_by_themselves(url: str, any_db: redis.Redis, key: str) ->
 
     assert asyncio.run(schema()) == everything
 
+    async def inferred() -> pl.Schema:
+        async with redcol.stream_batches(url, key, schema="infer", until="now") as batches:
+            return (await anext(batches)).schema
+
+    assert asyncio.run(inferred()) == everything
+
 
 @pytest.mark.parametrize(
     ("function", "arguments", "said"),

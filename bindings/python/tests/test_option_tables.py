@@ -46,6 +46,7 @@ FUNCTIONS = {
     "read_arrow": ("ReadOption", "ClientOption"),
     "read_streams": ("ReadOption", "ClientOption"),
     "scan_streams": ("ReadOption", "ClientOption"),
+    "infer_schema": ("ClientOption",),
     "write_stream": ("EntryOption", "ClientOption"),
     "write_hashes": ("HashOption", "ClientOption"),
     "list_streams": ("ClientOption",),

@@ -31,6 +31,12 @@ def reads() -> Iterator[pl.DataFrame]:
     yield redcol.read_streams(URL, "ev*", progress=True)
     yield redcol.read_stream(URL, "events", progress=5)  # wrong
     yield redcol.read_stream(URL, "events", progress=lambda rows: None)  # wrong
+    yield redcol.read_stream(URL, "events", last=5, start_id="-1h", end_id=timedelta(hours=-1))
+    yield redcol.read_stream(URL, "events", schema="infer", schema_overrides={"value": pl.Int8})
+    yield redcol.read_stream(URL, "events", timestamp_dtype=pl.Datetime("ms", "UTC"))
+    yield redcol.read_stream(URL, "events", schema=redcol.infer_schema(URL, "events", sample=10))
+    yield redcol.read_stream(URL, "events", schema="guess")  # wrong
+    yield redcol.read_stream(URL, "events", last="5")  # wrong
     yield redcol.read_stream(URL, "events", shcema=SCHEMA)  # wrong
     yield redcol.read_stream(URL, "events", count="5")  # wrong
     yield redcol.read_stream(URL, "events", on_error="ignore")  # wrong
@@ -61,6 +67,8 @@ def follows(client: redcol.Client) -> Iterator[pl.DataFrame]:
             acknowledged: int = batches.ack(batch)
             print(acknowledged, batches.stats.delivered, batches.last_error)
             yield batch
+    redcol.iter_stream(URL, "events", start_last=5, until="now").close()
+    redcol.iter_stream(URL, "events", until="later")  # wrong
     redcol.iter_stream(URL, "events", batch_timeout_ms=5)  # wrong
     redcol.iter_stream(URL, "events", on_idle="end")  # wrong
     redcol.iter_stream(URL, "events", block_ms=timedelta(seconds=1))  # wrong

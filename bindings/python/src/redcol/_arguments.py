@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import operator
-import re
 import sys
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, typing
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 _UINT64_MAX: Final = 2**64 - 1
 _TTL_MS_MAX: Final = 2**52
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: A time before now, as the library reads it.
-_BACK: Final = re.compile(r"-(?:[0-9]{1,15}(?:ms|[smhdw]))+")
-_ISO: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)"
-    r"(?:[Tt ](\d\d:\d\d)(?:(:\d\d)(?:\.(\d{1,9}))?)?([Zz]|[+-]\d\d(?::?\d\d)?)?)?",
-    re.ASCII,
-)
 
 
 def url_hint(value: object) -> str:
@@ -151,7 +144,7 @@ def range_end(
 
     `new_too`: also "$", the last entry at this moment. `relative_too`: also a time before now.
     """
-    if isinstance(value, timedelta) or (isinstance(value, str) and _BACK.fullmatch(value)):
+    if isinstance(value, timedelta) or (isinstance(value, str) and _is_back(value)):
         if relative_too:
             return _back(name, value)
         raise InvalidArgumentError(
@@ -278,6 +271,22 @@ def _is_entry_id(value: str) -> bool:
     )
 
 
+@functools.cache
+def _patterns() -> tuple[typing.Any, typing.Any]:
+    """Of a time before now, as the library reads it, and of an ISO date or time."""
+    import re  # here, so that importing redcol stays light
+
+    back = re.compile(r"-(?:[0-9]{1,15}(?:ms|[smhdw]))+")
+    day, clock, offset = r"(\d{4}-\d\d-\d\d)", r"(\d\d:\d\d)", r"([Zz]|[+-]\d\d(?::?\d\d)?)"
+    second = r"(?:(:\d\d)(?:\.(\d{1,9}))?)"
+    iso = re.compile(f"{day}(?:[Tt ]{clock}{second}?{offset}?)?", re.ASCII)
+    return back, iso
+
+
+def _is_back(text: str) -> bool:
+    return text.startswith("-") and len(text) > 1 and _patterns()[0].fullmatch(text) is not None
+
+
 def _back(name: str, value: str | timedelta) -> str:
     """A time before now, as the library reads it."""
     if isinstance(value, str):
@@ -293,7 +302,7 @@ def _back(name: str, value: str | timedelta) -> str:
 
 def _iso_time(text: str) -> datetime | None:
     """A date, or a date and a time, in ISO text; UTC without an offset."""
-    found = _ISO.fullmatch(text)
+    found = _patterns()[1].fullmatch(text)
     if found is None:
         return None
     day, minute, second, fraction, offset = found.groups()

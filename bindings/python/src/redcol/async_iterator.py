@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import TracebackType
 
-from . import _native, _native_position, client
+from . import _native, _native_position, client, inference
 from ._follow import Follower
 from ._in_thread import in_thread
-from ._typing import asyncio, pl, typing
+from ._typing import asyncio, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import CancelledError, ClosedError, InvalidArgumentError
 from .iterator import BLOCK_MS, CLAIM_IDLE_MS
@@ -187,7 +187,8 @@ def stream_batches(
     batch_size: int = 100,
     block_ms: int | None = BLOCK_MS,
     batch_timeout_ms: int | None = BLOCK_MS,
-    schema: Mapping[str, typing.Any] | None = None,
+    schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,
+    schema_overrides: Mapping[str, typing.Any] | None = None,
     start_id: str | int | date | timedelta = "-",
     end_id: str | int | date | timedelta = "+",
     start_last: int | None = None,
@@ -230,7 +231,9 @@ def stream_batches(
         batch_size: as in :func:`iter_stream`.
         block_ms: as in :func:`iter_stream`.
         batch_timeout_ms: another name of ``block_ms``; give one of the two.
-        schema: as in :func:`iter_stream`.
+        schema: as in :func:`iter_stream`. ``"infer"`` waits for the sample in this call, and the
+            event loop with it: better ``await asyncio.to_thread(infer_schema, …)`` first.
+        schema_overrides: as in :func:`iter_stream`.
         start_id: as in :func:`iter_stream`.
         end_id: as in :func:`iter_stream`.
         start_last: as in :func:`iter_stream`.
@@ -323,14 +326,13 @@ def stream_batches(
         dead_letter=dead_letter,
         usual_claim_idle_ms=CLAIM_IDLE_MS,
     )
-    request = follow_request(
-        stream,
-        FollowSpec(
-            batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
-        ),
-        RangeSpec(start_id, end_id, count),
-        columns,
-        EntrySpec(on_error, entry_bytes_max, entry_fields_max),
-        member,
+    follow = FollowSpec(
+        batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
     )
-    return AsyncStreamIterator(server, request)
+    range_ = RangeSpec(start_id, end_id, count)
+    entries = EntrySpec(on_error, entry_bytes_max, entry_fields_max)
+
+    def ask(columns: ColumnSpec) -> requests.Request:
+        return follow_request(stream, follow, range_, columns, entries, member)
+
+    return AsyncStreamIterator(server, inference.request(server, columns, schema_overrides, ask))

@@ -61,8 +61,8 @@ def infer_schema(
 
     Example:
         >>> import redcol
-        >>> redcol.infer_schema("redis://localhost", "events")
-        Schema({'action': String, 'value': Int64})
+        >>> dict(redcol.infer_schema("redis://localhost", "events"))
+        {'user_id': String, 'action': String, 'value': Int64}
     """
     from ._specs import ColumnSpec
 
