@@ -105,6 +105,8 @@ redcol_status redcol_table_schema(const redcol_table *table,
                                   const struct ArrowSchema *requested_schema,
                                   struct ArrowSchema *schema_out, redcol_error **error_out);
 int64_t redcol_table_rows(const redcol_table *table);
+redcol_status redcol_infer_schema(const redcol_table *table, struct ArrowSchema *schema_out,
+                                  redcol_error **error_out);
 redcol_status redcol_ack(redcol_client *client, const char *stream, int64_t stream_length,
                          const char *group, int64_t group_length, const char *entry_ids,
                          int64_t entry_ids_length, int64_t *acknowledged_out,

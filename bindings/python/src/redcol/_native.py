@@ -24,7 +24,6 @@ from ._library import library as library
 from ._schema_structs import StructSchema as StructSchema
 from ._schema_structs import capsule_pointer
 from ._schema_structs import schema_fields as schema_fields
-from ._schema_structs import schema_formats as schema_formats
 from ._schema_structs import schema_names as schema_names
 from ._typing import TYPE_CHECKING
 
@@ -397,18 +396,9 @@ def table_stream(table: Handle, requested_schema: object) -> object:
 
 def table_schema(table: Handle, requested_schema: object) -> object:
     """The schema of a table as a new "arrow_schema" capsule."""
-    capsule = _new_schema_capsule()
+    capsule = new_schema_capsule()
     filled = capsule_pointer(capsule, b"arrow_schema")
     _fill_from_table(library().redcol_table_schema, table, requested_schema, filled)
-    return capsule
-
-
-def infer_schema(table: Handle) -> object:
-    """The columns with the types that their values have, as a new "arrow_schema" capsule."""
-    capsule, error = _new_schema_capsule(), Handle()
-    filled = capsule_pointer(capsule, b"arrow_schema")
-    status = library().redcol_infer_schema(table.pointer, filled, error.pointer_reference)
-    raise_if_error(status, error)
     return capsule
 
 
@@ -592,13 +582,13 @@ def _new_capsule(memory: int | None, name: int, destructor: int) -> object:
     return _capsule_new(memory, name, destructor)
 
 
-def _new_schema_capsule() -> object:
+def new_schema_capsule() -> object:
     return _new_capsule(library().redcol_capsule_schema_new(), *_capsule_kinds().schema)
 
 
 def copy_schema(schema_capsule: object) -> object:
     """A copy of a schema from iter_next, as a new "arrow_schema" capsule."""
-    capsule = _new_schema_capsule()
+    capsule = new_schema_capsule()
     given = capsule_pointer(schema_capsule, b"arrow_schema")
     status = library().redcol_capsule_schema_copy(given, capsule_pointer(capsule, b"arrow_schema"))
     if status != 0:

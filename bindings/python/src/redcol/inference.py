@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import _arguments, _native, _reading, client
+from . import _arguments, _native, _native_inference, _reading, client
 from ._typing import TYPE_CHECKING, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError
@@ -122,7 +122,7 @@ def arrow_schema(
     plain = ask(columns)
     _reading.check(server, plain)
     table, _ = _sample(server, plain.streams[0], columns, SAMPLE, layout, from_end=True)
-    return _native.infer_schema(table)
+    return _native_inference.infer_schema(table)
 
 
 def _sample(
@@ -153,7 +153,7 @@ def _sample(
 def _of_table(table: _native.Handle, metadata: set[str]) -> pl.Schema:
     import polars
 
-    formats = _native.schema_formats(_native.infer_schema(table))
+    formats = _native_inference.inferred_formats(table)
     return polars.Schema(
         {name: _dtype(form, inside) for name, form, inside in formats if name not in metadata}
     )
