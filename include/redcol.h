@@ -506,8 +506,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * remembers where it reads: it takes neither "start_id" nor "end_id", "start_last" or "until".
  * "start_id" and "end_id" may also be a date or a time in ISO text ("2024-01-01T12:00:00Z"; UTC
  * without an offset), or a time before now, by the server's clock: "-1h", "-1d12h", "-500ms", with
- * the units w, d, h, m, s and ms. The clock is asked (TIME) before the read begins. So even the
- * read of a range then connects in this call, unless "connect" is "later".
+ * the units w, d, h, m, s and ms. The clock is asked (TIME) before the read begins. So
+ * redcol_read_stream then connects even for a range, unless "connect" is "later".
  * "last" reads the newest so many entries of one stream's range, and returns them in their order.
  * They are requested from the end (XREVRANGE), and no others. They are held in memory: the first
  * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with the
@@ -660,8 +660,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments to continue.
  * A range read does not block: it sends nothing before the first redcol_iter_next. A read that
  * follows, waits or has a group connects here, creates the group and looks "$" up, so that it
- * misses nothing that is added afterwards. It blocks for up to "connect_timeout_ms" and
- * "timeout_ms". Any thread.
+ * misses nothing that is added afterwards; and so does a range of times before now, to ask what
+ * time it is. It blocks for up to "connect_timeout_ms" and "timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
  * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
  * UNSUPPORTED, NO_GROUP ("create_group" is "false").

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What texts look like: the first type that is tried for a column of them.
 
-import TestSupport
 import Testing
 
 @testable import ArrowColumns
+
+private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 /// The formats that are tried for a column with these values, the narrowest first.
 private func formats(_ values: [[UInt8]]) -> [String] {

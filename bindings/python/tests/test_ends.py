@@ -255,19 +255,6 @@ def test_the_clock_is_the_servers(server: Server, db: redis.Redis, key: str) -> 
     assert commands(db)["time"] == 1
 
 
-@pytest.mark.parametrize("user", ["reader"])
-def test_who_may_not_ask_for_the_time(db: redis.Redis, server: Server, key: str, user: str) -> None:
-    add(db, key, plain(3))
-    db.acl_setuser(user, enabled=True, passwords=["+pw"], keys="*", commands=["+xrange"])
-    url = server.url.replace("unix://", f"unix://{user}:pw@")
-    try:
-        assert len(redcol.read_stream(url, key)) == 3
-        with pytest.raises(redcol.errors.PermissionDeniedError, match="time"):
-            redcol.read_stream(url, key, start_id="-1h")
-    finally:
-        db.acl_deluser(user)
-
-
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

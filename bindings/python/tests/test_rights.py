@@ -56,6 +56,12 @@ def hashes(url: str, key: str, **arguments: Any) -> None:
 #: What is done for each row of the table.
 CALLS: dict[str, Callable[[str, str], object]] = {
     "read a range": lambda url, key: redcol.read_stream(url, key, schema=SCHEMA),
+    "read a range of times before now": lambda url, key: redcol.read_stream(
+        url, key, start_id="-1h"
+    ),
+    "read the newest entries, or infer a schema": lambda url, key: redcol.read_stream(
+        url, key, schema=redcol.infer_schema(url, key), last=2
+    ),
     "read the streams of a pattern": lambda url, key: redcol.read_streams(url, f"{key}*"),
     "scan a stream lazily": lambda url, key: redcol.scan_stream(url, key, schema=SCHEMA).collect(),
     "follow a stream": follow,
@@ -126,7 +132,7 @@ def test_rights(any_server: Server, any_db: redis.Redis, key: str, to: str) -> N
     rights = table()[to]
     url = any_server.url.replace("unix://", LIMITED)
     # Only readers do with rights for reading, and 6.2 knows no such.
-    reads = list(CALLS).index(to) < 5 and any_server.process.args[0] != REDIS_6
+    reads = list(CALLS).index(to) < 7 and any_server.process.args[0] != REDIS_6
 
     def allow(given: list[str]) -> None:
         keys = f"%R~{key}*" if reads else f"~{key}*"

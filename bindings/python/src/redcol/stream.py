@@ -152,7 +152,8 @@ def read_stream(
             error names the entry.
         NoGroupError: the group is missing and ``create_group`` is False.
         WrongTypeError: the key holds something that is not a stream.
-        PermissionDeniedError: the user may not read it (needed: ``+xrange`` and ``%R~key``).
+        PermissionDeniedError: the user may not read it (needed: ``+xrange``, or with `last`
+            ``+xrevrange``, for times before now also ``+time``, and ``%R~key``).
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             ServerLoadingError, ServerError, ProtocolError: as their names say.
 
