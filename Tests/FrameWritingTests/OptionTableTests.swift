@@ -11,8 +11,13 @@ import Testing
 @testable import StreamReading
 
 /// Values that a row allows, and some that it refuses.
-private func samples(_ kind: Option.Kind) -> (good: [String], bad: [String]) {
-    switch kind {
+private func samples(_ option: Option) -> (good: [String], bad: [String]) {
+    switch option.nameText {
+    case "address_map": return (["a:1=b:2", "a=b"], ["", "a"])
+    case "timestamp_format": return (["l", "tsm:UTC"], ["", "tsu:UTC", "L"])
+    default: break
+    }
+    switch option.kind {
     case .text, .id: return (["1-1", "2-2"], [])
     case .name: return (["a"], [""])
     case .boolean: return (["true", "false"], ["", "True", "1"])
@@ -55,9 +60,7 @@ private func check<Table: OptionTable>(
     #expect(Set(Table.allCases.map { $0.option.nameText }).count == Table.allCases.count)
     for option in Table.allCases.map({ $0.option }) {
         let name = option.nameText
-        var (good, bad) = samples(option.kind)
-        if name == "address_map" { (good, bad) = (["a:1=b:2", "a=b"], ["", "a"]) }
-        if name == "timestamp_format" { (good, bad) = (["l", "tsm:UTC"], ["", "tsu:UTC", "L"]) }
+        let (good, bad) = samples(option)
         var seen: Set<String> = []
         for value in good {
             let others = companions(option, value)
@@ -140,7 +143,7 @@ private func shown(_ options: Any) -> String {
 @Test(arguments: ReadOption.allCases)
 func whatAnOptionNeeds(_ name: ReadOption) throws {
     let option = name.option
-    let value = samples(option.kind).good[0]
+    let value = samples(option).good[0]
     let alone = [(key: key(option), value: value)]
     switch option.need {
     case .group, .follow:
