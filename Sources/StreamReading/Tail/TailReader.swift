@@ -57,7 +57,9 @@ final class TailReader: StreamReader {
             end(with: Array(repeating: upper ?? .smallest, count: streams.count))
             if upper == nil { isDone = true }
         }
-        if parts.options.startLast != nil { lastEntry = LastEntry(entriesMax: TailReader.searchPage) }
+        if parts.options.startLast != nil {
+            lastEntry = LastEntry(entriesMax: TailReader.searchPage)
+        }
         parser.pointee.keepsRowIDs = true
         if plan.remaining == 0 { isDone = true }
     }
