@@ -124,6 +124,17 @@ def test_first_and_last_entries(run: Run, db: redis.Redis) -> None:
         assert [int(row["n"]) for row in found] == [*range(1_000)][-count:]
 
 
+def test_dtypes_are_found_out(run: Run) -> None:
+    typed = [{**row, "value": int(str(row["value"]))} for row in ROWS]
+    for verb in (["peek", "events"], ["read", "events"], ["tail", "events", "-e"]):
+        assert rows(run(*verb, "--schema", "infer")[0]) == typed
+    (told,) = json.loads(run("info", "events", "-f", "json")[0])
+    assert {field["field"]: field["dtype"] for field in told["fields"]}["value"] == "Int64"
+    # Numbers are to the right in a table, so they are numbers there.
+    lines = run("peek", "events", "-f", "table", "--columns", "value")[0].splitlines()
+    assert lines == ["value", "   10", "   20"]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

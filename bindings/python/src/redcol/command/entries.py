@@ -28,8 +28,8 @@ def schema_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--schema",
         type=SCHEMA,
         metavar="COLUMNS",
-        help="The columns and their dtypes, such as user:str,value:i64,at:datetime[ms]. "
-        "Else every field, as text.",
+        help="The columns and their dtypes, such as user:str,value:i64,at:datetime[ms]; or infer, "
+        "which finds them out from the newest entries, as a table does. Else every field, as text.",
     )
     on_error = click.option(
         "--on-error",
@@ -75,23 +75,21 @@ def peek(
 ) -> None:
     """Show the first entries of a stream, or the last ones."""
     from ..stream import read_stream
-    from .sample import last_entries
 
     client = session.client()
     output = Output(session, format_)
-    if last:
-        frame = last_entries(client, stream, count, known(session, stream), schema, on_error)
-    else:
-        frame = read_stream(
-            client,
-            stream,
-            schema=schema,
-            count=count,
-            on_error=on_error,
-            discover=discovering(schema),
-        )
-        if not len(frame):
-            known(session, stream)
+    schema = output.schema(schema)
+    frame = read_stream(
+        client,
+        stream,
+        schema=schema,
+        count=None if last else count,
+        last=count if last else None,
+        on_error=on_error,
+        discover=discovering(schema),
+    )
+    if not len(frame):
+        known(session, stream)
     output.write(chosen(frame, None, columns))
     output.close()
 
@@ -139,6 +137,7 @@ def read(
     client = session.client()
     output = Output(session, format_)
     last_id = known(session, stream)["last_id"].item()
+    schema = output.schema(schema)
     wrote = False
     if last_id is not None and count != 0:
         with iter_stream(

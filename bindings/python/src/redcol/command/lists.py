@@ -108,17 +108,19 @@ def info(session: Session, stream: str, format_: str | None) -> None:
     """Show all about one stream: size, rate, fields, groups and consumers."""
     import polars
 
-    from .sample import fields_of, last_entries, rate_of
+    from ..inference import infer_schema
+    from ..stream import read_stream
+    from .sample import fields_of, rate_of
 
     client = session.client()
     found = known(session, stream)
-    sample = last_entries(client, stream, _SAMPLE, found)
+    sample = read_stream(client, stream, last=_SAMPLE, discover="auto")
     its_groups = list_groups(client, [stream]).drop("stream", "lag_exact")
     try:
         its_consumers = list_consumers(client, [stream]).drop("stream")
     except NoGroupError:  # it was deleted meanwhile
         its_consumers = polars.DataFrame()
-    fields = fields_of(sample)
+    fields = fields_of(sample, infer_schema(client, stream, sample=_SAMPLE))
     summary = found.with_columns(per_second_last_minute=rate_of(sample))
     output = Output(session, format_, counts=True)
     if output.is_table:

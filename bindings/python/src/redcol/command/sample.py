@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from .._typing import pl, typing
-from ..client import Client
-from ..stream import read_stream
 
 _MINUTE_MS = 60_000
 
@@ -19,40 +15,7 @@ def discovering(schema: object) -> typing.Literal["string", "auto"]:
     return "auto" if schema is None else "string"
 
 
-def last_entries(
-    client: Client,
-    stream: str,
-    count: int,
-    found: pl.DataFrame,
-    schema: Mapping[str, Any] | None = None,
-    on_error: typing.Literal["raise", "null", "skip"] = "null",
-) -> pl.DataFrame:
-    """The newest `count` entries. `found` is the stream's row in the list of streams.
-
-    They are looked for in the stream's last milliseconds, more of them each time.
-    """
-    length, first_id, last_id = found.select("length", "first_id", "last_id").row(0)
-    if not length or not count:
-        return read_stream(client, stream, schema=schema, count=0)
-    first, last = (int(each.partition("-")[0]) for each in (first_id, last_id))
-    span = (last - first + 1) * count * 2 // length + 1
-    while True:
-        start = max(last - span, first)
-        frame = read_stream(
-            client,
-            stream,
-            schema=schema,
-            start_id=start,
-            end_id=last_id,
-            on_error=on_error,
-            discover=discovering(schema),
-        )
-        if len(frame) >= count or start == first:
-            return frame.tail(count)
-        span *= 4
-
-
-def fields_of(sample: pl.DataFrame) -> pl.DataFrame:
+def fields_of(sample: pl.DataFrame, dtypes: pl.Schema) -> pl.DataFrame:
     """The fields of a sample: their dtypes, in how much of it they are, and an example."""
     import polars
 
@@ -61,7 +24,7 @@ def fields_of(sample: pl.DataFrame) -> pl.DataFrame:
     return polars.DataFrame(
         {
             "field": [column.name for column in fields],
-            "dtype": [str(column.dtype) for column in fields],
+            "dtype": [str(dtypes.get(column.name, column.dtype)) for column in fields],
             "filled_percent": [100 * (rows - column.null_count()) / rows for column in fields],
             "example": [
                 str(values[-1]) if len(values := column.drop_nulls()) else None for column in fields

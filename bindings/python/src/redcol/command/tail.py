@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from .._parts import before, key
+from .._parts import before
 from ..iterator import iter_stream
 from .entries import OnError, chosen, columns_option, schema_options
 from .lists import known
 from .output import Output, format_option
-from .sample import discovering, last_entries
+from .sample import discovering
 from .session import Session
 from .values import POSITION, STREAM
 from .verb import Verb
@@ -61,7 +61,13 @@ def tail(
     client = session.client()
     output = Output(session, format_)
     several = len(streams) > 1
-    # It knows where the streams end now, so that nothing is missed that is added meanwhile.
+    if not several:
+        schema = output.schema(schema)
+    for stream in streams:
+        known(session, stream)
+    where_from: dict[str, Any] = {"start_last": count} if count else {"start_id": "$"}
+    if start is not None:
+        where_from = {"start_id": before(start)}
     with iter_stream(
         client,
         list(streams) if several else streams[0],
@@ -71,38 +77,8 @@ def tail(
         schema=schema,
         on_error=on_error,
         discover=discovering(schema),
-        start_id="$" if start is None else before(start),
+        **where_from,
     ) as batches:
-        seen: dict[str, str] = {}
-        for stream in streams if start is None and count else ():
-            frame = last_entries(client, stream, count, known(session, stream), schema, on_error)
-            if not len(frame):
-                continue
-            seen[stream] = key(frame["_id"][-1])
-            if several:
-                frame = _named(frame, stream)
-            output.write(chosen(frame, where, columns))
         for frame in batches:
-            fresh = _unseen(frame, streams[0], seen) if seen else frame
-            if len(fresh):
-                output.write(chosen(fresh, where, columns))
+            output.write(chosen(frame, where, columns))
     output.close()
-
-
-def _named(frame: Any, stream: str) -> Any:
-    """The frame with the column of the stream where an iterator has it."""
-    import polars
-
-    made = frame.with_columns(polars.lit(stream).alias("_stream"))
-    return made.select("_id", "_ts", "_stream", polars.exclude("_id", "_ts", "_stream"))
-
-
-def _unseen(frame: Any, only: str, seen: dict[str, str]) -> Any:
-    """The rows that were not among the last entries."""
-    import polars
-
-    streams = frame["_stream"] if "_stream" in frame.columns else [only] * len(frame)
-    is_new = [
-        key(id_) > seen.get(name, "") for id_, name in zip(frame["_id"], streams, strict=True)
-    ]
-    return frame.filter(polars.Series(is_new, dtype=polars.Boolean))

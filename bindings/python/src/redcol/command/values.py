@@ -89,7 +89,7 @@ class SchemaText(AnyType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The columns as :func:`redcol.read_stream` takes them."""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or value == "infer":
             return value
         from .schema import parse
 
