@@ -24,7 +24,9 @@ FIRST_MS = 1_704_067_200_000
 def environment(url: str, **variables: str) -> dict[str, str]:
     """Variables for a process that runs the command."""
     source = str(Path(redcol.__file__).parents[1])
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR",)}
+    # A test runner may say how wide and how high its own screen is.
+    others = {"NO_COLOR", "COLUMNS", "LINES"}
+    kept = {name: value for name, value in os.environ.items() if name not in others}
     return {**kept, "PYTHONPATH": source, "REDCOL_URL": url, "TERM": "xterm-256color", **variables}
 
 
