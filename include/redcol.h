@@ -458,7 +458,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "id_column"             text             "_id"         name of the column of ids
  *   "timestamp_column"      text             "_ts"         name of the column of milliseconds
  *   "sequence_column"       text             "_seq"        name of the column of sequences
- *   "timestamp_format"      text             "l"           "l", or "tsm:" and a time zone or none
+ *   "timestamp_format"      text             "l"           "l", "tsm:", or "tsm:" and a time zone
  *   "stream_column"         text             none          name of a column of streams' keys
  *   "string_layout"         word             none          "view", "large" or "string"
  *   "field:N"               text             none          field of the schema's column N
@@ -503,15 +503,15 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * Which entries. With "follow" or "block_ms", "start_id" means "after this id", "-" is the
  * beginning, and "$" is the stream's last entry at the time of this call. "end_id" "+" is the last
  * entry at the time of reading. "count" of redcol_read_ranges counts all streams together. A group
- * remembers where it reads: it takes neither "start_id" nor "end_id", "start_last" or "until".
+ * remembers where it reads: it takes none of "start_id", "end_id", "start_last" and "until".
  * "start_id" and "end_id" may also be a date or a time in ISO text ("2024-01-01T12:00:00Z"; UTC
  * without an offset), or a time before now, by the server's clock: "-1h", "-1d12h", "-500ms", with
  * the units w, d, h, m, s and ms. The clock is asked (TIME) before the read begins. So
  * redcol_read_stream then connects even for a range, unless "connect" is "later".
- * "last" reads the newest so many entries of one stream's range, and returns them in their order.
- * They are requested from the end (XREVRANGE), and no others. They are held in memory: the first
- * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with the
- * newest so many entries of each stream. To find them, the server sends them once more.
+ * "last" reads that many of the newest entries of one stream's range, and returns them oldest
+ * first. Only these are requested, from the end (XREVRANGE). They are held in memory: the first
+ * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with that
+ * many of the newest entries of each stream. To find them, redcol requests them once more.
  * "until" "now" ends with the entries that are there at the time of this call, and does not wait.
  *
  * Columns of the entry id. They come first, except those that the schema names: a column of the
@@ -581,8 +581,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "on_gap"         what happens when entries were gone before this read, or its group, had them:
  *                    they were trimmed or deleted, or the stream was deleted and begun again. They
  *                    are counted in the statistic "lost_entries", and the log has a warning.
- *                    "raise": redcol_iter_next returns GAP, too, and can be called again: the read
- *                    continues after the gap. See "Gaps" below for when that is noticed.
+ *                    "raise": redcol_iter_next also returns GAP. Call it again, and the read
+ *                    continues after the gap. "Gaps" below says when that is noticed.
  *   "reconnect_timeout_ms"
  *                    when the server has not answered for this long, redcol_iter_next returns the
  *                    last error (CONNECTION, TIMED_OUT, NAME, LOADING or another), and can be
@@ -595,15 +595,15 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *
  * Gaps. A read that follows asks now and then how far its streams have come, and how many entries
  * were ever added to them. Without a group it asks after each reconnect and about every 5 seconds,
- * from the first entry on (XINFO STREAM). What is missing is noticed, as soon as all has been read
- * that was there when it asked; a read that begins in the middle of a stream counts from there on.
+ * from the first entry on (XINFO STREAM). It notices what is missing once it has read all that was
+ * there when it asked; a read that begins in the middle of a stream counts from there on.
  * In a group it asks after each connect, about every 30 seconds, and once a second while there is a
- * backlog (XINFO GROUPS, XINFO STREAM). It notices a gap that the group stands before; each of its
+ * backlog (XINFO GROUPS, XINFO STREAM). It notices a gap that comes next for the group; each of its
  * members may notice it. What was trimmed before the read began, or before the group was created,
  * is no gap. Since Redis 7.0 the numbers are exact, with one exception: Redis 7.0 to 7.2.5 do not
  * correct "entries-read" after a gap, so the numbers of a group's later gaps may be too large.
  * Before 7.0, a gap is only noticed if it includes the entry that was the stream's last when it was
- * asked before, and counts as 1. A stream that was begun again is noticed without a group.
+ * asked before, and counts as 1. A stream that was begun again is a gap only without a group.
  *
  * Consumer groups. The server delivers entries to this consumer, and they stay pending until they
  * are acknowledged. First come the consumer's own pending entries, then those it may claim, then
@@ -625,10 +625,10 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    these and +eval. The server knows nothing of readers without a group, which
  *                    may miss what is deleted. What becomes a dead letter, or is acknowledged by
  *                    redcol_ack, stays.
- *   "heartbeat_ms"   every so many milliseconds, the idle time of entries that were handed over
- *                    and not acknowledged is set back, so that no member claims them by
- *                    "claim_idle_ms" while the caller works on them. A third of that time is a
- *                    good choice. A script of XPENDING and XCLAIM … JUSTID looks and claims in one
+ *   "heartbeat_ms"   how often, in milliseconds, the idle time of entries that were handed over and
+ *                    not acknowledged is set back, so that no member claims them by
+ *                    "claim_idle_ms" while the caller works on them. A third of "claim_idle_ms" is
+ *                    a good choice. A script of XPENDING and XCLAIM … JUSTID looks and claims in one
  *                    step: an entry that another member has claimed stays there, and nothing
  *                    counts as a delivery. A thread of the library does it, on a connection of its
  *                    own (in a cluster one for each slot), until the iterator is closed or freed.
@@ -660,8 +660,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * REDCOL_TIMEOUT means that a signal came: call again with the same arguments to continue.
  * A range read does not block: it sends nothing before the first redcol_iter_next. A read that
  * follows, waits or has a group connects here, creates the group and looks "$" up, so that it
- * misses nothing that is added afterwards; and so does a range of times before now, to ask what
- * time it is. It blocks for up to "connect_timeout_ms" and "timeout_ms". Any thread.
+ * misses nothing that is added afterwards. So does a range of times before now, to ask for the
+ * server's time. It blocks for up to "connect_timeout_ms" and "timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
  * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
  * UNSUPPORTED, NO_GROUP ("create_group" is "false").
@@ -837,7 +837,7 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  * Return a number that an iterator keeps, by name; -1 if there is no such name, or if `iter` is
  * not an iterator. Does not block. Any thread.
  *   "delivered"      rows handed over
- *   "rows_read"      rows read so far, those that were not handed over yet, too: with
+ *   "rows_read"      rows read so far, including those that were not handed over yet. With
  *                    "bytes_received" it shows how far redcol_iter_next or redcol_iter_collect is
  *                    while another thread is inside it
  *   "acknowledged"   entries that were pending and were acknowledged through this iterator, as far
@@ -868,8 +868,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 
 /*
- * Say where a read that follows or waits, or a group's member, is in a stream. To make a read that
- * continues there without a group, pass the id as "start_id".
+ * Say where a read that follows or waits, or a group's member, is in a stream. Without a group, a
+ * new read with this id as "start_id" continues there.
  *
  * stream            the key, with its length or -1; borrowed. NULL: the last row that was handed
  *                   over, of whatever stream.
@@ -877,9 +877,9 @@ int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
  * REDCOL_OK         they hold the id. Without a group, all entries up to it were handed over, or
  *                   left out by "on_error"; before the first, it is where the read begins. In a
  *                   group it is the largest id that this member has handed over or left out.
- * REDCOL_END        nothing was handed over yet, and the read begins at the beginning, or in a
- *                   group; or the iterator has not connected.
- * redcol_iter_unread takes it back, too. Does not block. Any thread.
+ * REDCOL_END        there is no id yet: nothing was handed over, in a group or in a read that
+ *                   begins with the stream's first entry; or the iterator has not connected.
+ * redcol_iter_unread moves the position back. Does not block. Any thread.
  * Errors: INVALID_ARGUMENT (also for a stream that is not one of its own, and for a range), FORKED.
  */
 redcol_status redcol_iter_position(const redcol_iter *iter, const char *stream,
@@ -899,10 +899,10 @@ redcol_status redcol_iter_position(const redcol_iter *iter, const char *stream,
  * For a group, servers since Redis 7.0 keep this number (XINFO GROUPS), and lose it when entries
  * are deleted or the position is set. Without it, as without a group, the number is 0 or the length
  * of the stream (XINFO STREAM) if the position is after or before all entries. Otherwise the
- * entries are counted, which transfers them (XRANGE), 500 at a time, to the one that was the last
- * when that began. It may also be called after redcol_close of the iterator; after redcol_close of
- * its client it returns CLOSED. redcol_cancel of the client ends it. Blocks for as long as the
- * server takes, each answer up to "answer_timeout_ms". Any thread.
+ * entries are counted, which transfers them (XRANGE), 500 at a time, up to the one that was the
+ * last when the count began. It may also be called after redcol_close of the iterator; after
+ * redcol_close of its client it returns CLOSED. redcol_cancel of the client ends it. Blocks for as
+ * long as the server takes, each answer up to "answer_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT (also for a stream that is not one of its own, and for a range),
  * CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER,
  * PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
@@ -977,19 +977,19 @@ redcol_status redcol_table_schema(const redcol_table *table,
 int64_t redcol_table_rows(const redcol_table *table);
 
 /*
- * Find out which types the values of a table have. Read a sample without a schema and with
- * "discover" "binary", such as the newest 1,000 entries ("last" "1000"), collect it as a table, and
- * read the stream with the schema that this returns.
+ * Find out which types the values of a table have. First read a sample without a schema and with
+ * "discover" "binary", such as the newest 1,000 entries ("last" "1000"), and collect it as a table.
+ * Then read the stream with the schema that this returns.
  *
  * table       borrowed.
- * schema_out  moved to the caller: the columns of the table, with the narrowest type that all
- *             values have in place of bytes: l, g, b, tdD, tsu: or tsn:, tsu:UTC or tsn:UTC (where
+ * schema_out  moved to the caller: the columns of the table. A column of bytes has the narrowest
+ *             type that fits all its values: l, g, b, tdD, tsu: or tsn:, tsu:UTC or tsn:UTC (where
  *             each value has an offset), +s and +L (JSON), vu, or else vz. Columns of other types
  *             stay as they are.
- * Each value has been read as a read with this schema reads it, so that such a read cannot fail on
- * the sample. Numbers with a plus or with leading zeros stay text, and so do numbers with more
+ * Each value has been read as a read with this schema reads it, so such a read cannot fail on the
+ * sample. Numbers with a plus or with leading zeros stay text, and so do numbers with more
  * digits than the type keeps: integers beyond 64 bits, and more than 17 digits of a float. Whole
- * numbers are l, also if they are only 0 and 1. Needs memory for the values of one column.
+ * numbers are l, even if they are only 0 and 1. Needs memory for the values of one column.
  * Unless REDCOL_OK is returned, `*schema_out` has a NULL release callback. Does not block. Any
  * thread, and a forked child.
  * Errors: INVALID_ARGUMENT.
@@ -1266,8 +1266,8 @@ redcol_status redcol_delete_group(redcol_client *client, const char *stream, int
 
 /*
  * Set where a consumer group reads on (XGROUP SETID): to deliver entries once more, or to pass over
- * some. Entries that are pending stay pending; those after the new position are delivered again,
- * too, and are then pending for the consumer that asks first.
+ * some. Entries that are pending stay pending. Those after the new position are also delivered
+ * again, and are then pending for the consumer that asks first.
  *
  * stream, group  the key and the group's name, with their lengths or -1; borrowed.
  * start_id       the next entry is the one after this id: "0", "$" for the stream's end at this
@@ -1641,9 +1641,9 @@ const char *redcol_error_message(const redcol_error *error);
  *                   them ended it, and the others were under way by then
  *   "lost_entries"  of a gap: how many entries are missing, if that is known
  *   "after_id", "before_id"
- *                   of a gap: they came after the first id, and not after the second; the second
- *                   is not there if the stream is empty. Of a stream that was begun again: the id
- *                   up to which it was read, and how far it has come now
+ *                   of a gap: the missing entries came after the first id, and up to the second;
+ *                   the second is not there if the stream is empty. Of a stream that was begun
+ *                   again: the id up to which it was read, and how far it has come now
  *   "unknown_rows"  the rows of a write to several nodes of a cluster that were sent and have no
  *                   answer, in the same way
  *   "provider_code"  what a redcol_credentials_callback returned, if that was not 0
