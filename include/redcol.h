@@ -628,8 +628,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "heartbeat_ms"   how often, in milliseconds, the idle time of entries that were handed over and
  *                    not acknowledged is set back, so that no member claims them by
  *                    "claim_idle_ms" while the caller works on them. A third of "claim_idle_ms" is
- *                    a good choice. A script of XPENDING and XCLAIM … JUSTID looks and claims in one
- *                    step: an entry that another member has claimed stays there, and nothing
+ *                    a good choice. A script of XPENDING and XCLAIM … JUSTID looks and claims in
+ *                    one step: an entry that another member has claimed stays there, and nothing
  *                    counts as a delivery. A thread of the library does it, on a connection of its
  *                    own (in a cluster one for each slot), until the iterator is closed or freed.
  *                    If it fails, the log has a warning with the next redcol_iter_next. The user

@@ -279,9 +279,10 @@ class Follower:
         """Where it is in each of its streams, by the stream's name.
 
         Without a group: the id after which it goes on. All entries up to it were handed over (or
-        left out by `on_error`), so ``start_id=`` with this id continues after them. Before the
-        first, it is where the iterator begins; None at a stream's beginning. In a group: the
-        largest id that this iterator has handed over or left out; None before the first.
+        left out by `on_error`), so a new iterator with this id as `start_id` continues after them.
+        Before the first entry, it is the id that the iterator begins after, or None at a stream's
+        beginning. In a group: the largest id that this iterator has handed over or left out; None
+        before the first.
         """
         return {name: _native_position.position(self._handle, key) for name, key in self._by_name()}
 

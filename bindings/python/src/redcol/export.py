@@ -81,13 +81,13 @@ def export_stream(
     """Write a stream's entries into a file, or into the files of a folder, in bounded memory.
 
     A file appears when all of it is on the disk: it is written under a temporary name, synced and
-    renamed. A file in a folder has the ids of its first and its last entry in its name. So an
-    export that was killed goes on where it was with ``resume=True``: no entry is missing, and none
-    is there twice. It reads up to the entry that is the last when it begins, or follows the stream.
+    renamed. A file in a folder has the ids of its first and its last entry in its name. So a killed
+    export goes on where it was with ``resume=True``: no entry is missing, and none is there twice.
+    It reads up to the entry that is the last when it begins, or follows the stream.
 
-    In a group, entries are acknowledged after the file with them has its name. Those that come
-    again, because it was killed in between, are not written again: redcol looks into the files
-    whose names say that they could be there. docs/exporting.md says more about this.
+    In a group, entries are acknowledged after their file has its name. If the export is killed in
+    between, they come again and are not written twice: redcol looks into the files whose names say
+    that they may have them. docs/exporting.md says more about this.
 
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
@@ -98,39 +98,41 @@ def export_stream(
             ``"arrow"``.
         schema: column names to dtypes, as in :func:`read_stream`. Without a schema every field is a
             String column. In a folder, a new file then begins before the first batch with a new
-            field; for a single file, redcol reads the stream once more before, to find the fields.
-        start_id: where to begin, inclusive, as in :func:`read_stream`. Not with `group`.
-        end_id: where to end, inclusive, as in :func:`read_stream`. Not with `group`.
+            field; for a single file, redcol first reads the stream once to find the fields.
+            ``"infer"`` is as in :func:`read_stream`.
+        start_id: where to begin, inclusive, as in :func:`read_stream`, but not a time before now.
+            Not with `group`.
+        end_id: where to end, inclusive, likewise. Not with `group`.
         resume: go on after the entries that the folder's files have. Without it, a folder with
             files of this stream is an error.
         overwrite: replace a file that is there, if `path` is a file.
         rows_per_file: the largest number of rows of a file in a folder.
-        bytes_per_file: a file in a folder ends after about so many bytes of columns, before they
+        bytes_per_file: a file in a folder ends after about this many bytes of columns, before they
             are compressed. They are kept in memory until then.
         partition_by: put files into folders such as ``day=2024-01-31``, by the times in the
             entries' ids (UTC).
         follow: do not end, but wait for more entries.
-        every: with `follow`, end a file so long after its first row has come, in whole seconds or
-            as a timedelta; five minutes if None.
+        every: with `follow`, end a file this long after its first row has come: whole seconds, or a
+            timedelta; five minutes if None.
         group: read as a member of this group, which is created if it is missing.
         consumer: the member's name. Keep it over restarts.
-        claim_idle_ms: take over entries that another member has held for so long, in milliseconds.
-            It must be more than `every`. None never does.
+        claim_idle_ms: take over entries that another member has held for this long, in
+            milliseconds. It must be more than `every`. None never does.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"`` or
             ``"skip"``, as in :func:`read_stream`.
         discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
             as in :func:`read_stream`.
         progress: a function that is called after each batch with the number of rows, the bytes of
-            their columns, and how many rows there are in all (an estimate; None if nobody knows).
-            What it raises ends the export.
+            their columns (0 for a single file), and the total number of rows (an estimate; None if
+            nobody knows). What it raises ends the export.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        How many rows and files were written, and the last entry's id. If it is interrupted or fails
-        while it reads, what has come is written first.
+        How many rows and files were written, and the last entry's id. If an export into a folder is
+        interrupted or fails while it reads, what has come is written first.
 
     Raises:
         InvalidArgumentError: an argument that cannot be right, a file that is there, or a folder

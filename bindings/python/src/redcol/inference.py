@@ -32,12 +32,12 @@ def infer_schema(
 ) -> pl.Schema:
     """Find out the dtypes of a stream's fields from a sample of its entries.
 
-    A field gets the narrowest of these dtypes that all its values in the sample have: Int64,
-    Float64, Boolean, Date, Datetime (in UTC if each value has an offset), Struct or List (JSON
-    text), String, Binary. Each value has been read as a read with this schema reads it, so such a
-    read cannot fail on the sample; a later value may not fit (see `on_error` of
-    :func:`read_stream`). Numbers with a plus or with leading zeros stay String, and so do whole
-    numbers beyond 64 bits and floats of more than 17 digits.
+    A field gets the first of these dtypes that fits all its values in the sample: Int64, Float64,
+    Boolean, Date, Datetime (in UTC if each value has an offset), Struct or List (JSON text),
+    String, Binary. Each value has been read as a read with this schema reads it, so such a read
+    cannot fail on the sample. A later value may not fit (see `on_error` of :func:`read_stream`).
+    docs/dtypes.md says which texts each dtype takes. Numbers with a plus or with leading zeros stay
+    String, and so do whole numbers beyond 64 bits and floats of more than 17 digits.
 
     Args:
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.

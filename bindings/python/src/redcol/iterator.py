@@ -77,11 +77,12 @@ class StreamIterator(Follower):
     def lag(self) -> dict[str, int | None]:
         """Ask how many entries of each stream are still to come.
 
-        In a group, those that it has delivered to no member; None if there is no such group. Else
-        those after :attr:`position`. It is asked on another connection, so that a thread that waits
-        for the next batch is not disturbed. Where the server does not keep the number (a group
-        before Redis 7.0 or after entries were deleted; an iterator without a group in the middle
-        of its stream), the entries are counted, which transfers them.
+        In a group, these are the entries that it has delivered to no member; None if there is no
+        such group. Otherwise they are those after :attr:`position`. The question uses another
+        connection, so a thread that waits for the next batch is not disturbed. Where the server
+        does not keep the number (a group before Redis 7.0 or after entries were deleted; an
+        iterator without a group in the middle of its stream), the entries are counted, which
+        transfers them.
         """
         return {name: _native_position.lag(self._handle, key) for name, key in self._by_name()}
 
@@ -169,8 +170,8 @@ def iter_stream(
             that are added from now on. Times, also those before now, as in :func:`read_stream`.
         end_id: without a group, end after this entry, or before the first entry after it. Until one
             of them has come, the iterator waits as `on_idle` says.
-        start_last: without a group, begin with the newest so many entries of each stream, and go on
-            with what is added. To find them, redcol has them sent once more.
+        start_last: without a group, begin with this many of the newest entries of each stream, and
+            go on with what is added. To find them, redcol asks for them once more.
         until: without a group, ``"now"`` ends with the entries that are there when the iterator is
             made, or when an asynchronous one connects. It does not wait for others.
         count: end after so many rows.
@@ -201,11 +202,11 @@ def iter_stream(
             asked for). Entries that are added in that time are still read, but do not extend it: a
             slow writer does not keep the loop running. A server that does not answer is not idle.
         on_gap: what happens when entries were gone before this iterator, or its group, had them:
-            trimmed or deleted, or because the stream was deleted and begun again. They are counted
-            in ``stats.lost_entries``, and ``"log"`` writes a warning to the log. ``"raise"`` also
-            raises GapError, after which the iterator goes on. The server is asked after each
-            reconnect and every 5 seconds; in a group after each connect, every 30 seconds, and each
-            second while there is a backlog. The numbers are exact since Redis 7.0;
+            they were trimmed or deleted, or the stream was deleted and begun again. They are
+            counted in ``stats.lost_entries``, and ``"log"`` writes a warning to the log.
+            ``"raise"`` also raises GapError; after that the iterator goes on. redcol looks after
+            each reconnect and every 5 seconds; in a group after each connect, every 30 seconds, and
+            each second while there is a backlog. The numbers are exact since Redis 7.0;
             docs/servers.md has the limits.
         reconnect_timeout_ms: when the server has not answered for this long, in milliseconds, raise
             the last error; the iterator can be used again after that. 0 never raises. None: never
@@ -214,15 +215,17 @@ def iter_stream(
         group_start_id: where a group that the iterator creates begins: ``"0"``, ``"$"``, or after
             an id or a time.
         after_ack: ``"delete"`` deletes entries from the stream when they are acknowledged through
-            this iterator, unless another group has them pending or still to come (XACKDEL since
-            Redis 8.2; before, a script). ``"keep"`` leaves them there.
+            this iterator, unless another group has them pending or still to come. Readers without
+            a group may miss them. A script does it (XACKDEL since Redis 8.2), and the user needs
+            more rights: see README.md. ``"keep"`` leaves them there.
         claim_idle_ms: take over entries that another member has held for this long without
             acknowledging them, in milliseconds; None never does.
-        heartbeat_ms: every so many milliseconds, set the idle time of entries back that were handed
-            over and are not acknowledged, so that no other member claims what is being worked on,
-            however long that takes: about a third of the members' `claim_idle_ms`. A thread of the
-            library does it, on a connection of its own, until the iterator is closed. It is no
-            delivery, and what another member has claimed stays there. None never does.
+        heartbeat_ms: how often, in milliseconds, to set back the idle time of entries that were
+            handed over and are not acknowledged, so that no other member claims what is being
+            worked on, however long that takes. A third of the members' `claim_idle_ms` is a good
+            choice. A thread of the library does it, on a connection of its own, until the iterator
+            is closed. It does not count as a delivery, and what another member has claimed stays
+            there. None never does.
         max_deliveries: do not deliver an entry again that was delivered this often, but move it to
             `dead_letter`. Deliveries to this iterator that it never handed over, because the
             server's answer was lost, do not count.

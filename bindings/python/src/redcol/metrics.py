@@ -44,14 +44,14 @@ def collector() -> Collector:
 
     It has counters for every stream and group (``""`` without a group) that iterators of this
     process have read: ``redcol_entries_delivered_total``, ``redcol_entries_acknowledged_total`` and
-    ``redcol_reconnects_total``. They include iterators that are alive when it is made, and those
-    that have ended since. If an iterator reads several streams, the label ``stream`` has all their
-    names with commas between them. For the groups of iterators that are alive it has the gauges
-    ``redcol_group_lag_entries`` and ``redcol_group_pending_entries``, one for each stream: the
-    whole group's, as :func:`redcol.list_groups` lists them. They are asked for at each scrape, on a
-    connection of their own; they are missing where the server cannot say them, or does not answer
-    within the client's time limits. Of equal names on several servers, counters are added up, and
-    gauges are the largest.
+    ``redcol_reconnects_total``. They include iterators that are open when the collector is made,
+    and those that have ended since. If an iterator reads several streams, the label ``stream`` has
+    all their names with commas between them. For the groups of iterators that are open it has the
+    gauges ``redcol_group_lag_entries`` and ``redcol_group_pending_entries``, one for each stream:
+    the whole group's, as :func:`redcol.list_groups` lists them. They are asked for at each scrape,
+    on a connection of their own. They are missing where the server does not know them, or does not
+    answer within the client's time limits. If several servers have the same names, counters are
+    added up, and a gauge is the largest number.
 
     Returns:
         An object for ``prometheus_client.REGISTRY.register``.

@@ -82,12 +82,12 @@ def scan_stream(
         schema: column names to dtypes, as in :func:`read_stream`. Better give one, see above.
             ``"infer"`` looks at the newest 1,000 entries in this call, which then connects.
         schema_overrides: as in :func:`read_stream`.
-        start_id: where to begin, inclusive, as in :func:`read_stream`.
-        end_id: where to end, inclusive, as in :func:`read_stream`.
+        start_id: where to begin, inclusive, as in :func:`read_stream`, but not a time before now.
+        end_id: where to end, inclusive, likewise.
         count: read only the first so many entries from ``start_id`` on; filters apply to them.
-        last: read only the newest so many entries up to ``end_id``, in their order; filters apply
-            to them. ``tail(n)`` does not do that: Polars does not tell redcol of it, so all entries
-            are read.
+        last: read only this many of the newest entries up to ``end_id``; the rows are oldest first,
+            and filters apply to them. ``tail(n)`` of the LazyFrame reads all entries instead, since
+            Polars does not tell redcol of it.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column
             of the schema with this name is the column of entry ids, as in :func:`read_stream`.
@@ -103,8 +103,8 @@ def scan_stream(
         discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
             as in :func:`read_stream`.
         progress: as in :func:`read_stream`, for each read of a query by itself, in the thread in
-            which Polars reads. The number in all is None if the query's filter has bounds.
-            Discovering columns is not told.
+            which Polars reads. The total is None if the query's filter has bounds. Discovering
+            columns is not shown.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.

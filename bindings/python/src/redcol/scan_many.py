@@ -96,8 +96,8 @@ def scan_streams(
             the schema has it.
         row_index_column_name: its name; ``"_index"`` if None.
         row_index_column: another name of the argument above.
-        start_id: where to begin in each stream, inclusive.
-        end_id: where to end in each stream, inclusive.
+        start_id: where to begin in each stream, inclusive. Not a time before now.
+        end_id: where to end in each stream, inclusive, likewise.
         count_per_stream: read only the first so many entries of each stream from `start_id` on;
             filters apply to them.
         count: another name of ``count_per_stream``.
@@ -109,8 +109,8 @@ def scan_streams(
         discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
             as in :func:`read_stream`.
         progress: as in :func:`read_streams`, for each read of a query by itself, in the thread in
-            which Polars reads. The number in all is None if the query's filter has bounds or
-            chooses streams. Discovering columns is not told.
+            which Polars reads. The total is None if the query's filter has bounds or chooses
+            streams. Discovering columns is not shown.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.

@@ -124,7 +124,7 @@ def seek_group(
 ) -> str:
     """Set where a consumer group reads on: to deliver entries once more, or to pass over some.
 
-    Entries that are pending stay pending; those after the new position are delivered again, too,
+    Entries that are pending stay pending. Those after the new position are also delivered again,
     and are then pending for the consumer that asks first. The group's ``entries_read`` is set too
     where the server can tell (Redis 7 and later): at the end of the stream and before its first
     entry. After another position the server knows neither that nor the group's lag until the group

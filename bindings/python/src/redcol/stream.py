@@ -66,22 +66,22 @@ def read_stream(
             reads. Without a schema every field becomes a column, as ``discover`` says, in order of
             first appearance. ``"infer"`` first looks at the newest 1,000 entries, as
             :func:`infer_schema` does. If a field is in an entry twice, the last value counts.
-        schema_overrides: columns and dtypes that replace those of the schema, or are added after
-            them.
+        schema_overrides: columns and dtypes that replace those of `schema`, or are added after
+            them. They need a schema, or ``"infer"``.
         start_id: where to begin, inclusive: an entry id such as ``"1704067200000-0"``, its
             milliseconds alone as str or int, ``"-"`` for the first entry, or a time: a datetime, a
             date, or ISO text such as ``"2024-01-01T12:00:00Z"``. A time without a time zone is UTC,
-            parts of a millisecond are dropped, and a date is its midnight. Or a time before now, by
-            the server's clock (TIME): a negative timedelta, or a text such as ``"-1h"``,
-            ``"-1d12h"`` or ``"-500ms"`` (units ``w``, ``d``, ``h``, ``m``, ``s`` and ``ms``). A
-            ``"("`` before an id excludes it. With ``block_ms`` the read begins after this id, and
-            ``"$"`` means entries that are added from now on. Not with ``group``: the server
-            remembers where a group is.
+            parts of a millisecond are dropped, and a date is its midnight. It can also be a time
+            before now, by the server's clock (TIME): a negative timedelta, or a text such as
+            ``"-1h"``, ``"-1d12h"`` or ``"-500ms"`` (units ``w``, ``d``, ``h``, ``m``, ``s`` and
+            ``ms``). A ``"("`` before an id excludes it. With ``block_ms`` the read begins after
+            this id, and ``"$"`` means entries that are added from now on. Not with ``group``: the
+            server remembers where a group is.
         end_id: where to end, inclusive, written in the same ways; ``"+"`` is the last entry.
         count: the largest number of rows, of the first entries; None reads all entries.
-        last: read only the newest so many entries of the range, in their order. The server sends no
-            others, from the newest to the oldest, so redcol holds all of them before the first row.
-            Not with `count`, `block_ms` or `group`.
+        last: read only this many of the newest entries of the range; the rows are oldest first. The
+            server sends only these, from the newest to the oldest, so redcol holds all of them in
+            memory before the first row. Not with `count`, `block_ms` or `group`.
         block_ms: if there are no entries, wait this long for the first, in milliseconds; 0 waits
             forever. None does not wait.
         group: the consumer group to read in.
@@ -104,11 +104,11 @@ def read_stream(
             choose another `id_column`, or ``include_id=False``. The other metadata columns work in
             the same way.
         include_timestamp: whether there is a column of the ids' milliseconds: Int64, or
-            ``Datetime("ms")`` with any time zone if the schema says so. An id can have more
-            milliseconds than Int64 holds; such a value does not fit (see `on_error`).
+            ``Datetime("ms")`` with any time zone if `timestamp_dtype` or the schema says so. An id
+            can have more milliseconds than Int64 holds; such a value does not fit (see `on_error`).
         timestamp_column: its name.
         timestamp_dtype: its dtype: ``pl.Int64`` or ``pl.Datetime("ms", …)``, with any time zone.
-            None is Int64. A schema that names the column has its dtype.
+            None is Int64. If the schema names the column, the schema's dtype counts.
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             only if the schema has it.
         sequence_column: its name.
@@ -129,11 +129,11 @@ def read_stream(
             memory until all of it has arrived.
         entry_fields_max: the largest number of fields of an entry; 1,048,576 if None.
         progress: True shows a bar of tqdm, in a terminal or a notebook (``pip install
-            "redcol[progress]"``). A function is called with the rows and bytes so far and the
-            number of rows in all: at most about ten times a second, and at the end before anything
-            is acknowledged. The number in all is None unless whole streams are read and the user
-            may use XINFO; entries that are added meanwhile come on top of it. An exception of the
-            function ends the call; what a group has delivered then stays pending.
+            "redcol[progress]"``). A function is called with the rows so far, the bytes so far, and
+            the total number of rows: at most about ten times a second, and at the end before
+            anything is acknowledged. The total is None unless whole streams are read and the user
+            may use XINFO; it does not include entries that are added meanwhile. An exception of
+            the function ends the call; what a group has delivered then stays pending.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds; and for how long redcol tries again, without getting any further, when the

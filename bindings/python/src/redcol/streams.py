@@ -115,8 +115,8 @@ def read_streams(
             ``"empty_streams"``, those of them that had no entry in the range or were gone;
             ``"wrong_types"``, the keys that held something other than a stream. With a pattern,
             redcol then searches the keys twice, to count those too.
-        progress: as in :func:`read_stream`. For the number in all, the streams' lengths are asked
-            for first, unless there are bounds.
+        progress: as in :func:`read_stream`. For the total, redcol first asks for the streams'
+            lengths, unless there are bounds.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.

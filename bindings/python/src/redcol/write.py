@@ -86,9 +86,9 @@ def write_stream(
             want them written. ``"omit"`` leaves all six out. ``"write"`` writes all six as fields.
         progress: True shows a bar of tqdm, in a terminal or a notebook (``pip install
             "redcol[progress]"``). A function is called with the number of leading rows whose
-            outcome is known, the bytes sent so far, and the number of rows in all (None if the
+            outcome is known, the bytes sent so far, and the total number of rows (None if the
             frame does not say it): at most about ten times a second, and at the end. An exception
-            of the function ends the write, as any other.
+            of the function ends the write, as any other exception does.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
