@@ -77,8 +77,8 @@ def page() -> str:
             lines += [".PP", escaped(meaning), ".PP", ".nf", f"    {escaped(line)}", ".fi"]
     lines += [
         ".SH EXIT STATUS",
-        "0: done. 1: an error. 2: a command line that cannot be right. 130: Ctrl\\-C.",
-        "141: whoever read the output has closed the pipe. 143: SIGTERM.",
+        "0: done. 1: an error. 2: a wrong command line. 130: Ctrl\\-C.",
+        "141: the reader of the output closed the pipe. 143: SIGTERM.",
         ".SH ENVIRONMENT",
         *options(
             [

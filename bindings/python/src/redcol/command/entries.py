@@ -29,14 +29,15 @@ def schema_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=SCHEMA,
         metavar="COLUMNS",
         help="The columns and their dtypes, such as user:str,value:i64,at:datetime[ms]; or infer, "
-        "which finds them out from the newest entries, as a table does. Else every field, as text.",
+        "which finds the dtypes from the newest entries. Default: every field as text, but infer "
+        "for tables of peek, tail and read.",
     )
     on_error = click.option(
         "--on-error",
         type=click.Choice(["raise", "null", "skip"]),
         default="raise",
-        help="What happens to a value that does not fit its column: an error, null, or its entry "
-        "is left out.",
+        help="A value that does not fit its column: raise an error, make it null, or skip its "
+        "entry.",
     )
     return schema(on_error(function))
 
@@ -56,9 +57,10 @@ columns_option = click.option(
 )
 @click.argument("stream", type=STREAM)
 @click.option(
-    "-n", "--count", type=click.IntRange(min=0), default=10, show_default=True, help="How many."
-)
-@click.option("--last", is_flag=True, help="The newest entries, in place of the first.")
+    "-n", "--count", type=click.IntRange(min=0), default=10, show_default=True,
+    help="How many entries.",
+)  # fmt: skip
+@click.option("--last", is_flag=True, help="Show the newest entries instead of the first.")
 @schema_options
 @columns_option
 @format_option
@@ -101,7 +103,7 @@ def peek(
         ("redcol read events --from -10m", "Those of the last ten minutes."),
         ("redcol read events --schema action:str,value:i64 --where \"action = 'click'\"",
          "Those that a condition in SQL is true for."),
-        ("redcol read events -f parquet > events.parquet", "All of them, as a file."),
+        ("redcol read events -f parquet > events.parquet", "All entries, as a file."),
     ],
 )  # fmt: skip
 @click.argument("stream", type=STREAM)
@@ -111,7 +113,7 @@ def peek(
 )  # fmt: skip
 @click.option("--to", "end", type=POSITION, default="+", metavar="ID|TIME", help="The last entry.")
 @click.option("--where", metavar="EXPR", help="Only rows that this SQL condition is true for.")
-@click.option("-n", "--count", type=click.IntRange(min=0), help="Read at most so many entries.")
+@click.option("-n", "--count", type=click.IntRange(min=0), help="Read at most this many entries.")
 @schema_options
 @columns_option
 @format_option

@@ -29,9 +29,9 @@ Tell = Callable[[int, int, "int | None"], None]
         ("redcol export events -o archive/ --resume --partition-by day",
          "What is new since the last time, into folders of days."),
         ("redcol export events -o archive/ --resume --follow --every 5m",
-         "Without an end: a file appears five minutes after its first entry, or when it is full."),
+         "Until it is stopped: a file appears five minutes after its first entry, or when full."),
         ("redcol export events -o archive/ --resume --group archive",
-         "What a group has not got yet; it is acknowledged when it is on the disk."),
+         "What a group has not got yet. Entries are acknowledged when they are on the disk."),
     ],
 )  # fmt: skip
 @click.argument("streams", nargs=-1, type=STREAM, required=True, metavar="STREAM...")
@@ -41,7 +41,7 @@ Tell = Callable[[int, int, "int | None"], None]
 )  # fmt: skip
 @click.option(
     "-f", "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
-    help="Of the files of a folder. Else parquet.",
+    help="The format of the files of a folder. Default: parquet.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on after what the folder's files have.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
@@ -51,19 +51,19 @@ Tell = Callable[[int, int, "int | None"], None]
 @click.option("--to", "end", type=POSITION, default="+", metavar="ID|TIME", help="The last entry.")
 @click.option(
     "--rows-per-file", type=click.IntRange(min=1), default=ROWS_PER_FILE, show_default=True,
-    metavar="N", help="A file of a folder has at most so many rows.",
+    metavar="N", help="A file of a folder has at most this many rows.",
 )  # fmt: skip
 @click.option(
     "--bytes-per-file", type=SIZE, default=f"{BYTES_PER_FILE >> 20}M", show_default=True,
-    metavar="SIZE", help="A file of a folder has about so many bytes before compression.",
+    metavar="SIZE", help="A file of a folder has about this many bytes before compression.",
 )  # fmt: skip
 @click.option(
     "--partition-by", type=click.Choice(list(PARTITIONS)), help="Folders such as day=2024-01-31."
 )
 @click.option("--follow", is_flag=True, help="Do not end, but wait for more entries.")
 @click.option(
-    "--every", type=DURATION, metavar="TIME", help="With --follow, end a file so long after its "
-    "first entry has come. Else 5m.",
+    "--every", type=DURATION, metavar="TIME", help="With --follow, end a file this long after its "
+    "first entry has come. Default: 5m.",
 )  # fmt: skip
 @click.option("--group", help="Read as a member of this group, and acknowledge what is written.")
 @click.option("--consumer", default="export", show_default=True, help="The member's name.")
@@ -83,7 +83,7 @@ def export(
     follow: bool,
     **settings: Any,
 ) -> None:
-    """Write streams into files, which are whole or not there.
+    """Write streams into files. Each file is complete or not there.
 
     A folder's files have their first and last id in their names. After a failure, the same command
     with --resume goes on with the next entry.

@@ -31,24 +31,24 @@ _BATCH = 10_000
         ("redcol import events.parquet copy", "The rows of a file, under new ids."),
         ("redcol import events.parquet copy --id-column _id --resume",
          "Under their own ids; after a failure, the rows that are missing."),
-        ("redcol read events | redcol import - copy --format jsonl --maxlen 1000", "Of a pipe."),
+        ("redcol read events | redcol import - copy --format jsonl --maxlen 1000", "From a pipe."),
     ],
 )  # fmt: skip
 @click.argument("file", type=click.Path())
 @click.argument("stream", type=STREAM)
 @click.option(
     "-f", "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
-    help="What the file is. Else its ending says it.",
+    help="The file's format. Default: by its ending.",
 )  # fmt: skip
 @click.option("--id-column", metavar="NAME", help="The column of the entries' ids.")
 @click.option(
     "--maxlen",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Trim the stream to so many entries, roughly.",
+    help="Trim the stream to about this many entries.",
 )
 @click.option(
-    "--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Begin after so many rows."
+    "--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Skip this many rows first."
 )
 @click.option(
     "--resume",
@@ -69,7 +69,7 @@ def import_(
 ) -> None:
     """Add the rows of FILE to a stream: an entry for each, with a field for each value.
 
-    "-" reads standard input. If it fails, it says which rows are written.
+    "-" reads standard input. If the import fails, it says which rows are written.
     """
     import polars
 

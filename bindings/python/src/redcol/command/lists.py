@@ -22,7 +22,7 @@ _SAMPLE = 1_000
     cls=Verb,
     examples=[
         ("redcol ls", "All streams of the database."),
-        ("redcol ls 'ev*' -l", "Those whose keys match, with ids and the memory they take."),
+        ("redcol ls 'ev*' -l", "Those whose keys match, with ids and the memory that they take."),
     ],
 )
 @click.argument("pattern", default="*")
@@ -73,9 +73,15 @@ def consumers(session: Session, stream: str, group: str | None, format_: str | N
 )  # fmt: skip
 @click.argument("stream", type=STREAM)
 @click.argument("group")
-@click.option("--idle", type=DURATION, default=0, metavar="TIME", help="Idle for at least so long.")
-@click.option("--consumer", help="Only of this consumer.")
-@click.option("-n", "--count", type=click.IntRange(min=0), help="At most so many.")
+@click.option(
+    "--idle",
+    type=DURATION,
+    default=0,
+    metavar="TIME",
+    help="Only entries idle for this long or longer.",
+)
+@click.option("--consumer", help="Only entries of this consumer.")
+@click.option("-n", "--count", type=click.IntRange(min=0), help="At most this many.")
 @format_option
 @click.pass_obj
 def pending(
@@ -105,7 +111,7 @@ def pending(
 @format_option
 @click.pass_obj
 def info(session: Session, stream: str, format_: str | None) -> None:
-    """Show all about one stream: size, rate, fields, groups and consumers."""
+    """Show everything about a stream: size, rate, fields, groups and consumers."""
     import polars
 
     from ..inference import infer_schema

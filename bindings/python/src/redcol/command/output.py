@@ -23,7 +23,7 @@ def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--format",
         "format_",
         type=click.Choice(FORMATS),
-        help="How to write it. Else a table on a terminal, and jsonl in a pipe.",
+        help="The output's format. Default: table on a terminal, jsonl in a pipe.",
     )(function)
 
 

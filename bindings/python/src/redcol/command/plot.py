@@ -50,14 +50,14 @@ _STEPS = [
 @click.option("--by", metavar="FIELD", help="A line for each of the most frequent values.")
 @click.option(
     "-o", "--output", "path", type=click.Path(), help="A file that ends in .png, .svg or .html. "
-    "Else the terminal.",
+    "Default: the terminal.",
 )  # fmt: skip
 @click.option(
     "--from", "start", type=POSITION, default="-", metavar="ID|TIME", help="The first entry."
 )
 @click.option("--to", "end", type=POSITION, default="+", metavar="ID|TIME", help="The last entry.")
-@click.option("--every", type=DURATION, metavar="TIME", help="Count the entries of so long.")
-@click.option("--groups", "with_groups", is_flag=True, help="Show where groups are, and their lag.")
+@click.option("--every", type=DURATION, metavar="TIME", help="How much time each point covers.")
+@click.option("--groups", "with_groups", is_flag=True, help="Mark where groups are, and their lag.")
 @click.pass_obj
 def plot(
     session: Session,

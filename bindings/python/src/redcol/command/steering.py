@@ -38,9 +38,9 @@ def group() -> None:
 @click.argument("name", metavar="GROUP")
 @click.option(
     "--at", "start", type=POSITION, default="0", show_default=True, metavar="ID|TIME",
-    help="After this entry, or from this time on: 0, $, an id, a time, or how long ago.",
+    help="Begin after this entry or at this time: 0, $, an id, a time, or how long ago.",
 )  # fmt: skip
-@click.option("--create-stream", is_flag=True, help="Create the stream, if it is missing.")
+@click.option("--create-stream", is_flag=True, help="Create the stream if it is missing.")
 @format_option
 @click.pass_obj
 def create(
@@ -90,8 +90,8 @@ def delete(session: Session, stream: str, name: str, yes: bool, format_: str | N
 def seek(session: Session, stream: str, name: str, to: str, format_: str | None) -> None:
     """Set where a group reads on: after an id, or at a time.
 
-    Entries that are pending stay pending. A time ago needs "--": redcol group seek -- events
-    analytics -10m.
+    Entries that are pending stay pending. Those after the new position are also delivered again.
+    How long ago needs "--" before it: redcol group seek -- events analytics -10m.
     """
     position = seek_group(session.client(), stream, name, _start(to))
     _tell(session, format_, f"Group {name!r} reads on after {position}.", position=position)
@@ -113,7 +113,7 @@ def seek(session: Session, stream: str, name: str, to: str, format_: str | None)
 def ack(
     session: Session, stream: str, group_name: str, ids: tuple[str, ...], format_: str | None
 ) -> None:
-    """Acknowledge entries. "-" reads their ids from standard input, one in a line."""
+    """Acknowledge entries. "-" reads their ids from standard input, one per line."""
     count = ack_entries(session.client(), stream, group_name, _ids(ids))
     _tell(session, format_, f"Acknowledged {count:,} entries.", acknowledged=count)
 
@@ -121,7 +121,10 @@ def ack(
 @click.command(
     cls=Verb,
     examples=[
-        ("redcol claim events analytics worker-2 --idle 10m", "What others had for so long."),
+        (
+            "redcol claim events analytics worker-2 --idle 10m",
+            "What others have had for 10 minutes.",
+        ),
         ("redcol claim events analytics worker-2 1704067200001-0", "One entry."),
     ],
 )
@@ -129,8 +132,10 @@ def ack(
 @click.argument("group_name", metavar="GROUP")
 @click.argument("consumer")
 @click.argument("ids", nargs=-1, metavar="[ID...]")
-@click.option("--idle", type=DURATION, metavar="TIME", help="Only what was idle for so long.")
-@click.option("-n", "--count", type=click.IntRange(min=1), help="At most so many.")
+@click.option(
+    "--idle", type=DURATION, metavar="TIME", help="Only entries idle for this long or longer."
+)
+@click.option("-n", "--count", type=click.IntRange(min=1), help="At most this many.")
 @schema_options
 @columns_option
 @format_option
@@ -190,7 +195,7 @@ def release(
 ) -> None:
     """Give pending entries of CONSUMER back: others may claim them at once.
 
-    "-" reads their ids from standard input, one in a line.
+    "-" reads their ids from standard input, one per line.
     """
     count = release_entries(session.client(), stream, group_name, consumer, _ids(ids))
     _tell(session, format_, f"Released {count:,} entries.", released=count)
@@ -207,14 +212,14 @@ def release(
     ],
 )
 @click.argument("stream", type=STREAM)
-@click.option("--maxlen", type=click.IntRange(min=0), metavar="N", help="Keep so many entries.")
+@click.option("--maxlen", type=click.IntRange(min=0), metavar="N", help="Keep this many entries.")
 @click.option(
-    "--before", "min_id", type=POSITION, metavar="ID|TIME", help="Delete what is before this."
+    "--before", "min_id", type=POSITION, metavar="ID|TIME", help="Delete the entries before this."
 )
 @click.option(
     "--exact",
     is_flag=True,
-    help="Delete all of them. Else a few more may stay, which costs the server less.",
+    help="Delete all of them. Without it, a few more may stay, which costs the server less.",
 )
 @yes_option
 @format_option
@@ -228,7 +233,7 @@ def trim(
     yes: bool,
     format_: str | None,
 ) -> None:
-    """Delete the oldest entries of a stream, also those that a group has not read."""
+    """Delete the oldest entries of a stream, even those that a group has not read."""
     if (maxlen is None) == (min_id is None):
         raise click.UsageError("Say --maxlen or --before, one of the two.")
     kept = f"but the newest {maxlen:,}" if maxlen is not None else f"before {min_id}"

@@ -27,18 +27,18 @@ _BLOCK_MS = 1_000
     examples=[
         ("redcol tail events", "The last ten entries, and then new ones until Ctrl-C."),
         ("redcol tail events -n 0 -f jsonl | jq .action", "Only new ones, for another program."),
-        ("redcol tail events -o -10m -e", "What the last ten minutes brought, and no more."),
+        ("redcol tail events -o -10m -e", "The entries of the last ten minutes, and no more."),
     ],
 )
 @click.argument("streams", nargs=-1, type=STREAM, required=True, metavar="STREAM...")
 @click.option(
     "-n", "--count", type=click.IntRange(min=0), default=10, show_default=True,
-    help="Begin with the last so many of each stream.",
+    help="Begin with this many of the newest entries of each stream.",
 )  # fmt: skip
 @click.option(
-    "-o", "--from", "start", type=POSITION, metavar="ID|TIME", help="Begin here, in place of -n."
+    "-o", "--from", "start", type=POSITION, metavar="ID|TIME", help="Begin here, and ignore -n."
 )
-@click.option("-e", "--end", "ends", is_flag=True, help="End when there is no more.")
+@click.option("-e", "--end", "ends", is_flag=True, help="End when there are no more.")
 @click.option("--where", metavar="EXPR", help="Only rows that this SQL condition is true for.")
 @schema_options
 @columns_option

@@ -47,9 +47,9 @@ _ENTER, _ESCAPE, _ERASE = ("\n", "\r"), "\x1b", ("\x7f", "\b")
 )  # fmt: skip
 @click.pass_obj
 def top(session: Session, pattern: str, interval: float) -> None:
-    """Show streams, their rates, and how far their groups are behind, again and again.
+    """Show a live screen of streams, their rates, and how far their groups are behind.
 
-    Keys: q ends it, s sorts by another column, r turns the order round, g hides the groups, and /
+    Keys: q ends it, s sorts by another column, r reverses the order, g hides the groups, and /
     filters by a part of the stream's name (Enter keeps the filter, Esc removes it).
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -61,12 +61,12 @@ class Family(click.Group):
 def common_options() -> list[click.Option]:
     """New options that every verb has. They may also stand before the verb."""
     return [
-        _option("-u", "--url", metavar="URL", set_=_set_url, help="The server. Else REDCOL_URL, "
-                "else redis://localhost. A password is better kept in REDCOL_PASSWORD."),
+        _option("-u", "--url", metavar="URL", set_=_set_url, help="The server's URL. Default: "
+                "REDCOL_URL, or redis://localhost. Better keep a password in REDCOL_PASSWORD."),
         _option("-q", "--quiet", is_flag=True, set_=_set_quiet,
                 help="No progress, remarks or warnings."),
         _option("-v", "--verbose", count=True, set_=_set_verbose,
-                help="The log on standard error. -vv: more of it, and tracebacks."),
+                help="Write the log to standard error. -vv: more of it, and tracebacks."),
         _option("--no-color", is_flag=True, set_=_set_no_color,
                 help="No colors, as with NO_COLOR."),
     ]  # fmt: skip
