@@ -135,6 +135,17 @@ def test_dtypes_are_found_out(run: Run) -> None:
     assert lines == ["value", "   10", "   20"]
 
 
+def test_a_table_shows_dates_that_python_does_not_have(run: Run, db: redis.Redis) -> None:
+    db.xadd("old", {"day": "0000-01-01", "at": "0000-01-01T00:00:00Z"}, id="1-0")
+    db.xadd("old", {"day": "2024-01-31", "at": "2024-01-31T00:00:00Z"}, id="2-0")
+    lines = run("peek", "old", "-f", "table", "--columns", "day,at")[0].splitlines()
+    assert lines[0].split() == ["day", "at"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["0000-01-01", "0000-01-01"],
+        ["2024-01-31", "2024-01-31"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -381,6 +392,12 @@ def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [entry for _, entry in db.xrange("new")] == [{"a": "1"}, {"a": "2", "b": "x"}]
+    # What is only in a late line is no reason to leave it out, nor to fail.
+    lines = ['{"a":1,"b":null}'] * 150 + ['{"a":1.5,"b":"x"}', '{"c":"y"}', '{"a":"z"}']
+    done = piped(events.url, "import", "-", "late", "-f", "jsonl", stdin="\n".join(lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    tail = [{"a": "1"}, {"a": "1.5", "b": "x"}, {"c": "y"}, {"a": "z"}]
+    assert [entry for _, entry in db.xrange("late")][149:] == tail
     assert piped(events.url, "import", "-", "new").returncode == 2
     assert "there is no file" in piped(events.url, "import", "a.csv", "new").stderr
 

@@ -140,7 +140,8 @@ def _batches(file: str, format_: str | None) -> Iterator[pl.DataFrame]:
     readers: dict[str, Any] = {
         ".parquet": lambda: polars.scan_parquet(source),
         ".csv": lambda: polars.scan_csv(source, infer_schema=False),
-        ".jsonl": lambda: polars.scan_ndjson(source),
+        # A field may be in the last line only, or be a number in all lines but one.
+        ".jsonl": lambda: polars.scan_ndjson(source, infer_schema_length=None),
         ".arrow": lambda: polars.scan_ipc(source),
     }
     if file != "-" and not os.path.isfile(file):

@@ -96,7 +96,7 @@ class Table:
     def _cells(self, column: pl.Series) -> list[Text]:
         return [
             Text("null", "dim") if value is None else Text(self._text(column.name, value))
-            for value in column
+            for value in _values(column)
         ]
 
     def _text(self, name: str, value: Any) -> str:
@@ -117,6 +117,16 @@ class Table:
         if isinstance(value, (list, dict)):
             return printable(json.dumps(value, ensure_ascii=False, default=str))
         return printable(str(value))
+
+
+def _values(column: pl.Series) -> list[Any]:
+    """The values as Python's. Years that it has no dates for, such as 0, become text."""
+    import polars
+
+    try:
+        return column.to_list()
+    except (OverflowError, ValueError):
+        return column.cast(polars.String).to_list()
 
 
 def _is_whole(name: str) -> bool:
