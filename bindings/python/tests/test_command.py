@@ -135,10 +135,33 @@ def test_dtypes_are_found_out(run: Run) -> None:
     assert lines == ["value", "   10", "   20"]
 
 
+def test_a_table_shows_what_the_newest_entries_do_not_have(run: Run, db: redis.Redis) -> None:
+    pipeline = db.pipeline(transaction=False)
+    pipeline.xadd("changed", {"n": "abc", "old": "x"}, id="1-0")
+    for number in range(1_100):
+        pipeline.xadd("changed", {"n": number, "f": "1.5"}, id=f"{number + 2}-0")
+    pipeline.execute()
+    first = run("peek", "changed", "-n", "2", "-f", "table", "--columns", "n,old")[0]
+    assert first.split() == ["n", "old", "abc", "x", "0", "null"]
+    found = run("read", "changed", "-f", "table", "--where", "old = 'x'", "--columns", "_id")[0]
+    assert found.split() == ["_id", "1-0"]
+    lines = run("tail", "changed", "-e", "--from", "-", "-f", "table")[0].splitlines()
+    assert lines[0].split() == ["_id", "_ts", "n", "old", "f"]
+    assert len(lines) >= 1_102
+    numbers = ("--from", "1000", "--where", "n > 1098 AND f < 2", "--columns", "n")
+    assert run("read", "changed", "-f", "table", *numbers)[0].split() == ["n", "1099"]
+    db.xadd("changed", {"n": "007", "f": "1e400"}, id="5000-0")
+    assert run("peek", "changed", "-n", "1", "--last", "-f", "table")[0].split()[-2:] == [
+        "007",
+        "1e400",
+    ]
+
+
 def test_a_table_shows_dates_that_python_does_not_have(run: Run, db: redis.Redis) -> None:
     db.xadd("old", {"day": "0000-01-01", "at": "0000-01-01T00:00:00Z"}, id="1-0")
     db.xadd("old", {"day": "2024-01-31", "at": "2024-01-31T00:00:00Z"}, id="2-0")
-    lines = run("peek", "old", "-f", "table", "--columns", "day,at")[0].splitlines()
+    shown = ("--columns", "day,at", "--schema", "infer", "-f", "table")
+    lines = run("peek", "old", *shown)[0].splitlines()
     assert lines[0].split() == ["day", "at"]
     assert [line.split()[:2] for line in lines[1:]] == [
         ["0000-01-01", "0000-01-01"],
@@ -400,6 +423,14 @@ def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
     assert [entry for _, entry in db.xrange("late")][149:] == tail
     assert piped(events.url, "import", "-", "new").returncode == 2
     assert "there is no file" in piped(events.url, "import", "a.csv", "new").stderr
+
+
+def test_a_picture_has_a_largest_number_of_points(run: Run, db: redis.Redis) -> None:
+    db.xadd("years", {"n": 1}, id=f"{FIRST_MS}-0")
+    db.xadd("years", {"n": 2}, id=f"{FIRST_MS + 365 * 86_400_000}-0")
+    said = run("plot", "years", "--every", "1ms", code=2)[1]
+    assert "31,536,000,000 points: say a longer --every" in said
+    assert "entries in 1d" in run("plot", "years", "--every", "1d")[0]
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "html"])

@@ -12,7 +12,7 @@ from .._parts import before
 from .._typing import pl
 from .lists import known
 from .output import Output, format_option
-from .sample import discovering
+from .sample import Numbers, discovering
 from .session import Session
 from .values import POSITION, SCHEMA, STREAM
 from .verb import Verb
@@ -29,8 +29,7 @@ def schema_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=SCHEMA,
         metavar="COLUMNS",
         help="The columns and their dtypes, such as user:str,value:i64,at:datetime[ms]; or infer, "
-        "which finds the dtypes from the newest entries. Default: every field as text, but infer "
-        "for tables of peek, tail and read.",
+        "which finds the dtypes from the newest entries. Default: every field as text.",
     )
     on_error = click.option(
         "--on-error",
@@ -80,7 +79,6 @@ def peek(
 
     client = session.client()
     output = Output(session, format_)
-    schema = output.schema(schema)
     frame = read_stream(
         client,
         stream,
@@ -92,7 +90,8 @@ def peek(
     )
     if not len(frame):
         known(session, stream)
-    output.write(chosen(frame, None, columns))
+    numbers = Numbers(client, stream, output, schema)
+    output.write(chosen(numbers.of(frame), None, columns))
     output.close()
 
 
@@ -139,7 +138,7 @@ def read(
     client = session.client()
     output = Output(session, format_)
     last_id = known(session, stream)["last_id"].item()
-    schema = output.schema(schema)
+    numbers = Numbers(client, stream, output, schema)
     wrote = False
     if last_id is not None and count != 0:
         with iter_stream(
@@ -156,7 +155,7 @@ def read(
             count=count,
         ) as batches:
             for frame in batches:
-                output.write(chosen(frame, where, columns))
+                output.write(chosen(numbers.of(frame), where, columns))
                 wrote = True
     if not wrote:
         from ..stream import read_stream

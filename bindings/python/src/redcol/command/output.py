@@ -48,10 +48,6 @@ class Output:
         """Whether a person reads it."""
         return self._format == "table"
 
-    def schema(self, asked: Any) -> Any:
-        """The schema that was asked for. For people, dtypes are found out."""
-        return "infer" if asked is None and self.is_table else asked
-
     def write(self, frame: pl.DataFrame) -> None:
         """Write the rows of a frame."""
         getattr(self, f"_write_{self._format}")(frame)

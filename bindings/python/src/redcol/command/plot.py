@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _ENDINGS = (".png", ".svg", ".html")
 #: About so many points of time.
 _POINTS = 80
+#: More points of time are no picture, and would not fit into memory.
+_POINTS_MAX = 100_000
 #: Values of --by that have a line of their own.
 _VALUES_MAX = 7
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -84,6 +86,8 @@ def plot(
     if last < first:
         raise click.ClickException(f"stream {stream!r} has no entries there.")
     step = every or next((each for each in _STEPS if (last - first) / each <= _POINTS), _STEPS[-1])
+    if (points := (last - first) // step) > _POINTS_MAX:
+        raise click.UsageError(f"That is a picture of {points:,} points: say a longer --every.")
     counts = _counts(client, stream, by, first, last, step)
     marks = _positions(client, stream, first, last) if with_groups else []
     from .table import printable

@@ -124,9 +124,9 @@ def _values(column: pl.Series) -> list[Any]:
     import polars
 
     try:
-        return column.to_list()
+        return list(column)
     except (OverflowError, ValueError):
-        return column.cast(polars.String).to_list()
+        return list(column.cast(polars.String))
 
 
 def _is_whole(name: str) -> bool:

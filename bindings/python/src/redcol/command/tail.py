@@ -12,7 +12,7 @@ from ..iterator import iter_stream
 from .entries import OnError, chosen, columns_option, schema_options
 from .lists import known
 from .output import Output, format_option
-from .sample import discovering
+from .sample import Numbers, discovering
 from .session import Session
 from .values import POSITION, STREAM
 from .verb import Verb
@@ -61,10 +61,9 @@ def tail(
     client = session.client()
     output = Output(session, format_)
     several = len(streams) > 1
-    if not several:
-        schema = output.schema(schema)
     for stream in streams:
         known(session, stream)
+    numbers = None if several else Numbers(client, streams[0], output, schema)
     where_from: dict[str, Any] = {"start_last": count} if count else {"start_id": "$"}
     if start is not None:
         where_from = {"start_id": before(start)}
@@ -80,5 +79,6 @@ def tail(
         **where_from,
     ) as batches:
         for frame in batches:
-            output.write(chosen(frame, where, columns))
+            shown = frame if numbers is None else numbers.of(frame)
+            output.write(chosen(shown, where, columns))
     output.close()
