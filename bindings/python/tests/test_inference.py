@@ -224,3 +224,12 @@ def test_a_key_that_is_no_stream(server: Server, db: redis.Redis, key: str) -> N
     db.set(key, "x")
     with pytest.raises(redcol.errors.WrongTypeError):
         redcol.infer_schema(server.url, key)
+
+
+def test_fields_that_share_a_column_fit_it(url: str, any_db: redis.Redis, key: str) -> None:
+    any_db.xadd(key, {"_id": "5", "_id_field": "x"})
+    assert redcol.infer_schema(url, key) == {"_id_field": pl.String}
+    assert redcol.read_stream(url, key, schema="infer")["_id_field"].to_list() == ["x"]
+    any_db.xadd(key, {"_id": b"\xff"})
+    assert redcol.infer_schema(url, key) == {"_id_field": pl.Binary}
+    assert redcol.read_stream(url, key, schema="infer")["_id_field"].to_list() == [b"x", b"\xff"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from . import _native
 from ._library import library
-from ._schema_structs import capsule_pointer, schema_formats
+from ._schema_structs import capsule_pointer, schema_fields, schema_formats
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ def infer_schema(table: _native.Handle) -> object:
     return capsule
 
 
-def inferred_formats(table: _native.Handle) -> list[tuple[str, str, list[Any]]]:
-    """Name, Arrow format and children of each of these columns."""
-    return schema_formats(infer_schema(table))
+def inferred_formats(
+    table: _native.Handle,
+) -> tuple[list[tuple[str, str, list[Any]]], dict[str, str]]:
+    """Name, Arrow format and children of each of these columns; the fields of renamed ones."""
+    schema = infer_schema(table)
+    return schema_formats(schema), schema_fields(schema)

@@ -153,10 +153,15 @@ def _sample(
 def _of_table(table: _native.Handle, metadata: set[str]) -> pl.Schema:
     import polars
 
-    formats = _native_inference.inferred_formats(table)
-    return polars.Schema(
-        {name: _dtype(form, inside) for name, form, inside in formats if name not in metadata}
-    )
+    formats, fields = _native_inference.inferred_formats(table)
+    found = {name: _dtype(form, inside) for name, form, inside in formats if name not in metadata}
+    # A schema has no two columns for the fields "_id" and "_id_field": a read with it takes the
+    # values of both into the column "_id_field".
+    for name, field in fields.items():
+        if name in found and field in found and field in fields:
+            is_binary = polars.Binary in (found.pop(name), found[field])
+            found[field] = polars.Binary() if is_binary else polars.String()
+    return polars.Schema(found)
 
 
 def _dtype(form: str, children: list[typing.Any]) -> typing.Any:
