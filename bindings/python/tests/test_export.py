@@ -323,6 +323,7 @@ def test_what_progress_raises_ends_it(
         ("a", {"every": 5}, "add follow=True"),
         ("a", {"follow": True, "every": timedelta(0)}, "every"),
         ("a", {"group": "g", "start_id": 5}, "its own position"),
+        ("a", {"end_id": "-1h"}, "a time before now"),
         ("a", {"rows_per_file": 0}, "rows_per_file"),
         ("a", {"bytes_per_file": "1M"}, "bytes_per_file"),
         ("a", {"partition_by": "week"}, "partition_by"),

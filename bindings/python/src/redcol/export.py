@@ -172,6 +172,9 @@ def export_stream(
         raise InvalidArgumentError("every is for exports that follow: add follow=True.")
     if group is not None and (start_id != "-" or end_id != "+"):
         raise InvalidArgumentError("A group has its own position: leave out start_id and end_id.")
+    # A single file and a folder take the same times.
+    _arguments.range_end("start_id", start_id)
+    _arguments.range_end("end_id", end_id)
     if progress is not None and not callable(progress):
         raise InvalidArgumentError("progress must be a function of rows, bytes and total.")
     cuts = Cuts(
