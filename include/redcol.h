@@ -622,7 +622,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    it pending or still to come: the last group to acknowledge it in this way
  *                    deletes it. Both are one step, a script: XACKDEL … ACKED since Redis 8.2;
  *                    before, and in Valkey, XACK, XINFO GROUPS, XPENDING and XDEL. The user needs
- *                    these and +eval. The server knows nothing of readers without a group, which
+ *                    these and +eval. Without +xdel the entries are acknowledged, stay in the stream,
+ *                    and the call fails. The server knows nothing of readers without a group, which
  *                    may miss what is deleted. What becomes a dead letter, or is acknowledged by
  *                    redcol_ack, stays.
  *   "heartbeat_ms"   how often, in milliseconds, the idle time of entries that were handed over and
