@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pexpect
+import pytest
 import redis
 
 import redcol
+from redcol.command import run as running
 from servers import REDIS_7, Server
 
 COMMAND = [sys.executable, "-m", "redcol"]
 FIRST_MS = 1_704_067_200_000
+Run = Callable[..., "tuple[str, str]"]
 
 
 def environment(url: str, **variables: str) -> dict[str, str]:
@@ -91,6 +96,34 @@ def with_events() -> Iterator[Server]:
         with server.client() as db:
             fill(db)
         yield server
+
+
+def with_database(events: Server) -> Iterator[redis.Redis]:
+    """A client of that server, which has again what it had at first."""
+    with events.client(decode_responses=True) as client:
+        fill(client)
+        yield client
+
+
+def in_this_process(
+    events: Server,
+    db: redis.Redis,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Run]:
+    """Runs a command line in this process: what it wrote, and what it said."""
+    monkeypatch.setenv("REDCOL_URL", events.url)
+    logger = logging.getLogger("redcol")
+    level = logger.level
+
+    def call(*arguments: str, code: int = 0, stdin: str = "") -> tuple[str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capfd.readouterr()
+        assert running.run(arguments) == code
+        return tuple(capfd.readouterr())
+
+    yield call
+    logger.setLevel(level)
 
 
 def fill(db: redis.Redis) -> None:

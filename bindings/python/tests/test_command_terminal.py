@@ -10,19 +10,13 @@ import pexpect
 import pyte
 import pytest
 import redis
-from commands import FIRST_MS, fill, interrupt, shown, spawned, with_events
+from commands import FIRST_MS, interrupt, shown, spawned, with_database, with_events
 from rich.cells import cell_len
 
 from servers import REDIS_7, Server
 
 events = pytest.fixture(scope="module")(with_events)
-
-
-@pytest.fixture
-def db(events: Server) -> Iterator[redis.Redis]:
-    with events.client(decode_responses=True) as client:
-        fill(client)
-        yield client
+db = pytest.fixture(with_database)
 
 
 def test_a_table_keeps_ids_whole_and_to_the_width(events: Server, db: redis.Redis) -> None:
