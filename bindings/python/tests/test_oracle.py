@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import oracle
 import redcol
-from redcol import _native, _reading, client
+from redcol import _native, _progress, _reading, client
 from servers import Server
 
 RESERVED = ("_id", "_ts", "_seq")
@@ -125,7 +125,7 @@ def read_both_ways(server: Server, key: str, **arguments: Any) -> pl.DataFrame:
     options = arguments.pop("options")
     request = reads.request(key, **arguments, options={**options, "batch_rows": "0"})
     with client.using(client.Server(server.url)) as handle:
-        whole = _reading.read(handle, request)
+        whole = _reading.read(handle, request, _progress.of(None))
         frames = []
         for batch in reads.batches(handle, key, **arguments, options=options):
             rows = len(batch)

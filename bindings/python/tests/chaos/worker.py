@@ -58,7 +58,8 @@ class Record:
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def write(self, **line: Any) -> None:
-        os.write(self.file, json.dumps(line).encode() + b"\n")
+        """Times, which JSON has none of, are written as texts."""
+        os.write(self.file, json.dumps(line, default=str).encode() + b"\n")
 
 
 def read_record(path: Path) -> list[dict[str, Any]]:
