@@ -167,8 +167,8 @@ private func isWellFormed(_ id: String) -> Bool {
         }
 }
 
-/// Whether each id is larger than the one before, as a server sends them. The first comes after 0-0,
-/// which no entry has.
+/// Whether each id is larger than the one before, as a server sends them. The first comes after
+/// 0-0, which no entry has.
 private func isIncreasing(_ ids: [String]) -> Bool {
     let numbers = [[0, 0]] + ids.map { $0.split(separator: "-").map { UInt64($0) ?? 0 } }
     return zip(numbers, numbers.dropFirst()).allSatisfy { $0.lexicographicallyPrecedes($1) }
