@@ -173,6 +173,29 @@ extension TailPlan {
         #expect(plan.next(moment(10_001)) == .askHowFar([TailPlan.Look(stream: 1)]))
     }
 
+    @Test func aBeginningIsLookedAtBeforeItIsRead() throws {
+        let looks = TailPlan.Step.askHowFar([TailPlan.Look(stream: 0)])
+        let extent = StreamExtent(
+            last: EntryID(9, 0), first: EntryID(1, 0), length: 9, added: 9)
+        var plan = try makePlan(("follow", "true"))
+        plan.looksAtBeginnings()
+        #expect(plan.next(moment(0)) == looks)
+        // Its answer is lost, and it is asked for again.
+        plan.connectionLost()
+        #expect(plan.next(moment(0)) == looks)
+        plan.looked(extent, 0)
+        #expect(plan.next(moment(0)) == ask(0, 65_536, blockMs: 1_000))
+        plan.came([row(1), row(9)])
+        #expect(plan.takeGaps().map(\.gap.entries) == [7])
+        // Once it is read from, the other looks are enough; in the middle there is nothing to lose.
+        plan.connectionLost()
+        let look = TailPlan.Look(stream: 0, entry: EntryID(9, 0))
+        #expect(plan.next(moment(0)) == .askHowFar([look]))
+        var middle = try makePlan(after: EntryID(3, 0), ("follow", "true"))
+        middle.looksAtBeginnings()
+        #expect(middle.next(moment(0)) == ask(3, 65_536, blockMs: 1_000))
+    }
+
     /// The server has lost its data, and the stream has passed the last entry that was read.
     @Test func afterAReconnectTheLastEntryIsLookedFor() throws {
         let last = EntryID(9, 0)

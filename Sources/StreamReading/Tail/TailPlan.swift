@@ -110,6 +110,9 @@ struct TailPlan {
     /// Where the batch that is being read begins, and where the last one did, with its rows.
     private var batchFrom: [EntryID]
     private var watches: [GapWatch]
+    /// Streams that are looked at before they are read: of what is gone then, nothing is missed.
+    private var firstLooks: [Int] = []
+    private var looksFirst = false
     private var gaps: [(stream: Int, gap: Gap)] = []
     private var lastBatch: (from: [EntryID], rows: Int)?
     /// Entries that may still be read.
@@ -156,6 +159,17 @@ struct TailPlan {
         nextResetCheck = now + TailPlan.resetCheckMs
     }
 
+    /// Looks at the streams that are read from their beginning before that: what they lose after the
+    /// look is a gap.
+    mutating func looksAtBeginnings() {
+        looksFirst = true
+        firstLooks = unread
+    }
+
+    private var unread: [Int] {
+        cursors.indices.filter { cursors[$0] == .smallest && upper[$0] != .smallest }
+    }
+
     /// Entries after these are not read. `whenEmpty`: all that is wanted is there, so that reading
     /// ends when nothing comes: the last entries may be gone by then.
     mutating func ends(with last: [EntryID], whenEmpty: Bool) {
@@ -180,6 +194,10 @@ struct TailPlan {
         }
         if moment.idleness.isOver { return .end }
         if moment.idleness.isEmpty { return .handOver(prefetch: nil) }
+        if follows, !firstLooks.isEmpty {
+            defer { firstLooks = [] }
+            return .askHowFar(firstLooks.map { Look(stream: $0) })
+        }
         if follows, moment.now >= nextResetCheck {
             nextResetCheck = moment.now + TailPlan.resetCheckMs
             let looks = seen.indices.filter { seen[$0] != nil }.map {
@@ -251,6 +269,7 @@ struct TailPlan {
         nextResetCheck = 0
         isDoubtful = true
         doubtful = []
+        if looksFirst { firstLooks = unread.filter { seen[$0] == nil } }
     }
 
     /// These entries were read. `passed`: the streams that have sent an entry after the end.

@@ -92,6 +92,7 @@ final class TailReader: StreamReader {
         for (stream, first) in newest.enumerated() { after[stream] = first?.previous ?? .smallest }
         if options.endsNow { end(with: seen.map { $0 ?? .smallest }, whenEmpty: true) }
         plan.begin(after: after, seen: seen, platform_monotonic_ms())
+        plan.looksAtBeginnings()
     }
 
     /// Asks for the first of each stream's newest `count` entries, a page after the other.

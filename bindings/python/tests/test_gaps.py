@@ -94,6 +94,33 @@ def test_a_group_whose_members_were_away(any_db: redis.Redis, url: str, key: str
         assert batches.stats.lost_entries == (6 if counts_added(any_db) else 0)
 
 
+@pytest.mark.parametrize("end", [STOP, {"until": "now"}], ids=["stop", "until now"])
+def test_entries_that_were_gone_soon_after_the_beginning(
+    url: str, any_db: redis.Redis, key: str, end: dict[str, object]
+) -> None:
+    """An iterator looks at a stream before it reads it."""
+    if not counts_added(any_db):
+        return
+    ids = add(any_db, key, range(100))
+    with redcol.iter_stream(
+        url, key, schema=SCHEMA, batch_size=5, on_gap="raise", **end
+    ) as batches:
+        assert next(batches)["n"].to_list() == list(range(5))
+        any_db.xtrim(key, maxlen=20, approximate=False)
+        read, errors, is_over = 5, [], False
+        while not is_over:
+            try:
+                for batch in batches:
+                    read += len(batch)
+                is_over = True
+            except redcol.GapError as error:
+                errors.append(error)
+        assert read < 100
+        assert batches.stats.lost_entries == 100 - read
+        (error,) = errors
+        assert (error.lost_entries, error.before_id) == (100 - read, ids[-1])
+
+
 def test_entries_that_were_gone_between_two_reads(url: str, any_db: redis.Redis, key: str) -> None:
     """A look that finds the reader in the middle notices what was missed before, too."""
     if not counts_added(any_db):
