@@ -622,10 +622,10 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    it pending or still to come: the last group to acknowledge it in this way
  *                    deletes it. Both are one step, a script: XACKDEL … ACKED since Redis 8.2;
  *                    before, and in Valkey, XACK, XINFO GROUPS, XPENDING and XDEL. The user needs
- *                    these and +eval. Without +xdel the entries are acknowledged and stay in the
- *                    stream, and the call fails. The server knows nothing of readers without a
- *                    group, which may miss what is deleted. What becomes a dead letter, or is
- *                    acknowledged by redcol_ack, stays.
+ *                    these and +eval; without one of them nothing is acknowledged, and the call
+ *                    fails. The server knows nothing of readers without a group, which may miss
+ *                    what is deleted. What becomes a dead letter, or is acknowledged by redcol_ack,
+ *                    stays.
  *   "heartbeat_ms"   how often, in milliseconds, the idle time of entries that were handed over and
  *                    not acknowledged is set back, so that no member claims them by
  *                    "claim_idle_ms" while the caller works on them. A third of "claim_idle_ms" is

@@ -19,6 +19,7 @@ public enum AfterAcknowledging: String, CaseIterable, Sendable {
     /// Acknowledges, and answers how many of the entries were pending. XACKDEL of Redis 8.2 deletes
     /// what all groups have acknowledged. Before, no group may have the entry pending or still to
     /// come. All looks and changes are one step, so that no other group gets an entry in between.
+    /// A user who may not delete acknowledges nothing: 0-0 is no entry, but asks for the right.
     fileprivate static var script: String {
         """
         local k,g,n,d=KEYS[1],ARGV[1],0,{}
@@ -36,6 +37,8 @@ public enum AfterAcknowledging: String, CaseIterable, Sendable {
         if #p~=#q then return #p>#q end
         return p>q
         end
+        local m=redis.pcall('XDEL',k,'0-0')
+        if type(m)=='table' then return m end
         for i=2,#ARGV do
         local r=redis.pcall('XACK',k,g,ARGV[i])
         if type(r)=='table' then return r end

@@ -104,6 +104,24 @@ def test_a_user_without_the_right_to_scripts(
     any_db.acl_deluser("plain")
 
 
+def test_a_user_who_may_not_delete(any_server: Server, any_db: redis.Redis, key: str) -> None:
+    """Nothing is acknowledged that nobody would delete after that."""
+    ids = add(any_db, key, range(3))
+    version = any_db.info("server")["redis_version"].split(".")
+    deletes = "-xackdel" if (int(version[0]), int(version[1])) >= (8, 2) else "-xdel"
+    any_db.acl_setuser(
+        "keeper", enabled=True, passwords=["+one"], keys=["*"], commands=["+@all", deletes],
+        reset=True,
+    )  # fmt: skip
+    url = any_server.url.replace("unix://", "unix://keeper:one@")
+    with redcol.iter_stream(url, key, **DELETE, **STOP) as batches:
+        next(batches)
+        with pytest.raises(redcol.RedcolError, match=r"can't run this command|no permissions"):
+            batches.ack()
+    assert left(any_db, key) == pending(any_db, key) == ids
+    any_db.acl_deluser("keeper")
+
+
 def test_it_needs_a_group(url: str, key: str) -> None:
     with pytest.raises(redcol.InvalidArgumentError, match="after_ack"):
         redcol.iter_stream(url, key, after_ack="delete")
