@@ -404,6 +404,11 @@ def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
     assert "there is no file" in piped(events.url, "import", "a.csv", "new").stderr
 
 
+def test_a_claim_needs_its_columns(run: Run) -> None:
+    words = ("claim", "events", "analytics", "worker-2", "--idle", "0s", "--schema", "infer")
+    assert "does not find them out" in run(*words, code=2)[1]
+
+
 def test_shells_complete(run: Run, events: Server, db: redis.Redis, tmp_path: Path) -> None:
     db.xadd("ev[1]", {"a": 1})
     words = {"bash": "complete -o", "zsh": "compdef", "fish": "complete --no-files"}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -347,3 +348,38 @@ def test_names_of_files() -> None:
     assert long != _parts.file_name(b"k" * 301)
     assert _parts.key("5-12") == f"{5:020}-{12:020}"
     assert _parts.entry_id(_parts.key("18446744073709551615-0")) == "18446744073709551615-0"
+
+
+@pytest.mark.parametrize("name", ["a", "a.jsonl", "a.csv"])
+def test_bytes_do_not_go_into_text(
+    server: Server, db: redis.Redis, key: str, tmp_path: Path, name: str
+) -> None:
+    db.xadd(key, {"raw": b"\xff"})
+    path = tmp_path / name
+    format_: Any = None if "." in name else "jsonl"
+    with pytest.raises(redcol.InvalidArgumentError, match="'raw' is Binary"):
+        redcol.export_stream(server.url, key, path, format=format_, discover="auto")
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+    assert redcol.export_stream(server.url, key, tmp_path / "b.parquet", discover="auto").rows == 1
+
+
+def test_a_stream_that_is_behind_its_files_is_told(
+    server: Server,
+    db: redis.Redis,
+    key: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    add(db, key, 5)
+    redcol.export_stream(server.url, key, tmp_path, schema=SCHEMA)
+    db.delete(key)
+    add(db, key, 2)
+    with caplog.at_level("WARNING", "redcol"):
+        again = redcol.export_stream(server.url, key, tmp_path, schema=SCHEMA, resume=True)
+    assert again.rows == 0
+    assert "ends with entry 2-7, and entry 5-7 is in a file" in caplog.text
+    caplog.clear()
+    add(db, key, 5, first=2)
+    with caplog.at_level("WARNING", "redcol"):
+        again = redcol.export_stream(server.url, key, tmp_path, schema=SCHEMA, resume=True)
+    assert (again.rows, caplog.text) == (2, "")

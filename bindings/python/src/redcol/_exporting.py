@@ -8,9 +8,10 @@ lets Ctrl-C come at any moment but one: while Polars runs a query, it takes sign
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from .lists import list_streams
 from .scan import scan_stream
 
 Progress = Callable[[int, int, int | None], object]
+_LOG: Final = logging.getLogger("redcol")
 _BATCH: Final = 65_536
 _IDLE_MS: Final = 1_000
 #: How Polars writes files with these endings: a frame, and a query.
@@ -79,6 +81,8 @@ def into_folder(
                 if end is None:
                     return Exported(0, 0, None)
                 read = {**read, "end_id": end}
+            if last is not None:
+                _warn_of_an_earlier_end(client, stream, last)
         total = None if cuts.follows or "group" in read else _total(client, stream, read)
         with iter_stream(
             client,
@@ -122,7 +126,9 @@ def into_file(
 
     nothing = {} if end is not None else {"count": 0}
     lazy = scan_stream(client, stream, **{**read, "end_id": end or "+", **nothing})
-    lazy = lazy.map_batches(count, streamable=True, schema=lazy.collect_schema())
+    schema = lazy.collect_schema()
+    _check_texts(schema, ending)
+    lazy = lazy.map_batches(count, streamable=True, schema=schema)
     try:
         getattr(lazy, _WRITERS[ending][1])(written)
         _parts.publish(written, path, replace=overwrite)
@@ -241,6 +247,7 @@ class _Export:
         part = self._part
         if part is None:
             return
+        _check_texts(part.schema, self._ending)
         frame = pl.concat(part.frames, rechunk=False)
         written = self._folder.temporary()
         try:
@@ -298,6 +305,32 @@ def _end(client: Client, stream: bytes, read: dict[str, Any]) -> Any:
     found = list_streams(client, [stream])
     last_id = found["last_id"].item() if len(found) else None
     return read["end_id"] if read["end_id"] != "+" and last_id is not None else last_id
+
+
+def _warn_of_an_earlier_end(client: Client, stream: bytes, last: str) -> None:
+    """A stream that began again is silent until it has passed what was exported."""
+    found = list_streams(client, [stream])
+    last_id = found["last_id"].item() if len(found) else None
+    if last_id is not None and _parts.key(last_id) < last:
+        _LOG.warning(
+            "stream %s ends with entry %s, and entry %s is in a file: if it began again, "
+            "export it into another folder",
+            _parts.file_name(stream),
+            last_id,
+            _parts.entry_id(last),
+        )
+
+
+def _check_texts(columns: Mapping[str, Any], ending: str) -> None:
+    """Formats of text have no bytes, and Polars panics when it meets some in JSON lines."""
+    if ending not in (".csv", ".jsonl"):
+        return
+    for name, dtype in columns.items():
+        if dtype == pl.Binary:
+            raise InvalidArgumentError(
+                f"Column {name!r} is Binary, and {ending} files have no bytes: export to .parquet "
+                "or .arrow, or leave the column out of the schema."
+            )
 
 
 def _later(start: str, last: str) -> str:

@@ -158,6 +158,8 @@ def claim(
 
     if not ids and idle is None:
         raise click.UsageError("Say which entries: their ids, or --idle, or both.")
+    if schema == "infer":
+        raise click.UsageError("Say the columns with --schema: claim does not find them out.")
     output = Output(session, format_)
     frame = claim_entries(
         session.client(),
