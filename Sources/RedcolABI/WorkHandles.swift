@@ -32,7 +32,7 @@ final class Turn {
     /// Whether a call was left that will never end, by pthread_cancel or longjmp.
     private(set) var wasAbandoned = false
 
-    /// Ends a call that was left; false if there is none.
+    /// Ends the call that was left, if there is one. Returns whether there was.
     func endAbandoned() -> Bool {
         guard platform_turn_is_left(turn) else { return false }
         wasAbandoned = true

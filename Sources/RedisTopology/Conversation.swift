@@ -64,4 +64,18 @@ extension Connection {
             }
         }
     }
+
+    /// As `converse`, for a question about one stream, which its errors name.
+    public func converse(
+        about stream: [UInt8], _ conversation: inout Conversation, lost: () -> Void,
+        _ exchange: () throws(RedcolError) -> Bool
+    ) throws(RedcolError) {
+        do throws(RedcolError) {
+            try converse(&conversation, lost: lost, exchange)
+        } catch {
+            guard error.cause != .interrupted, error.cause != .cancelled else { throw error }
+            let name = escaped(stream, limit: 200)
+            throw error.adding("stream \"\(name)\": ", .stream, name)
+        }
+    }
 }

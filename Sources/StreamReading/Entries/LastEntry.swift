@@ -88,19 +88,13 @@ public struct LastEntryQuestion {
     public mutating func run(_ connection: Connection) throws(RedcolError) {
         var conversation = self.conversation
         defer { self.conversation = conversation }
-        do {
-            try connection.converse(
-                &conversation,
-                lost: {
-                    hasAsked = false
-                    answer.connectionLost()
-                },
-                { () throws(RedcolError) in try exchange(connection) })
-        } catch {
-            guard error.cause != .interrupted, error.cause != .cancelled else { throw error }
-            let name = escaped(stream, limit: 200)
-            throw error.adding("stream \"\(name)\": ", .stream, name)
-        }
+        try connection.converse(
+            about: stream, &conversation,
+            lost: {
+                hasAsked = false
+                answer.connectionLost()
+            },
+            { () throws(RedcolError) in try exchange(connection) })
     }
 
     private mutating func exchange(_ connection: Connection) throws(RedcolError) -> Bool {

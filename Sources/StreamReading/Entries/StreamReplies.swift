@@ -18,7 +18,7 @@ extension Reply {
         return (id, fields)
     }
 
-    /// The id of the first entry in the answer to XINFO STREAM; nil if there is none.
+    /// The id of the first entry in the answer to XINFO STREAM; nil for an empty stream.
     var firstEntryID: EntryID? {
         guard case .array(let entry)? = part(named: "first-entry"),
             case .bulk(let text)? = entry.first
