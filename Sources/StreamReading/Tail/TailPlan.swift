@@ -159,8 +159,8 @@ struct TailPlan {
         nextResetCheck = now + TailPlan.resetCheckMs
     }
 
-    /// Looks at the streams that are read from their beginning before that: what they lose after the
-    /// look is a gap.
+    /// Looks at the streams that are read from their beginning before that. What they lose after
+    /// the look is a gap.
     mutating func looksAtBeginnings() {
         looksFirst = true
         firstLooks = unread
