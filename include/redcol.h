@@ -192,7 +192,8 @@ enum {
   REDCOL_ERROR_TOO_LARGE = -21,       /* an entry is larger than the limits of the read */
   REDCOL_ERROR_TLS = -22,             /* a certificate or a version of TLS that is not accepted */
   REDCOL_ERROR_PENDING = -23,         /* a consumer has pending entries, and stays */
-  REDCOL_ERROR_GAP = -24              /* entries were gone before they were read */
+  REDCOL_ERROR_GAP = -24,             /* entries were gone before they were read */
+  REDCOL_ERROR_NO_STREAM = -25        /* a stream is missing that has to be there */
 };
 
 /*
@@ -449,6 +450,7 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "end_id"                id               "+"           the last entry; "(id" excludes it
  *   "count"                 0 or more        none          at most this many entries
  *   "last"                  0 or more        none          only the newest entries of a range
+ *   "if_missing"            word             "empty"       "empty" or "raise": a missing stream
  *   "batch_rows"            0 or more        "65536"       most rows per batch; "0": one batch
  *   "page_rows"             0 to 1000000     "0"           per request of a range; "0": by size
  * Columns
@@ -465,6 +467,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "categories:N"          netstrings       none          values of dictionary column N
  *   "reserved"              netstrings       none          names of columns that the caller adds
  *   "discovered"            netstrings       none          fields that an earlier read found
+ * Columns: only with a schema
+ *   "missing_field"         word             "null"        "null" or "raise": no such field
  * Columns: only without a schema
  *   "columns_max"           1 to 1000000     "10000"       most columns
  *   "discover"              word             "string"      "string", "binary" or "auto"
@@ -513,6 +517,13 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with that
  * many of the newest entries of each stream. To find them, redcol requests them once more.
  * "until" "now" ends with the entries that are there at the time of this call, and does not wait.
+ * "if_missing" "raise" returns NO_STREAM if a stream is missing when the read begins, or if no
+ * stream matches a pattern. It is asked for once (EXISTS; the user needs +exists): by
+ * redcol_read_stream and redcol_read_streams, which then connect; in redcol_read_ranges before each
+ * stream that is named. A read that follows does not wait for the stream to be created then, and a
+ * group's member does not create it. A key that holds something else is not missing. With "empty"
+ * the same is asked if a name has one of the characters `*`, `?` and `[`, and the log has a warning
+ * if there is no such stream: it may be a pattern that was meant for redcol_read_ranges.
  *
  * Columns of the entry id. They come first, except those that the schema names: a column of the
  * schema with their name and type is theirs (the milliseconds may also be tsm:). Such a column with
@@ -557,6 +568,10 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                                   "dead_letter" at once, and acknowledged
  *                    In a group, "skip" and "dead_letter" also pass an entry that is too large. It
  *                    is acknowledged at once, and its dead letter has none of its fields.
+ *   "missing_field"  "raise": an entry without a field that the schema has is treated as one with a
+ *                    value that does not fit: "on_error" says what happens to it, and if that is
+ *                    "raise" or "null", it is VALUE, with "entry_id" and "field". An empty value is
+ *                    not missing.
  *   "entry_bytes_max", "entry_fields_max"
  *                    an entry is kept in memory until all of it has come. A larger one is
  *                    TOO_LARGE (see also "on_error"). A single value never has more than 512 MiB.
@@ -662,10 +677,11 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * A range read does not block: it sends nothing before the first redcol_iter_next. A read that
  * follows, waits or has a group connects here, creates the group and looks "$" up, so that it
  * misses nothing that is added afterwards. So does a range of times before now, to ask for the
- * server's time. It blocks for up to "connect_timeout_ms" and "timeout_ms". Any thread.
+ * server's time, and one with "if_missing" "raise". It blocks for up to "connect_timeout_ms" and
+ * "timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
  * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
- * UNSUPPORTED, NO_GROUP ("create_group" is "false").
+ * UNSUPPORTED, NO_GROUP ("create_group" is "false"), NO_STREAM ("if_missing" is "raise").
  */
 redcol_status redcol_read_stream(redcol_client *client, const char *stream, int64_t stream_length,
                                  const struct ArrowSchema *schema, const char *const *options,
@@ -679,7 +695,8 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * REDCOL_TIMEOUT means that a signal came: call again. In a cluster, streams in different slots
  * must be followed, and take a connection for each slot, 1,000 at most.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TLS, TIMED_OUT,
- * AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP.
+ * AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP,
+ * NO_STREAM.
  */
 redcol_status redcol_read_streams(redcol_client *client, const char *const *streams,
                                   const int64_t *stream_lengths, int64_t stream_count,
@@ -740,7 +757,8 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  * redcol_iter_next does the same first. This call does not reconnect. Blocks up to `wait_ms`. Any
  * thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
- * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP, CANCELLED, CLOSED, BUSY, FORKED.
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP, NO_STREAM, CANCELLED, CLOSED, BUSY,
+ * FORKED.
  */
 redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_error **error_out);
 
@@ -763,9 +781,9 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  *                 after TOO_LARGE also with the next entry, but in a group the error comes again
  *                 until the entry is acknowledged or deleted, or "on_error" passes it.
  * Unless REDCOL_OK is returned, both structs have a NULL release callback.
- * An empty or missing stream is not an error: the read returns one batch without rows, then
- * REDCOL_END. Only the first batch may be empty, so that there always is one that shows the
- * columns. A read that follows returns no empty batch, unless "on_idle" is "empty".
+ * An empty or missing stream is not an error (but see "if_missing"): the read returns one batch
+ * without rows, then REDCOL_END. Only the first batch may be empty, so that there always is one
+ * that shows the columns. A read that follows returns no empty batch, unless "on_idle" is "empty".
  * After a lost connection redcol connects again: at once, then after 50 ms, then after longer and
  * longer times, up to 5 s, until a new entry or answer comes. It does the same when the server
  * refuses for now, having executed nothing: LOADING, BUSY, READONLY, MASTERDOWN, NOREPLICAS,
@@ -777,7 +795,8 @@ redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_err
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
  * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE, SCHEMA (more columns than
  * "columns_max"; more than 2 GiB of text, or 2^31 values, for u, z or +l in a batch: ask for U, Z,
- * +L or views, or for smaller batches), NO_GROUP, TOO_LARGE, GAP, CANCELLED, CLOSED, BUSY, FORKED.
+ * +L or views, or for smaller batches), NO_GROUP, NO_STREAM, TOO_LARGE, GAP, CANCELLED, CLOSED,
+ * BUSY, FORKED.
  * A read that follows connects again, for "reconnect_timeout_ms", in place of CONNECTION, NAME,
  * TIMED_OUT, LOADING and PROTOCOL. So does every read in place of AUTHENTICATION, if the
  * credentials are fetched at each connect.
@@ -939,7 +958,7 @@ redcol_error *redcol_iter_last_error(const redcol_iter *iter);
  * Blocks up to `wait_ms`. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT (also for a read that follows or has a group), CONNECTION, NAME, TLS,
  * TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, VALUE,
- * SCHEMA, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED.
+ * SCHEMA, NO_STREAM, TOO_LARGE, CANCELLED, CLOSED, BUSY, FORKED.
  */
 redcol_status redcol_iter_collect(redcol_iter *iter, int64_t wait_ms, redcol_table **table_out,
                                   redcol_error **error_out);
@@ -986,7 +1005,8 @@ int64_t redcol_table_rows(const redcol_table *table);
  * schema_out  moved to the caller: the columns of the table. A column of bytes has the narrowest
  *             type that fits all its values: l, g, b, tdD, tsu: or tsn:, tsu:UTC or tsn:UTC (where
  *             each value has an offset), +s and +L (JSON), vu, or else vz. Columns of other types
- *             stay as they are.
+ *             stay as they are. Where a read with this schema takes the values of two fields into
+ *             one column ("_id" and "_id_field"), there is that column alone, as vu or vz.
  * Each value has been read as a read with this schema reads it, so such a read cannot fail on the
  * sample. Numbers with a plus or with leading zeros stay text, and so do numbers with more
  * digits than the type keeps: integers beyond 64 bits, and more than 17 digits of a float. Whole

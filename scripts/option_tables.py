@@ -30,6 +30,7 @@ NEEDS = {
     'only with "group"': "group",
     'only with "follow"': "follow",
     "only in redcol_read_ranges": "manyStreams",
+    "only with a schema": "schema",
     "only without a schema": "noSchema",
     "only in redcol_list_groups": "groupList",
     "only in redcol_list_pending": "pendingList",

@@ -51,6 +51,7 @@ public func redcol_status_name(_ status: redcol_status) -> UnsafePointer<CChar>?
         (REDCOL_ERROR_TOO_LARGE, "REDCOL_ERROR_TOO_LARGE"),
         (REDCOL_ERROR_TLS, "REDCOL_ERROR_TLS"), (REDCOL_ERROR_PENDING, "REDCOL_ERROR_PENDING"),
         (REDCOL_ERROR_GAP, "REDCOL_ERROR_GAP"),
+        (REDCOL_ERROR_NO_STREAM, "REDCOL_ERROR_NO_STREAM"),
     ]
     for known in names where known.status == Int(status) { return cString(known.name) }
     return cString("unknown status")

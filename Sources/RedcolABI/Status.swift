@@ -41,6 +41,7 @@ extension RedcolError.Cause {
             case .tls: REDCOL_ERROR_TLS
             case .pending: REDCOL_ERROR_PENDING
             case .gap: REDCOL_ERROR_GAP
+            case .noStream: REDCOL_ERROR_NO_STREAM
             case .interrupted: REDCOL_TIMEOUT
             }
         return redcol_status(constant)

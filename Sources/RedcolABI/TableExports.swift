@@ -106,7 +106,7 @@ public func redcol_infer_schema(
         let columns = try withColumnErrors { () throws(ColumnError) in
             try table.inferredColumns()
         }
-        guard exportSchema(columns, into: schema_out) else {
+        guard exportSchema(asSchema(columns), into: schema_out) else {
             throw RedcolError(.memory, "no memory for a schema")
         }
         return Status.ok

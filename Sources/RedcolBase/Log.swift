@@ -25,6 +25,8 @@ public enum Log {
         case gap
         /// Columns that are not called as their fields are.
         case schema
+        /// Streams that are missing.
+        case stream
         /// Values that do not fit their columns.
         case value
 
@@ -36,6 +38,7 @@ public enum Log {
             case .gap: return "gap"
             case .retry: return "retry"
             case .schema: return "schema"
+            case .stream: return "stream"
             case .value: return "value"
             }
         }

@@ -22,7 +22,7 @@ public struct Option: Sendable {
 
     /// Without what an option has no effect, so that it is refused.
     public enum Need: Sendable {
-        case group, follow, manyStreams, noSchema, groupList, pendingList
+        case group, follow, manyStreams, schema, noSchema, groupList, pendingList
     }
 
     /// A name that ends in ":N" stands for those with the place of a column in place of the N.

@@ -48,12 +48,12 @@ public enum ClientOption: OptionTable {
 /// The options of redcol_read_stream, redcol_read_streams and redcol_read_ranges.
 public enum ReadOption: OptionTable {
     // Which entries, and how many at once
-    case startID, endID, count, last, batchRows, pageRows
+    case startID, endID, count, last, ifMissing, batchRows, pageRows
     // Columns
     case includeID, includeTimestamp, includeSequence, idColumn, timestampColumn, sequenceColumn
     case timestampFormat, streamColumn, stringLayout, categories, field, reserved
-    // Without a schema
-    case discover, discovered, columnsMax
+    // With a schema, and without one
+    case missingField, discover, discovered, columnsMax
     // Values that do not fit, and limits
     case onError, entryBytesMax, entryFieldsMax
     // Ranges of many streams
@@ -72,6 +72,7 @@ public enum ReadOption: OptionTable {
         case .endID: Option("end_id", .id, default: "+")
         case .count: Option("count", .integer(from: 0))
         case .last: Option("last", .integer(from: 0))
+        case .ifMissing: Option("if_missing", .word("empty raise"), default: "empty")
         case .batchRows: Option("batch_rows", .integer(from: 0), default: "65536")
         case .pageRows: Option("page_rows", .integer(from: 0, to: 1_000_000), default: "0")
 
@@ -88,6 +89,8 @@ public enum ReadOption: OptionTable {
         case .field: Option("field:N", .text)
         case .reserved: Option("reserved", .netstrings)
 
+        case .missingField:
+            Option("missing_field", .word("null raise"), default: "null", needs: .schema)
         case .discover:
             Option(
                 "discover", .word("string binary auto"), default: "string", needs: .noSchema)

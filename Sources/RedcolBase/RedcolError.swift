@@ -10,7 +10,7 @@ public final class RedcolError: Error, Sendable {
         case invalidArgument, connection, name, timedOut, authentication, permission, wrongType
         case loading, server, protocolViolation, value, schema, memory, unsupported, cancelled
         case closed, busy, forked, noGroup, keyExists, tooLarge, tls, pending
-        case gap
+        case gap, noStream
         case interrupted
     }
 

@@ -13,6 +13,8 @@ public struct ReadOptions {
     public var count: Int?
     /// Only the newest so many entries of the range.
     public var last: Int?
+    /// A stream that is missing is an error.
+    public var raisesMissingStreams = false
     public var batchRows = 65_536
     public var pageRows = 0
     public var includeID = true
@@ -25,6 +27,8 @@ public struct ReadOptions {
     /// What the column of milliseconds is, unless the schema has it.
     var timestampType = ColumnType.int64
     public var onError = RefusalPolicy.raise
+    /// An entry without one of the schema's fields is like one with a value that does not fit.
+    public var raisesMissingFields = false
     public var columnsMax = 10_000
     /// What a column is that is found without a schema.
     public var discover = DiscoveredType.string
@@ -83,6 +87,7 @@ public struct ReadOptions {
             case .group: groupOption = value.key
             case .follow: followOption = value.key
             case .manyStreams: manyStreamsOption = value.key
+            case .schema: schemaOption = value.key
             case .noSchema: noSchemaOption = value.key
             case .groupList, .pendingList, nil: break
             }
@@ -103,13 +108,14 @@ public struct ReadOptions {
     }
 
     /// Options that were given and have no effect without a group, without following, for one
-    /// stream or with a schema; nil if there are none.
+    /// stream, without a schema or with one; nil if there are none.
     private var groupOption: String?
     /// The same for one that is only for a range, and one that is only for a group's creation.
     private var rangeOption: String?
     private var creationOption: String?
     private var followOption: String?
     private(set) var manyStreamsOption: String?
+    private(set) var schemaOption: String?
     private(set) var noSchemaOption: String?
 
     /// How long a read that follows tries to get a connection or an answer; nil forever.
@@ -161,13 +167,17 @@ public struct ReadOptions {
                 .invalidArgument,
                 "start_id and start_last both say where to begin: give one of the two")
         }
-        if startLast == 0 { (startLast, startID) = (nil, "$") }
         if !group.isEmpty, startLast != nil || endsNow {
             throw RedcolError(
                 .invalidArgument,
-                "a group remembers where it reads: start_last and until have no meaning there; "
-                    + "on_idle \"stop\" ends when there is nothing left to deliver")
+                "a group remembers where it reads: "
+                    + (endsNow
+                        ? "it is delivered what is added meanwhile, too, so until cannot hold; "
+                            + "on_idle \"stop\" ends when there is nothing left to deliver"
+                        : "start_last has no meaning there; group_start_id says where a new group "
+                            + "begins, and seek_group moves one that is there"))
         }
+        if startLast == 0 { (startLast, startID) = (nil, "$") }
     }
 
     private func checkDeadLetters() throws(RedcolError) {
@@ -201,6 +211,7 @@ public struct ReadOptions {
         case .last:
             last = try value.integer()
             rangeOption = value.key
+        case .ifMissing: raisesMissingStreams = try ReadOptions.raises(value, or: "empty")
         case .batchRows:
             let rows = try value.integer()
             batchRows = rows == 0 ? Int.max : rows
@@ -228,6 +239,7 @@ public struct ReadOptions {
             fields.append((value.place[0], value.bytes))
         case .reserved: reserved = try value.netstrings()
 
+        case .missingField: raisesMissingFields = try ReadOptions.raises(value, or: "null")
         case .discover: discover = try value.word(as: DiscoveredType.self)
         case .discovered: discovered = try value.netstrings()
         case .columnsMax: columnsMax = try value.integer()
@@ -244,7 +256,7 @@ public struct ReadOptions {
         case .follow: follows = try value.boolean()
         case .blockMs: blockMs = Int64(try value.integer())
         case .onIdle: onIdle = try value.word(as: IdleAction.self)
-        case .onGap: raisesGaps = try value.word(as: GapAction.self) == .raise
+        case .onGap: raisesGaps = try ReadOptions.raises(value, or: "log")
         case .reconnectTimeoutMs: reconnectTimeoutMs = Int64(try value.integer())
         case .startLast: startLast = try value.integer()
         case .until:
@@ -288,6 +300,14 @@ extension ReadOptions {
         )
     }
 
+    /// Whether something is an error; the other word says what else happens.
+    private static func raises(
+        _ value: GivenOption, or other: String
+    ) throws(RedcolError) -> Bool {
+        guard value.text == "raise" || value.text == other else { throw value.wrong }
+        return value.text == "raise"
+    }
+
     /// An ISO date or time becomes its milliseconds; other texts stay as they are.
     private static func idOrTime(_ value: GivenOption) throws(RedcolError) -> String {
         guard let milliseconds = parseInstant(value.text) else { return value.text }
@@ -301,11 +321,6 @@ public enum DiscoveredType: String, CaseIterable, Sendable {
     case string, binary
     /// A string, and binary from the first value on that is not UTF-8.
     case auto
-}
-
-/// What is done about entries that were gone before they were read, besides counting them.
-private enum GapAction: String, CaseIterable {
-    case log, raise
 }
 
 /// The values of the option "string_layout".

@@ -96,11 +96,12 @@ public func makeReader(
         && options.heartbeatMs == nil
         && options.createGroup && options.groupStartID == "0"
         && options.deadLetter.isEmpty && options.manyStreamsOption == nil
+        && !options.raisesMissingStreams
     guard !options.group.isEmpty, isPlain else {
         throw RedcolError(
             .invalidArgument,
             "claiming needs group and consumer, and takes no options about waiting, acknowledging, "
-                + "creating the group, dead letters or several streams")
+                + "creating the group, dead letters, several streams or missing ones")
     }
     if entries == .idle, options.claimIdleMs == nil {
         throw RedcolError(

@@ -49,6 +49,8 @@ public class StreamReader: Reader {
     /// The ids that `askLastIDs` has heard, and the one that comes next.
     private final var lastIDs: [EntryID?] = []
     private final var lastEntry = LastEntry()
+    /// Whether it is known if the streams are there.
+    final var hasLookedForStreams = false
     /// The server's clock, once it was asked for.
     private final var serverTime: UInt64?
     /// Whether `begin` has done its work.
@@ -220,7 +222,7 @@ public class StreamReader: Reader {
     }
 
     override public func connectNow() throws(RedcolError) {
-        if options.connectsLater || hasBegun { return }
+        if options.connectsLater || hasBegun || !options.beginsNow { return }
         beginUntil = nil
         try begin()
         noteBegun()

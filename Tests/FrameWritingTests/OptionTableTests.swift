@@ -150,9 +150,11 @@ func whatAnOptionNeeds(_ name: ReadOption) throws {
         let error = #expect(throws: RedcolError.self) { try ReadOptions(alone) }
         #expect(error?.message.contains("\(option.nameText) is about") == true)
     case .manyStreams: #expect(try ReadOptions(alone).manyStreamsOption == option.nameText)
+    case .schema: #expect(try ReadOptions(alone).schemaOption == option.nameText)
     case .noSchema: #expect(try ReadOptions(alone).noSchemaOption == option.nameText)
     case .groupList, .pendingList, nil:
         let options = try ReadOptions(companions(option, value) + alone)
         #expect(options.manyStreamsOption == nil && options.noSchemaOption == nil)
+        #expect(options.schemaOption == nil)
     }
 }

@@ -40,6 +40,10 @@ private struct MadeUpNode {
         if case .discarded = lane.awaited.first { return }
         while let page = lane.plan.nextPage(underWay: lane.pagesUnderWay) {
             let all = streams[page.stream]
+            if lane.plan.begins(page), page.stream % 2 == 0 {
+                lane.asked(.exists(page.stream))
+                answer(utf8(":1\r\n"), [])
+            }
             if page.range.asksForEnd {
                 lane.asked(.end)
                 answer(Array(all.suffix(1)))
@@ -52,7 +56,10 @@ private struct MadeUpNode {
     }
 
     private mutating func answer(_ entries: [EntryID]) {
-        let bytes = Resp.entries(entries.map { SampleEntry($0.text, "name", "value") })
+        answer(Resp.entries(entries.map { SampleEntry($0.text, "name", "value") }), entries)
+    }
+
+    private mutating func answer(_ bytes: [UInt8], _ entries: [EntryID]) {
         replies.append((bytes, entries))
         unsent += bytes
     }
@@ -81,7 +88,7 @@ private struct MadeUpNode {
         used += bytes.count
         let isNew = lane.taken()
         switch next {
-        case .keys, .discarded: break
+        case .keys, .exists, .discarded: break
         case .end: if isNew { lane.plan.found(end: entries.last) }
         case .page(let page):
             given[page.stream] += entries

@@ -384,3 +384,27 @@ func columnsDiscoveredBefore(_ pieces: Pieces) throws {
     #expect(texts[4] == "\\x5cx41" && texts[11] == "\\x00" && texts[12] == "\\xff")
     #expect(texts[3] == "\\x4" && texts[9] == "é")
 }
+
+@Test(arguments: ["raise", "null", "skip"])
+func anEntryThatLacksAField(_ onError: String) throws {
+    let schema = [
+        RequestedColumn(name: utf8("a"), type: .int64),
+        RequestedColumn(name: utf8("b"), type: .string),
+    ]
+    let options = [("missing_field", "raise"), ("on_error", onError)]
+    let entries = [
+        SampleEntry("1-1", "a", "1", "b", ""), SampleEntry("1-2", "a", "2", "c", "x"),
+        SampleEntry("1-3", "b", "y"), SampleEntry("1-4", "b", "z", "a", "4"),
+    ]
+    let run = try ParserRun(options, schema: schema)
+    try run.feed(Resp.entries(entries), .sized(7))
+    #expect(run.failure == nil && run.repliesEnded == 1)
+    #expect(run.rows.map { $0[utf8("_id")] } == [.text("1-1"), .text("1-4")])
+    #expect(run.refused.count == (onError == "skip" ? 0 : 2))
+    #expect(run.withParser { $0.leftOut.takeCount() } == (onError == "skip" ? 2 : 0))
+    for (error, field) in zip(run.refused, ["b", "a"]) {
+        #expect(error.cause == .value)
+        #expect(error.message.contains("field \"\(field)\": the entry has no such field; "))
+        #expect(!error.details.contains { $0.0 == .value })
+    }
+}

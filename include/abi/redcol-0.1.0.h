@@ -47,7 +47,8 @@ enum {
   REDCOL_ERROR_TOO_LARGE = -21,
   REDCOL_ERROR_TLS = -22,
   REDCOL_ERROR_PENDING = -23,
-  REDCOL_ERROR_GAP = -24
+  REDCOL_ERROR_GAP = -24,
+  REDCOL_ERROR_NO_STREAM = -25
 };
 const char *redcol_version(void);
 int32_t redcol_version_number(void);

@@ -24,9 +24,9 @@ func hasMemory<Element>(_ count: Int, _ type: Element.Type) -> Bool {
 public struct BatchBuilder {
     public enum RowOutcome {
         case committed
-        /// The text of this column's value does not fit its type. Borrowed from the caller of
-        /// `set`.
-        case refused(column: Int, text: UnsafeBufferPointer<UInt8>)
+        /// The text of this column's value does not fit its type, or (nil) it has none although
+        /// it must. Borrowed from the caller of `set`.
+        case refused(column: Int, text: UnsafeBufferPointer<UInt8>?)
         case noMemory
     }
 
@@ -36,6 +36,8 @@ public struct BatchBuilder {
     private var columnCapacity: Int
     private var rowCapacity = 0
     private let onRefused: RefusedValue
+    /// Whether a row is refused that has no value in a column.
+    public var refusesMissing = false
     private var names: [RequestedColumn]
     /// Whether a column has a layout that cannot number any amount of text or values.
     private var hasSmallLayout: Bool
@@ -186,6 +188,12 @@ public struct BatchBuilder {
 
     @inline(never)
     private mutating func commitUnevenRow() -> RowOutcome {
+        if refusesMissing, !ranOutOfMemory,
+            let column = (0..<columnCount).first(where: { columns[$0].stamp != stamp })
+        {
+            rewindRow()
+            return .refused(column: column, text: nil)
+        }
         if refusedCount > 0 {
             for index in 0..<columnCount {
                 guard columns[index].stamp == stamp, let text = columns[index].refused else {

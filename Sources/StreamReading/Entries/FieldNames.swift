@@ -92,6 +92,29 @@ enum FieldNames {
     }
 }
 
+/// Discovered columns as a schema that finds the values of all their fields. A field goes to the
+/// column of its own name. So where the columns of "_id" and "_id_field" are called "_id_field" and
+/// "_id_field_field", only the first stays: the values of both go there, which are texts then.
+public func asSchema(_ columns: [RequestedColumn]) -> [RequestedColumn] {
+    var places: [[UInt8]: Int] = [:]
+    for (place, column) in columns.enumerated() where !column.metadata.isEmpty {
+        places[column.name] = place
+    }
+    if places.isEmpty { return columns }
+    let header = FieldNames.metadata(field: []).count
+    var found = columns
+    var isOther = columns.map { _ in false }
+    for (place, column) in columns.enumerated() where column.metadata.count > header {
+        let field = Array(column.metadata[header...])
+        guard let own = places[field], !isOther[own], own != place else { continue }
+        let isBinary = found[own].type.kind == .binary || found[place].type.kind == .binary
+        found[own].type = isBinary ? .binary : .string
+        found[own].children = []
+        isOther[place] = true
+    }
+    return found.indices.filter { !isOther[$0] }.map { found[$0] }
+}
+
 /// A field's name in a spelling that no other field has: as its column's, except for a backslash
 /// where that would look like a byte written so, as in `\x41`. It becomes such a byte itself.
 func fieldSpelling(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {

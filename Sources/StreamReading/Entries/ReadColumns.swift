@@ -66,6 +66,11 @@ struct ReadColumns {
 
         if given == nil {
             unknown = .discover(options.discover, layout)
+            if let option = options.schemaOption {
+                throw RedcolError(
+                    .invalidArgument,
+                    "\(option) is about the columns of a schema: give a schema too")
+            }
         } else if let option = options.noSchemaOption {
             throw RedcolError(
                 .invalidArgument,
@@ -194,6 +199,7 @@ struct ReadColumns {
             onRefused: options.onError.ofValue, secrets: secrets,
             limits: EntryLimits(bytes: options.entryBytesMax, fields: options.entryFieldsMax))
         parser.skipsRefused = options.onError == .skip
+        if options.raisesMissingFields { parser.withBatch { $0.refusesMissing = true } }
         return parser
     }
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The error of a value that does not fit its column: where it stands, and what can be done.
+// The error of a value that does not fit its column, or is missing: where it is, and what to do.
 
 import ArrowColumns
 import RedcolBase
 import RedisConnection
 
 extension RowParser {
-    /// `text` is the value, cut at 81 bytes; `nested` says what was wrong in a JSON text.
+    /// `text` is the value, cut at 81 bytes, or nil if the entry has none; `nested` says what was
+    /// wrong in a JSON text.
     func refusedValue(
-        _ text: [UInt8], _ nested: NestedRefusal?, _ column: RequestedColumn, _ id: String,
+        _ text: [UInt8]?, _ nested: NestedRefusal?, _ column: RequestedColumn, _ id: String,
         isField: Bool
     ) -> RedcolError {
         let field = secrets.shown(column.name, limit: 200, keeping: .names)
         let dtype = String(decoding: column.type.format, as: UTF8.self)
-        let value = secrets.shown(text, limit: 80, mayGoOn: text.count > 80)
         var details: [(RedcolError.Detail, String)] = [
             (.entryID, id),
             (
@@ -21,30 +21,40 @@ extension RowParser {
                 secrets.shown(
                     column.name, limit: RowParser.fieldDetailMax, keeping: .columnNames)
             ),
-            (.dtype, dtype), (.value, value),
+            (.dtype, dtype),
         ]
-        if let nested, nested.value != nil {
+        if let text { details.append((.value, shown(text))) }
+        if text != nil, let nested, nested.value != nil {
             let path = secrets.shown(nested.path, limit: 1_000, keeping: .names)
             details.append((.path, field + path))
         }
         let what = reason(text, nested, column, isField: isField)
+        let wayOut =
+            text == nil
+            ? "leave the column out of the schema, or give missing_field=\"null\" to read null "
+                + "there, or on_error=\"skip\" to leave such entries out"
+            : "give the column another type, or on_error=\"null\" to read such values as null, or "
+                + "\"skip\" to leave such entries out"
         return RedcolError(
             .value, "entry \(id), field \"\(field)\": \(what); \(wayOut)", details: details)
     }
 
+    private func shown(_ value: [UInt8]) -> String {
+        secrets.shown(value, limit: 80, mayGoOn: value.count > 80)
+    }
+
     private func reason(
-        _ text: [UInt8], _ nested: NestedRefusal?, _ column: RequestedColumn, isField: Bool
+        _ text: [UInt8]?, _ nested: NestedRefusal?, _ column: RequestedColumn, isField: Bool
     ) -> String {
-        let value = secrets.shown(text, limit: 80, mayGoOn: text.count > 80)
+        guard let text else { return "the entry has no such field" }
         let name = column.categories == nil ? column.type.wholeName : "Enum"
-        let what = "the value \"\(value)\" does not fit \(name)"
+        let what = "the value \"\(shown(text))\" does not fit \(name)"
         if let nested {
             guard let inner = nested.value else { return "\(what): it is not JSON" }
             let path =
                 secrets.shown(column.name, limit: 200, keeping: .names)
                 + secrets.shown(nested.path, limit: 1_000, keeping: .names)
-            let shown = secrets.shown(inner, limit: 80, mayGoOn: inner.count > 80)
-            return "\(what): \(path) is \(shown), which does not fit \(nested.type)"
+            return "\(what): \(path) is \(shown(inner)), which does not fit \(nested.type)"
         }
         if column.type.kind == .timestamp { return "\(what); \(column.type.timestampHint)" }
         if isField, column.type.kind == .string, findsColumns {
@@ -85,19 +95,15 @@ extension RowParser {
         let entry = "entry \(String(decoding: failedID, as: UTF8.self)) of stream \"\(stream)\""
         guard let refusal, refusal.column < columns.count else { return entry }
         let column = columns[refusal.column]
+        let field = "field \"\(secrets.shown(column.name, limit: 200, keeping: .names))\""
+        if refusal.text == nil { return "\(entry): it has no \(field)" }
         let name = column.categories == nil ? column.type.wholeName : "Enum"
-        return "\(entry): the value of field "
-            + "\"\(secrets.shown(column.name, limit: 200, keeping: .names))\" does not fit \(name)"
+        return "\(entry): the value of \(field) does not fit \(name)"
     }
 
     /// Whether the columns are, or were, found without a schema.
     private var findsColumns: Bool {
         if case .ignore = unknown { return false }
         return true
-    }
-
-    private var wayOut: String {
-        "give the column another type, or on_error=\"null\" to read such values as null, or "
-            + "\"skip\" to leave such entries out"
     }
 }

@@ -65,8 +65,9 @@ struct RowParser {
     var skipsRefused = false
     /// Those that were.
     var leftOut = LeftOutEntries()
-    /// Entries after this one are passed over.
+    /// Entries after this one are passed over; of each stream those after its own, if it has one.
     var upperBound: EntryID?
+    var upperBounds: [EntryID] = []
     /// Of each stream, the entry after which the next one of this reply must lie.
     private var before: [EntryID]
     /// The streams that have sent an entry after `upperBound`.
@@ -78,7 +79,7 @@ struct RowParser {
 
     private var skim = EntrySkim()
     /// What a failed step knows, for its error.
-    private(set) var refusal: (column: Int, text: [UInt8], nested: NestedRefusal?)?
+    private(set) var refusal: (column: Int, text: [UInt8]?, nested: NestedRefusal?)?
     /// The bytes of an entry that was refused or passed over.
     private var entryBytes = 0
     private(set) var failedID: [UInt8] = []
@@ -359,7 +360,7 @@ struct RowParser {
             return position - start
         case .refused(let column, let text):
             failedID = Array(UnsafeBufferPointer(start: idText, count: idLength))
-            refusal = (column, Array(text.prefix(81)), batch.nestedRefusal(column))
+            refusal = (column, text.map { Array($0.prefix(81)) }, batch.nestedRefusal(column))
             lastID = id
             last = id
             entryBytes = position - start
@@ -385,7 +386,7 @@ struct RowParser {
 
     @inline(__always)
     private mutating func passesOver(_ id: EntryID, _ stream: Int) -> Bool {
-        if let upperBound, id > upperBound {
+        if let upperBound, id > upperBound, upperBounds.isEmpty || id > upperBounds[stream] {
             streamsPassed.insert(stream)
             return true
         }

@@ -57,6 +57,7 @@ final class GroupReader: StreamReader {
     }
 
     private func beginGroups() throws(RedcolError) {
+        try lookForStreams()
         guard options.createGroup else {
             try askNow([])
             return connected()

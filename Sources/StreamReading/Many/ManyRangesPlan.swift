@@ -149,6 +149,9 @@ struct ManyRangesPlan {
     /// The last id of the stream that is read on; nil if that is not told.
     mutating func found(end: EntryID?) { rest?.plan.found(end: end) }
 
+    /// Whether a page is the first of its stream.
+    func begins(_ page: Page) -> Bool { page.range.first == first }
+
     // MARK: What has come of it
 
     /// How many entries of `page` are wanted: later pages of its stream may have more of them.
@@ -270,5 +273,14 @@ struct ManyRangesPlan {
             return
         }
         readOn(page.stream, from: from, after: rows)
+    }
+}
+
+extension ManyRangesPlan {
+    init(_ range: ReadOptions.Range, _ options: ReadOptions) {
+        self.init(
+            first: range.first, last: range.last, count: options.count,
+            countPerStream: options.countPerStream, pageRows: options.pageRows,
+            streamsMost: options.streamsAtOnce)
     }
 }

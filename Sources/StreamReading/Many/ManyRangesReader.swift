@@ -82,6 +82,7 @@ final class ManyRangesReader: StreamReader {
     override var streamInHand: [UInt8]? {
         switch lane.awaited.first {
         case .page(let page): return Array(names[lane.stream(page)])
+        case .exists(let stream): return Array(names[stream])
         default: return nil
         }
     }
@@ -134,6 +135,7 @@ final class ManyRangesReader: StreamReader {
             let hasTaken: Bool
             switch reply {
             case .keys: hasTaken = try takeKeys()
+            case .exists(let stream): hasTaken = try takeExists(stream)
             case .end: hasTaken = try takeEnd()
             case .page(let page):
                 switch try parsePage(page) {
@@ -326,6 +328,9 @@ final class ManyRangesReader: StreamReader {
             statistics.add(.wrongTypes, all.otherKeys)
         }
         for other in searched { other.scan = nil }
+        if names.count == 0, !firstPlan.isEmpty, options.raisesMissingStreams {
+            throw noStream(matching: pattern ?? [])
+        }
         if lanes.isEmpty { return lane.plan.found(streams: names.count) }
         for other in lanes { giveBack(other) }
         lanes = []
@@ -429,6 +434,10 @@ final class ManyRangesReader: StreamReader {
         var hasAsked = false
         while let page = lane.plan.nextPage(underWay: lane.pagesUnderWay) {
             let name = names[lane.stream(page)]
+            if pattern == nil, lane.plan.begins(page), options.asksFor(name) {
+                connection.enqueue(.exists(name))
+                lane.asked(.exists(lane.stream(page)))
+            }
             if page.range.asksForEnd {
                 connection.enqueue(LastEntry.command(Array(name)))
                 lane.asked(.end)
@@ -463,6 +472,19 @@ final class ManyRangesReader: StreamReader {
             if lane.scan?.isDone == false { try ask(lane) }
             try take(next)
         }
+        return true
+    }
+
+    /// Takes whether a stream is there; false when the answer has not come in full.
+    private func takeExists(_ stream: Int) throws(RedcolError) -> Bool {
+        guard let reply = try connection.nextReply() else { return false }
+        do throws(RedcolError) {
+            try note(reply, whether: Array(names[stream]))
+        } catch {
+            // Its page is answered in the same way, and asked for elsewhere.
+            guard error.remedy == .redirect else { throw error }
+        }
+        _ = lane.taken()
         return true
     }
 
@@ -573,28 +595,5 @@ final class ManyRangesReader: StreamReader {
         _ = lane.taken()
         endPage()
         return true
-    }
-}
-
-extension Command {
-    /// XRANGE for a page.
-    static func entries(of stream: ArraySlice<UInt8>, _ page: RangePlan.Page) -> Command {
-        var command = Command("XRANGE")
-        command.add(stream)
-        // Shorter than the ids that they stand for.
-        if page.first == .smallest { command.add("-") } else { command.add(page.first) }
-        if page.last == .largest { command.add("+") } else { command.add(page.last) }
-        command.add("COUNT")
-        command.add(String(page.count))
-        return command
-    }
-}
-
-extension ManyRangesPlan {
-    fileprivate init(_ range: ReadOptions.Range, _ options: ReadOptions) {
-        self.init(
-            first: range.first, last: range.last, count: options.count,
-            countPerStream: options.countPerStream, pageRows: options.pageRows,
-            streamsMost: options.streamsAtOnce)
     }
 }

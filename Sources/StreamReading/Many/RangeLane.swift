@@ -12,6 +12,8 @@ final class RangeLane {
     enum Awaited {
         /// Keys that match the pattern.
         case keys
+        /// Whether this one of its streams is there.
+        case exists(Int)
         /// The last entry of the stream that is read on.
         case end
         case page(ManyRangesPlan.Page)
@@ -129,6 +131,7 @@ final class RangeLane {
     /// nil if it says nothing more now.
     private func lookOn(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let next = awaited.waiting[awaited.waiting.startIndex + seen]
+        if case .exists = next { return passOver(next, bytes) }
         var skim = self.skim ?? PageSkim(entriesMax: next.entriesMax)
         switch skim.parse(bytes) {
         case .needsMore(let used):
@@ -140,11 +143,17 @@ final class RangeLane {
             return used
         case .serverError:
             // A user who may only use XRANGE is not told the end.
-            guard case .end = next, case .complete(let count) = scanReply(bytes) else { return nil }
-            came(next, PageSkim(entriesMax: 1), bytes: count)
-            return count
+            if case .end = next { return passOver(next, bytes) }
+            return nil
         default: return nil
         }
+    }
+
+    /// An answer without entries.
+    private func passOver(_ reply: Awaited, _ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        guard case .complete(let count) = scanReply(bytes) else { return nil }
+        came(reply, PageSkim(entriesMax: 1), bytes: count)
+        return count
     }
 
     private func came(_ reply: Awaited, _ skim: PageSkim, bytes: Int) {
@@ -152,7 +161,7 @@ final class RangeLane {
         skimmedBytes = 0
         seen += 1
         switch reply {
-        case .keys, .discarded: break
+        case .keys, .exists, .discarded: break
         case .end: plan.found(end: skim.last)
         case .page(let page):
             pagesUnderWay -= 1
@@ -167,7 +176,7 @@ extension RangeLane.Awaited {
     /// How many entries it may have.
     fileprivate var entriesMax: Int {
         switch self {
-        case .keys, .end: return 1
+        case .keys, .exists, .end: return 1
         case .page(let page), .discarded(let page): return page.range.count
         }
     }

@@ -62,6 +62,7 @@ final class NewestReader: StreamReader {
     }
 
     override func begin() throws(RedcolError) {
+        try lookForStreams()
         guard options.needsServerTime else { return }
         let range = try options.range(now: try askTime())
         plan = NewestReader.plan(range, wanted, options, isLocal: topology.isLocal)

@@ -60,6 +60,7 @@ final class RangeReader: StreamReader {
     }
 
     override func begin() throws(RedcolError) {
+        try lookForStreams()
         guard options.needsServerTime else { return }
         let range = try options.range(now: try askTime())
         plan = RangePlan(range, options, isLocal: topology.isLocal)
@@ -357,5 +358,19 @@ extension RangePlan {
         self.init(
             first: range.first, last: range.last, count: options.count, pageRows: options.pageRows,
             isLocal: isLocal)
+    }
+}
+
+extension Command {
+    /// XRANGE for a page.
+    static func entries(of stream: ArraySlice<UInt8>, _ page: RangePlan.Page) -> Command {
+        var command = Command("XRANGE")
+        command.add(stream)
+        // Shorter than the ids that they stand for.
+        if page.first == .smallest { command.add("-") } else { command.add(page.first) }
+        if page.last == .largest { command.add("+") } else { command.add(page.last) }
+        command.add("COUNT")
+        command.add(String(page.count))
+        return command
     }
 }

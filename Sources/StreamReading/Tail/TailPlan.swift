@@ -91,7 +91,7 @@ struct TailPlan {
     private let batchRows: Int
     private let readBlockMs: Int64?
     /// Of each stream, entries after this one are not read; nil: all are.
-    private var upper: [EntryID?]
+    private(set) var upper: [EntryID?]
     /// Reading ends when the server has nothing more.
     private var endsWhenEmpty = false
 

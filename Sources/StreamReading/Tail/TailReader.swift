@@ -67,12 +67,14 @@ final class TailReader: StreamReader {
     /// No entries after these are read.
     private func end(with last: [EntryID], whenEmpty: Bool = false) {
         plan.ends(with: last, whenEmpty: whenEmpty)
-        parser.pointee.upperBound = min(
-            last.max() ?? .largest, parser.pointee.upperBound ?? .largest)
+        parser.pointee.upperBounds = plan.upper.map { $0 ?? .largest }
+        parser.pointee.upperBound = parser.pointee.upperBounds.min()
     }
 
-    /// Connects, and finds out what time it is, where "$" is, and where the newest entries begin.
+    /// Connects, and finds out whether the streams are there, what time it is, where "$" is, and
+    /// where the newest entries begin.
     override func begin() throws(RedcolError) {
+        try lookForStreams()
         if options.needsServerTime {
             let now = try askTime()
             if start != nil { start = try TailReader.position(options.startID, now: now) }

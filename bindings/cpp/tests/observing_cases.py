@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cases of test_statuses.py about where an iterator is, how far behind, and what it missed."""
+"""The cases of test_statuses.py about where an iterator is, how far behind, and what is missing."""
 
 from __future__ import annotations
 
-from statuses import GROUP, Reading, case, prepared
+from statuses import CALLS, FOLLOW, GROUP, Reading, case, prepared
 
 from servers import Server
 
@@ -36,5 +36,21 @@ def entries_are_gone(_: str) -> int:
         db.client_kill_filter(_type="normal", skipme=True)
         status = reading.next()
         assert reading.next() == 0
+        reading.free()
+        return status
+
+
+@case("NO_STREAM", "redcol_read_stream", "redcol_read_streams", "redcol_iter_connect",
+      "redcol_iter_next", "redcol_iter_collect")  # fmt: skip
+def the_stream_is_missing(function: str) -> int:
+    with Server() as server, server.client() as db:
+        options: dict[str, object] = {"connect": "later"} if "_iter_" in function else {}
+        if function == "redcol_read_streams":
+            options = {**FOLLOW}
+        reading = Reading(server.url, **options, if_missing="raise")
+        if "_iter_" in function:
+            assert reading.start() == 0
+        status = CALLS[function][0](reading)
+        assert not db.exists("s")
         reading.free()
         return status

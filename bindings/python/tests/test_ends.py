@@ -191,6 +191,8 @@ def test_the_newest_entries_in_a_cluster() -> None:
             {"until": "now", "group": "g", "consumer": "c"},
             "a group remembers where it reads",
         ),
+        (redcol.iter_stream, {"start_last": 0, "group": "g", "consumer": "c"}, "seek_group moves"),
+        (redcol.iter_stream, {"until": "now", "group": "g", "consumer": "c"}, 'on_idle "stop"'),
         (redcol.iter_stream, {"until": "then"}, "until"),
     ],
 )
@@ -329,6 +331,25 @@ def test_until_now(url: str, any_db: redis.Redis, key: str, batch_size: int) -> 
         assert got == (list(range(20, 40)) if start == "20-0" else [])
     with redcol.iter_stream(url, f"{key}-missing", until="now") as batches:
         assert list(batches) == []
+
+
+def test_until_now_each_stream_has_its_own_end(url: str, any_db: redis.Redis, key: str) -> None:
+    short, long, none = f"{key}-short", f"{key}-long", f"{key}-none"
+    add(any_db, short, plain(5))
+    add(any_db, long, plain(500))
+    for batch_size in (1, 10, 1_000):
+        with redcol.iter_stream(
+            url, [short, long, none], until="now", schema=SCHEMA, batch_size=batch_size
+        ) as batches:
+            # Before the other stream's end, which each of them may reach.
+            for late in (short, none):
+                any_db.xadd(late, {"n": 99}, id=f"{int(any_db.xlen(late)) + 50}-0")
+            frame = pl.concat(batches)
+        counts = dict(frame.group_by("_stream").len().iter_rows())
+        assert counts == {short: 5, long: 500}
+        any_db.xtrim(short, minid="0")
+        any_db.xdel(short, *[entry[0] for entry in any_db.xrange(short, "6")])
+        any_db.delete(none)
 
 
 def test_until_now_although_the_last_entries_are_gone(

@@ -233,3 +233,15 @@ def test_fields_that_share_a_column_fit_it(url: str, any_db: redis.Redis, key: s
     any_db.xadd(key, {"_id": b"\xff"})
     assert redcol.infer_schema(url, key) == {"_id_field": pl.Binary}
     assert redcol.read_stream(url, key, schema="infer")["_id_field"].to_list() == [b"x", b"\xff"]
+
+
+def test_fields_that_share_a_column_of_a_table(url: str, any_db: redis.Redis, key: str) -> None:
+    any_db.xadd(key, {"_id": "5", "_id_field": "x", "_ts": "2024-01-01"})
+    table = pa.table(redcol.read_arrow(url, key, schema="infer", string_layout="large"))
+    assert table.column_names == ["_id", "_ts", "_id_field", "_ts_field"]
+    assert table.schema.field("_id_field").type == pa.large_string()
+    assert table["_id_field"].to_pylist() == ["x"]
+    assert table.schema.field("_ts_field").type == pa.date32()
+    any_db.xadd(key, {"_id": b"\xff"})
+    table = pa.table(redcol.read_arrow(url, key, schema="infer"))
+    assert table["_id_field"].to_pylist() == [b"x", b"\xff"]

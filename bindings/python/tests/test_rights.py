@@ -59,6 +59,9 @@ CALLS: dict[str, Callable[[str, str], object]] = {
     "read a range of times before now": lambda url, key: redcol.read_stream(
         url, key, start_id="-1h"
     ),
+    'read a range with `if_missing="raise"`': lambda url, key: redcol.read_stream(
+        url, key, if_missing="raise"
+    ),
     "read the newest entries, or infer a schema": lambda url, key: redcol.read_stream(
         url, key, schema=redcol.infer_schema(url, key), last=2
     ),
@@ -132,7 +135,7 @@ def test_rights(any_server: Server, any_db: redis.Redis, key: str, to: str) -> N
     rights = table()[to]
     url = any_server.url.replace("unix://", LIMITED)
     # Only readers do with rights for reading, and 6.2 knows no such.
-    reads = list(CALLS).index(to) < 7 and any_server.process.args[0] != REDIS_6
+    reads = list(CALLS).index(to) < 8 and any_server.process.args[0] != REDIS_6
 
     def allow(given: list[str]) -> None:
         keys = f"%R~{key}*" if reads else f"~{key}*"

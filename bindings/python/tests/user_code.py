@@ -35,6 +35,12 @@ def reads() -> Iterator[pl.DataFrame]:
     yield redcol.read_stream(URL, "events", schema="infer", schema_overrides={"value": pl.Int8})
     yield redcol.read_stream(URL, "events", timestamp_dtype=pl.Datetime("ms", "UTC"))
     yield redcol.read_stream(URL, "events", schema=redcol.infer_schema(URL, "events", sample=10))
+    yield redcol.read_stream(
+        URL, "events", schema=SCHEMA, if_missing="raise", missing_field="raise"
+    )
+    yield redcol.read_streams(URL, ["a", "b"], if_missing="raise")
+    yield redcol.read_stream(URL, "events", if_missing="null")  # wrong
+    yield redcol.read_stream(URL, "events", missing_field="skip")  # wrong
     yield redcol.read_stream(URL, "events", schema="guess")  # wrong
     yield redcol.read_stream(URL, "events", last="5")  # wrong
     yield redcol.read_stream(URL, "events", shcema=SCHEMA)  # wrong

@@ -136,6 +136,18 @@ def discovered(handle: _native.ClientHandle, request: Request) -> tuple[DataFram
     return found, made.fields
 
 
+def look_for(handle: _native.ClientHandle, stream: bytes, if_missing: str) -> None:
+    """Let the library say what it says of a stream that is missing, although nothing is read."""
+    from ._request import read_request
+    from ._specs import ColumnSpec, EntrySpec, RangeSpec
+
+    nothing = RangeSpec(count=0, if_missing=if_missing)
+    request = read_request(stream, nothing, ColumnSpec(), EntrySpec())
+    with reading(handle, request) as (iterator, _):
+        for _ in batches(iterator):
+            pass
+
+
 def whole(iterator: _native.Handle, made: Frames, told: _progress.Progress = _SILENT) -> DataFrame:
     """All batches of a read that ends, as one frame."""
     import polars as pl

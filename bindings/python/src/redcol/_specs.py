@@ -30,12 +30,16 @@ _INT32_MAX: Final = 2**31 - 1
 
 @dataclass(frozen=True)
 class RangeSpec:
-    """Which entries to read: a range of entry ids, and how many rows at most."""
+    """Which entries to read: a range of entry ids, and how many rows at most.
+
+    And what happens if there is no such stream.
+    """
 
     start_id: str | int | date | timedelta = "-"
     end_id: str | int | date | timedelta = "+"
     count: int | None = None
     last: int | None = None
+    if_missing: str = "empty"
     #: Whether its ends may be times before now.
     is_relative: bool = True
 
@@ -51,6 +55,8 @@ class RangeSpec:
         for name in ("count", "last"):
             if (number := getattr(self, name)) is not None:
                 found[name] = str(_arguments.integer(name, number, at_least=0))
+        if _arguments.one_of("if_missing", self.if_missing, ("empty", "raise")) != "empty":
+            found["if_missing"] = self.if_missing
         return found
 
 
@@ -225,6 +231,7 @@ class ColumnSpec:
     row_index_column: str = "_index"
     #: The column of the stream's key in the frames of an iterator; None for no such column.
     stream_column: str | None = None
+    missing_field: str = "null"
 
     def options(self, columns: _schema.Columns | None) -> tuple[dict[str, str], dict[str, str]]:
         """The library's options, and the names of the metadata columns that there are.
@@ -257,6 +264,8 @@ class ColumnSpec:
             found["reserved"] = netstrings([names["row_index"]])
         if self.timestamp_dtype is not None:
             found["timestamp_format"] = _schema.timestamp_format(self.timestamp_dtype)
+        if _arguments.one_of("missing_field", self.missing_field, ("null", "raise")) != "null":
+            found["missing_field"] = self.missing_field
         _arguments.one_of("discover", self.discover, ("string", "binary", "auto"))
         if self.discover != "string":
             found["discover"] = self.discover

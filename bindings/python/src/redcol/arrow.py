@@ -71,6 +71,7 @@ def read_arrow(
     end_id: str | int | date | timedelta = "+",
     count: int | None = None,
     last: int | None = None,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
     block_ms: int | None = None,
     batch_size: int = 65_536,
     include_id: bool = True,
@@ -80,6 +81,7 @@ def read_arrow(
     timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     string_layout: typing.Literal["view", "large", "string"] | None = None,
@@ -106,6 +108,7 @@ def read_arrow(
         end_id: as in :func:`read_stream`.
         count: as in :func:`read_stream`.
         last: as in :func:`read_stream`.
+        if_missing: as in :func:`read_stream`.
         block_ms: as in :func:`read_stream`.
         batch_size: the largest number of rows of a batch; 0 for one batch of all rows.
         include_id: as in :func:`read_stream`.
@@ -115,6 +118,7 @@ def read_arrow(
         timestamp_dtype: as in :func:`read_stream`.
         include_sequence: as in :func:`read_stream`.
         sequence_column: as in :func:`read_stream`.
+        missing_field: as in :func:`read_stream`.
         on_error: ``"raise"``, ``"null"`` or ``"skip"``, as in :func:`read_stream`.
         discover: as in :func:`read_stream`.
         string_layout: the layout of strings and bytes for which the schema names no Arrow type:
@@ -129,13 +133,14 @@ def read_arrow(
 
     Returns:
         A table, which consumers can take any number of times. An empty or missing stream is a table
-        without rows.
+        without rows (see `if_missing`).
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a type that cannot be read from a stream; nothing was sent.
-        ValueConversionError: a value does not fit its column. The error names stream, entry id,
-            field, dtype and value.
+        ValueConversionError: a value does not fit its column, or is missing. The error names
+            stream, entry id, field, dtype and value.
+        NoStreamError: a stream is missing, and ``if_missing`` is ``"raise"``.
         WrongTypeError, PermissionDeniedError, ConnectionFailedError, NameResolutionError,
             TimedOutError, AuthenticationError, ServerLoadingError, ServerError, ProtocolError: as
             in :func:`read_stream`.
@@ -171,8 +176,9 @@ def read_arrow(
         timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
+        missing_field=missing_field,
     )
-    range_ = RangeSpec(start_id, end_id, count, last)
+    range_ = RangeSpec(start_id, end_id, count, last, if_missing)
     entries = EntrySpec(on_error)
 
     def ask(columns: ColumnSpec) -> requests.Request:

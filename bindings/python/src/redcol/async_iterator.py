@@ -194,6 +194,7 @@ def stream_batches(
     start_last: int | None = None,
     until: typing.Literal["now"] | None = None,
     count: int | None = None,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
     group: str | bytes | None = None,
     consumer: str | bytes | None = None,
     auto_ack: bool = False,
@@ -206,6 +207,7 @@ def stream_batches(
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
@@ -239,6 +241,7 @@ def stream_batches(
         start_last: as in :func:`iter_stream`.
         until: as in :func:`iter_stream`.
         count: as in :func:`iter_stream`.
+        if_missing: as in :func:`iter_stream`.
         group: as in :func:`iter_stream`.
         consumer: as in :func:`iter_stream`.
         auto_ack: as in :func:`iter_stream`.
@@ -251,6 +254,7 @@ def stream_batches(
         include_sequence: as in :func:`iter_stream`.
         sequence_column: as in :func:`iter_stream`.
         stream_column: as in :func:`iter_stream`.
+        missing_field: as in :func:`iter_stream`.
         on_error: as in :func:`iter_stream`.
         discover: as in :func:`iter_stream`.
         on_idle: as in :func:`iter_stream`.
@@ -312,6 +316,7 @@ def stream_batches(
         include_sequence=include_sequence,
         sequence_column=sequence_column,
         stream_column=stream_column,
+        missing_field=missing_field,
     )
     member = GroupSpec(
         group=group,
@@ -329,7 +334,7 @@ def stream_batches(
     follow = FollowSpec(
         batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
     )
-    range_ = RangeSpec(start_id, end_id, count)
+    range_ = RangeSpec(start_id, end_id, count, if_missing=if_missing)
     entries = EntrySpec(on_error, entry_bytes_max, entry_fields_max)
 
     def ask(columns: ColumnSpec) -> requests.Request:

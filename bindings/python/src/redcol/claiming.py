@@ -28,6 +28,7 @@ def claim(
     timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     entry_bytes_max: int | None = None,
@@ -61,6 +62,7 @@ def claim(
         timestamp_dtype: as in :func:`read_stream`.
         include_sequence: as in :func:`read_stream`.
         sequence_column: as in :func:`read_stream`.
+        missing_field: as in :func:`read_stream`.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
             ``"skip"``, which leaves its entry out of the frame. The entry is claimed in any case.
         discover: as in :func:`read_stream`.
@@ -108,6 +110,7 @@ def claim(
         timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
+        missing_field=missing_field,
     )
     request = read_request(
         _arguments.filled_key("stream", stream),

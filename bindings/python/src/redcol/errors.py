@@ -25,6 +25,7 @@ __all__ = [
     "KeyExistsError",
     "NameResolutionError",
     "NoGroupError",
+    "NoStreamError",
     "OutOfMemoryError",
     "PendingEntriesError",
     "PermissionDeniedError",
@@ -274,6 +275,12 @@ class GapError(RedcolError, LookupError):
     status = -24
 
 
+class NoStreamError(RedcolError, LookupError):
+    """A stream does not exist. Raised only with ``if_missing="raise"``."""
+
+    status = -25
+
+
 _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
     cls.status: cls
     for cls in (
@@ -301,6 +308,7 @@ _CLASS_OF_STATUS: Final[dict[int, type[RedcolError]]] = {
         TLSError,
         PendingEntriesError,
         GapError,
+        NoStreamError,
     )
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from . import _arguments, _native, _native_inference, _reading, client
+from ._schema_structs import schema_formats
 from ._typing import TYPE_CHECKING, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError
@@ -91,7 +92,7 @@ def request(
                 f"schema must map column names to dtypes, or be 'infer', not {schema!r}."
             )
         # What cannot be right is refused before anything is sent.
-        plain = ask(replace(columns, schema=None))
+        plain = ask(replace(columns, schema=None, missing_field="null"))
         _reading.check(server, plain)
         if len(plain.streams) != 1:
             raise InvalidArgumentError(
@@ -119,7 +120,9 @@ def arrow_schema(
 
     `layout`: the library's option for the layout of strings.
     """
-    plain = ask(columns)
+    from dataclasses import replace
+
+    plain = ask(replace(columns, missing_field="null"))
     _reading.check(server, plain)
     table, _ = _sample(server, plain.streams[0], columns, SAMPLE, layout, from_end=True)
     return _native_inference.infer_schema(table)
@@ -141,7 +144,7 @@ def _sample(
     from ._specs import EntrySpec, RangeSpec
 
     range_ = RangeSpec(last=count) if from_end else RangeSpec(count=count)
-    wanted = replace(columns, schema=None, discover="binary")
+    wanted = replace(columns, schema=None, missing_field="null", discover="binary")
     made = read_request(stream, range_, wanted, EntrySpec("null"), own=own)
     with client.using(server) as handle, _reading.reading(handle, made) as (iterator, _):
         table = None
@@ -153,15 +156,10 @@ def _sample(
 def _of_table(table: _native.Handle, metadata: set[str]) -> pl.Schema:
     import polars
 
-    formats, fields = _native_inference.inferred_formats(table)
-    found = {name: _dtype(form, inside) for name, form, inside in formats if name not in metadata}
-    # A schema has no two columns for the fields "_id" and "_id_field": a read with it takes the
-    # values of both into the column "_id_field".
-    for name, field in fields.items():
-        if name in found and field in found and field in fields:
-            is_binary = polars.Binary in (found.pop(name), found[field])
-            found[field] = polars.Binary() if is_binary else polars.String()
-    return polars.Schema(found)
+    formats = schema_formats(_native_inference.infer_schema(table))
+    return polars.Schema(
+        {name: _dtype(form, inside) for name, form, inside in formats if name not in metadata}
+    )
 
 
 def _dtype(form: str, children: list[typing.Any]) -> typing.Any:

@@ -116,6 +116,7 @@ def iter_stream(
     start_last: int | None = None,
     until: typing.Literal["now"] | None = None,
     count: int | None = None,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
     group: str | bytes | None = None,
     consumer: str | bytes | None = None,
     auto_ack: bool = False,
@@ -128,6 +129,7 @@ def iter_stream(
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
     stream_column: str | None = None,
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     on_idle: typing.Literal["wait", "stop", "empty"] = "wait",
@@ -175,6 +177,9 @@ def iter_stream(
         until: without a group, ``"now"`` ends with the entries that are there when the iterator is
             made, or when an asynchronous one connects. It does not wait for others.
         count: end after so many rows.
+        if_missing: ``"empty"`` waits for a stream that is missing, and a group's member creates it
+            (`create_group`). ``"raise"`` is a NoStreamError from this call (from an asynchronous
+            iterator when it connects). A stream that is deleted later is no error.
         group: the consumer group to read in.
         consumer: this member's name in the group. Keep it over restarts: the server finds the
             member's pending entries by this name.
@@ -191,6 +196,7 @@ def iter_stream(
         include_sequence: as in :func:`read_stream`.
         sequence_column: as in :func:`read_stream`.
         stream_column: the name of a column of the stream's key; ``_stream`` for a list of streams.
+        missing_field: as in :func:`read_stream`.
         on_error: as in :func:`read_stream`. A skipped entry is acknowledged with the first row of
             its batch that is, or if the batch has none, with the next acknowledgement or at the
             end. In a group, ``"skip"`` and ``"dead_letter"`` also pass an entry that is too large.
@@ -252,6 +258,7 @@ def iter_stream(
         ValueConversionError: from the loop. The entry stays pending, and the iterator continues
             after it.
         GapError: from the loop, with ``on_gap="raise"``. The iterator goes on after the gap.
+        NoStreamError: a stream is missing, and ``if_missing`` is ``"raise"``.
         NoGroupError: the group is missing and ``create_group`` is False.
         EntryTooLargeError: from the loop. Without a group the iterator continues after the entry.
             In a group the entry is pending, and the error comes again until it is acknowledged;
@@ -287,6 +294,7 @@ def iter_stream(
         include_sequence=include_sequence,
         sequence_column=sequence_column,
         stream_column=stream_column,
+        missing_field=missing_field,
     )
     member = GroupSpec(
         group=group,
@@ -304,7 +312,7 @@ def iter_stream(
     follow = FollowSpec(
         batch_size, block_ms, on_idle, reconnect_timeout_ms, on_gap, start_last, until
     )
-    range_ = RangeSpec(start_id, end_id, count)
+    range_ = RangeSpec(start_id, end_id, count, if_missing=if_missing)
     entries = EntrySpec(on_error, entry_bytes_max, entry_fields_max)
 
     def ask(columns: ColumnSpec) -> requests.Request:

@@ -29,6 +29,7 @@ def scan_stream(
     end_id: str | int | date = "+",
     count: int | None = None,
     last: int | None = None,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
     include_id: bool = True,
     id_column: str = "_id",
     include_timestamp: bool = True,
@@ -36,6 +37,7 @@ def scan_stream(
     timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     progress: bool | Callable[[int, int, int | None], object] = False,
@@ -88,6 +90,7 @@ def scan_stream(
         last: read only this many of the newest entries up to ``end_id``; the rows are oldest first,
             and filters apply to them. ``tail(n)`` of the LazyFrame reads all entries instead, since
             Polars does not tell redcol of it.
+        if_missing: as in :func:`read_stream`, when a query runs.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column
             of the schema with this name is the column of entry ids, as in :func:`read_stream`.
@@ -97,6 +100,7 @@ def scan_stream(
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             only if the schema has it.
         sequence_column: its name.
+        missing_field: as in :func:`read_stream`, in the columns that a query needs.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
             ``"skip"``, which leaves the entry out and logs a warning with the number of such
             entries. redcol does not look at columns that a query does not need.
@@ -153,7 +157,7 @@ def scan_stream(
     _refuse("group_start_id", group_start_id, "0")
     _refuse("claim_idle_ms", claim_idle_ms, None)
     server.check()
-    range_ = RangeSpec(start_id, end_id, count, last, is_relative=False)
+    range_ = RangeSpec(start_id, end_id, count, last, if_missing, is_relative=False)
     columns = ColumnSpec(
         schema=schema,
         discover=discover,
@@ -164,6 +168,7 @@ def scan_stream(
         timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
+        missing_field=missing_field,
     )
     entries = EntrySpec(on_error)
 
@@ -259,7 +264,11 @@ class _StreamReads(LazyReads):
         return read_request(self._request.streams[0], range_, spec, entries, own=own)
 
     def _last_id(self, handle: _native.ClientHandle) -> _bounds.EntryID | None:
-        return _native.last_id(handle, self._request.streams[0])
+        stream = self._request.streams[0]
+        found = _native.last_id(handle, stream)
+        if found is None:
+            _reading.look_for(handle, stream, self._range.if_missing)
+        return found
 
 
 def _first(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

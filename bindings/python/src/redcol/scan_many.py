@@ -45,6 +45,8 @@ def scan_streams(
     count: int | None = None,
     batch_size: int | None = None,
     count_hint: int = 1_000,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     progress: bool | Callable[[int, int, int | None], object] = False,
@@ -103,6 +105,8 @@ def scan_streams(
         count: another name of ``count_per_stream``.
         batch_size: how many streams to ask for at once, at most.
         count_hint: how many keys the server looks at for each answer to SCAN.
+        if_missing: as in :func:`read_streams`, for the streams that a query reads.
+        missing_field: as in :func:`read_stream`, in the columns that a query needs.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
             ``"skip"``, which leaves the entry out and logs a warning with the number of such
             entries. redcol does not look at columns that a query does not need.
@@ -156,6 +160,7 @@ def scan_streams(
         ),
         timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
+        missing_field=missing_field,
         sequence_column=either(
             "_seq", sequence_column_name=sequence_column_name, sequence_column=sequence_column
         ),
@@ -168,9 +173,8 @@ def scan_streams(
     entries = EntrySpec(on_error)
     if not isinstance(pattern, (str, bytes)) and isinstance(pattern, Iterable):
         pattern = list(pattern)
-    request = ranges_request(
-        pattern, many, RangeSpec(start_id, end_id, is_relative=False), columns, entries
-    )
+    range_ = RangeSpec(start_id, end_id, if_missing=if_missing, is_relative=False)
+    request = ranges_request(pattern, many, range_, columns, entries)
     _reading.check(server, request, is_read_later=True)
     return lazy_frame(_ManyReads(server, request, pattern, many, columns, entries, progress))
 
@@ -191,6 +195,7 @@ class _ManyReads(LazyReads):
         progress: object,
     ) -> None:
         super().__init__(server, request, columns, entries, progress)
+        self._if_missing = request.options.get("if_missing", "empty")
         self._pattern = pattern
         self._many = many
 
@@ -236,7 +241,14 @@ class _ManyReads(LazyReads):
         from ._request import ranges_request
         from ._specs import RangeSpec
 
-        range_ = RangeSpec(_bounds.text(bounds.first), _bounds.text(bounds.last), count)
-        spec, entries, own = self._asked(columns)
         pattern = self._pattern if streams is None else streams
+        # A filter may name a stream that no stream is found for by the pattern: that is no error.
+        is_filtered = pattern is not self._pattern and isinstance(self._pattern, (str, bytes))
+        range_ = RangeSpec(
+            _bounds.text(bounds.first),
+            _bounds.text(bounds.last),
+            count,
+            if_missing="empty" if is_filtered else self._if_missing,
+        )
+        spec, entries, own = self._asked(columns)
         return ranges_request(pattern, self._many, range_, spec, entries, own)

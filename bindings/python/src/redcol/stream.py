@@ -22,6 +22,7 @@ def read_stream(
     end_id: str | int | date | timedelta = "+",
     count: int | None = None,
     last: int | None = None,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
     block_ms: int | None = None,
     group: str | bytes | None = None,
     consumer: str | bytes | None = None,
@@ -34,6 +35,7 @@ def read_stream(
     timestamp_dtype: typing.Any = None,
     include_sequence: bool | None = None,
     sequence_column: str = "_seq",
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip", "dead_letter"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     group_start_id: str | int | date = "0",
@@ -82,6 +84,9 @@ def read_stream(
         last: read only this many of the newest entries of the range; the rows are oldest first. The
             server sends only these, from the newest to the oldest, so redcol holds all of them in
             memory before the first row. Not with `count`, `block_ms` or `group`.
+        if_missing: what a missing stream is: ``"empty"``, like a stream without entries, or
+            ``"raise"``, a NoStreamError. redcol then asks for it first (EXISTS; the user needs
+            ``+exists``), and with `group` does not create it.
         block_ms: if there are no entries, wait this long for the first, in milliseconds; 0 waits
             forever. None does not wait.
         group: the consumer group to read in.
@@ -112,6 +117,9 @@ def read_stream(
         include_sequence: whether there is a column of the ids' sequence numbers (UInt64). None:
             only if the schema has it.
         sequence_column: its name.
+        missing_field: what happens to an entry that lacks a field of the schema: ``"null"``, or
+            ``"raise"``, which treats it like a value that does not fit (see `on_error`; with
+            ``"null"`` there it still raises). An empty value is not missing.
         on_error: what happens to a value that does not fit its column. ``"raise"`` raises.
             ``"null"`` makes it null. ``"skip"`` leaves the entry out, acknowledges it at the end
             even without `auto_ack`, and logs a warning with the number of such entries.
@@ -141,15 +149,16 @@ def read_stream(
         answer_timeout_ms: how long a whole answer may take, as in :func:`redcol.connect`.
 
     Returns:
-        The entries. An empty or missing stream is a frame without rows.
+        The entries. An empty or missing stream is a frame without rows (see `if_missing`).
 
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
-        ValueConversionError: a value does not fit its column. The error names stream, entry id,
-            field, dtype and value.
+        ValueConversionError: a value does not fit its column, or is missing. The error names
+            stream, entry id, field, dtype and value.
         EntryTooLargeError: an entry is larger than ``entry_bytes_max`` or ``entry_fields_max``. The
             error names the entry.
+        NoStreamError: a stream is missing, and ``if_missing`` is ``"raise"``.
         NoGroupError: the group is missing and ``create_group`` is False.
         WrongTypeError: the key holds something that is not a stream.
         PermissionDeniedError: the user may not read it (needed: ``+xrange``, or with `last`
@@ -184,6 +193,7 @@ def read_stream(
         timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
         sequence_column=sequence_column,
+        missing_field=missing_field,
     )
     member = GroupSpec(
         group=group,
@@ -195,7 +205,7 @@ def read_stream(
         dead_letter=dead_letter,
     )
     told = _progress.of(progress)
-    range_ = RangeSpec(start_id, end_id, count, last)
+    range_ = RangeSpec(start_id, end_id, count, last, if_missing)
     entries = EntrySpec(on_error, entry_bytes_max, entry_fields_max)
 
     def ask(columns: ColumnSpec) -> requests.Request:

@@ -46,6 +46,8 @@ def read_streams(
     count: int | None = None,
     batch_size: int | None = None,
     count_hint: int = 1_000,
+    if_missing: typing.Literal["empty", "raise"] = "empty",
+    missing_field: typing.Literal["null", "raise"] = "null",
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     counts: MutableMapping[str, int] | None = None,
@@ -106,6 +108,9 @@ def read_streams(
         batch_size: how many streams to ask for at once, at most. None lets redcol choose from the
             size of the streams and the distance to the server.
         count_hint: how many keys the server looks at for each answer to SCAN.
+        if_missing: ``"empty"``, or ``"raise"``: a NoStreamError if a stream of the list is missing
+            (EXISTS asks for each; the user needs ``+exists``), or if no stream matches the pattern.
+        missing_field: as in :func:`read_stream`.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
             ``"skip"``, which leaves the entry out and logs a warning with the number of such
             entries.
@@ -129,8 +134,9 @@ def read_streams(
     Raises:
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         SchemaError: a dtype that cannot be read from a stream; nothing was sent.
-        ValueConversionError: a value does not fit its column. The error names stream, entry id,
-            field, dtype and value.
+        ValueConversionError: a value does not fit its column, or is missing. The error names
+            stream, entry id, field, dtype and value.
+        NoStreamError: a stream is missing, and ``if_missing`` is ``"raise"``.
         PermissionDeniedError: the user may not read one of the streams (needed: ``+xrange`` and
             ``%R~key``, and ``+scan`` for a pattern).
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
@@ -168,6 +174,7 @@ def read_streams(
         ),
         timestamp_dtype=timestamp_dtype,
         include_sequence=include_sequence,
+        missing_field=missing_field,
         sequence_column=either(
             "_seq", sequence_column_name=sequence_column_name, sequence_column=sequence_column
         ),
@@ -177,9 +184,10 @@ def read_streams(
         batch_size=batch_size,
         count_hint=count_hint,
     )
+    range_ = RangeSpec(start_id, end_id, if_missing=if_missing)
     entries = EntrySpec(on_error)
     own = {} if counts is None else {"count_wrong_types": "true"}
-    request = ranges_request(pattern, many, RangeSpec(start_id, end_id), columns, entries, own)
+    request = ranges_request(pattern, many, range_, columns, entries, own)
     told = _progress.of(progress)
     check(server, request)
     with client.using(server) as handle, telling(handle, request, told) as (iterator, made):
