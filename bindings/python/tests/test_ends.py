@@ -178,8 +178,8 @@ def test_the_newest_entries_in_a_cluster() -> None:
         (redcol.read_stream, {"start_id": timedelta(hours=1)}, "a time after now"),
         (redcol.read_stream, {"start_id": "-1y"}, "is not an entry id"),
         (redcol.read_stream, {"end_id": "1969-12-31"}, "before 1970"),
-        (redcol.scan_stream, {"start_id": "-1h"}, "only reads and iterators take"),
-        (redcol.scan_streams, {"end_id": timedelta(hours=-1)}, "only reads and iterators take"),
+        (redcol.scan_stream, {"start_id": timedelta(hours=1)}, "a time after now"),
+        (redcol.scan_streams, {"end_id": "-1y"}, "is not an entry id"),
         (redcol.iter_stream, {"start_last": 1, "start_id": "5"}, "start_id and start_last"),
         (
             redcol.iter_stream,
@@ -231,6 +231,42 @@ def test_times_before_now(url: str, hours: str) -> None:
     for last in (1, 2):
         frame = redcol.read_stream(url, hours, schema=SCHEMA, end_id="-90m", last=last)
         assert frame["n"].to_list() == [0, 1][-last:]
+
+
+def test_times_before_now_in_scans(url: str, hours: str) -> None:
+    def numbers(lazy: pl.LazyFrame) -> list[int]:
+        return lazy.select(pl.col("n").cast(pl.Int64)).collect()["n"].to_list()
+
+    for schema in (SCHEMA, None):
+        for scan in (redcol.scan_stream, redcol.scan_streams):
+            streams = hours if scan is redcol.scan_stream else [hours]
+            for ends, wanted in (
+                ({"start_id": "-90m"}, [2, 3]),
+                ({"start_id": timedelta(minutes=-90), "end_id": "-30m"}, [2]),
+                ({"start_id": "-1d12h", "end_id": "-9000000ms"}, [0]),
+                ({"end_id": timedelta(0)}, [0, 1, 2, 3]),
+                ({"start_id": "-99999999w"}, [0, 1, 2, 3]),
+            ):
+                lazy = scan(url, streams, schema=schema, **ends)
+                assert numbers(lazy) == wanted, ends
+                assert numbers(lazy.head(1)) == wanted[:1]
+                oldest = lazy.select(pl.col("_ts").min()).collect().item()
+                assert numbers(lazy.filter(pl.col("_ts") > oldest)) == wanted[1:]
+        matching = redcol.scan_streams(url, f"{hours}*", schema=schema, start_id="-90m")
+        assert numbers(matching) == [2, 3]
+
+
+def test_a_time_before_now_is_fixed_for_all_places_of_a_query(
+    url: str, any_db: redis.Redis, hours: str
+) -> None:
+    """Each query counts from its own beginning, all places in it from the same moment."""
+    lazy = redcol.scan_stream(url, hours, schema=SCHEMA, start_id="-30m")
+    any_db.config_resetstat()
+    both = lazy.select(pl.col("n").max()).join(lazy.select(pl.col("n").min()), how="cross")
+    assert both.collect().height == 1
+    assert commands(any_db)["time"] == 1
+    assert lazy.collect()["n"].to_list() == [3]
+    assert commands(any_db)["time"] == 2
 
 
 def test_iterators_begin_and_end_at_times_before_now(url: str, hours: str) -> None:

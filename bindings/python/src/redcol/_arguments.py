@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 _UINT64_MAX: Final = 2**64 - 1
 _TTL_MS_MAX: Final = 2**52
+#: The units of a time before now.
+_MILLISECONDS: Final = {
+    "ms": 1,
+    "s": 1_000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 604_800_000,
+}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -148,8 +157,8 @@ def range_end(
         if relative_too:
             return _back(name, value)
         raise InvalidArgumentError(
-            f"{name} {value!r} is a time before now, which only reads and iterators take: give an "
-            "entry id, a datetime or a date."
+            f"{name} {value!r} is a time before now, which only reads, scans and iterators take: "
+            "give an entry id, a datetime or a date."
         )
     if isinstance(value, str):
         if value == "$":
@@ -285,6 +294,16 @@ def _patterns() -> tuple[typing.Any, typing.Any]:
 
 def _is_back(text: str) -> bool:
     return text.startswith("-") and len(text) > 1 and _patterns()[0].fullmatch(text) is not None
+
+
+def milliseconds_back(text: str) -> int | None:
+    """The milliseconds of a time before now, as ``"-1h30m"``; None of another end of a range."""
+    import re
+
+    if not _is_back(text):
+        return None
+    parts = re.findall(r"(\d+)(ms|[wdhms])", text)
+    return sum(int(number) * _MILLISECONDS[unit] for number, unit in parts)
 
 
 def _back(name: str, value: str | timedelta) -> str:

@@ -13,6 +13,7 @@ import io
 from collections import namedtuple
 from math import ceil, floor, isfinite
 
+from ._arguments import milliseconds_back
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,14 +77,19 @@ ALL: Final = Bounds()
 _NONE: Final = Bounds(_LARGEST, _SMALLEST)
 
 
-def of_range(start_id: str, end_id: str) -> Bounds:
-    """The bounds of a checked `start_id` and `end_id`, as Redis understands them."""
-    return Bounds(_range_end(start_id, 0), _LARGEST) & Bounds(
-        _SMALLEST, _range_end(end_id, _PART_MAX)
+def of_range(start_id: str, end_id: str, now_ms: int = 0) -> Bounds:
+    """The bounds of a checked `start_id` and `end_id`, as Redis understands them.
+
+    `now_ms`: the server's clock, for times before it.
+    """
+    return Bounds(_range_end(start_id, 0, now_ms), _LARGEST) & Bounds(
+        _SMALLEST, _range_end(end_id, _PART_MAX, now_ms)
     )
 
 
-def _range_end(text: str, sequence_if_missing: int) -> EntryID:
+def _range_end(text: str, sequence_if_missing: int, now_ms: int) -> EntryID:
+    if (back := milliseconds_back(text)) is not None:
+        return (max(0, now_ms - back), sequence_if_missing)
     if text == "-":
         return _SMALLEST
     if text == "+":

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 
-from . import _bounds, _native, _progress, client
+from . import _arguments, _bounds, _native, _native_position, _progress, client
 from ._frames import Frames
 from ._reading import arranged, discovered
 from ._typing import TYPE_CHECKING
@@ -48,8 +48,7 @@ class LazyReads:
         self._request = request
         self._columns = columns
         self._entries = entries
-        #: The bounds of all entries.
-        self._within = _bounds.of_range(request.options["start_id"], request.options["end_id"])
+        self._ends = request.options["start_id"], request.options["end_id"]
         # Reentrant: the collection of garbage may end a read anywhere.
         self._lock = threading.RLock()
         #: All columns, when they are known.
@@ -148,6 +147,15 @@ class LazyReads:
                 self._discovered, [name for name in columns if name != row_index]
             )
         return spec, self._entries, options
+
+    def _within(self) -> _bounds.Bounds:
+        """The bounds of all entries. Times before now are counted from this moment."""
+        if all(_arguments.milliseconds_back(end) is None for end in self._ends):
+            return _bounds.of_range(*self._ends)
+        streams = self._request.streams
+        with client.using(self._server) as handle:
+            now_ms = _native_position.server_ms(handle, streams[0] if streams else b"redcol")
+        return _bounds.of_range(*self._ends, now_ms)
 
     def _found(self, predicate: Expr | None, within: _bounds.Bounds) -> _bounds.Bounds:
         """The ids that can satisfy a predicate, of those within these bounds."""

@@ -7,7 +7,7 @@ import ctypes
 from ctypes import c_int64, c_uint64
 
 from . import _native
-from ._native import Handle
+from ._native import ClientHandle, Handle
 
 
 def position(iterator: Handle, stream: bytes | None) -> str | None:
@@ -26,6 +26,19 @@ def position(iterator: Handle, stream: bytes | None) -> str | None:
     )
     _native.raise_if_error(status, error)
     return None if status == _native.END else f"{milliseconds.value}-{sequence.value}"
+
+
+def server_ms(client: ClientHandle, stream: bytes) -> int:
+    """The clock of the server that has this stream, in milliseconds since 1970.
+
+    The library asks for it (TIME) for a read that follows from now on, whose position tells it.
+    """
+    iterator = _native.read_streams(client, [stream], None, {"follow": "true", "start_id": "-0ms"})
+    try:
+        now = position(iterator, stream)
+    finally:
+        iterator.free()
+    return 0 if now is None else int(now.partition("-")[0])
 
 
 def lag(iterator: Handle, stream: bytes) -> int | None:

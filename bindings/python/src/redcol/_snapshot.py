@@ -27,10 +27,10 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
-    from ._bounds import EntryID
+    from ._bounds import Bounds, EntryID
 
-    #: Where a stream ended; None for an empty one.
-    Snapshot: TypeAlias = EntryID | None
+    #: What is read of a stream, and where it ended; None for an empty one.
+    Snapshot: TypeAlias = tuple[Bounds, EntryID | None]
 
 #: Where a thread stands: a hash of the code and the instruction of each function that it is in.
 _Place = int

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from . import _bounds, _native, _progress, _reading, client, inference
 from ._lazy import LazyReads
@@ -16,6 +16,7 @@ from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from ._request import Request
+    from ._snapshot import Snapshot
     from ._specs import ColumnSpec, EntrySpec, RangeSpec
 
 
@@ -25,8 +26,8 @@ def scan_stream(
     *,
     schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,
     schema_overrides: Mapping[str, typing.Any] | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
     count: int | None = None,
     last: int | None = None,
     if_missing: typing.Literal["empty", "raise"] = "empty",
@@ -84,7 +85,9 @@ def scan_stream(
         schema: column names to dtypes, as in :func:`read_stream`. Better give one, see above.
             ``"infer"`` looks at the newest 1,000 entries in this call, which then connects.
         schema_overrides: as in :func:`read_stream`.
-        start_id: where to begin, inclusive, as in :func:`read_stream`, but not a time before now.
+        start_id: where to begin, inclusive, as in :func:`read_stream`. A time before now is counted
+            from the moment when a query begins, by the server's clock (TIME), for all places of the
+            query together.
         end_id: where to end, inclusive, likewise.
         count: read only the first so many entries from ``start_id`` on; filters apply to them.
         last: read only this many of the newest entries up to ``end_id``; the rows are oldest first,
@@ -157,7 +160,7 @@ def scan_stream(
     _refuse("group_start_id", group_start_id, "0")
     _refuse("claim_idle_ms", claim_idle_ms, None)
     server.check()
-    range_ = RangeSpec(start_id, end_id, count, last, if_missing, is_relative=False)
+    range_ = RangeSpec(start_id, end_id, count, last, if_missing)
     columns = ColumnSpec(
         schema=schema,
         discover=discover,
@@ -216,8 +219,8 @@ class _StreamReads(LazyReads):
 
     def _discovery(self, handle: _native.ClientHandle) -> Request | None:
         # The rows are then read up to the same end.
-        end = self._snapshots.planning(lambda: self._last_id(handle))
-        return self._read(None, self._within & _until(end), self._range.count, self._range.last)
+        bounds, _ = self._snapshots.planning(lambda: self._snapshot(handle))
+        return self._read(None, bounds, self._range.count, self._range.last)
 
     def _frames(
         self, columns: Mapping[str, pl.DataType], predicate: pl.Expr | None, rows_max: int | None
@@ -226,9 +229,8 @@ class _StreamReads(LazyReads):
         if rows_max is not None and last is None:
             count = rows_max if count is None else min(count, rows_max)
         with client.using(self._server) as handle:
-            end = self._snapshots.begin(lambda: self._last_id(handle))
+            bounds, end = self._snapshots.begin(lambda: self._snapshot(handle))
             try:
-                bounds = self._within & _until(end)
                 found = self._found(predicate, bounds)
                 # The first so many are counted from the beginning, the newest from the end.
                 if count is not None:
@@ -263,12 +265,14 @@ class _StreamReads(LazyReads):
         spec, entries, own = self._asked(columns)
         return read_request(self._request.streams[0], range_, spec, entries, own=own)
 
-    def _last_id(self, handle: _native.ClientHandle) -> _bounds.EntryID | None:
+    def _snapshot(self, handle: _native.ClientHandle) -> Snapshot:
+        """The range as it is now, and the stream's last entry."""
         stream = self._request.streams[0]
-        found = _native.last_id(handle, stream)
-        if found is None:
+        end = _native.last_id(handle, stream)
+        if end is None:
             _reading.look_for(handle, stream, self._range.if_missing)
-        return found
+            return _until(None), None
+        return self._within() & _until(end), end
 
 
 def _first(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

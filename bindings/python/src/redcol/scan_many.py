@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from . import _bounds, _keys, _native, _progress, _reading, client
 from ._arguments import either
@@ -39,8 +39,8 @@ def scan_streams(
     include_row_index: bool | None = None,
     row_index_column_name: str | None = None,
     row_index_column: str | None = None,
-    start_id: str | int | date = "-",
-    end_id: str | int | date = "+",
+    start_id: str | int | date | timedelta = "-",
+    end_id: str | int | date | timedelta = "+",
     count_per_stream: int | None = None,
     count: int | None = None,
     batch_size: int | None = None,
@@ -98,7 +98,8 @@ def scan_streams(
             the schema has it.
         row_index_column_name: its name; ``"_index"`` if None.
         row_index_column: another name of the argument above.
-        start_id: where to begin in each stream, inclusive. Not a time before now.
+        start_id: where to begin in each stream, inclusive. A time before now is counted from the
+            moment when a place of a query reads, by the clock of a server (TIME).
         end_id: where to end in each stream, inclusive, likewise.
         count_per_stream: read only the first so many entries of each stream from `start_id` on;
             filters apply to them.
@@ -173,7 +174,7 @@ def scan_streams(
     entries = EntrySpec(on_error)
     if not isinstance(pattern, (str, bytes)) and isinstance(pattern, Iterable):
         pattern = list(pattern)
-    range_ = RangeSpec(start_id, end_id, if_missing=if_missing, is_relative=False)
+    range_ = RangeSpec(start_id, end_id, if_missing=if_missing)
     request = ranges_request(pattern, many, range_, columns, entries)
     _reading.check(server, request, is_read_later=True)
     return lazy_frame(_ManyReads(server, request, pattern, many, columns, entries, progress))
@@ -200,16 +201,16 @@ class _ManyReads(LazyReads):
         self._many = many
 
     def _discovery(self, handle: _native.ClientHandle) -> Request:
-        return self._read(None, self._within)
+        return self._read(None, self._within())
 
     def _frames(
         self, columns: Mapping[str, pl.DataType], predicate: pl.Expr | None, rows_max: int | None
     ) -> Iterator[pl.DataFrame]:
-        bounds = self._within
+        bounds = within = self._within()
         streams = None
         # The first so many rows, and their numbers, are those before the predicate.
         if rows_max is None and self._request.names.get("row_index") not in columns:
-            found = self._found(predicate, self._within)
+            found = self._found(predicate, within)
             # So are the first so many of each stream.
             is_counted = self._many.count_per_stream is not None
             bounds &= _bounds.Bounds(last=found.last) if is_counted else found
