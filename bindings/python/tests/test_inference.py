@@ -245,3 +245,23 @@ def test_fields_that_share_a_column_of_a_table(url: str, any_db: redis.Redis, ke
     any_db.xadd(key, {"_id": b"\xff"})
     table = pa.table(redcol.read_arrow(url, key, schema="infer"))
     assert table["_id_field"].to_pylist() == [b"x", b"\xff"]
+
+
+def test_an_empty_stream_has_no_columns_for_later_entries(
+    url: str, any_db: redis.Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warnings() -> int:
+        return caplog.text.count(f"schema='infer' has found no entry in stream '{key}'")
+
+    assert redcol.read_stream(url, key, schema="infer").columns == ["_id", "_ts"]
+    assert warnings() == 0
+    lazy = redcol.scan_stream(url, key, schema="infer")
+    assert warnings() == 1
+    with redcol.iter_stream(url, key, schema="infer") as batches:
+        assert warnings() == 2
+        any_db.xadd(key, {"v": 1}, id="1-0")
+        assert next(batches).columns == ["_id", "_ts"]
+    assert lazy.collect().columns == ["_id", "_ts"]
+    with redcol.iter_stream(url, key, schema="infer") as batches:
+        assert next(batches).schema["v"] == pl.Int64
+    assert warnings() == 2

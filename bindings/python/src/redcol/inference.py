@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import _arguments, _native, _native_inference, _reading, client
+from . import _arguments, _log, _native, _native_inference, _reading, client
 from ._schema_structs import schema_formats
 from ._typing import TYPE_CHECKING, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: How many entries `schema="infer"` looks at.
 SAMPLE: Final = 1_000
 _WAIT_MS: Final = 100
+#: Options of reads that return entries which come after the sample.
+_WAITING: Final = ("follow", "block_ms")
 
 
 def infer_schema(
@@ -81,6 +83,8 @@ def request(
     columns: ColumnSpec,
     overrides: Mapping[str, typing.Any] | None,
     ask: Callable[[ColumnSpec], requests.Request],
+    *,
+    is_read_later: bool = False,
 ) -> requests.Request:
     """What `ask` makes of these columns, with the schema that `schema="infer"` stands for."""
     from dataclasses import replace
@@ -100,6 +104,13 @@ def request(
                 "one of them."
             )
         schema = _of_table(*_sample(server, plain.streams[0], columns, SAMPLE, from_end=True))
+        if not schema and (is_read_later or not plain.options.keys().isdisjoint(_WAITING)):
+            shown = plain.streams[0].decode(errors="backslashreplace")
+            _log.warn(
+                "schema",
+                f"schema='infer' has found no entry in stream {shown!r}: entries that come later "
+                "have no column for any of their fields",
+            )
     if overrides is not None:
         if not isinstance(schema, Mapping) or not isinstance(overrides, Mapping):
             raise InvalidArgumentError(

@@ -166,7 +166,9 @@ def iter_stream(
             milliseconds; 0 waits forever. None does not wait in the server: redcol asks it once
             with ``on_idle="stop"`` or ``"empty"``, and about once a second with ``"wait"``.
         schema: as in :func:`read_stream`; every frame has exactly these columns. Without a schema,
-            a column that was seen once stays. ``"infer"`` is for one stream.
+            a column that was seen once stays. ``"infer"`` is for one stream. It looks at what is
+            there when the iterator is made: if that is nothing, later entries have no column for
+            any of their fields, and the log has a warning.
         schema_overrides: as in :func:`read_stream`.
         start_id: without a group, read the entries after this one; ``"-"`` reads all, ``"$"`` those
             that are added from now on. Times, also those before now, as in :func:`read_stream`.

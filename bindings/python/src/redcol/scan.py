@@ -83,7 +83,8 @@ def scan_stream(
         url: a server's URL, or a client from :func:`redcol.connect`, whose own timeouts then apply.
         stream: the stream's key.
         schema: column names to dtypes, as in :func:`read_stream`. Better give one, see above.
-            ``"infer"`` looks at the newest 1,000 entries in this call, which then connects.
+            ``"infer"`` looks at the newest 1,000 entries in this call, which then connects. If
+            there is none, no query has columns of fields, and the log has a warning.
         schema_overrides: as in :func:`read_stream`.
         start_id: where to begin, inclusive, as in :func:`read_stream`. A time before now is counted
             from the moment when a query begins, by the server's clock (TIME), for all places of the
@@ -133,8 +134,8 @@ def scan_stream(
 
         Queries raise what :func:`read_stream` raises. Before Polars 2 that is a
         ``polars.exceptions.ComputeError`` with the error's name and message; while columns are
-        discovered it is one in every version. The user needs ``+xrange +xrevrange`` and
-        ``%R~key``.
+        discovered it is one in every version. The user needs ``+xrange +xrevrange`` (for times
+        before now also ``+time``) and ``%R~key``.
 
     Example:
         >>> import polars as pl
@@ -178,7 +179,7 @@ def scan_stream(
     def ask(columns: ColumnSpec) -> Request:
         return read_request(stream, range_, columns, entries)
 
-    request = inference.request(server, columns, schema_overrides, ask)
+    request = inference.request(server, columns, schema_overrides, ask, is_read_later=True)
     _reading.check(server, request, is_read_later=True)
     if request.columns is not None:
         columns = replace(columns, schema=request.columns)
