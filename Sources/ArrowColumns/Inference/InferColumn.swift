@@ -14,6 +14,7 @@ extension ArrowTable {
             defer { values.free() }
             var guess = TypeGuess()
             values.forEach { guess.see($0, $1) }
+            guard guess.hasMemory else { throw .noMemory }
             for candidate in guess.candidates(for: columns[index]) {
                 guard try values.fit(candidate) else { continue }
                 found[index] = candidate
@@ -105,6 +106,13 @@ struct TypeGuess {
     /// Whether a time has parts of a microsecond.
     private var hasNanoseconds = false
     private var shape = JSONShape()
+    private var wasRefusedMemory = false
+
+    /// Whether there was memory to look at all of them, and is for the candidates.
+    var hasMemory: Bool {
+        !wasRefusedMemory
+            && (possible & TypeGuess.json == 0 || platform_memory_is_there(shape.columnBytes))
+    }
 
     mutating func see(_ text: UnsafePointer<UInt8>, _ count: Int) {
         guard possible & TypeGuess.string != 0, isValidUTF8(text, count) else {
@@ -165,6 +173,10 @@ struct TypeGuess {
         var text = JSONText(bytes, count)
         let first = text.peek()
         guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return false }
+        guard platform_memory_is_there(count &* JSONShape.bytesPerByte) else {
+            wasRefusedMemory = true
+            return false
+        }
         return shape.see(&text, depth: 0) && text.isAtEnd()
     }
 

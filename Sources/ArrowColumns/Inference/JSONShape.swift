@@ -14,6 +14,9 @@ struct JSONShape {
     private static let depthMax = 32
     private static let fieldsMax = 1_000
 
+    /// What is kept of each byte of a text, at most: of `"":{` a field, and two arrays for it.
+    static let bytesPerByte = 64
+
     private var kinds: UInt8 = 0
     private var names: [[UInt8]] = []
     /// The fields of objects, or what the values of arrays are.
@@ -74,6 +77,9 @@ struct JSONShape {
         } while text.take(UInt8(ascii: ","))
         return text.take(UInt8(ascii: "}"))
     }
+
+    /// What the column of this shape takes, with its children.
+    var columnBytes: Int { children.reduce(512) { $0 &+ $1.columnBytes } }
 
     /// A column of this type, with the name and all else of `column`; nil if there is no type for
     /// it. Where there were only nulls, strings are expected.

@@ -7,6 +7,7 @@ may have a little more memory: CALL URL
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import redcol
-from redcol import _native, _native_steering
+from redcol import _native, _native_inference, _native_steering
 from servers import Server
 
 MANY = 20_000
@@ -104,6 +105,21 @@ def fields_that_are_found(client: redcol.Client) -> None:
         pass
 
 
+def the_newest_entries(client: redcol.Client) -> None:
+    reading = _native.read_streams(client._handle, [b"s"], None, {"last": str(MANY)})
+    slot = _native.Slot()
+    while _native.iter_next(reading, 20_000, slot) == _native.TIMEOUT:
+        pass
+
+
+def finding_out_a_schema(client: redcol.Client) -> None:
+    reading = _native.read_streams(client._handle, [b"json"], None, {"discover": "binary"})
+    table = None
+    while table is None:
+        table = _native.iter_collect(reading, 20_000)
+    _native_inference.infer_schema(table)
+
+
 CALLS: dict[str, Callable[[redcol.Client], None]] = {
     function.__name__: function
     for function in (
@@ -119,6 +135,8 @@ CALLS: dict[str, Callable[[redcol.Client], None]] = {
         following,
         a_large_last_entry,
         fields_that_are_found,
+        the_newest_entries,
+        finding_out_a_schema,
     )
 }
 
@@ -133,6 +151,9 @@ def server() -> Iterator[Server]:
             pipe.xadd(f"key:{number}", {"n": number})
         for number in range(300):
             pipe.xadd("fields", {f"{number}:{'f' * 20_000}": number})
+        inner = {f"field{number}": 1 for number in range(300)}
+        shape = {f"{'f' * 300}{number}": {**inner, "n": number} for number in range(100)}
+        pipe.xadd("json", {"v": json.dumps(shape)})
         pipe.xadd("large", {f"f{number}": "x" * 20 for number in range(60_000)})
         pipe.execute()
         db.xgroup_create("s", "g", id="0")
