@@ -56,6 +56,8 @@ final class SentinelLocator: Locator {
     private var isUnknown = false
     private var hasSent = false
     private var answer = SentinelAnswer()
+    /// Until when the server that was found may take to log in; nil: none was found.
+    private var serverUntil: Int64?
     /// Servers that were found since one was what it should be; and where to begin among replicas.
     private var attempts = 0
     private var turn = Int(platform_random() & 0xFFFF)
@@ -82,6 +84,7 @@ final class SentinelLocator: Locator {
         asked = 0
         failures = []
         isUnknown = false
+        serverUntil = nil
         let connection = try Connection(
             Endpoint(server: server, login: service.login), timeouts)
         self.connection = connection
@@ -99,7 +102,7 @@ final class SentinelLocator: Locator {
                 connection.hasWaited()
                 if try receive(connection) {
                     sentinels.hasAnswered(index)
-                    return chosen()
+                    return chosen(now)
                 }
                 guard now >= until else { return nil }
                 throw RedcolError(
@@ -155,7 +158,7 @@ final class SentinelLocator: Locator {
         return true
     }
 
-    private func chosen() -> Server {
+    private func chosen(_ now: Int64) -> Server {
         attempts += 1
         turn += 1
         let master = server.found(host: answer.host, port: answer.port, as: "master")
@@ -163,6 +166,9 @@ final class SentinelLocator: Locator {
             server.found(host: $0.host, port: $0.port, as: "replica")
         }
         if wantsReplica { sentinels.found([master] + replicas) }
+        // Others can be tried after it.
+        serverUntil =
+            wantsReplica && attempts <= replicas.count ? now + (deadline - now) / 2 : .max
         let place = turn % (replicas.count + (takesAny || replicas.isEmpty ? 1 : 0))
         return attempts <= replicas.count && place < replicas.count ? replicas[place] : master
     }
@@ -180,6 +186,12 @@ final class SentinelLocator: Locator {
         }
         if isUnknown { text += "; check the name of the service" }
         return RedcolError(cause, text)
+    }
+
+    override var serverDeadline: Int64 { serverUntil ?? .max }
+
+    override func goesOn(after error: RedcolError) -> Bool {
+        serverUntil.map { $0 < .max } ?? false && error.remedy != .raise
     }
 
     override func judge(_ found: Found) throws(RedcolError) -> Verdict {

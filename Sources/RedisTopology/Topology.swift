@@ -141,6 +141,11 @@ public final class Topology: Sendable {
         try pool(use).take(isCluster ? .node(place) : .anyNode)
     }
 
+    /// Whether more than one server has `key`, as far as is known.
+    public func hasCopies(of key: [UInt8]) -> Bool {
+        (replicas?.copies(of: .slot(HashSlot.of(key))).count ?? 0) > 1
+    }
+
     /// The other servers that have `key`, as far as is known once `connection` reads it.
     public func copies(
         of key: [UInt8], besides connection: Connection

@@ -100,8 +100,8 @@ public class StreamReader: Reader {
     /// The connection is there, again or for the first time.
     func connected() {}
 
-    /// Whether the connection in hand is one of several, and the read goes on when it is lost.
-    var canDoWithoutConnection: Bool { false }
+    /// Whether other servers have what the connection in hand, which has failed, was asked for.
+    func canDoWithoutConnection(after error: RedcolError) -> Bool { false }
 
     /// How many entries are awaited in answers of which none has come; nil if none is awaited, or
     /// some have come. Asked before `connectionLost`.
@@ -450,7 +450,7 @@ public class StreamReader: Reader {
     /// What to do about an error: go on at once (then it is true), wait and try again, or give up
     /// by throwing it.
     private final func scheduleRetry(after error: RedcolError) throws(RedcolError) -> Bool {
-        if canDoWithoutConnection, error.remedy != .raise {
+        if error.remedy != .raise, canDoWithoutConnection(after: error) {
             note(error, of: connection)
             dropConnection(error)
             return true

@@ -93,7 +93,11 @@ final class ClusterLocator: Locator {
         if platform_monotonic_ms() > askedUntil { asked = nil }
         if !goesOn {
             mustFetch = isScout
-            if let fetchesUsed, asked == nil { mustFetch = nodes.fetchCount == fetchesUsed }
+            if let fetchesUsed, asked == nil {
+                mustFetch = nodes.fetchCount == fetchesUsed
+                // Where any node will do, the one that was lost is not the next.
+                if source == .any { nodesFailed += 1 }
+            }
             hasFetched = false
             candidates = []
             tried = 0
@@ -119,6 +123,10 @@ final class ClusterLocator: Locator {
             choice = .mapped
             fetchesUsed = fetches
             lost = server
+            if wantsReplica {
+                let others = nodes.servers(for: target, .any).count - 1 - nodesFailed
+                share(now, amongOthers: others)
+            }
             return server
         }
         choice = .candidate
@@ -128,10 +136,15 @@ final class ClusterLocator: Locator {
             choice = .nobody
             throw failure
         }
-        // Each has its share of the time, and there is one for the node that it names.
-        if candidates.count > 1 { candidateDeadline = now + (deadline - now) / Int64(left + 1) }
+        // There is a share for the node that it names, too.
+        if candidates.count > 1 { share(now, amongOthers: left) }
         tried += 1
         return candidates[tried - 1]
+    }
+
+    /// So many other nodes are to have as much of the time as the next one.
+    private func share(_ now: Int64, amongOthers others: Int) {
+        if others > 0 { candidateDeadline = now + (deadline - now) / Int64(others + 1) }
     }
 
     override var serverDeadline: Int64 { candidateDeadline }

@@ -38,6 +38,8 @@ final class RangeReader: StreamReader {
     /// Those that are to help, and have not said yet how far they have the stream.
     private var companions: [Companion] = []
     private var inHand = 0
+    /// Whether a page has come since `home` was lost: servers that are silent in turn end the read.
+    private var mayLeaveHome = true
     /// The primary's number, and how far `home` has the stream if that is a replica.
     private var primary: Int? = 0
     private var reach = EntryID.largest
@@ -78,7 +80,12 @@ final class RangeReader: StreamReader {
         return asked > 0 ? asked : nil
     }
 
-    override var canDoWithoutConnection: Bool { inHand != 0 }
+    /// The server that was asked first may fall silent, too: then the read begins at another one.
+    override func canDoWithoutConnection(after error: RedcolError) -> Bool {
+        inHand != 0
+            || error.cause == .timedOut && mayLeaveHome && state.isConnected
+                && topology.sharesReads && topology.hasCopies(of: streams[0])
+    }
 
     override func connectionLost() {
         plan.entriesMax = answerSize.entriesMax
@@ -91,7 +98,12 @@ final class RangeReader: StreamReader {
         plan.interrupted(
             head, upTo: parser.pointee.lastID, rows: parser.pointee.rowsParsed,
             isEndTold: isEndTold, underWay: pagesUnderWay)
-        if inHand == 0 { endSharing() } else { leave(inHand) }
+        if inHand == 0 {
+            mayLeaveHome = false
+            endSharing()
+        } else {
+            leave(inHand)
+        }
         pagesUnderWay = 0
         parser.pointee.upperBound = nil
         lastEntry.connectionLost()
@@ -185,6 +197,7 @@ final class RangeReader: StreamReader {
             pagesUnderWay -= 1
             shares.pageEnded(inHand)
             noteProgress()
+            mayLeaveHome = true
             let entries = parser.pointee.entriesParsed
             if let last = parser.pointee.lastID { lastRead = last }
             answerSize.came(entries: entries)

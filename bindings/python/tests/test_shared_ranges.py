@@ -153,28 +153,59 @@ def test_a_replica_that_is_behind(copies: Copies) -> None:
                 assert copies.read(client, end_id="9999999999999") == copies.ids
 
 
-@pytest.mark.parametrize("accident", ["primary killed", "replica killed", "replica silent"])
-def test_a_server_that_is_lost_in_the_middle(copies: Copies, accident: str) -> None:
-    """The others go on. One that is silent ends the read only if it is the one asked first."""
-    node = copies.primary if accident == "primary killed" else copies.replicas[0]
+@pytest.mark.parametrize("is_first", [True, False], ids=["asked first", "helps"])
+@pytest.mark.parametrize("accident", ["killed", "silent"])
+@pytest.mark.parametrize("role", ["primary", "replica"])
+def test_a_server_that_is_lost_in_the_middle(
+    copies: Copies, role: str, accident: str, is_first: bool
+) -> None:
+    """The others go on."""
+    node = copies.primary if role == "primary" else copies.replicas[0]
     place = copies.nodes.index(node)
-    for _ in range(40):
+    for _ in range(60):
         before = copies.calls()
         with copies.connect(timeout_ms=1_000) as client:
             batches = copies.batches(client)
             found = next(batches)
-            if accident == "replica silent" and copies.calls()[place] > before[place]:
+            if (copies.calls()[place] > before[place]) is not is_first:
                 continue
             found += [row for _ in range(25) for row in next(batches)]
             if copies.calls()[place] == before[place]:
                 continue
-            if accident == "replica silent":
+            if accident == "silent":
                 node.pause()
             else:
                 node.kill()
             assert found + [row for batch in batches for row in batch] == copies.ids
             return
     pytest.fail("it was always asked first, or never")
+
+
+def test_a_server_that_is_silent_from_the_beginning(copies: Copies) -> None:
+    """It takes the connection, and says nothing: another one is asked."""
+    with contextlib.ExitStack() as stack:
+        # Each begins at one of the servers, by chance.
+        clients = [
+            stack.enter_context(copies.connect(timeout_ms=1_000, connect_timeout_ms=1_000))
+            for _ in range(6)
+        ]
+        for client in clients:
+            copies.read(client, count=1)
+        copies.replicas[0].pause()
+        for client in clients:
+            assert copies.read(client) == copies.ids
+
+
+def test_all_servers_are_silent(copies: Copies) -> None:
+    """That is an error, and not a wait without end."""
+    with copies.connect(timeout_ms=500, connect_timeout_ms=500) as client:
+        batches = copies.batches(client)
+        for _ in range(26):
+            next(batches)
+        for node in copies.nodes:
+            node.pause()
+        with pytest.raises((redcol.TimedOutError, redcol.ConnectionFailedError)):
+            list(batches)
 
 
 def test_signals(copies: Copies) -> None:
