@@ -692,8 +692,8 @@ redcol_status redcol_read_stream(redcol_client *client, const char *stream, int6
  * redcol_read_stream, with `stream_count` keys and their lengths (`stream_lengths` NULL: each ends
  * with a NUL byte); all copied. The option "stream_column" names a column for the stream's key; ids
  * increase within each stream. Ownership, blocking and threads are those of redcol_read_stream, and
- * REDCOL_TIMEOUT means that a signal came: call again. In a cluster, streams in different slots
- * must be followed, and take a connection for each slot, 1,000 at most.
+ * REDCOL_TIMEOUT means that a signal came: call again. In a cluster, the streams take a connection
+ * for each slot that they are in, 1,000 at most.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TLS, TIMED_OUT,
  * AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, NO_GROUP,
  * NO_STREAM.

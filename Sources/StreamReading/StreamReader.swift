@@ -158,6 +158,10 @@ public class StreamReader: Reader {
     /// Whether it always returns at least one batch, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
+    /// Other readers have a part in the same read, which waits for its first entries only. If they
+    /// have rows, this one takes what there is.
+    func shares(othersHaveRows: Bool) {}
+
     /// Whether what comes before the first batch is still to be done.
     final var isBeginning: Bool { !hasBegun }
 

@@ -101,6 +101,21 @@ extension TailPlan {
         #expect(plan.next(moment(200, rows: 1)) == .end)
     }
 
+    @Test func aReadThatIsSharedWaitsOnlyIfNobodyHasAnything() throws {
+        var plan = try makePlan(("block_ms", "300"))
+        plan.shares(othersHaveRows: false)
+        #expect(plan.next(moment(0)) == ask(0, 10_000, blockMs: 100))
+        plan.came([], 100)
+        #expect(plan.next(moment(250)) == ask(0, 10_000, blockMs: 50))
+        // What the others have come across meanwhile is what this read was waiting for.
+        plan.shares(othersHaveRows: true)
+        var empty = plan
+        empty.came([], 260)
+        #expect(empty.next(moment(260)) == .end)
+        plan.came([row(1)], 260)
+        #expect(plan.next(moment(260, rows: 1)) == ask(1, 10_000, blockMs: nil))
+    }
+
     @Test func theEndOfWhatIsWanted() throws {
         var plan = try makePlan(upper: EntryID(5, 0), ("follow", "true"))
         plan.note([row(4)], leftOut: [], passed: [])

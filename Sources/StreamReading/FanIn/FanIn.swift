@@ -36,6 +36,7 @@ final class FanIn: Reader {
     private var isIdle: [Bool] = []
     /// The reader whose batch was handed over last, until the next one is asked for.
     private var last: Int?
+    private var hasGivenBatch = false
     /// Entries that may still be read, of all readers.
     private var budget: Int
     private var shared: SharedColumns?
@@ -88,12 +89,6 @@ final class FanIn: Reader {
         _ topology: Topology, _ streams: [[UInt8]], _ schema: [RequestedColumn]?,
         _ options: ReadOptions, _ statistics: Statistics
     ) throws(RedcolError) -> [StreamReader] {
-        guard options.follows else {
-            throw RedcolError(
-                .unsupported,
-                "these streams are in different slots of a cluster, where several streams are only "
-                    + "read by following them (follow)")
-        }
         var places: [Int: Int] = [:]
         var groups: [[[UInt8]]] = []
         for stream in streams {
@@ -128,6 +123,9 @@ final class FanIn: Reader {
         hasEnded = Array(repeating: false, count: count)
         isIdle = hasEnded
         for (index, reader) in readers.enumerated() { try poller.watch(reader.connection, index) }
+        if count > 1, !options.follows {
+            for reader in readers { reader.shares(othersHaveRows: false) }
+        }
         if count > 1, readers[0].fixedColumns == nil {
             for reader in readers { reader.parser.pointee.keepsFields = true }
             shared = SharedColumns(readers: count)
@@ -256,6 +254,10 @@ final class FanIn: Reader {
     ) throws(RedcolError) -> ReadOutcome {
         let reader = readers[index]
         if options.onIdle == .stop { reader.idleness.othersCaughtUpAt = caughtUpAt(but: index) }
+        // The last one returns the batch that shows the columns, if there is no other.
+        if !options.follows, hasGivenBatch || hasEnded.count(where: { !$0 }) > 1 {
+            reader.hasGivenBatch = true
+        }
         do throws(RedcolError) {
             try shared?.tell(reader, index)
             return try lending(to: index) { () throws(RedcolError) in
@@ -313,6 +315,10 @@ final class FanIn: Reader {
         try shared?.arrange(readers[index], index, array, schema)
         last = index
         forgetIdle()
+        if !options.follows, array.pointee.length > 0 {
+            for other in readers { other.shares(othersHaveRows: true) }
+        }
+        hasGivenBatch = true
         for other in readers { other.idleness.handedOver() }
         return true
     }

@@ -69,6 +69,7 @@ struct GroupPlan {
     var remaining: Int
     /// Whether rows were handed over.
     private var hasRows = false
+    private var sliceMs = GroupPlan.sliceMs
     /// New entries are asked for between two pages of claimed ones, so that they are not starved.
     private var isTurnOfNew = false
     /// How many of this consumer's pending entries can be asked for, those of the last page.
@@ -104,6 +105,13 @@ struct GroupPlan {
             repeating: GroupStream(
                 countsDeliveries: options.deliveriesMax != nil, claimIdleMs: options.claimIdleMs),
             count: count)
+    }
+
+    /// Other readers have a part in the same read, which does not follow. Rows that they have are
+    /// rows of this read, too.
+    mutating func shares(othersHaveRows: Bool) {
+        sliceMs = TailPlan.sharedSliceMs
+        hasRows = hasRows || othersHaveRows
     }
 
     // MARK: What to do
@@ -244,7 +252,7 @@ struct GroupPlan {
         let isDue = ready.contains { streams[$0].isClaimDue(now) }
         if isDue || follows && hasBacklog { return nil }
         let due = ready.reduce(nextMissingRetry(now)) { min($0, streams[$1].dueAt) }
-        let slice = max(1, min(GroupPlan.sliceMs, due - now))
+        let slice = max(1, min(sliceMs, due - now))
         if follows { return moment.idleness.waitMs(now, most: slice) }
         // Only if nothing could be handed over instead.
         guard blockMs != nil, moment.rows == 0, !hasRows, cameEmpty else { return nil }

@@ -97,6 +97,9 @@ final class GroupReader: StreamReader {
         set { session.plan.remaining = newValue }
     }
     override var wakeAt: Int64? { session.wakeAt }
+    override func shares(othersHaveRows: Bool) {
+        session.plan.shares(othersHaveRows: othersHaveRows)
+    }
     override var pendingEntries: PendingEntries? { session.pending }
     override var hasMoreToSay: Bool { !hasGivenUp && session.pending.unansweredCount > 0 }
 

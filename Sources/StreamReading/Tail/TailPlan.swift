@@ -11,6 +11,8 @@ struct TailPlan {
     /// The server is asked to wait this long at most: a connection that died unnoticed is found
     /// out.
     static let sliceMs: Int64 = 1_000
+    /// The same for a reader that is one of several: each learns only then that another has rows.
+    static let sharedSliceMs: Int64 = 100
     /// How often an idle stream is looked at, to see whether it was deleted and begun again.
     static let resetCheckMs: Int64 = 5_000
     private static let pageRows = 10_000
@@ -118,6 +120,7 @@ struct TailPlan {
     /// Entries that may still be read.
     var remaining: Int
     private var hasRows = false
+    private var sliceMs = TailPlan.sliceMs
     private var nextResetCheck: Int64 = 0
     /// When a read that does not follow stops waiting; nil for never.
     private var blockUntil: Int64?
@@ -179,6 +182,13 @@ struct TailPlan {
         endsWhenEmpty = whenEmpty
     }
 
+    /// Other readers have a part in the same read, which does not follow. Rows that they have are
+    /// rows of this read, too.
+    mutating func shares(othersHaveRows: Bool) {
+        sliceMs = TailPlan.sharedSliceMs
+        hasRows = hasRows || othersHaveRows
+    }
+
     // MARK: What to do
 
     mutating func next(_ moment: Moment) -> Step {
@@ -224,14 +234,14 @@ struct TailPlan {
     /// A read that does not follow takes what is there, and waits only if that is nothing.
     private mutating func blockMs(_ moment: Moment) -> Int64? {
         if endsWhenEmpty { return nil }
-        if follows { return moment.idleness.waitMs(moment.now, most: TailPlan.sliceMs) }
+        if follows { return moment.idleness.waitMs(moment.now, most: sliceMs) }
         if hasRows { return nil }
         if blockUntil == nil, let readBlockMs, readBlockMs > 0 {
             blockUntil = moment.now + readBlockMs
         }
         hasBlocked = true
-        guard let blockUntil else { return TailPlan.sliceMs }
-        return max(1, min(TailPlan.sliceMs, blockUntil - moment.now))
+        guard let blockUntil else { return sliceMs }
+        return max(1, min(sliceMs, blockUntil - moment.now))
     }
 
     private func entries(_ moment: Moment, blockMs: Int64?, isPrefetch: Bool) -> Entries {

@@ -150,6 +150,10 @@ final class TailReader: StreamReader {
         set { plan.remaining = newValue }
     }
 
+    override func shares(othersHaveRows: Bool) {
+        plan.shares(othersHaveRows: othersHaveRows)
+    }
+
     override var entriesLost: Int? {
         guard case .entries(let request) = awaited.first,
             parser.pointee.entriesParsed == entriesBefore

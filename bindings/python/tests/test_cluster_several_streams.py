@@ -8,15 +8,17 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 import pytest
+import reads
 from chaos.proxy import Faults
 
 import redcol
 from clusters import Cluster, Relays
 from grouping import GROUP, SCHEMA, add, pending
-from redcol import _native
+from redcol import _native, _reading
 from sentinels import wait_until
 from servers import SERVERS
 
@@ -305,6 +307,60 @@ def test_errors_name_the_stream(cluster: Cluster, streams: list[str]) -> None:
         assert refused.value.stream == streams[7]
         fill(cluster, streams[:1], 1)
         assert [len(frame) for frame in batches] == [1]
+
+
+def once(url: str, streams: list[str], **arguments: Any) -> pl.DataFrame:
+    """A read that does not follow: it waits for the first entries of any stream."""
+    own = {"stream_column": "_stream"}
+    made = reads.request(streams[0], schema=SCHEMA, options=own, **arguments)
+    names = [stream.encode() for stream in streams]
+    with redcol.connect(url) as client:
+        iterator = _native.read_streams(
+            client._handle, names, made.schema_capsule(), made.options
+        )
+        frames = [pl.DataFrame(batch) for batch in _reading.batches(iterator)]
+        iterator.free()
+    # One that has no rows comes only if it is the only one.
+    assert len(frames) == 1 or all(map(len, frames))
+    return pl.concat(frames)
+
+
+@pytest.mark.parametrize("group", [{}, {**GROUP, "auto_ack": True}], ids=["tail", "group"])
+def test_a_read_that_does_not_follow(
+    cluster: Cluster, streams: list[str], group: dict[str, Any]
+) -> None:
+    """It takes what all nodes have, and waits only if that is nothing."""
+    empty = once(cluster.url, streams, block_ms=30, **group)
+    assert empty.columns == ["_id", "_ts", "_stream", "n"]
+    assert len(empty) == 0
+    fill(cluster, streams[:5], 40)
+    # To wait for the other streams would be to wait for ever.
+    all_of(once(cluster.url, streams, block_ms=0, **group), streams[:5], 40)
+    if group:
+        assert pending_of(cluster, streams) == [0] * 9
+        assert len(once(cluster.url, streams, **group)) == 0
+        fill(cluster, streams[:5], 40)
+    assert len(once(cluster.url, streams, block_ms=0, count=70, **group)) == 70
+
+
+@pytest.mark.parametrize("group", [{}, GROUP], ids=["tail", "group"])
+def test_a_read_that_does_not_follow_waits_for_all_nodes(
+    cluster: Cluster, streams: list[str], group: dict[str, Any]
+) -> None:
+    found: list[pl.DataFrame] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(once(cluster.url, streams, block_ms=0, **group))
+    )
+    waiting.start()
+    name = "xreadgroup" if group else "xread"
+    for stream in streams[::3]:
+        with cluster.db(stream) as db:
+            wait_until(
+                lambda db=db: any(one["cmd"] == name for one in db.client_list()), "it waits"
+            )
+    fill(cluster, streams[4:5], 1)
+    waiting.join()
+    assert found[0]["_stream"].to_list() == [streams[4]]
 
 
 @pytest.mark.parametrize("group", [{}, GROUP], ids=["tail", "group"])
