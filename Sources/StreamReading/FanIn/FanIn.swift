@@ -28,12 +28,7 @@ final class FanIn: Reader {
     private var hasBegun = false
     private var isClosed = false
 
-    /// Readers that may have something to do, in their turn.
-    private var due: [Int] = []
-    private var isDue: [Bool] = []
-    private var hasEnded: [Bool] = []
-    /// Whether a reader has found its streams idle since the caller asked for this batch.
-    private var isIdle: [Bool] = []
+    private var turns = ReaderTurns(readers: 0)
     /// The reader whose batch was handed over last, until the next one is asked for.
     private var last: Int?
     private var hasGivenBatch = false
@@ -118,10 +113,7 @@ final class FanIn: Reader {
 
     private func watchAll() throws(RedcolError) {
         let count = readers.count
-        due = Array(0..<count)
-        isDue = Array(repeating: true, count: count)
-        hasEnded = Array(repeating: false, count: count)
-        isIdle = hasEnded
+        turns = ReaderTurns(readers: count)
         for (index, reader) in readers.enumerated() { try poller.watch(reader.connection, index) }
         if count > 1, !options.follows {
             for reader in readers { reader.shares(othersHaveRows: false) }
@@ -157,19 +149,19 @@ final class FanIn: Reader {
         guard try decide(until) else { return false }
         var left = readers.count { $0.isBeginning }
         while left > 0 {
-            while let index = takeDue() {
+            while let index = turns.takeDue() {
                 guard readers[index].isBeginning else { continue }
                 do throws(RedcolError) {
                     if try readers[index].connect(waitMs: 0) { left -= 1 }
                 } catch {
-                    makeDue(index)
+                    turns.makeDue(index)
                     throw error
                 }
             }
             if left > 0 { guard case .ready = try wait(until) else { return false } }
         }
         hasBegun = true
-        for index in readers.indices { makeDue(index) }
+        turns.makeAllDue()
         return true
     }
 
@@ -213,24 +205,24 @@ final class FanIn: Reader {
         nextIsAsked()
         var isLate = false
         while true {
-            for _ in 0..<due.count {
-                guard let index = takeDue() else { break }
+            for _ in 0..<turns.dueCount {
+                guard let index = turns.takeDue() else { break }
                 switch try ask(index, array, schema, asViews) {
                 case .batch:
-                    makeDue(index)
+                    turns.makeDue(index)
                     if try handsOver(index, array, schema) { return .batch }
                 case .end: end(index)
                 case .timeout: break
                 }
             }
-            if !hasEnded.contains(false) { return .end }
+            if turns.leftCount == 0 { return .end }
             var wake = Connection.Wake.timeout
-            if !isLate { wake = try wait(due.isEmpty ? until : 0) }
+            if !isLate { wake = try wait(turns.dueCount == 0 ? until : 0) }
             // What is ready is looked at once more, however late it is.
             isLate = until.map { platform_monotonic_ms() >= $0 } ?? false
             if case .ready = wake { continue }
             if case .timeout = wake, !isLate { continue }
-            if !due.isEmpty { poller.wake(afterMs: 0) }
+            if turns.dueCount > 0 { poller.wake(afterMs: 0) }
             isAway = waitMs > 0
             return .timeout
         }
@@ -239,7 +231,7 @@ final class FanIn: Reader {
     /// The caller asks for the next batch, and so is done with the last one.
     private func nextIsAsked() {
         // All readers have to know that somebody waits.
-        if options.onIdle != .wait { for index in readers.indices { makeDue(index) } }
+        if options.onIdle != .wait { turns.makeAllDue() }
         guard let last else { return }
         self.last = nil
         readers[last].nextIsAsked()
@@ -255,7 +247,7 @@ final class FanIn: Reader {
         let reader = readers[index]
         if options.onIdle == .stop { reader.idleness.othersCaughtUpAt = caughtUpAt(but: index) }
         // The last one returns the batch that shows the columns, if there is no other.
-        if !options.follows, hasGivenBatch || hasEnded.count(where: { !$0 }) > 1 {
+        if !options.follows, hasGivenBatch || turns.leftCount > 1 {
             reader.hasGivenBatch = true
         }
         do throws(RedcolError) {
@@ -264,8 +256,8 @@ final class FanIn: Reader {
                 try reader.next(waitMs: 0, array: array, schema: schema, asViews: asViews)
             }
         } catch {
-            makeDue(index)
-            forgetIdle()
+            turns.makeDue(index)
+            turns.handedOver()
             throw error
         }
     }
@@ -273,7 +265,7 @@ final class FanIn: Reader {
     /// When the last of the others had caught up; nil if one of them has not.
     private func caughtUpAt(but index: Int) -> Int64? {
         var latest: Int64 = 0
-        for other in readers.indices where other != index && !hasEnded[other] {
+        for other in readers.indices where other != index && !turns.hasEnded(other) {
             guard let at = readers[other].idleness.caughtUpAt else { return nil }
             latest = max(latest, at)
         }
@@ -303,18 +295,15 @@ final class FanIn: Reader {
         _ schema: UnsafeMutablePointer<ArrowSchema>?
     ) throws(RedcolError) -> Bool {
         if array.pointee.length == 0, options.onIdle == .empty {
-            isIdle[index] = true
-            if !readers.indices.allSatisfy({ isIdle[$0] || hasEnded[$0] }) {
+            guard turns.isIdle(index, isAskedOnce: options.blockMs == nil) else {
                 array.pointee.release?(array)
                 schema?.pointee.release?(schema)
-                // It asks again, unless the server is asked only once.
-                if options.blockMs == nil { withdraw(index) }
                 return false
             }
         }
         try shared?.arrange(readers[index], index, array, schema)
         last = index
-        forgetIdle()
+        turns.handedOver()
         if !options.follows, array.pointee.length > 0 {
             for other in readers { other.shares(othersHaveRows: true) }
         }
@@ -323,15 +312,11 @@ final class FanIn: Reader {
         return true
     }
 
-    private func forgetIdle() {
-        for index in isIdle.indices { isIdle[index] = false }
-    }
-
     /// A reader has come to its end. So have all, if no more entries are wanted.
     private func end(_ index: Int) {
         stop(index)
         guard options.count != nil, budget == 0 else { return }
-        for other in readers.indices where !hasEnded[other] {
+        for other in readers.indices where !turns.hasEnded(other) {
             if readers[other].parser.pointee.rows.isEmpty, !readers[other].hasMoreToSay {
                 stop(other)
             }
@@ -339,7 +324,7 @@ final class FanIn: Reader {
     }
 
     private func stop(_ index: Int) {
-        hasEnded[index] = true
+        turns.end(index)
         // Its answer may still come, and is not waited for.
         poller.unwatch(readers[index].connection)
     }
@@ -355,38 +340,14 @@ final class FanIn: Reader {
         for index in readers.indices {
             readers[index].isDone = false
             readers[index].idleness.takeBack()
-            if hasEnded[index] {
-                hasEnded[index] = false
-                try poller.watch(readers[index].connection, index)
-            }
-            makeDue(index)
+            if turns.goOn(index) { try poller.watch(readers[index].connection, index) }
         }
     }
 
     override var columns: [RequestedColumn] { shared?.columns ?? readers[0].columns }
 
-    // MARK: Whose turn it is
-
-    private func makeDue(_ index: Int) {
-        guard !isDue[index], !hasEnded[index] else { return }
-        isDue[index] = true
-        due.append(index)
-    }
-
-    private func takeDue() -> Int? {
-        guard !due.isEmpty else { return nil }
-        let index = due.removeFirst()
-        isDue[index] = false
-        return index
-    }
-
-    private func withdraw(_ index: Int) {
-        isDue[index] = false
-        due.removeAll { $0 == index }
-    }
-
     private func wait(_ until: Int64?) throws(RedcolError) -> Connection.Wake {
-        try poller.wait(until: until) { makeDue($0) }
+        try poller.wait(until: until) { turns.makeDue($0) }
     }
 
     // MARK: Closing

@@ -24,6 +24,12 @@ struct DeadLetter: Equatable {
     var refusal: Refusal?
 
     var keepsFields: Bool { refusal.map { $0.field != nil } ?? true }
+
+    /// Whether the entry is still pending as it was when it was to become a dead letter.
+    func isPending(_ line: PendingLine) -> Bool {
+        line.id == row.id && line.consumer == consumer
+            && (deliveries == nil || deliveries == line.deliveries)
+    }
 }
 
 /// Moves entries to the dead letters, one after the other. `next` returns the commands to send, and
@@ -34,9 +40,8 @@ struct DeadLetter: Equatable {
 /// an entry is acknowledged, which is no change of the key for them: then the letter is taken out
 /// again.
 ///
-/// Neither can be done where the dead letters are in another slot of a cluster. There an entry is
-/// acknowledged when it is known that its letter was written: if that answer is lost, the entry
-/// comes again, and there can be a second letter.
+/// Neither can be done where the dead letters are in another slot of a cluster: see
+/// `DistantLetters`.
 struct DeadLetterTransaction {
     enum Outcome: Equatable {
         /// It is a dead letter now.
@@ -70,8 +75,6 @@ struct DeadLetterTransaction {
         case looking(answers: Int, pending: PendingLine?, fields: [[UInt8]]?)
         /// MULTI, XADD, XACK, EXEC.
         case keeping(answers: Int, refused: [UInt8]?)
-        /// XADD in another slot, then XACK, and XDEL if nothing was acknowledged.
-        case writing(fields: [[UInt8]]), acknowledging(letter: [UInt8]), removing
         /// Commands that tidy up; so many of their answers are to come.
         case leaving(left: Int, Outcome)
     }
@@ -80,9 +83,7 @@ struct DeadLetterTransaction {
     private let deadLetter: [UInt8]
     /// Whether the dead letters are in another slot than the streams.
     var isElsewhere = false
-    /// The letter that was written there last, until its entry is acknowledged: it is not written
-    /// again when the entry comes again on another connection.
-    private var written: (row: RowID, fields: [[UInt8]], id: [UInt8])?
+    private var distant: DistantLetters
     private var scripts = Scripts.untried
     private var state = State.idle
     /// Those that wait, the first of them perhaps under way.
@@ -93,15 +94,16 @@ struct DeadLetterTransaction {
     init(_ member: GroupMember, to deadLetter: [UInt8]) {
         self.member = member
         self.deadLetter = deadLetter
+        distant = DistantLetters(member, to: deadLetter)
     }
+
+    private var all: [DeadLetter] { letters + withoutScript + distant.letters }
 
     /// The entries that wait to be moved.
-    var rows: [RowID] { (letters + withoutScript).map { $0.row } }
+    var rows: [RowID] { all.map { $0.row } }
 
     /// Those of them that nobody was given, since they have a value that does not fit.
-    var refusedRows: [RowID] {
-        (letters + withoutScript).filter { $0.refusal != nil }.map { $0.row }
-    }
+    var refusedRows: [RowID] { all.filter { $0.refusal != nil }.map { $0.row } }
 
     mutating func add(_ letter: DeadLetter) { letters.append(letter) }
 
@@ -110,17 +112,22 @@ struct DeadLetterTransaction {
         let before = self
         self = DeadLetterTransaction(member, to: deadLetter)
         isElsewhere = before.isElsewhere
-        written = before.written
+        distant = before.distant
+        distant.connectionLost()
     }
 
     // MARK: Asking
 
     /// What to send now; nothing while answers are to come, or when all is done.
     mutating func next() -> [Command] {
-        guard case .idle = state else { return [] }
+        guard case .idle = state, distant.isIdle else { return [] }
+        if isElsewhere {
+            letters = distant.takeAgain() + letters
+            return letters.isEmpty ? [] : distant.begin(&letters)
+        }
         if let letter = withoutScript.first { return look(letter) }
         guard let letter = letters.first else { return [] }
-        guard scripts != .fail, !isElsewhere else {
+        guard scripts != .fail else {
             withoutScript.append(letters.removeFirst())
             return look(letter)
         }
@@ -131,12 +138,7 @@ struct DeadLetterTransaction {
 
     /// Whether what was returned last to be sent is for the server that has the dead letters, and
     /// not for the one that has the streams.
-    var sendsElsewhere: Bool {
-        switch state {
-        case .writing, .removing: true
-        default: false
-        }
-    }
+    var sendsElsewhere: Bool { distant.sendsElsewhere }
 
     private func stream(_ letter: DeadLetter) -> [UInt8] { member.streams[Int(letter.row.stream)] }
 
@@ -158,24 +160,16 @@ struct DeadLetterTransaction {
     }
 
     private mutating func look(_ letter: DeadLetter) -> [Command] {
-        // There is nothing to watch elsewhere.
-        state = .looking(answers: isElsewhere ? 1 : 0, pending: nil, fields: nil)
+        state = .looking(answers: 0, pending: nil, fields: nil)
         var watch = Command("WATCH")
         watch.add(deadLetter)
-        var pending = Command("XPENDING")
-        pending.add(stream(letter))
-        pending.add(member.group)
-        pending.add(letter.row.id)
-        pending.add(letter.row.id)
-        pending.add("1")
         // A transaction does not undo XACK when XADD fails, because the key holds another type.
         var length = Command("XLEN")
         length.add(deadLetter)
         // An entry that is too large is not asked for.
         let entry =
             letter.keepsFields ? member.entry(Int(letter.row.stream), letter.row.id) : length
-        if isElsewhere { return letter.keepsFields ? [pending, entry] : [pending] }
-        return [watch, pending, entry, length]
+        return [watch, member.pendingLine(letter), entry, length]
     }
 
     private func acknowledge(_ letter: DeadLetter) -> Command { member.acknowledge([letter.row]) }
@@ -184,13 +178,13 @@ struct DeadLetterTransaction {
 
     /// What the next answer means. After `ended` and `more`, `next` may have something to send.
     mutating func take(_ reply: Reply) -> (Step, send: [Command]) {
+        if !distant.isIdle { return distant.take(reply) }
         switch state {
         case .idle: return (.malformed("an answer that was not awaited"), [])
         case .evaluating(let left): return (evaluated(reply, left), [])
         case .looking(let answers, let pending, let fields):
             return looked(reply, answers, pending, fields)
         case .keeping(let answers, let refused): return kept(reply, answers, refused)
-        case .writing, .acknowledging, .removing: return keptElsewhere(reply)
         case .leaving(let left, let outcome):
             if case .error(let text) = reply, left > 1 || outcome == .deleted {
                 return (.failed(text), [])
@@ -239,56 +233,20 @@ struct DeadLetterTransaction {
         case 2: fields = reply.firstEntry?.fields
         default: break
         }
-        guard answers == (!isElsewhere ? 3 : letter.keepsFields ? 2 : 1) else {
+        guard answers == 3 else {
             state = .looking(answers: answers + 1, pending: pending, fields: fields)
             return (.more, [])
         }
-        let unwatch = isElsewhere ? [] : [Command("UNWATCH")]
-        guard let pending, pending.id == letter.row.id, pending.consumer == letter.consumer,
-            letter.deliveries == nil || letter.deliveries == pending.deliveries
-        else { return leave(.moved, unwatch) }
-        guard let fields = letter.keepsFields ? fields : [] else {
-            return leave(.deleted, unwatch + [acknowledge(letter)])
+        guard let pending, letter.isPending(pending) else {
+            return leave(.moved, [Command("UNWATCH")])
         }
-        if let written, written.row == letter.row, written.fields == fields {
-            state = .acknowledging(letter: written.id)
-            return (.more, [acknowledge(letter)])
+        guard let fields = letter.keepsFields ? fields : [] else {
+            return leave(.deleted, [Command("UNWATCH"), acknowledge(letter)])
         }
         let add = member.addDeadLetter(
             letter, deliveries: pending.deliveries, fields: fields, in: deadLetter)
-        if isElsewhere {
-            state = .writing(fields: fields)
-            return (.more, [add])
-        }
         state = .keeping(answers: 0, refused: nil)
         return (.more, [Command("MULTI"), add, acknowledge(letter), Command("EXEC")])
-    }
-
-    private mutating func keptElsewhere(_ reply: Reply) -> (Step, send: [Command]) {
-        guard let letter = withoutScript.first else { return (.malformed("no dead letter"), []) }
-        switch (state, reply) {
-        // The letter may not be taken out again, which is the last step.
-        case (.removing, _): return (ended(.moved), [])
-        case (_, .error(let text)): return (.failed(text), [])
-        case (.writing(let fields), .bulk(let id)):
-            written = (letter.row, fields, id)
-            state = .acknowledging(letter: id)
-            return (.more, [acknowledge(letter)])
-        case (.acknowledging(let id), _):
-            guard let count = reply.count(most: 1) else { fallthrough }
-            written = nil
-            if count == 1 { return (ended(.kept), []) }
-            state = .removing
-            return (.more, [remove(id)])
-        default: return (.malformed("a strange answer to XADD or XACK"), [])
-        }
-    }
-
-    private func remove(_ id: [UInt8]) -> Command {
-        var delete = Command("XDEL")
-        delete.add(deadLetter)
-        delete.add(id)
-        return delete
     }
 
     private mutating func kept(
@@ -313,7 +271,7 @@ struct DeadLetterTransaction {
                 return (.malformed("a strange answer to EXEC"), [])
             }
             if acknowledged == 1 { return (ended(.kept), []) }
-            return leave(.moved, [remove(id)])
+            return leave(.moved, [.remove(id, from: deadLetter)])
         default: return (.malformed("a strange answer to EXEC"), [])
         }
     }
@@ -321,7 +279,6 @@ struct DeadLetterTransaction {
     private mutating func leave(
         _ outcome: Outcome, _ commands: [Command]
     ) -> (Step, send: [Command]) {
-        if commands.isEmpty { return (ended(outcome), []) }
         state = .leaving(left: commands.count, outcome)
         return (.more, commands)
     }
@@ -385,7 +342,28 @@ extension DeadLetter {
     }
 }
 
+extension Command {
+    /// Takes a dead letter out again.
+    static func remove(_ id: [UInt8], from deadLetter: [UInt8]) -> Command {
+        var command = Command("XDEL")
+        command.add(deadLetter)
+        command.add(id)
+        return command
+    }
+}
+
 extension GroupMember {
+    /// XPENDING of the entry that becomes a dead letter.
+    func pendingLine(_ letter: DeadLetter) -> Command {
+        var command = Command("XPENDING")
+        command.add(streams[Int(letter.row.stream)])
+        command.add(group)
+        command.add(letter.row.id)
+        command.add(letter.row.id)
+        command.add("1")
+        return command
+    }
+
     /// XADD of a dead letter: the entry's fields, and what is known of it. A field of its own that
     /// has one of those names is kept under another: `dead_id_field`, `dead_id_field2`, …
     func addDeadLetter(

@@ -180,7 +180,7 @@ final class GroupReader: StreamReader {
 
     override func exchange() throws(RedcolError) -> Bool {
         try session.moveLate()
-        _ = try session.continueElsewhere()
+        while try session.continueElsewhere() {}
         while true {
             switch session.plan.next(moment) {
             case .receive:

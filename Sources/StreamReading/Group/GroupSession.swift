@@ -403,9 +403,13 @@ final class GroupSession {
     }
 
     /// Goes on with what is under way to the node that has the dead letters, without waiting; true
-    /// when it has answered.
+    /// when it has answered something.
     func continueElsewhere() throws(RedcolError) -> Bool {
         guard let other = elsewhere, let reply = try other.advance() else { return false }
+        guard other.isDone else {
+            try takeLetter(reply, from: other.connection)
+            return true
+        }
         elsewhere = nil
         other.end()
         try takeLetter(reply, from: other.connection)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command about a dead letter, to the node of a cluster that has the dead letters, while another
-// node has the stream.
+// Commands about dead letters, to the node of a cluster that has them, while another node has the
+// stream.
 
 import CPlatform
 import RedcolBase
@@ -12,10 +12,12 @@ final class LetterElsewhere {
     let connection: Connection
     private let reader: Connection
     private var unsent: [Command]
+    private var answersLeft: Int
     private var isWatched = true
 
     init(_ commands: [Command], to connection: Connection, wakes reader: Connection) {
         unsent = commands
+        answersLeft = commands.count
         self.connection = connection
         self.reader = reader
         reader.watch(connection)
@@ -23,17 +25,26 @@ final class LetterElsewhere {
 
     deinit { end() }
 
-    /// Connects, sends and receives what it can without waiting; the answer once it is there.
+    /// Whether all answers were taken.
+    var isDone: Bool { answersLeft == 0 }
+
+    /// Connects, sends and receives what it can without waiting; the next answer once it is there.
     func advance() throws(RedcolError) -> Reply? {
         connection.hasWaited()
         // First what has come, however long the caller was away.
-        if unsent.isEmpty, let reply = try connection.nextReply() { return reply }
+        if unsent.isEmpty, let reply = try nextReply() { return reply }
         guard try connection.advanceAfterWait(platform_monotonic_ms()) else { return nil }
         guard !unsent.isEmpty else { return nil }
         for command in unsent { connection.enqueue(command) }
         unsent = []
         try connection.flush()
-        return try connection.nextReply()
+        return try nextReply()
+    }
+
+    private func nextReply() throws(RedcolError) -> Reply? {
+        guard let reply = try connection.nextReply() else { return nil }
+        answersLeft -= 1
+        return reply
     }
 
     /// The reader waits for it no longer.

@@ -148,6 +148,59 @@ def test_idle_is_that_of_all_streams(cluster: Cluster, streams: list[str]) -> No
         assert [len(next(batches)) for _ in range(3)] == [0, 0, 0]
 
 
+def test_whoever_is_idle_is_not_asked_again(cluster: Cluster, streams: list[str]) -> None:
+    """Without block_ms each node is asked once for a frame, however slow another one is."""
+
+    def asked() -> int:
+        counts = []
+        for node in cluster.primaries[1:]:
+            with node.client() as db:
+                counts.append(db.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"])
+        return sum(counts)
+
+    with redcol.iter_stream(
+        cluster.url, streams, start_id="$", on_idle="empty", block_ms=None, schema=SCHEMA
+    ) as batches:
+        assert len(next(batches)) == 0
+        before = asked()
+        with cluster.primaries[0].client() as slow:
+            slow.execute_command("CLIENT", "PAUSE", 300)
+        assert len(next(batches)) == 0
+        assert asked() - before <= 2 * len(streams[3:])
+
+
+def test_idle_begins_again_with_each_batch(cluster: Cluster, streams: list[str]) -> None:
+    """A frame without rows says that nothing came for block_ms since the last one was taken."""
+    block_ms = 400
+    for _ in range(20):
+        with cluster.db(streams[0]) as db:
+            db.delete(streams[0])
+        with redcol.iter_stream(
+            *(cluster.url, [streams[0], streams[8]]),
+            on_idle="empty",
+            block_ms=block_ms,
+            end_id="5-0",
+            schema=SCHEMA,
+        ) as batches:
+
+            def add_the_last() -> None:
+                with cluster.db(streams[0]) as db:
+                    db.xadd(streams[0], {"n": 1}, id="1-0")
+                    db.xadd(streams[0], {"n": 9}, id="9-0")
+
+            adding = threading.Timer(block_ms / 2_000, add_the_last)
+            adding.start()
+            frame = next(batches)
+            taken = time.monotonic()
+            is_last = len(frame) > 0 and len(next(batches)) == 0
+            waited = time.monotonic() - taken
+            adding.join()
+            if is_last:
+                assert waited >= block_ms / 1_000 - 0.01
+                return
+    pytest.fail("the machine was always too slow")
+
+
 def test_it_stops_when_all_have_caught_up(cluster: Cluster, streams: list[str]) -> None:
     """A stream that has nothing more is read on while another one has a backlog."""
     fill(cluster, streams[:1], 900)
