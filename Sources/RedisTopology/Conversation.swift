@@ -29,40 +29,45 @@ extension Connection {
         _ conversation: inout Conversation, lost: () -> Void,
         _ exchange: () throws(RedcolError) -> Bool
     ) throws(RedcolError) {
+        while try !takeTurn(in: &conversation, waits: true, lost: lost, exchange) {}
+    }
+
+    /// One turn of a conversation; true when everything was answered. `waits`: until the next turn
+    /// is due. Else `pollDescriptor` is readable then.
+    public func takeTurn(
+        in conversation: inout Conversation, waits: Bool, lost: () -> Void,
+        _ exchange: () throws(RedcolError) -> Bool
+    ) throws(RedcolError) -> Bool {
         var retries =
             conversation.retries
             ?? RetryWindow(
                 limitMs: min(conversation.limitMs, timeouts.silenceMs),
                 longestMs: timeouts.retryMs)
         defer { conversation.retries = retries }
-        while true {
-            do throws(RedcolError) {
-                guard retries.mayTry(platform_monotonic_ms()) else {
-                    try waitOrStop(until: retries.nextAt)
-                    continue
-                }
-                if try advance() {
-                    if conversation.repliesBefore == nil {
-                        conversation.repliesBefore = repliesTaken
-                    }
-                    if try exchange() { return }
-                }
-                try waitOrStop()
-            } catch {
-                guard error.isWorthAnotherTry else { throw error }
-                // What was answered is not asked again, unless the answer was this refusal.
-                let replies = conversation.repliesBefore.map { repliesTaken &- $0 } ?? 0
-                if replies > (error.isAnswer ? 1 : 0) { retries.succeeded() }
-                conversation.repliesBefore = nil
-                let now = platform_monotonic_ms()
-                guard
-                    error.remedy == .redirect && retries.redirected(now)
-                        || retries.failed(now) != nil
-                else { throw error }
-                closeSocket()
-                lost()
+        do throws(RedcolError) {
+            if !waits { try waitOrStop(until: 0) }
+            if retries.mayTry(platform_monotonic_ms()), try advance() {
+                if conversation.repliesBefore == nil { conversation.repliesBefore = repliesTaken }
+                if try exchange() { return true }
             }
+            if waits { try waitOrStop(until: retries.nextAt) }
+        } catch {
+            guard error.isWorthAnotherTry else { throw error }
+            // What was answered is not asked again, unless the answer was this refusal.
+            let replies = conversation.repliesBefore.map { repliesTaken &- $0 } ?? 0
+            if replies > (error.isAnswer ? 1 : 0) { retries.succeeded() }
+            conversation.repliesBefore = nil
+            let now = platform_monotonic_ms()
+            guard
+                error.remedy == .redirect && retries.redirected(now) || retries.failed(now) != nil
+            else { throw error }
+            closeSocket()
+            lost()
+            if !waits { armAlarm(until: retries.nextAt ?? now) }
+            return false
         }
+        if !waits { armAlarm(until: retries.nextAt) }
+        return false
     }
 
     /// As `converse`, for a question about one stream, which its errors name.

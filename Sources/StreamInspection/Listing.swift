@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a list: finds the streams, asks the plan's questions on connections that the caller lends,
-// many at once, and takes the answers. In a cluster each stream is asked for on its node.
+// Makes a list: finds the streams, asks the plan's questions about them, and takes the answers. In a
+// cluster all nodes are asked at once, each stream's on its own.
 
 import ArrowColumns
 import CPlatform
@@ -8,69 +8,35 @@ import RedcolBase
 import RedisConnection
 import RedisTopology
 
-/// A list that is being made: a conversation on one connection after the other.
+/// A list that is being made, in rounds: whether the servers are a cluster, a search on each node,
+/// the questions to each node, and those that another node has to answer.
 public final class Listing {
     public let request: ListRequest
     private let topology: Topology
     private let plan: ListPlan
 
-    /// What is done on one connection.
-    private struct Lane {
-        enum Kind {
-            /// Whether the servers are a cluster is found out.
-            case begin
-            /// Streams are searched on the primary at this place.
-            case search
-            /// Questions to one node: these, and then those about these streams.
-            case ask
-            /// A question about one stream, wherever it moves.
-            case follow
-        }
+    /// Lanes that wait for the next round, and those of this one. The caller lends the connection
+    /// of the first, whose cancel ends the round.
+    private var lanes: [ListLane] = []
+    private var round: [ListLane] = []
+    private static let lanesAtOnce = 64
+    /// Tells which of several connections can go on.
+    private var poller: ConnectionPoller?
 
-        let kind: Kind
-        var place = 0
-        /// A search that is looked at again.
-        var scan: KeyScan?
-        var asks: [ListPlan.Ask] = []
-        var streams: [Int] = []
-    }
-
-    /// The last one is in hand, or the next.
-    private var lanes: [Lane] = []
     private var found = NameList()
     /// The searches that are over, and whether they were looked at again.
-    private var searched: [Lane] = []
+    private var searched: [ListLane] = []
     private var hasLookedAgain = false
     /// When a node could not be searched. All are searched again then, since another one may have
     /// its place.
     private var searchFailedAt: Int64?
     private var searchesAgain = 0
     private static let searchesAgainMax = 10
-    /// So long one node is tried.
-    private static let nodeMs: Int64 = 500
     /// Questions that another node has to answer, and how often that has happened.
     private var moved: [ListPlan.Ask] = []
     private var moves = 0
     /// More often, they are asked one by one.
     private static let movesMax = 2
-
-    // On the connection in hand.
-    private var conversation = Conversation()
-    private var scan: KeyScan?
-    private var pagesAwaited = 0
-    private var waiting = Queue<ListPlan.Ask>()
-    private var nextStream = 0
-    private var awaited = Queue<ListPlan.Ask>()
-    private var awaitedCount = 0
-    private var walk = ReplyWalk()
-    private var answerBytes = 0
-    /// The connection was lost after a question had moved: it may be another node's now.
-    private var mustMoveRest = false
-    /// A recent large answer.
-    private var largestAnswer = 8 * 1024
-    /// About so many bytes of questions and answers are under way, at most.
-    private static let bytesUnderWay = 256 * 1024
-    private static let questionsMax = 512
 
     private init(_ request: ListRequest, _ topology: Topology, _ plan: ListPlan) {
         self.request = request
@@ -91,25 +57,32 @@ public final class Listing {
                 try listing.use(scan.sortedKeys())
             } else {
                 listing.plan.isSearch = true
-                listing.lanes = [Lane(kind: .begin)]
+                listing.addLane(.begin)
             }
         }
         return listing
     }
 
     /// Whether everything was asked and answered.
-    public var isDone: Bool { lanes.isEmpty }
+    public var isDone: Bool { lanes.isEmpty && round.isEmpty }
 
     public func finish() throws(RedcolError) -> ArrowTable { try plan.finish() }
+
+    @discardableResult
+    private func addLane(_ kind: ListLane.Kind, place: Int = 0) -> ListLane {
+        let lane = ListLane(kind, plan, topology, place: place)
+        lanes.append(lane)
+        return lane
+    }
 
     /// Begins with these streams.
     private func use(_ names: NameList) throws(RedcolError) {
         try requireMemory(2 * names.byteCount + names.count * 64)
         plan.names = names.sortedAndUnique()
         if plan.names.count == 1 {
-            if let ask = try plan.first(of: 0) { lanes = [Lane(kind: .follow, asks: [ask])] }
+            if let ask = try plan.first(of: 0) { addLane(.follow).add(ask) }
         } else if plan.names.count > 1 {
-            lanes = [Lane(kind: .begin)]
+            addLane(.begin)
         }
     }
 
@@ -119,15 +92,9 @@ public final class Listing {
         try requireMemory(2 * count * MemoryLayout<ListPlan.Ask>.stride)
         for index in 0..<count {
             let stream = asks.map { plan.stream(of: $0[index]) } ?? index
-            let place = topology.place(of: name(stream)) ?? -1
-            var lane = 0
-            while lane < lanes.count, lanes[lane].place != place { lane += 1 }
-            if lane == lanes.count { lanes.append(Lane(kind: .ask, place: place)) }
-            if let asks {
-                lanes[lane].asks.append(asks[index])
-            } else {
-                lanes[lane].streams.append(stream)
-            }
+            let place = topology.place(of: Array(plan.names[stream])) ?? -1
+            let lane = lanes.first { $0.place == place } ?? addLane(.ask, place: place)
+            if let asks { lane.add(asks[index]) } else { lane.add(stream: stream) }
         }
     }
 
@@ -135,77 +102,107 @@ public final class Listing {
         lanes = []
         searched = []
         hasLookedAgain = false
-        for place in topology.places { lanes.append(Lane(kind: .search, place: place)) }
+        for place in topology.places { addLane(.search, place: place) }
     }
 
-    private func name(_ stream: Int) -> [UInt8] { Array(plan.names[stream]) }
+    // MARK: Rounds
 
-    // MARK: Connections
-
-    /// A connection for what is next.
+    /// A connection for the next round.
     public func nextConnection() throws(RedcolError) -> Connection {
-        conversation = Conversation()
-        nextStream = 0
-        pagesAwaited = 0
-        mustMoveRest = false
-        guard let lane = lanes.last, lane.kind != .begin else {
-            return try topology.take(for: nil, to: .following)
+        round = Array(lanes.prefix(Listing.lanesAtOnce))
+        lanes.removeFirst(round.count)
+        guard let first = round.first else { return try topology.take(for: nil, to: .following) }
+        poller = round.count > 1 ? try .make() : nil
+        let lent = try first.begin()
+        try poller?.watch(lent, 0)
+        for number in 1..<max(round.count, 1) {
+            let connection = try round[number].begin()
+            try connection.shareCancel(of: lent)
+            try poller?.watch(connection, number)
         }
-        if lane.kind == .search {
-            if topology.isCluster { conversation = Conversation(limitMs: Listing.nodeMs) }
-            if case .matching(let pattern) = request.chosen {
-                scan =
-                    lane.scan
-                    ?? KeyScan(
-                        pattern: pattern, count: KeyScan.countUsual, ofNode: topology.isCluster)
-            }
-            return try topology.take(at: lane.place, to: .following)
-        }
-        for ask in lane.asks { waiting.append(ask) }
-        let stream = lane.asks.first.map { plan.stream(of: $0) } ?? lane.streams.first ?? 0
-        return try topology.take(for: name(stream), to: .following)
+        return lent
     }
 
-    /// Does what is next, on its connection. After a signal it continues there when it is called
-    /// again.
-    public func run(_ connection: Connection) throws(RedcolError) {
-        var conversation = self.conversation
-        defer { self.conversation = conversation }
+    /// Does what is next, with the connection that was lent for it. After a signal it continues
+    /// when it is called again.
+    public func run(_ lent: Connection) throws(RedcolError) {
         do throws(RedcolError) {
-            try connection.converse(
-                &conversation, lost: { connectionLost() },
-                { () throws(RedcolError) in try exchange(connection) })
+            try takeTurns(lent)
         } catch {
-            guard topology.isCluster, scan != nil, error.cause == .connection else { throw error }
-            scan?.moveFound(into: &found)
-            scan = nil
+            guard topology.isCluster, round.first?.kind == .search, error.cause == .connection
+            else { throw error }
+            for lane in round + lanes { lane.scan?.moveFound(into: &found) }
+            // Answers may still come.
+            lent.closeSocket()
+            round = []
             return try searchAgain(after: error)
         }
-        connection.expectNothing()
-        try endLane()
+        let ended = round
+        round = []
+        for lane in ended { lane.connection = nil }
+        try end(ended)
     }
 
-    private func endLane() throws(RedcolError) {
-        guard let lane = lanes.popLast() else { return }
-        switch lane.kind {
+    private func takeTurns(_ lent: Connection) throws(RedcolError) {
+        guard let poller else {
+            while let lane = round.first, !lane.isDone {
+                try lane.takeTurn(waits: true)
+            }
+            return
+        }
+        // A signal may have come in the middle of an answer.
+        for lane in round { try takeRest(lane) }
+        var due = Array(round.indices)
+        while true {
+            for number in due {
+                try round[number].takeTurn(waits: false)
+                try takeRest(round[number])
+                if round[number].isDone { giveBack(round[number], but: lent) }
+            }
+            if round.allSatisfy({ $0.isDone }) { return }
+            due = []
+            if case .interrupted = try poller.wait(until: nil, isReady: { due.append($0) }) {
+                throw RedcolError.interrupted
+            }
+        }
+    }
+
+    /// The rest of an answer comes before any other.
+    private func takeRest(_ lane: ListLane) throws(RedcolError) {
+        while lane.isInAnswer { try lane.takeTurn(waits: true) }
+    }
+
+    private func giveBack(_ lane: ListLane, but lent: Connection) {
+        guard let connection = lane.connection, connection !== lent else { return }
+        lane.connection = nil
+        poller?.unwatch(connection)
+        connection.endSharingCancel()
+        topology.giveBack(connection, isIdle: true)
+    }
+
+    private func end(_ ended: [ListLane]) throws(RedcolError) {
+        for lane in ended {
+            moved += lane.moved
+            guard lane.kind == .search else { continue }
+            lane.scan?.moveFound(into: &found)
+            searched.append(lane)
+        }
+        guard lanes.isEmpty, let kind = ended.first?.kind else { return }
+        switch kind {
         case .begin: if plan.isSearch { searchAllNodes() } else { try askAllNodes() }
         case .search:
-            scan?.moveFound(into: &found)
-            searched.append(Lane(kind: .search, place: lane.place, scan: scan))
-            scan = nil
-            guard lanes.isEmpty else { return }
             if try looksAgain() { return }
             try requireMemory(2 * found.byteCount + found.count * 64)
             plan.names = found.sortedAndUnique()
             found = NameList()
             try askAllNodes()
         case .ask, .follow:
-            guard lanes.isEmpty, !moved.isEmpty else { return }
+            guard !moved.isEmpty else { return }
             let asks = moved
             moved = []
             moves += 1
             guard moves > Listing.movesMax else { return try askAllNodes(asks) }
-            for ask in asks { lanes.append(Lane(kind: .follow, asks: [ask])) }
+            for ask in asks { addLane(.follow).add(ask) }
         }
     }
 
@@ -245,162 +242,5 @@ public final class Listing {
         else { throw error }
         searchFailedAt = failedAt
         searchAllNodes()
-    }
-
-    private func connectionLost() {
-        var rest = Queue<ListPlan.Ask>()
-        if let ask = awaited.first { rest.append(plan.interrupted(ask)) }
-        for ask in awaited.waiting.dropFirst() { rest.append(ask) }
-        for ask in waiting.waiting { rest.append(ask) }
-        waiting = rest
-        awaited.removeAll()
-        awaitedCount = 0
-        walk.begin()
-        answerBytes = 0
-        pagesAwaited = 0
-        scan?.interrupted()
-        mustMoveRest = lanes.last?.kind == .ask && !moved.isEmpty
-    }
-
-    // MARK: Questions and answers
-
-    /// True when everything on this connection was answered.
-    private func exchange(_ connection: Connection) throws(RedcolError) -> Bool {
-        switch lanes.last?.kind {
-        case .begin?, nil: return true
-        case .search?: return try search(connection)
-        case .ask?, .follow?: if mustMoveRest { try moveRest() }
-        }
-        while true {
-            try ask(connection)
-            guard let asked = awaited.first else { return true }
-            guard try take(asked, connection) else { return false }
-            awaited.removeFirst()
-            awaitedCount -= 1
-        }
-    }
-
-    private func search(_ connection: Connection) throws(RedcolError) -> Bool {
-        while let isDone = scan?.isDone, !isDone {
-            if pagesAwaited == 0, let commands = scan?.commands {
-                for command in commands { connection.enqueue(command) }
-                pagesAwaited = commands.count
-                try connection.flush()
-            }
-            guard let reply = try connection.nextReply() else { return false }
-            pagesAwaited -= 1
-            // An error in place of a node's slots says that they are not known.
-            if case .error(let line) = reply, scan?.awaitsSlots != true {
-                throw RedcolError.server(
-                    line, endpoint: connection.endpoint, asked: "SCAN", commands: "SCAN")
-            }
-            try requireMemory(scan?.memory(for: reply) ?? 0)
-            guard scan?.take(reply) ?? false else {
-                throw connection.violation("an answer to SCAN that is not valid")
-            }
-        }
-        return true
-    }
-
-    /// Asks as much as may be under way.
-    private func ask(_ connection: Connection) throws(RedcolError) {
-        let most = max(
-            1, min(Listing.questionsMax, Listing.bytesUnderWay / max(1, largestAnswer)))
-        guard 2 * awaitedCount <= most, awaitedCount == 0 || !connection.hasUnsent else { return }
-        var bytes = 0
-        while awaitedCount < most, bytes < Listing.bytesUnderWay, let ask = try nextAsk() {
-            bytes += plan.names[plan.stream(of: ask)].count + 64
-            connection.enqueue(plan.command(ask))
-            awaited.append(ask)
-            awaitedCount += 1
-        }
-        if bytes > 0 { try connection.flush() }
-    }
-
-    private func nextAsk() throws(RedcolError) -> ListPlan.Ask? {
-        if let ask = waiting.first {
-            waiting.removeFirst()
-            return ask
-        }
-        guard !lanes.isEmpty, nextStream < lanes[lanes.count - 1].streams.count else { return nil }
-        nextStream += 1
-        return try plan.first(of: lanes[lanes.count - 1].streams[nextStream - 1])
-    }
-
-    /// Leaves what was not asked for another connection.
-    private func moveRest() throws(RedcolError) {
-        mustMoveRest = false
-        while let ask = try nextAsk() { try move(ask) }
-    }
-
-    private func move(_ ask: ListPlan.Ask) throws(RedcolError) {
-        guard moved.makeRoom(for: 1) else { throw noMemory() }
-        moved.append(ask)
-    }
-
-    /// Takes the answer to `ask`; false if it has not come in full.
-    private func take(
-        _ ask: ListPlan.Ask, _ connection: Connection
-    ) throws(RedcolError) -> Bool {
-        while true {
-            let bytes = connection.incoming.waiting
-            if walk.isAtStart, bytes.first == UInt8(ascii: "-") {
-                guard case .error(let line)? = try connection.nextReply() else { return false }
-                try refused(ask, line, connection)
-                return true
-            }
-            if let start = bytes.baseAddress {
-                if walk.isAtStart { plan.begin() }
-                var position = start
-                let hasEnded = try walkOn(ask, &position, start + bytes.count, connection)
-                answerBytes += position - start
-                connection.consume(position - start)
-                if hasEnded {
-                    try connection.answered()
-                    try plan.ended(ask, bytes: answerBytes)
-                    for ask in plan.takeFollowing() { waiting.append(ask) }
-                    largestAnswer = max(answerBytes, largestAnswer - largestAnswer / 8)
-                    walk.begin()
-                    answerBytes = 0
-                    return true
-                }
-            }
-            guard try connection.receive() else { return false }
-        }
-    }
-
-    /// Takes the parts that have come; whether they were the last.
-    private func walkOn(
-        _ ask: ListPlan.Ask, _ position: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>,
-        _ connection: Connection
-    ) throws(RedcolError) -> Bool {
-        while true {
-            switch walk.next(&position, end) {
-            case .part(let part, let depth):
-                if try plan.take(part, depth: depth, of: ask) { continue }
-            case .needsMore: return false
-            case .end: return true
-            case .malformed: break
-            }
-            throw connection.violation("an answer to \(plan.commandName(ask)) that is not valid")
-        }
-    }
-
-    /// The answer to `ask` is an error.
-    private func refused(
-        _ ask: ListPlan.Ask, _ line: [UInt8], _ connection: Connection
-    ) throws(RedcolError) {
-        let command = plan.commandName(ask)
-        let error = RedcolError.server(
-            line, endpoint: connection.endpoint, asked: "\(command)", commands: command)
-        if error.remedy == .redirect, lanes.last?.kind == .ask { return try move(ask) }
-        if error.remedy == .raise, plan.goesOn(after: error, line, to: ask) { return }
-        let stream = name(plan.stream(of: ask))
-        // A name that a search has found was sent by the server, as any value.
-        var shown = escaped(stream, limit: 200)
-        if plan.isSearch {
-            shown = topology.secrets.shown(stream, limit: 200, keeping: .names)
-        }
-        throw error.adding("stream \"\(shown)\": ", .stream, shown)
     }
 }
