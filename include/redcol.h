@@ -654,14 +654,15 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *                    over, since their answers were lost, do not count.
  *   "dead_letter"    needs "max_deliveries" or "on_error" "dead_letter". Copying to this stream and
  *                    acknowledging are done together or not at all. In a cluster, if this stream is
- *                    in another slot, the copy is made first; a lost connection can then lead to a
- *                    second copy with the same dead_id. The copy has the entry's fields, and
- *                    dead_id, dead_stream, dead_group, dead_consumer and dead_deliveries (how often
- *                    it was delivered); for "on_error" also dead_field (not if it is too large) and
- *                    dead_reason. An entry's own field of one of these names becomes dead_id_field,
- *                    or dead_id_field2, and so on. An entry that was acknowledged or delivered
- *                    again meanwhile stays as it is. The user needs +xrange and +xadd, and either
- *                    +eval, or +watch, +multi, +exec, +xlen and +xdel and their like.
+ *                    in another slot, the copies are made first, several at a time; a lost
+ *                    connection can then lead to second copies with the same dead_id. The copy has
+ *                    the entry's fields, and dead_id, dead_stream, dead_group, dead_consumer and
+ *                    dead_deliveries (how often it was delivered); for "on_error" also dead_field
+ *                    (not if it is too large) and dead_reason. An entry's own field of one of these
+ *                    names becomes dead_id_field, or dead_id_field2, and so on. An entry that was
+ *                    acknowledged or delivered again meanwhile stays as it is. The user needs
+ *                    +xrange and +xadd, and either +eval, or +watch, +multi, +exec, +xlen and +xdel
+ *                    and their like.
  */
 
 /*

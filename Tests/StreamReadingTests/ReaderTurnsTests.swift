@@ -12,6 +12,10 @@ private func due(_ turns: inout ReaderTurns) -> [Int] {
     return found
 }
 
+private func idle(_ turns: inout ReaderTurns, _ index: Int, _ isAskedOnce: Bool = false) -> Bool {
+    turns.isIdle(index, isAskedOnce: isAskedOnce)
+}
+
 @Test func readersTakeTurns() {
     var turns = ReaderTurns(readers: 3)
     let first = turns.takeDue()
@@ -44,14 +48,27 @@ private func due(_ turns: inout ReaderTurns) -> [Int] {
 
 @Test func theCallerIsToldWhenAllReadersAreIdle() {
     var turns = ReaderTurns(readers: 3)
-    #expect(!turns.isIdle(0, isAskedOnce: false))
-    #expect(!turns.isIdle(0, isAskedOnce: false))
+    #expect(!idle(&turns, 0))
+    #expect(!idle(&turns, 0))
     turns.end(1)
-    #expect(turns.isIdle(2, isAskedOnce: false))
+    #expect(idle(&turns, 2))
     // All of them have to be idle again before that is said again.
     turns.handedOver()
-    #expect(!turns.isIdle(2, isAskedOnce: false))
-    #expect(turns.isIdle(0, isAskedOnce: false))
+    #expect(!idle(&turns, 2))
+    #expect(idle(&turns, 0))
+}
+
+@Test func allReadersKnowThatTheCallerWaits() {
+    var turns = ReaderTurns(readers: 2)
+    _ = due(&turns)
+    turns.callerAsks()
+    #expect(due(&turns) == [0, 1])
+    // It asks once more after a time limit, and nobody has to be told that.
+    turns.callerAsks()
+    #expect(due(&turns).isEmpty)
+    turns.handedOver()
+    turns.callerAsks()
+    #expect(due(&turns) == [0, 1])
 }
 
 /// A reader whose server is asked once is not asked again before the others have answered.
@@ -60,14 +77,14 @@ private func due(_ turns: inout ReaderTurns) -> [Int] {
     for isAskedOnce in [false, true] {
         _ = due(&turns)
         turns.makeAllDue()
-        #expect(!turns.isIdle(0, isAskedOnce: isAskedOnce))
+        #expect(!idle(&turns, 0, isAskedOnce))
         #expect(due(&turns) == (isAskedOnce ? [1] : [0, 1]))
     }
-    // Its server has sent something, or the caller has asked again.
+    // Its server has sent something.
     turns.makeDue(0)
     #expect(due(&turns) == [0])
     // The last one is asked again when the caller asks.
     turns.makeDue(1)
-    #expect(turns.isIdle(1, isAskedOnce: true))
+    #expect(idle(&turns, 1, true))
     #expect(due(&turns) == [1])
 }

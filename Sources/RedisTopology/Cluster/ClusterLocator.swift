@@ -96,7 +96,10 @@ final class ClusterLocator: Locator {
             if let fetchesUsed, asked == nil {
                 mustFetch = nodes.fetchCount == fetchesUsed
                 // Where any node will do, the one that was lost is not the next.
-                if source == .any { nodesFailed += 1 }
+                if source == .any, let lost {
+                    let next = nodes.server(for: target, source, number: number)?.server
+                    nodesFailed = next?.isSame(as: lost) == true ? 1 : 0
+                }
             }
             hasFetched = false
             candidates = []

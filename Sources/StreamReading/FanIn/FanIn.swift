@@ -231,7 +231,7 @@ final class FanIn: Reader {
     /// The caller asks for the next batch, and so is done with the last one.
     private func nextIsAsked() {
         // All readers have to know that somebody waits.
-        if options.onIdle != .wait { turns.makeAllDue() }
+        if options.onIdle != .wait { turns.callerAsks() }
         guard let last else { return }
         self.last = nil
         readers[last].nextIsAsked()
@@ -247,9 +247,7 @@ final class FanIn: Reader {
         let reader = readers[index]
         if options.onIdle == .stop { reader.idleness.othersCaughtUpAt = caughtUpAt(but: index) }
         // The last one returns the batch that shows the columns, if there is no other.
-        if !options.follows, hasGivenBatch || turns.leftCount > 1 {
-            reader.hasGivenBatch = true
-        }
+        if !options.follows { reader.hasGivenBatch = hasGivenBatch || turns.leftCount > 1 }
         do throws(RedcolError) {
             try shared?.tell(reader, index)
             return try lending(to: index) { () throws(RedcolError) in

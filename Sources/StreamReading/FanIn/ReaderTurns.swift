@@ -9,6 +9,8 @@ struct ReaderTurns {
     private var ended: [Bool]
     /// Whether a reader has found its streams idle since the caller asked for this batch.
     private var isIdle: [Bool]
+    /// Whether the caller waits for a batch, perhaps over several calls.
+    private var isAsked = false
 
     /// All readers are due.
     init(readers count: Int) {
@@ -33,6 +35,12 @@ struct ReaderTurns {
     }
 
     mutating func makeAllDue() { for index in ended.indices { makeDue(index) } }
+
+    /// The caller asks for a batch, or asks again: all readers have to know that somebody waits.
+    mutating func callerAsks() {
+        if !isAsked { makeAllDue() }
+        isAsked = true
+    }
 
     /// The reader that has waited longest for its turn.
     mutating func takeDue() -> Int? {
@@ -70,6 +78,7 @@ struct ReaderTurns {
 
     /// The caller has got a batch or an error.
     mutating func handedOver() {
+        isAsked = false
         for index in isIdle.indices { isIdle[index] = false }
     }
 }

@@ -164,7 +164,7 @@ def test_a_server_that_is_lost_in_the_middle(
     place = copies.nodes.index(node)
     for _ in range(60):
         before = copies.calls()
-        with copies.connect(timeout_ms=1_000) as client:
+        with copies.connect(timeout_ms=1_000, connect_timeout_ms=500) as client:
             batches = copies.batches(client)
             found = next(batches)
             if (copies.calls()[place] > before[place]) is not is_first:
