@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a list does on one connection: it finds out whether there is a cluster, searches one node, or
-// asks questions, many at once, and takes the answers.
+// What a list does on one connection: it finds out whether there is a cluster, searches one node,
+// or asks questions, many at once, and takes the answers.
 
 import CPlatform
 import RedcolBase

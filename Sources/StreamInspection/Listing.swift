@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a list: finds the streams, asks the plan's questions about them, and takes the answers. In a
-// cluster all nodes are asked at once, each stream's on its own.
+// Makes a list: finds the streams, asks the plan's questions about them, and takes the answers. In
+// a cluster all nodes are asked at once, about their own streams.
 
 import ArrowColumns
 import CPlatform

@@ -158,8 +158,7 @@ public class StreamReader: Reader {
     /// Whether it always returns at least one batch, so that there is one that shows the columns.
     var givesEmptyBatch: Bool { true }
 
-    /// Other readers have a part in the same read, which waits for its first entries only. If they
-    /// have rows, this one takes what there is.
+    /// Others have a part in a read that does not follow. If they have rows, it waits no longer.
     func shares(othersHaveRows: Bool) {}
 
     /// Whether what comes before the first batch is still to be done.

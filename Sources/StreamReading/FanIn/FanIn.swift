@@ -315,7 +315,7 @@ final class FanIn: Reader {
         stop(index)
         guard options.count != nil, budget == 0 else { return }
         for other in readers.indices where !turns.hasEnded(other) {
-            if readers[other].parser.pointee.rows.isEmpty, !readers[other].hasMoreToSay {
+            if readers[other].parser.pointee.batch.rowCount == 0, !readers[other].hasMoreToSay {
                 stop(other)
             }
         }

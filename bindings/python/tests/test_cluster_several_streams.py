@@ -368,9 +368,7 @@ def once(url: str, streams: list[str], **arguments: Any) -> pl.DataFrame:
     made = reads.request(streams[0], schema=SCHEMA, options=own, **arguments)
     names = [stream.encode() for stream in streams]
     with redcol.connect(url) as client:
-        iterator = _native.read_streams(
-            client._handle, names, made.schema_capsule(), made.options
-        )
+        iterator = _native.read_streams(client._handle, names, made.schema_capsule(), made.options)
         frames = [pl.DataFrame(batch) for batch in _reading.batches(iterator)]
         iterator.free()
     # One that has no rows comes only if it is the only one.

@@ -32,13 +32,17 @@ class Copies:
     def __init__(self, whole: Cluster | Sentinels) -> None:
         self.whole = whole
         whole.repair()
-        self.key = f"shared-{next(_numbers)}"
         self.primary: Any
         self.replicas: list[Any]
         if isinstance(whole, Cluster):
-            self.primary = whole.owner(self.key)
-            self.replicas = [node for node in whole.nodes if self.follows(node)]
+            # A client that begins at one of the copies stays there: begin at another node.
+            self.primary, self.replicas = None, whole.nodes
+            while whole.primaries[0] in (self.primary, *self.replicas):
+                self.key = f"shared-{next(_numbers)}"
+                self.primary = whole.owner(self.key)
+                self.replicas = [node for node in whole.nodes if self.follows(node)]
         else:
+            self.key = f"shared-{next(_numbers)}"
             self.primary, self.replicas = whole.master, whole.replicas
         self.nodes = [self.primary, *self.replicas]
         self.ids: list[str] = []
