@@ -183,7 +183,11 @@ def local_second(day: int, second_of_day: int, zone: str) -> int | None:
     known = ZoneInfo(zone)
     moments = set()
     for fold in (0, 1):
-        moment = local.replace(tzinfo=known, fold=fold).astimezone(timezone.utc)
+        there = local.replace(tzinfo=known, fold=fold)
+        try:
+            moment = there.astimezone(timezone.utc)
+        except OverflowError:  # In the year 0, which Python's dates do not have.
+            return (local - datetime(1970, 1, 1) - known.utcoffset(there)) // timedelta(seconds=1)
         if moment.astimezone(known).replace(tzinfo=None) == local:
             moments.add((moment - EPOCH) // timedelta(seconds=1))
     return moments.pop() if len(moments) == 1 else None
