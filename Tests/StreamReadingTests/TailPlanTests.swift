@@ -198,7 +198,11 @@ extension TailPlan {
         // Its answer is lost, and it is asked for again.
         plan.connectionLost()
         #expect(plan.next(moment(0)) == looks)
+        #expect(plan.foundLast(EntryID(9, 0), 0) == nil)
         plan.looked(extent, 0)
+        #expect(plan.next(moment(0)) == ask(0, 65_536, blockMs: 1_000))
+        // What is known is known on the next connection, too: a server may take one command on each.
+        plan.connectionLost()
         #expect(plan.next(moment(0)) == ask(0, 65_536, blockMs: 1_000))
         plan.came([row(1), row(9)])
         #expect(plan.takeGaps().map(\.gap.entries) == [7])

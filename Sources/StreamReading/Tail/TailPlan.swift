@@ -113,8 +113,8 @@ struct TailPlan {
     private var batchFrom: [EntryID]
     private var watches: [GapWatch]
     /// Streams that are looked at before they are read: of what is gone then, nothing is missed.
+    /// They stay until they were looked at, whichever connection that takes.
     private var firstLooks: [Int] = []
-    private var looksFirst = false
     private var gaps: [(stream: Int, gap: Gap)] = []
     private var lastBatch: (from: [EntryID], rows: Int)?
     /// Entries that may still be read.
@@ -165,12 +165,7 @@ struct TailPlan {
     /// Looks at the streams that are read from their beginning before that. What they lose after
     /// the look is a gap.
     mutating func looksAtBeginnings() {
-        looksFirst = true
-        firstLooks = unread
-    }
-
-    private var unread: [Int] {
-        cursors.indices.filter { cursors[$0] == .smallest && upper[$0] != .smallest }
+        firstLooks = cursors.indices.filter { cursors[$0] == .smallest && upper[$0] != .smallest }
     }
 
     /// Entries after these are not read. `whenEmpty`: all that is wanted is there, so that reading
@@ -205,7 +200,6 @@ struct TailPlan {
         if moment.idleness.isOver { return .end }
         if moment.idleness.isEmpty { return .handOver(prefetch: nil) }
         if follows, !firstLooks.isEmpty {
-            defer { firstLooks = [] }
             return .askHowFar(firstLooks.map { Look(stream: $0) })
         }
         if follows, moment.now >= nextResetCheck {
@@ -279,7 +273,6 @@ struct TailPlan {
         nextResetCheck = 0
         isDoubtful = true
         doubtful = []
-        if looksFirst { firstLooks = unread.filter { seen[$0] == nil } }
     }
 
     /// These entries were read. `passed`: the streams that have sent an entry after the end.
@@ -370,6 +363,7 @@ struct TailPlan {
     mutating func foundLast(
         _ last: EntryID?, deleted: EntryID? = nil, _ stream: Int
     ) -> EntryID? {
+        firstLooks.removeAll { $0 == stream }
         let isGone = doubtful.remove(stream) != nil && (deleted ?? .smallest) < cursors[stream]
         guard let before = seen[stream], isGone || last.map({ $0 < before }) ?? false
         else { return nil }

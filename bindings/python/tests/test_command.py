@@ -383,9 +383,14 @@ def test_what_was_exported_is_imported(
     sent = db.xlen("late") - 1
     assert 0 < sent < 25_000
     assert int(skip[1]) >= sent if refused else int(skip[1]) == sent
+    # The server may refuse rows and then accept later ones. Ids only increase, so the refused rows
+    # before the last entry cannot be added; the first run has told which they are.
+    last = int(db.xinfo_stream("late")["last-generated-id"].partition("-")[0])
+    places = re.findall(r"[\d,]*\d", refused[1]) if refused else []
+    lost = sum(4 + int(place.replace(",", "")) < last for place in places)
     (told,) = rows(run("import", path, "late", "--id-column", "_id", "--resume")[0])
-    assert db.xlen("late") == 25_001
-    assert told["written"] == 25_000 - sent
+    assert db.xlen("late") == 25_001 - lost
+    assert told["written"] == 25_000 - sent - lost
 
 
 def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
