@@ -201,7 +201,7 @@ extension TailPlan {
         #expect(plan.foundLast(EntryID(9, 0), 0) == nil)
         plan.looked(extent, 0)
         #expect(plan.next(moment(0)) == ask(0, 65_536, blockMs: 1_000))
-        // What is known is known on the next connection, too: a server may take one command on each.
+        // The next connection does not look again: it may be good for one command only.
         plan.connectionLost()
         #expect(plan.next(moment(0)) == ask(0, 65_536, blockMs: 1_000))
         plan.came([row(1), row(9)])

@@ -239,7 +239,7 @@ def iter_stream(
             server's answer was lost, do not count.
         dead_letter: the stream that such an entry is copied to. Copying and acknowledging are one
             step: both happen, or neither. In a cluster, if this stream is in another slot, the copy
-            is made first; a lost connection can then lead to a second copy with the same
+            is made first; a lost connection can then lead to second copies with the same
             ``dead_id``. The copy has the entry's fields, and ``dead_id``, ``dead_stream``,
             ``dead_group``, ``dead_consumer`` and ``dead_deliveries``; with
             ``on_error="dead_letter"`` also ``dead_field`` and ``dead_reason``. If the entry has a

@@ -84,7 +84,7 @@ def scan_stream(
         stream: the stream's key.
         schema: column names to dtypes, as in :func:`read_stream`. Better give one, see above.
             ``"infer"`` looks at the newest 1,000 entries in this call, which then connects. If
-            there is none, no query has columns of fields, and the log has a warning.
+            there are none, its frames have no columns of fields, and the log says so.
         schema_overrides: as in :func:`read_stream`.
         start_id: where to begin, inclusive, as in :func:`read_stream`. A time before now is counted
             from the moment when a query begins, by the server's clock (TIME), for all places of the
