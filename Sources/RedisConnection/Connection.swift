@@ -50,6 +50,9 @@ public final class Connection {
     /// have gone back, and may be on its way here a second time: what is asked about a key that is
     /// not here yet would be answered as if there were none, and could create it.
     private var asksAboutKeys = false
+    /// ASK was about one of several keys, of which some may still be at the old node: each of them
+    /// is asked about from the beginning.
+    public var asksAboutEveryKey = false
     private var isInTransaction = false
     /// Which of the answers that are to come are those to ASKING, and whether EXISTS follows it.
     private var askingAnswers: [(place: Int, withKey: Bool)] = []
@@ -289,7 +292,7 @@ public final class Connection {
         }
         if locator?.saysAsking == true {
             asksUntil = platform_monotonic_ms() + Connection.askingMs
-            asksAboutKeys = false
+            asksAboutKeys = asksAboutEveryKey
         }
         phase = .ready
         endpoint.server.tls?.succeeded()

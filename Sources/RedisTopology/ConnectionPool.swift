@@ -103,6 +103,7 @@ final class ConnectionPool: @unchecked Sendable {
     /// is closed.
     func giveBack(_ connection: Connection, isIdle: Bool) {
         connection.takeCancel()
+        connection.asksAboutEveryKey = false
         // In a child the lock may be held by a thread that does not exist there. One that says
         // ASKING is at a node that does not have its key yet.
         if isIdle, connection.isReady, !isForked, connection.locator?.saysAsking != true {

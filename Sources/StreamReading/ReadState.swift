@@ -24,7 +24,7 @@ public final class ReadState: @unchecked Sendable {
     /// Whether there was a connection that is logged in when the read last looked.
     public var isConnected: Bool { locked { isUp } }
 
-    /// Why the connection was lost, or the server refused; nil if it was not, or is there again.
+    /// Why the connection was lost, or a server refused; nil if it was not, or is there again.
     public var lastError: RedcolError? { locked { loss } }
 
     /// Where the read is in a stream; nil if that is not known.
@@ -38,6 +38,9 @@ public final class ReadState: @unchecked Sendable {
             loss = nil
         }
     }
+
+    /// Another server that the read needs cannot be reached.
+    func failed(_ error: RedcolError) { locked { loss = error } }
 
     /// Nil: it was closed on purpose.
     func disconnected(_ error: RedcolError?) {

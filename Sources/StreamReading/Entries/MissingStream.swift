@@ -34,9 +34,12 @@ extension Command {
 extension StreamReader {
     /// Asks whether the streams are there, where that matters, before the read begins. See
     /// `askNow`.
-    final func lookForStreams() throws(RedcolError) {
+    ///
+    /// `all`: asks for each of them, for the sake of a slot that is being moved: a connection that
+    /// says ASKING goes back to the old node then if one is not at the new node.
+    final func lookForStreams(all: Bool = false) throws(RedcolError) {
         if hasLookedForStreams { return }
-        let asked = streams.filter { options.asksFor($0[...]) }
+        let asked = streams.filter { all || options.asksFor($0[...]) }
         if !asked.isEmpty {
             try askNow(
                 asked.map { .exists($0[...]) },
@@ -67,7 +70,7 @@ extension StreamReader {
         guard let count = reply.count(most: 1) else {
             throw connection.violation("no number in answer to EXISTS")
         }
-        if count > 0 { return }
+        if count > 0 || !options.asksFor(stream[...]) { return }
         let name = shownStream(stream)
         let hint =
             looksLikePattern(stream[...])

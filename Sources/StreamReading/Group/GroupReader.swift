@@ -39,6 +39,7 @@ final class GroupReader: StreamReader {
         session = GroupSession(parts, pending)
         groupStart = start
         super.init(parts)
+        connection.asksAboutEveryKey = streams.count > 1
         parser.pointee.keepsRowIDs = true
         if options.count == 0 { isDone = true }
     }
@@ -57,7 +58,9 @@ final class GroupReader: StreamReader {
     }
 
     private func beginGroups() throws(RedcolError) {
-        try lookForStreams()
+        // A group is not made at a node that has only some of the streams yet: its stream would be
+        // made there, too, and the old node could not send the real one.
+        try lookForStreams(all: options.createGroup && streams.count > 1 && topology.isCluster)
         guard options.createGroup else {
             try askNow([])
             return connected()

@@ -56,6 +56,8 @@ final class GroupSession {
     /// collecting that takes longer than asking the server.
     private var inHandAtLook: Set<RowID>?
     private let looksForGaps: Bool
+    private let reconnectLimitMs: Int64?
+    private let state: ReadState
     private var watches: [GapWatch]
     private var place: (delivered: EntryID, read: Int64?)?
     private var gapLookAt: Int64 = 0
@@ -73,6 +75,8 @@ final class GroupSession {
         letters = DeadLetterTransaction(member, to: deadLetter)
         watches = Array(repeating: GapWatch(), count: streams.count)
         looksForGaps = options.follows
+        reconnectLimitMs = options.reconnectLimitMs
+        state = parts.state
         topology = parts.topology
         connection = parts.connection
         parser = parts.parserOwner.parser
@@ -248,7 +252,8 @@ final class GroupSession {
         guard !commands.isEmpty else { return }
         if letters.sendsElsewhere {
             elsewhere = LetterElsewhere(
-                commands, to: try topology.take(for: deadLetter, to: .writing), wakes: connection)
+                commands, to: try topology.take(for: deadLetter, to: .writing), wakes: connection,
+                state, limitMs: reconnectLimitMs)
             return
         }
         for command in commands {
@@ -422,7 +427,7 @@ final class GroupSession {
 
     /// When there is something to do about it although nothing has come.
     var wakeAt: Int64? {
-        guard let at = elsewhere?.connection.deadline else { return plan.pauseUntil }
+        guard let at = elsewhere?.wakeAt else { return plan.pauseUntil }
         return min(at, plan.pauseUntil ?? .max)
     }
 

@@ -11,11 +11,20 @@ import RedisConnection
 final class LetterElsewhere {
     let connection: Connection
     private let reader: Connection
+    private let state: ReadState
     private var unsent: [Command]
     private var answersLeft: Int
     private var isWatched = true
+    /// The attempts to connect. Nothing has been sent then, so the commands can wait.
+    private var retries: RetryWindow
 
-    init(_ commands: [Command], to connection: Connection, wakes reader: Connection) {
+    /// `limitMs`: so long it is tried to connect; nil for ever.
+    init(
+        _ commands: [Command], to connection: Connection, wakes reader: Connection,
+        _ state: ReadState, limitMs: Int64?
+    ) {
+        self.state = state
+        retries = RetryWindow(limitMs: limitMs, longestMs: connection.timeouts.retryMs)
         unsent = commands
         answersLeft = commands.count
         self.connection = connection
@@ -33,12 +42,45 @@ final class LetterElsewhere {
         connection.hasWaited()
         // First what has come, however long the caller was away.
         if unsent.isEmpty, let reply = try nextReply() { return reply }
-        guard try connection.advanceAfterWait(platform_monotonic_ms()) else { return nil }
-        guard !unsent.isEmpty else { return nil }
+        guard try connect(), !unsent.isEmpty else { return nil }
         for command in unsent { connection.enqueue(command) }
         unsent = []
         try connection.flush()
         return try nextReply()
+    }
+
+    /// When there is something to do although nothing has come.
+    var wakeAt: Int64? { retries.nextAt ?? connection.deadline }
+
+    /// Whether the connection is there. Without one it is tried again, after longer and longer
+    /// waits.
+    private func connect() throws(RedcolError) -> Bool {
+        let now = platform_monotonic_ms()
+        guard retries.mayTry(now) else { return false }
+        do throws(RedcolError) {
+            guard try connection.advanceAfterWait(now) else { return false }
+            if retries.attempts > 0 { state.connected() }
+            retries.succeeded()
+            return true
+        } catch {
+            guard !unsent.isEmpty, error.isWorthAnotherTry || error.isConnectionLoss else {
+                throw error
+            }
+            connection.closeSocket()
+            state.failed(error)
+            let what = "writing dead letters: \(error.message)"
+            guard retries.failed(now) != nil else {
+                retries.begin()
+                throw RedcolError(
+                    .timedOut,
+                    "no answer for \(retries.limitMs ?? 0) ms (reconnect_timeout_ms): \(what)",
+                    remedy: .raise)
+            }
+            Log.write(.warning, .retry, about: connection.endpoint.shown) {
+                "trying again: \(what)"
+            }
+            return false
+        }
     }
 
     private func nextReply() throws(RedcolError) -> Reply? {

@@ -52,6 +52,7 @@ final class TailReader: StreamReader {
         self.start = start
         plan = TailPlan(streams: parts.streams.count, options: parts.options)
         super.init(parts)
+        connection.asksAboutEveryKey = streams.count > 1
         let endID = parts.options.endID
         if endID != "+", RangeBound.millisecondsBack(endID) == nil {
             end(with: Array(repeating: upper ?? .smallest, count: streams.count))

@@ -152,3 +152,40 @@ def test_a_stream_that_is_made_while_its_slot_moves(move: Move) -> None:
             there.execute_command("ASKING")
             ids = [there.xadd(move.key, {"n": 1}).decode()]
         assert ids_of([next(it)]) == ids
+
+
+@pytest.mark.parametrize("comes_first", [True, False], ids=["moved", "still there"])
+def test_one_of_two_streams_has_moved(move: Move, comes_first: bool) -> None:
+    """The new node would say of the other one that it is not there, and would create it."""
+    other = f"{{{move.key}}}:other"
+    with move.source.client() as db:
+        ids = add(db, move.key, range(2)) + add(db, other, range(1))
+    move.begin()
+    host, port = "127.0.0.1", move.target.port
+    assert move.source.ask("MIGRATE", host, port, "", 0, 5_000, "KEYS", move.key) == "OK"
+    both = [move.key, other] if comes_first else [other, move.key]
+    stop = {"on_idle": "stop", "block_ms": 50, "reconnect_timeout_ms": 300}
+    for how in ({"until": "now"}, {"if_missing": "raise"}, {**GROUP, "auto_ack": True}, {}):
+        with (
+            pytest.raises(redcol.ServerError),
+            redcol.iter_stream(move.cluster.url, both, **how, **stop) as it,
+        ):
+            list(it)
+    assert move.keys_at_target == 1
+    move.move_keys()
+    for how in ({"until": "now"}, {"if_missing": "raise"}, {**GROUP, "auto_ack": True}, {}):
+        stop["reconnect_timeout_ms"] = 60_000
+        with redcol.iter_stream(move.cluster.url, both, **how, **stop) as it:
+            assert sorted(ids_of(it)) == sorted(ids)
+
+
+def test_two_streams_that_are_made_while_their_slot_moves(move: Move) -> None:
+    """Nobody has them. It is said so, since the new node cannot tell; later they are made."""
+    both = [move.key, f"{{{move.key}}}:other"]
+    move.begin()
+    with pytest.raises(redcol.ServerError, match="slot that is being moved"):
+        redcol.iter_stream(move.cluster.url, both, **GROUP)
+    assert move.keys_at_target == 0
+    move.end()
+    redcol.iter_stream(move.cluster.url, both, **GROUP).close()
+    assert move.keys_at_target == 2

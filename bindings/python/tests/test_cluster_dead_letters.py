@@ -262,3 +262,32 @@ def test_a_node_with_the_dead_letters_that_is_away() -> None:
                 cluster.repair()
                 wait_until(lambda: set(dead_ids(cluster, dead)) == set(bad), "all letters")
             assert reader.got == good
+
+
+def test_a_node_with_the_dead_letters_that_is_down() -> None:
+    """Nothing is delivered again meanwhile, and the reason is in the letter in the end."""
+    with Cluster(REDIS_7, args=("--cluster-require-full-coverage", "no")) as cluster:
+        key, dead = keys(cluster)
+        good, bad = fill(cluster, key, 2)
+        cluster.owner(dead).kill()
+        group = {**refusing(dead), "auto_ack": True, **STOP, "max_deliveries": 50}
+        with redcol.iter_stream(cluster.url, key, **group, reconnect_timeout_ms=2_000) as batches:
+            found: list[str] = []
+            with pytest.raises(
+                redcol.TimedOutError, match=r"2000 ms.*writing dead letters"
+            ) as told:
+                found.extend(i for batch in batches for i in ids_of([batch]))
+            assert "Connection refused" in str(told.value)
+            assert batches.stats.reconnects == 0
+            # It can be asked again.
+            with pytest.raises(redcol.TimedOutError):
+                list(batches)
+            cluster.repair()
+            found += ids_of(batches)
+        assert found == good
+        assert sorted(dead_ids(cluster, dead)) == sorted(bad)
+        with cluster.db(dead) as db:
+            for _, letter in db.xrange(dead):
+                assert b"dead_reason" in letter
+                # Once, and once more each time that it was asked again.
+                assert int(letter[b"dead_deliveries"]) <= 3

@@ -10,6 +10,7 @@ from redis.crc import key_slot
 
 import redcol
 from clusters import Cluster
+from sentinels import wait_until
 from servers import SERVERS
 
 NAMES = [f"list:{number:03}" for number in range(120)]
@@ -105,6 +106,9 @@ def test_a_node_dies(cluster: Cluster) -> None:
 def test_a_replica_takes_over() -> None:
     with Cluster(replicas=1) as cluster:
         fill(cluster)
+        # A primary may send a new replica nothing until that has answered it.
+        with cluster.primaries[1].client() as db:
+            wait_until(lambda: db.execute_command("WAIT", 1, 1000) == 1, "the replica has it all")
         with redcol.connect(cluster.url, timeout_ms=60_000) as client:
             check(client)
             cluster.primaries[1].kill()

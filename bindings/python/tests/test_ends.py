@@ -246,6 +246,7 @@ def test_times_before_now_in_scans(url: str, hours: str) -> None:
                 ({"start_id": "-1d12h", "end_id": "-9000000ms"}, [0]),
                 ({"end_id": timedelta(0)}, [0, 1, 2, 3]),
                 ({"start_id": "-99999999w"}, [0, 1, 2, 3]),
+                ({"start_id": timedelta.min}, [0, 1, 2, 3]),
             ):
                 lazy = scan(url, streams, schema=schema, **ends)
                 assert numbers(lazy) == wanted, ends

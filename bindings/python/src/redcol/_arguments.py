@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _UINT64_MAX: Final = 2**64 - 1
 _TTL_MS_MAX: Final = 2**52
+#: No server's clock has come so far since 1970; and no number in a time before now is longer.
+_BACK_MS_MAX: Final = 10**15 - 1
 #: The units of a time before now.
 _MILLISECONDS: Final = {
     "ms": 1,
@@ -316,7 +318,7 @@ def _back(name: str, value: str | timedelta) -> str:
             f"{name} {value!r} is a time after now: give a negative timedelta, such as "
             "timedelta(hours=-1) for an hour ago."
         )
-    return f"-{milliseconds}ms"
+    return f"-{min(milliseconds, _BACK_MS_MAX)}ms"
 
 
 def _iso_time(text: str) -> datetime | None:
