@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-RUNNERS = {"swift": "swift*.xml", "python": "python*.xml"}
+RUNNERS = {"swift": "swift*.xml", "python": "python*.xml", "engines": "engines*.xml"}
 #: The most that is printed of one test's message. An assertion's reason is at the end.
 LINES_MAX, BYTES_MAX = 30, 3000
 

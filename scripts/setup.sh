@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building and testing need and is missing: Debian packages, a .venv for Python, and
-# another with the oldest Polars.
+# Installs what building and testing need and is missing: Debian packages, a .venv for Python,
+# another with the oldest Polars, and one with Spark.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,7 @@ packages=(
   libhiredis-dev libfast-float-dev # what the library is built from
   libc6-dev gcc g++ binutils pkg-config cmake
   redis-server valgrind openssl libssl3 groff-base # what the tests run
+  openjdk-17-jre-headless # Spark
   abigail-tools cppcheck # compare the interface with the last release's, and look at C and C++
 )
 
@@ -101,3 +102,4 @@ fill() {
 
 fill .venv bindings/python/requirements-dev.txt
 fill .venv-oldest-polars bindings/python/requirements-oldest.txt
+fill .venv-engines bindings/python/requirements-engines.txt

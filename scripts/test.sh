@@ -40,7 +40,14 @@ test_runtime() {
 # A file's tests stay in one process, since they share its servers.
 test_python() {
   "${pytest[@]}" --numprocesses 2 --dist loadfile --junitxml "$reports/python.xml" \
+    --ignore bindings/python/tests/engines \
     bindings/python/tests bindings/python/benchmarks bindings/cpp/tests scripts/tests
+}
+
+# In an environment of their own, in one process: they share a Spark.
+test_engines() {
+  .venv-engines/bin/python -m pytest --quiet -p no:cacheprovider -c bindings/python/pyproject.toml \
+    --junitxml "$reports/engines.xml" bindings/python/tests/engines
 }
 
 fuzz() { FUZZ_SECONDS=${FUZZ_SECONDS:-15} scripts/fuzz.sh; }
@@ -49,6 +56,7 @@ lane() {
   attempt swift test_swift
   attempt "python with Swift's runtime" test_runtime
   attempt fuzz fuzz
+  attempt engines test_engines
 }
 lane >"$reports/lane.log" 2>&1 &
 lane=$!

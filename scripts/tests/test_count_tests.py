@@ -19,7 +19,8 @@ def counted(folder: Path, *failures: str) -> tuple[int, str]:
     )
     (folder / "python.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
     passed = '<testsuite><testcase classname="Suite" name="passes"/></testsuite>'
-    (folder / "swift.xml").write_text(passed)
+    for runner in ("swift", "engines"):
+        (folder / f"{runner}.xml").write_text(passed)
     ended = subprocess.run(
         [sys.executable, SCRIPT, folder], capture_output=True, text=True, timeout=60
     )
@@ -38,7 +39,7 @@ def test_a_failure_is_printed_with_the_end_of_its_message(tmp_path: Path) -> Non
         "    E   assert 1 < 0\n"
         "    \n"
         "    file.py:3: AssertionError\n"
-        "1 passed, 1 failed\n"
+        "2 passed, 1 failed\n"
     )
 
 

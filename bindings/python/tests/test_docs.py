@@ -17,7 +17,8 @@ import redcol
 from tls_files import TLSServer, files
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
-READMES += Path(__file__).parents[3].glob("docs/*.md")
+# The blocks about engines run where there are engines: engines/test_spark_docs.py.
+READMES += (path for path in Path(__file__).parents[3].glob("docs/*.md") if path.stem != "engines")
 FULLY_DOCUMENTED = [
     *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
     *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
@@ -25,7 +26,15 @@ FULLY_DOCUMENTED = [
     *("delete_entries", "claim", "export_stream"),
     *("list_streams", "list_groups", "list_consumers", "list_pending"),
 ]
-MODULES = ["redcol", *(f"redcol.{module.name}" for module in pkgutil.iter_modules(redcol.__path__))]
+ENGINES = ("spark",)
+MODULES = [
+    "redcol",
+    *(
+        f"redcol.{module.name}"
+        for module in pkgutil.iter_modules(redcol.__path__)
+        if module.name not in ENGINES
+    ),
+]
 
 
 def blocks() -> Iterator[object]:

@@ -74,7 +74,8 @@ class Bounds(namedtuple("Bounds", ("first", "last"), defaults=(_SMALLEST, _LARGE
 
 
 ALL: Final = Bounds()
-_NONE: Final = Bounds(_LARGEST, _SMALLEST)
+#: No id.
+NOTHING: Final = Bounds(_LARGEST, _SMALLEST)
 
 
 def of_range(start_id: str, end_id: str, now_ms: int = 0) -> Bounds:
@@ -234,7 +235,7 @@ class _Search:
         if op in ("Lt", "LtEq", *_EQUAL) and is_ordered:
             last = ceil(limit) - 1 if op == "Lt" else floor(limit)
         if first > _PART_MAX or last < 0:
-            return _NONE
+            return NOTHING
         return Bounds((max(first, 0), 0), (min(last, _PART_MAX), _PART_MAX))
 
 
@@ -309,6 +310,23 @@ def _id_equals(constant: Series | None) -> Bounds:
         return ALL
     entry_id = (int(parts[0]), int(parts[1]))
     return Bounds(entry_id, entry_id)
+
+
+def of_id(text: str) -> Bounds:
+    """The bounds of the one row whose id is written so; of none if no id is."""
+    parts = text.split("-")
+    if len(parts) != 2 or not all(map(_is_canonical, parts)):
+        return NOTHING
+    entry_id = (int(parts[0]), int(parts[1]))
+    return Bounds(entry_id, entry_id)
+
+
+def of_timestamp(op: str, value: int, per_millisecond: int) -> Bounds:
+    """The bounds of a comparison ("Gt", "GtEq", "Lt", "LtEq", "Eq") of ids' times with a number.
+
+    `per_millisecond`: how many of its units a millisecond has. No time overflows in them.
+    """
+    return _Search(None, None, 0, is_datetime=False)._timestamp(per_millisecond, op, value)
 
 
 def _is_canonical(part: str) -> bool:
