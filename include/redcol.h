@@ -611,14 +611,16 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * Gaps. A read that follows asks now and then how far its streams have come, and how many entries
  * were ever added to them. Without a group it asks after each reconnect and about every 5 seconds,
  * from the first entry on (XINFO STREAM). It notices what is missing once it has read all that was
- * there when it asked; a read that begins in the middle of a stream counts from there on.
- * In a group it asks after each connect, about every 30 seconds, and once a second while there is a
- * backlog (XINFO GROUPS, XINFO STREAM). It notices a gap that comes next for the group; each of its
- * members may notice it. What was trimmed before the read began, or before the group was created,
- * is no gap. Since Redis 7.0 the numbers are exact, with one exception: Redis 7.0 to 7.2.5 do not
- * correct "entries-read" after a gap, so the numbers of a group's later gaps may be too large.
- * Before 7.0, a gap is only noticed if it includes the entry that was the stream's last when it was
- * asked before, and counts as 1. A stream that was begun again is a gap only without a group.
+ * there when it asked; a read that begins in the middle of a stream counts from there on. In a
+ * group it asks after each connect, about every 30 seconds, and once a second while there is a
+ * backlog (XINFO GROUPS, XINFO STREAM). Before "on_idle" "stop" or "until" "now" ends a read, it
+ * asks once more; if the last entry of "until" "now" is missing and the number is not known, that
+ * counts as 1. In a group it notices a gap that comes next for the group; each of its members may
+ * notice it. What was trimmed before the read began, or before the group was created, is no gap.
+ * Since Redis 7.0 the numbers are exact, with one exception: Redis 7.0 to 7.2.5 do not correct
+ * "entries-read" after a gap, so the numbers of a group's later gaps may be too large. Before 7.0,
+ * a gap is only noticed if it includes the entry that was the stream's last when it was asked
+ * before, and counts as 1. A stream that was begun again is a gap only without a group.
  *
  * Consumer groups. The server delivers entries to this consumer, and they stay pending until they
  * are acknowledged. First come the consumer's own pending entries, then those it may claim, then
@@ -915,15 +917,19 @@ redcol_status redcol_iter_position(const redcol_iter *iter, const char *stream,
  * stream          the key, with its length or -1; borrowed.
  * lag_out         NULL, or written with the number; 0 unless REDCOL_OK.
  * REDCOL_OK       it is written.
- * REDCOL_END      there is no such group.
+ * REDCOL_END      there is no such group, or its number is not known (see below).
  * REDCOL_TIMEOUT  a signal came; call again to continue.
- * For a group, servers since Redis 7.0 keep this number (XINFO GROUPS), and lose it when entries
- * are deleted or the position is set. Without it, as without a group, the number is 0 or the length
- * of the stream (XINFO STREAM) if the position is after or before all entries. Otherwise the
+ * If the position is after or before all entries, the number is 0 or the length of the stream
+ * (XINFO STREAM). Otherwise, for a group, servers since Redis 7.0 keep this number (XINFO GROUPS),
+ * and lose it when entries are deleted or the position is set. Without it, as without a group, the
  * entries are counted, which transfers them (XRANGE), 500 at a time, up to the one that was the
- * last when the count began. It may also be called after redcol_close of the iterator; after
- * redcol_close of its client it returns CLOSED. redcol_cancel of the client ends it. Blocks for as
- * long as the server takes, each answer up to "answer_timeout_ms". Any thread.
+ * last when the count began. Servers before Redis 8 and Valkey 9 go on counting entries that were
+ * trimmed before the group had them. So there, unless nothing was ever removed from the stream,
+ * entries are counted, too. If there are more than 10,000, it is the server's number, which may be
+ * too large; or not known, if it is larger than the stream. It may also be called after
+ * redcol_close of the iterator; after redcol_close of its client it returns CLOSED. redcol_cancel
+ * of the client ends it. Blocks for as long as the server takes, each answer up to
+ * "answer_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT (also for a stream that is not one of its own, and for a range),
  * CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER,
  * PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
@@ -1178,7 +1184,9 @@ redcol_status redcol_list_streams(redcol_client *client, const char *pattern,
  *   entries_read         entries that were delivered in all; null before Redis 7.0, and where the
  *                        server does not know
  *   lag                  entries that were not delivered yet; null before Redis 7.0, and where the
- *                        server does not know, as after entries were deleted
+ *                        server does not know, as after entries were deleted. Servers before
+ *                        Redis 8 and Valkey 9 go on counting entries that were trimmed before the
+ *                        group had them
  *   lag_exact            with "exact": the same, counted; else null
  *   oldest_pending_ms    how long ago the first pending entry was delivered last, in milliseconds;
  *                        null if none is pending, or if the user has no right to XPENDING
@@ -1663,8 +1671,9 @@ const char *redcol_error_message(const redcol_error *error);
  *                   them ended it, and the others were under way by then
  *   "lost_entries"  of a gap: how many entries are missing, if that is known
  *   "after_id", "before_id"
- *                   of a gap: the missing entries came after the first id, and up to the second;
- *                   the second is not there if the stream is empty. Of a stream that was begun
+ *                   of a gap: the missing entries came after the first id, which was read or is
+ *                   where the read began, and before the second; the second is not there if no
+ *                   entry comes after them. Of a stream that was begun
  *                   again: the id up to which it was read, and how far it has come now
  *   "unknown_rows"  the rows of a write to several nodes of a cluster that were sent and have no
  *                   answer, in the same way

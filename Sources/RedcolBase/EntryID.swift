@@ -154,7 +154,8 @@ public enum RangeBound {
                 text == "$"
                 ? "\"$\" means new entries only, which a range does not have; give block_ms to "
                     + "wait for them"
-                : "give \"-\", \"+\", milliseconds, milliseconds-sequence, or one after \"(\""
+                : "give \"-\", \"+\", milliseconds, milliseconds-sequence, one after \"(\", or a "
+                    + "time before now, such as \"-1h\", \"-1d12h\" or \"-500ms\""
             throw RedcolError(
                 .invalidArgument, "\(name) is \"\(shown)\", which is not an entry id: \(hint)")
         }

@@ -37,6 +37,8 @@ public final class Connection {
     private var login = LoginExchange()
     /// Whether the server has said that it is one node of a cluster.
     public var isClusterNode: Bool { login.isClusterNode }
+    /// Whether the server counts a group's lag right after a gap.
+    public var countsLag: Bool { login.countsLag }
     /// When connecting and logging in has taken too long: to this server, and to any.
     private(set) var connectDeadline: Int64 = 0
     private(set) var attemptDeadline: Int64 = 0

@@ -52,6 +52,9 @@ struct LoginExchange {
     private(set) var isSentinel = false
     /// What it has said that it is: "master" or "replica".
     private(set) var role: [UInt8]?
+    /// Whether it counts a group's lag as it is, also after entries were trimmed that the group had
+    /// not read: Redis 8 and Valkey 9 do.
+    private(set) var countsLag = false
     /// Whether it asks again who the server is, when that is logged in to already.
     private(set) var isRepeated = false
     /// What the locator has asked is answered next, or was.
@@ -119,6 +122,13 @@ struct LoginExchange {
                 isClusterNode = mode == Array("cluster".utf8)
                 isSentinel = mode == Array("sentinel".utf8)
                 role = reply.value(of: "role")
+                let isRedis = reply.value(of: "server") == Array("redis".utf8)
+                let version = reply.value(of: "version") ?? []
+                let major = version.prefix { $0 != UInt8(ascii: ".") }
+                let least: UInt64 = isRedis ? 8 : 9
+                countsLag =
+                    EntryID(Array(major), sequenceIfMissing: 0).map { $0.milliseconds >= least }
+                    ?? false
             }
             return
         }

@@ -30,12 +30,17 @@ public struct LagQuestion {
 
     private var step: Step
     private var hasAsked = false
+    /// What the server says of the group, and how many entries the stream has.
+    private var told: Int64?
+    private var length: Int64 = 0
     private var counted: Int64 = 0
     private var page = LastEntry(entriesMax: LagQuestion.pageRows)
     private var conversation = Conversation()
 
     /// Entries of a page. Other clients wait while the server collects them.
     private static var pageRows: Int { 500 }
+    /// Entries that are counted at most where the server says a number, too.
+    private static var countedMost: Int64 { 10_000 }
 
     init(stream: [UInt8], group: [UInt8], after position: EntryID) {
         self.stream = stream
@@ -105,13 +110,23 @@ public struct LagQuestion {
         if case .error(let text) = reply {
             // There is no word of its own for a key that is missing.
             let isMissing = text.starts(with: LagQuestion.noSuchKey)
-            guard isMissing else { throw error(text, "XINFO", connection) }
-            if group.isEmpty { lag = 0 }
+            let error = error(text, "XINFO", connection)
+            if told != nil, error.cause == .permission {
+                lag = told
+            } else if !isMissing {
+                throw error
+            } else if group.isEmpty {
+                lag = 0
+            }
             step = .done
             return true
         }
         guard case .array = reply else { throw connection.violation("a strange XINFO") }
-        if case .group = step { takeGroups(reply) } else { takeStream(reply) }
+        if case .group = step {
+            takeGroups(reply)
+        } else {
+            takeStream(reply, isRight: connection.countsLag)
+        }
         return true
     }
 
@@ -128,19 +143,25 @@ public struct LagQuestion {
         guard case .array(let groups) = reply,
             let mine = groups.first(where: { $0.value(of: "name") == group })
         else { return }
-        lag = mine.number(named: "lag")
-        guard lag == nil, let id = mine.entryID(named: "last-delivered-id") else { return }
+        told = mine.number(named: "lag")
+        lag = told
+        guard let id = mine.entryID(named: "last-delivered-id") else { return }
         position = id
         step = .stream
     }
 
-    private mutating func takeStream(_ reply: Reply) {
+    /// `isRight`: whether the server's own number is right while the group stands between entries
+    /// that are there. Some servers count entries that were trimmed before the group read them, for
+    /// ever; but not if none is gone.
+    private mutating func takeStream(_ reply: Reply, isRight: Bool) {
         step = .done
         guard let last = reply.entryID(named: "last-generated-id"),
             let length = reply.number(named: "length")
         else { return }
         guard length > 0, position < last else { return lag = 0 }
-        if let first = reply.firstEntryID, position < first { return lag = length }
+        if let first = reply.entryID(of: "first-entry"), position < first { return lag = length }
+        if told != nil, isRight || reply.number(named: "entries-added") == length { return }
+        self.length = length
         step = .counting(to: last)
     }
 
@@ -159,6 +180,9 @@ public struct LagQuestion {
             }
             if entries < LagQuestion.pageRows || position >= end {
                 lag = counted
+                step = .done
+            } else if let told, counted >= LagQuestion.countedMost {
+                lag = counted < told && told < length ? told : nil
                 step = .done
             }
             return true

@@ -45,18 +45,20 @@ public class StreamReader: Reader {
     private final var counted = (nulled: 0, skipped: 0)
     private final var isClosed = false
     /// What `askNow` has asked, and how many answers it has taken; nil when it is not under way.
-    private final var opening: (commands: Int, taken: Int)?
+    final var opening: (commands: Int, taken: Int)?
     /// The ids that `askLastIDs` has heard, and the one that comes next.
-    private final var lastIDs: [EntryID?] = []
-    private final var lastEntry = LastEntry()
+    final var askedIDs: [EntryID?] = []
+    final var askedEntry = LastEntry()
     /// Whether it is known if the streams are there.
     final var hasLookedForStreams = false
     /// The server's clock, once it was asked for.
-    private final var serverTime: UInt64?
+    final var serverTime: UInt64?
     /// Whether `begin` has done its work.
     private final var hasBegun = false
+    /// The attempts to get what `askNow` asks.
+    final var beginning: RetryWindow
     /// How long `begin` may wait; nil for as long as it takes.
-    private final var beginUntil: Int64?
+    final var beginUntil: Int64?
 
     init(_ parts: ReaderParts) {
         topology = parts.topology
@@ -67,6 +69,8 @@ public class StreamReader: Reader {
         state = parts.state
         reconnecting = Reconnecting(parts.options, parts.topology.timeouts)
         idleness = Idleness(parts.options.onIdle, blockMs: parts.options.blockMs)
+        beginning = RetryWindow(
+            limitMs: parts.topology.timeouts.silenceMs, longestMs: parts.topology.timeouts.retryMs)
         super.init(parts.streams, parts.options, parts.statistics)
         _ = home.takeReceived()  // by whoever had the connection before
     }
@@ -219,7 +223,7 @@ public class StreamReader: Reader {
             return true
         } catch {
             guard error.cause == .interrupted else { throw error }
-            if isElsewhere { connection.armAlarm(until: nil) }
+            if isElsewhere { connection.armAlarm(until: beginning.nextAt) }
             return false
         }
     }
@@ -475,7 +479,7 @@ public class StreamReader: Reader {
         }
     }
 
-    private final func dropConnection(_ error: RedcolError?) {
+    final func dropConnection(_ error: RedcolError?) {
         connection.closeSocket()
         parser.pointee.abandonReply()
         connectionLost()
@@ -483,7 +487,7 @@ public class StreamReader: Reader {
         state.disconnected(error)
     }
 
-    private final func noteConnected() {
+    final func noteConnected() {
         if reconnecting.isConnected { return }
         parser.pointee.secrets = connection.endpoint.secrets
         reconnecting.connected(
@@ -493,108 +497,4 @@ public class StreamReader: Reader {
 
     /// What has come is not asked for again: the next loss is another one.
     final func noteProgress() { reconnecting.progressed() }
-
-    /// Connects, asks and waits for the answers, before the read begins. No second attempt is made:
-    /// whoever makes a reader wants to know what is wrong. `take` takes the answer to one of the
-    /// commands, false when it has not come in full; `askMore` may ask for more, which the read
-    /// itself then awaits. Where another node of a cluster has the key, it is asked. A signal, or
-    /// the end of the time to wait, ends it; calling it again goes on with what was asked.
-    final func askNow(
-        _ commands: [Command], askMore: () throws(RedcolError) -> Void = {},
-        take: (Int) throws(RedcolError) -> Bool = { _ in true }
-    ) throws(RedcolError) {
-        var redirects = 0
-        while true {
-            do throws(RedcolError) {
-                return try ask(commands, askMore, take)
-            } catch {
-                if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
-                guard error.remedy == .redirect, redirects < RetryWindow.redirectsMax else {
-                    throw failed(error)
-                }
-                redirects += 1
-                (lastIDs, lastEntry) = ([], LastEntry())
-                dropConnection(error)
-            }
-        }
-    }
-
-    private final func ask(
-        _ commands: [Command], _ askMore: () throws(RedcolError) -> Void,
-        _ take: (Int) throws(RedcolError) -> Bool
-    ) throws(RedcolError) {
-        if opening == nil {
-            // It may have been taken long ago, and be closed by now.
-            if connection.isReady, connection.isStale() { connection.closeSocket() }
-            while try !connection.advance() { try waitToBegin() }
-            noteConnected()
-            for command in commands { connection.enqueue(command) }
-            try askMore()
-            try connection.flush()
-            opening = (commands.count, 0)
-        }
-        while let (count, taken) = opening, taken < count {
-            if try take(taken) { opening = (count, taken + 1) } else { try waitToBegin() }
-        }
-        opening = nil
-        if !awaitsReply { connection.expectNothing() }
-    }
-
-    /// Asks for the id of each stream's last entry, before the read begins; nil for a stream that
-    /// is empty or missing. See `askNow`.
-    final func askLastIDs() throws(RedcolError) -> [EntryID?] {
-        if opening == nil {
-            lastIDs = []
-            lastEntry = LastEntry()
-        }
-        try askNow(
-            streams.map { LastEntry.command($0) },
-            take: { (_: Int) throws(RedcolError) in
-                switch try lastEntry.take(from: connection) {
-                case .incomplete: return false
-                case .id(let id): lastIDs.append(id)
-                case .error(let text):
-                    throw RedcolError.server(
-                        text, endpoint: connection.endpoint,
-                        asked: "asking for the stream's last id")
-                }
-                return true
-            })
-        return lastIDs
-    }
-
-    /// Asks for the server's clock before the read begins, in milliseconds since 1970. Asked once;
-    /// see `askNow`.
-    final func askTime() throws(RedcolError) -> UInt64 {
-        if let serverTime { return serverTime }
-        var parts: [UInt64] = []
-        try askNow(
-            [Command("TIME")],
-            take: { (_: Int) throws(RedcolError) in
-                guard let reply = try connection.nextReply() else { return false }
-                if case .error(let text) = reply {
-                    throw RedcolError.server(
-                        text, endpoint: connection.endpoint, asked: "TIME, for the server's clock")
-                }
-                guard case .array(let texts) = reply else { return true }
-                for case .bulk(let text) in texts {
-                    if let number = EntryID(text, sequenceIfMissing: 0) {
-                        parts.append(number.milliseconds)
-                    }
-                }
-                return true
-            })
-        guard parts.count == 2, parts[0] < 1 << 40, parts[1] < 1_000_000 else {
-            throw failed(connection.violation("no time in answer to TIME"))
-        }
-        let time = parts[0] * 1_000 + parts[1] / 1_000
-        serverTime = time
-        return time
-    }
-
-    private final func waitToBegin() throws(RedcolError) {
-        guard case .ready = try connection.wait(until: beginUntil) else {
-            throw RedcolError.interrupted
-        }
-    }
 }

@@ -34,13 +34,11 @@ extension StreamReader {
 
     /// Says which stream an entry belongs to that is an error.
     private func naming(_ outcome: ParseOutcome) -> ParseOutcome {
-        guard streams.count > 1, let frame = parser.pointee.replyFrame else { return outcome }
-        let name = shownStream(streams[frame.stream])
+        guard let frame = parser.pointee.replyFrame else { return outcome }
         switch outcome {
-        case .refused(let error):
-            return .refused(error.adding("stream \"\(name)\": ", .stream, name))
+        case .refused(let error): return .refused(error.naming(frame.stream, of: streams))
         case .failed(let error) where error.cause == .tooLarge:
-            return .failed(error.adding("stream \"\(name)\": ", .stream, name))
+            return .failed(error.naming(frame.stream, of: streams))
         default: return outcome
         }
     }
@@ -122,5 +120,14 @@ extension StreamReader {
             return connection.violation("an answer that is not an error")
         }
         return .server(text, endpoint: connection.endpoint, asked: asked)
+    }
+}
+
+extension RedcolError {
+    /// Says which of several streams it is about.
+    func naming(_ stream: Int, of streams: [[UInt8]]) -> RedcolError {
+        guard streams.count > 1 else { return self }
+        let name = escaped(streams[stream], limit: 200)
+        return adding("stream \"\(name)\": ", .stream, name)
     }
 }

@@ -128,6 +128,9 @@ func timesBeforeNow(_ text: String, _ back: UInt64) throws {
 ])
 func whatIsNoTimeBeforeNow(_ text: String) {
     #expect(RangeBound.millisecondsBack(text) == nil)
+    if text == "-" { return }
+    let error = #expect(throws: RedcolError.self) { try RangeBound.lower(text, name: "start_id") }
+    #expect(error?.message.contains("a time before now, such as \"-1h\"") == true)
 }
 
 @Test func mirroredIDsAreInTheOtherOrder() {

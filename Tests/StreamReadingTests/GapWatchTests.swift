@@ -45,8 +45,54 @@ private func stream(_ first: UInt64, _ last: UInt64, counts: Bool = true) -> Str
         watch.read(rows(11...11))
         #expect(watch.reached(id(11)) == nil)
         watch.read(rows(12...15))
-        #expect(watch.reached(id(15)) == Gap(entries: 2, after: id(3), before: id(15)))
+        #expect(watch.reached(id(15)) == Gap(entries: 2, after: id(3), before: id(12)))
         #expect(watch.looked(stream(6, 15), cursor: id(15)) == nil)
+    }
+
+    @Test func whatComesFirstAfterALookStandsBeforeTheGap() {
+        var watch = GapWatch()
+        #expect(watch.looked(stream(1, 90), cursor: id(0)) == nil)
+        watch.read(rows(1...5))
+        watch.read(rows(70...90))
+        #expect(watch.reached(id(90)) == Gap(entries: 64, after: id(5), before: id(90)))
+        // It was trimmed before anything was read.
+        var late = GapWatch()
+        #expect(late.looked(stream(1, 90), cursor: id(0)) == nil)
+        late.read(rows(70...72))
+        #expect(
+            late.looked(stream(91, 90), cursor: id(72))
+                == Gap(entries: 87, after: id(72), before: nil))
+    }
+
+    @Test func theEndOfARead() {
+        func watch() -> GapWatch {
+            var watch = GapWatch()
+            #expect(watch.looked(stream(1, 9), cursor: id(0)) == nil)
+            watch.read(rows(1...4))
+            return watch
+        }
+        func ended(
+            _ watch: GapWatch, _ extent: StreamExtent?, _ cursor: UInt64 = 4, end: UInt64 = 9,
+            wasThere: Bool = true
+        ) -> Gap? {
+            var watch = watch
+            return watch.ended(extent, cursor: id(cursor), end: id(end), wasThere: wasThere)
+        }
+        let five = Gap(entries: 5, after: id(4), before: nil)
+        #expect(ended(watch(), nil) == five)
+        #expect(ended(watch(), stream(13, 12)) == five)
+        #expect(ended(watch(), stream(11, 12))?.before == id(11))
+        // All was read, or up to an end where no entry was.
+        var whole = watch()
+        whole.read(rows(5...9))
+        #expect(whole.reached(id(9)) == nil)
+        #expect(ended(whole, nil, 9) == nil)
+        #expect(ended(whole, nil, 9, end: 20, wasThere: false) == nil)
+        // How many there were is not known: more had been added by the time of the look.
+        let one = Gap(entries: 1, isExact: false, after: id(4), before: nil)
+        #expect(ended(watch(), nil, end: 8) == one)
+        #expect(ended(watch(), nil, end: 8, wasThere: false) == nil)
+        #expect(ended(GapWatch(), nil) == one)
     }
 
     @Test func aReaderThatBeginsInTheMiddleLearnsWhereItIs() {

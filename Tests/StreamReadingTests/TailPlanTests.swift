@@ -149,6 +149,8 @@ extension TailPlan {
         #expect(whole.next(moment(0)) == .end)
         // The last entry was deleted meanwhile.
         plan.came([])
+        #expect(plan.next(moment(0)) == .askHowFar([TailPlan.Look(stream: 0)]))
+        plan.looked(nil, 0)
         #expect(plan.next(moment(0)) == .end)
         var empty = try makePlan(("follow", "true"))
         empty.ends(with: [.smallest], whenEmpty: true)
@@ -161,7 +163,11 @@ extension TailPlan {
         idleness.sent(0)
         #expect(plan.next(moment(0, idleness: idleness)) == ask(0, 65_536, blockMs: 50))
         idleness.answered(50, entries: 0, isFull: false)
-        #expect(plan.next(moment(50, idleness: idleness)) == .end)
+        var other = plan
+        #expect(
+            other.next(moment(50, idleness: idleness)) == .askHowFar([TailPlan.Look(stream: 0)]))
+        other.looked(nil, 0)
+        #expect(other.next(moment(50, idleness: idleness)) == .end)
         var empty = Idleness(.empty, blockMs: 50)
         empty.isAsked(0)
         empty.answered(50, entries: 0, isFull: false)
@@ -213,6 +219,57 @@ extension TailPlan {
         var middle = try makePlan(after: EntryID(3, 0), ("follow", "true"))
         middle.looksAtBeginnings()
         #expect(middle.next(moment(0)) == ask(3, 65_536, blockMs: 1_000))
+    }
+
+    @Test func theEndIsLookedAtOnceMore() throws {
+        let look = TailPlan.Step.askHowFar([TailPlan.Look(stream: 0)])
+        let gone = StreamExtent(last: EntryID(9, 0), first: nil, length: 0, added: 9)
+        let whole = StreamExtent(
+            last: EntryID(9, 0), first: EntryID(1, 0), length: 9, added: 9)
+        func begun(_ upper: EntryID?) throws -> TailPlan {
+            var plan = try makePlan(("follow", "true"))
+            if let upper { plan.ends(with: [upper], whenEmpty: true) }
+            plan.looked(whole, 0)
+            plan.came([row(1), row(2)])
+            plan.handedOver(rows: 2)
+            return plan
+        }
+        // Nothing comes any more.
+        for isDeleted in [false, true] {
+            var plan = try begun(EntryID(9, 0))
+            plan.came([])
+            #expect(plan.next(moment(0)) == look)
+            // Its answer is lost.
+            plan.connectionLost()
+            #expect(plan.next(moment(0)) == look)
+            plan.looked(isDeleted ? nil : gone, 0)
+            #expect(
+                plan.takeGaps().map(\.gap) == [
+                    Gap(entries: 7, after: EntryID(2, 0), before: nil)
+                ])
+            #expect(plan.next(moment(0)) == .end)
+        }
+        // An entry after the end has come: what was read is handed over before the look.
+        var passed = try begun(EntryID(9, 0))
+        passed.note([row(3)], leftOut: [], passed: [0])
+        #expect(passed.next(moment(0, rows: 1)) == .handOver(prefetch: nil))
+        #expect(passed.next(moment(0)) == look)
+        passed.looked(gone, 0)
+        #expect(passed.takeGaps().map(\.gap.entries) == [6])
+        #expect(passed.next(moment(0)) == .end)
+        // The last entry has come.
+        var read = try begun(EntryID(2, 0))
+        #expect(read.next(moment(0)) == .end)
+        // There was nothing to read for long enough.
+        var idle = try begun(nil)
+        var idleness = Idleness(.stop, blockMs: 100)
+        idleness.sent(0)
+        idle.came([])
+        idleness.answered(100, entries: 0, isFull: false)
+        #expect(idle.next(moment(100, idleness: idleness)) == look)
+        idle.looked(gone, 0)
+        #expect(idle.takeGaps().map(\.gap.entries) == [7])
+        #expect(idle.next(moment(100, idleness: idleness)) == .end)
     }
 
     /// The server has lost its data, and the stream has passed the last entry that was read.
@@ -360,6 +417,13 @@ extension TailPlan {
                             plan.foundEntry(ids.last { $0 <= entry }, look.stream)
                         }
                         #expect(plan.foundLast(ids.last, look.stream) == nil)
+                        plan.looked(
+                            ids.last.map {
+                                StreamExtent(
+                                    last: $0, first: ids.first, length: Int64(ids.count),
+                                    added: Int64(ids.count))
+                            }, look.stream)
+                        #expect(plan.takeGaps().isEmpty)
                     }
                 }
             }

@@ -15,6 +15,8 @@ struct StreamExtent: Equatable {
     var length: Int64
     /// How many entries were ever added; nil before Redis 7.0.
     var added: Int64?
+    /// Its last entry, if the server showed it.
+    var newest: EntryID?
 
     /// Whether all its entries, if it has any, come after this id.
     func isAfter(_ id: EntryID) -> Bool { first.map { id < $0 } ?? true }
@@ -30,8 +32,9 @@ extension StreamExtent {
             let length = reply.number(named: "length")
         else { return nil }
         self.init(
-            last: last, first: reply.firstEntryID, length: length,
-            added: reply.number(named: "entries-added"))
+            last: last, first: reply.entryID(of: "first-entry"), length: length,
+            added: reply.number(named: "entries-added"),
+            newest: reply.entryID(of: "last-entry"))
     }
 }
 
@@ -52,37 +55,50 @@ struct GapWatch {
     /// The last place where `added` was confirmed.
     private var confirmed = EntryID.smallest
     /// How far the stream reached at a look, how many entries had been added by then, and how many
-    /// after them have been read. When all up to there is read, `added` is known.
-    private var mark: (id: EntryID, added: Int64, readAfter: Int64)?
+    /// after them have been read. When all up to there is read, `added` is known. `next`: the first
+    /// that was read of that place and after it.
+    private var mark: (id: EntryID, added: Int64, readAfter: Int64, next: EntryID?)?
+    /// The first entry at the last look, which came after all that was read. If it is read next,
+    /// nothing was lost before it.
+    private var expected: EntryID?
     /// Before Redis 7.0: an entry that was there at the last look.
     private var witness: EntryID?
 
     /// These entries were read, in this order.
     mutating func read(_ rows: ArraySlice<RowID>) {
         if let added { self.added = added + Int64(rows.count) }
-        guard let mark, let last = rows.last, last.id > mark.id else { return }
-        for row in rows.reversed() {
-            guard row.id > mark.id else { break }
-            self.mark?.readAfter += 1
+        // What one answer has stood together in the stream.
+        if let expected, let first = rows.first, let last = rows.last {
+            if first.id == expected { confirmed = last.id }
+            self.expected = nil
         }
+        guard let mark, let last = rows.last, last.id >= mark.id else { return }
+        var next = last.id
+        for row in rows.reversed() {
+            guard row.id >= mark.id else { break }
+            next = row.id
+            if row.id > mark.id { self.mark?.readAfter += 1 }
+        }
+        if mark.next == nil { self.mark?.next = next }
     }
 
     /// All entries up to this one are read that were still there.
     mutating func reached(_ cursor: EntryID) -> Gap? {
         guard let mark, cursor >= mark.id else { return nil }
         self.mark = nil
-        return confirm(mark.added + mark.readAfter, at: cursor, before: cursor)
+        return confirm(
+            mark.added + mark.readAfter, at: cursor, after: confirmed, before: mark.next ?? cursor)
     }
 
     private mutating func confirm(
-        _ count: Int64, at cursor: EntryID, before: EntryID?
+        _ count: Int64, at cursor: EntryID, after: EntryID, before: EntryID?
     ) -> Gap? {
         defer {
             added = count
             confirmed = cursor
         }
         guard let added, count > added else { return nil }
-        return Gap(entries: count - added, after: confirmed, before: before)
+        return Gap(entries: count - added, after: after, before: before)
     }
 
     /// The stream reaches so far now; all entries up to `cursor` are read.
@@ -97,15 +113,37 @@ struct GapWatch {
                 return nil
             }
             mark = nil
-            return confirm(total, at: cursor, before: cursor)
+            return confirm(total, at: cursor, after: confirmed, before: cursor)
         }
         var gap: Gap?
         if extent.isAfter(cursor) {
             mark = nil
-            gap = confirm(gone, at: cursor, before: extent.first)
+            // The reader was overtaken where it is now, as far as anybody can tell.
+            gap = confirm(gone, at: cursor, after: cursor, before: extent.first)
+            expected = extent.first
         }
-        if mark == nil { mark = (extent.last, total, 0) }
+        if mark == nil { mark = (extent.last, total, 0, nil) }
         return gap
+    }
+
+    /// Whether it is known how many entries there were up to this end.
+    func knows(upTo end: EntryID) -> Bool {
+        added != nil && mark.map { $0.id <= end } ?? false
+    }
+
+    /// The read ends. All entries after `cursor` and up to `end` were asked for, and no more came.
+    /// `wasThere`: whether there was an entry `end` when the read began.
+    mutating func ended(
+        _ extent: StreamExtent?, cursor: EntryID, end: EntryID, wasThere: Bool
+    ) -> Gap? {
+        guard cursor < end else { return nil }
+        let before = extent?.first.flatMap { $0 > cursor ? $0 : nil }
+        guard let mark, knows(upTo: end) else {
+            return wasThere ? Gap(entries: 1, isExact: false, after: cursor, before: before) : nil
+        }
+        self.mark = nil
+        return confirm(
+            mark.added + mark.readAfter, at: end, after: cursor, before: before)
     }
 
     /// The stream reaches so far now, and its group is at `delivered`. `read`: how many entries
@@ -129,7 +167,7 @@ struct GapWatch {
         _ extent: StreamExtent, cursor: EntryID
     ) -> Gap? {
         let seen = witness
-        witness = extent.first == nil ? nil : extent.last
+        witness = extent.first == nil ? nil : extent.newest ?? extent.last
         guard let seen, cursor < seen, extent.isAfter(seen) else { return nil }
         return Gap(entries: 1, isExact: false, after: cursor, before: extent.first)
     }

@@ -18,9 +18,10 @@ extension Reply {
         return (id, fields)
     }
 
-    /// The id of the first entry in the answer to XINFO STREAM; nil for an empty stream.
-    var firstEntryID: EntryID? {
-        guard case .array(let entry)? = part(named: "first-entry"),
+    /// The id of the "first-entry" or "last-entry" in the answer to XINFO STREAM; nil for an empty
+    /// stream.
+    func entryID(of name: StaticString) -> EntryID? {
+        guard case .array(let entry)? = part(named: name),
             case .bulk(let text)? = entry.first
         else { return nil }
         return EntryID(text, sequenceIfMissing: nil)

@@ -134,7 +134,7 @@ final class GroupReader: StreamReader {
     }
 
     override func takeBack() -> Bool {
-        guard let count = session.plan.takeBack() else { return false }
+        guard let count = session.takeBack() else { return false }
         statistics.takeBack(rows: count)
         return true
     }
@@ -213,6 +213,7 @@ final class GroupReader: StreamReader {
                 return true
             case .finish:
                 if parser.pointee.batch.rowCount > 0 { return true }
+                if idleness.isOver, try session.lookAtEnd() { continue }
                 session.plan.queueRowless()
                 if try session.sendAcknowledgements() { continue }
                 isDone = true

@@ -61,6 +61,9 @@ final class GroupSession {
     private var watches: [GapWatch]
     private var place: (delivered: EntryID, read: Int64?)?
     private var gapLookAt: Int64 = 0
+    private var hasLookedAtEnd = false
+    /// The answer that one of several streams is none: which of them is being looked for.
+    private var wrongType: RedcolError?
     private static let gapLookMs: Int64 = 1_000
     /// What the reader has to note.
     private var gaps: [(stream: Int, gap: Gap)] = []
@@ -117,6 +120,8 @@ final class GroupSession {
     func connectionLost() {
         elsewhere = nil
         awaited = []
+        hasLookedAtEnd = false
+        wrongType = nil
         inHandAtLook = nil
         // They come again; a group that is made again begins no later.
         for row in letters.refusedRows { pending.refuse(row, until: 0) }
@@ -159,10 +164,29 @@ final class GroupSession {
         let streams = request.gapLooks(isDue: now >= gapLookAt)
         if streams.isEmpty { return }
         gapLookAt = now + GroupSession.gapLookMs
+        enqueueGapLooks(streams)
+    }
+
+    private func enqueueGapLooks(_ streams: [Int]) {
         for stream in streams {
             for command in member.gapLook(stream) { connection.enqueue(command) }
             awaited += [.place(stream: stream), .extent(stream: stream)]
         }
+    }
+
+    /// Looks once more before a read ends that has caught up; false if that was done.
+    func lookAtEnd() throws(RedcolError) -> Bool {
+        guard looksForGaps, !hasLookedAtEnd else { return false }
+        hasLookedAtEnd = true
+        enqueueGapLooks(Array(member.streams.indices))
+        try connection.flush()
+        return true
+    }
+
+    /// There is more to read before the end.
+    func takeBack() -> Int? {
+        hasLookedAtEnd = false
+        return plan.takeBack()
     }
 
     /// The gaps that were noticed since this was asked last.
@@ -284,12 +308,13 @@ final class GroupSession {
         case .answer(let request):
             taken = .answer
             try takeReply(reply, to: request)
-        case .place:
+        case .place(let stream):
             taken = .answer
-            takePlace(reply)
+            try takePlace(reply, stream)
         case .extent(let stream):
             taken = .answer
             takeExtent(reply, stream)
+            if awaited.isEmpty, let wrongType { throw wrongType }
         case .acknowledged(let count): try takeAcknowledged(reply, count)
         case .letter: try takeLetter(reply, from: connection)
         }
@@ -298,8 +323,12 @@ final class GroupSession {
     }
 
     /// An error says nothing: the request that comes next gets it, too, or this user may not ask.
-    private func takePlace(_ reply: Reply) {
+    private func takePlace(_ reply: Reply, _ stream: Int) throws(RedcolError) {
         place = nil
+        if case .error(let text) = reply, wrongType != nil {
+            let failure = error(text, "reading from the group")
+            if failure.cause == .wrongType { throw failure.naming(stream, of: member.streams) }
+        }
         guard case .array(let groups) = reply,
             let mine = groups.first(where: { $0.value(of: "name") == member.group }),
             let id = mine.entryID(named: "last-delivered-id")
@@ -374,7 +403,7 @@ final class GroupSession {
         let failure = creationError(text)
         // It exists already. A user who may not create groups needs one that exists.
         if failure.serverCode == "BUSYGROUP" || failure.cause == .permission { return }
-        throw failure
+        throw failure.naming(stream, of: member.streams)
     }
 
     private func creationError(_ text: [UInt8]) -> RedcolError {
@@ -470,8 +499,18 @@ final class GroupSession {
     func takeError(_ error: RedcolError, _ request: GroupRequest) throws(RedcolError) {
         // The key is gone, or a cluster's slot has moved: the next request tells which.
         if error.serverCode == "UNBLOCKED" { return }
-        guard error.cause == .noGroup, plan.groupLost(request, platform_monotonic_ms())
-        else { throw error }
+        guard error.cause != .noGroup else {
+            if plan.groupLost(request, platform_monotonic_ms()) { return }
+            throw error
+        }
+        if let stream = request.stream { throw error.naming(stream, of: member.streams) }
+        guard error.cause == .wrongType, case .new(let streams, _, _) = request else {
+            throw error
+        }
+        // The answer does not say which of them.
+        wrongType = error
+        enqueueGapLooks(streams)
+        try connection.flush()
     }
 
     private func error(_ text: [UInt8], _ asked: String) -> RedcolError {

@@ -67,9 +67,10 @@ struct ManyRangesPlan {
     private var pageRows = RangePlan.firstPageRows
 
     /// `first` or `last` nil: nothing lies in the range. `pageRows`, `streamsMost` 0: chosen here.
+    /// `asksAnyway`: the streams are asked for also where no entry can come.
     init(
         first: EntryID?, last: EntryID?, count: Int?, countPerStream: Int?, pageRows: Int,
-        streamsMost: Int
+        streamsMost: Int, asksAnyway: Bool = false
     ) {
         self.first = first ?? .largest
         self.last = last ?? .smallest
@@ -77,9 +78,10 @@ struct ManyRangesPlan {
         remaining = count ?? .max
         fixedPageRows = pageRows
         self.streamsMost = streamsMost > 0 ? streamsMost : ManyRangesPlan.streamsUnderWayMost
-        isEmpty =
+        let hasNone =
             first == nil || last == nil || self.first > self.last || count == 0
             || countPerStream == 0
+        isEmpty = hasNone && !asksAnyway
     }
 
     /// The streams are known from now on; they are read in this order.
@@ -278,9 +280,19 @@ struct ManyRangesPlan {
 
 extension ManyRangesPlan {
     init(_ range: ReadOptions.Range, _ options: ReadOptions) {
+        let (range, count, countPerStream) = ManyRangesPlan.wanted(range, options)
         self.init(
-            first: range.first, last: range.last, count: options.count,
-            countPerStream: options.countPerStream, pageRows: options.pageRows,
-            streamsMost: options.streamsAtOnce)
+            first: range.first, last: range.last, count: count, countPerStream: countPerStream,
+            pageRows: options.pageRows, streamsMost: options.streamsAtOnce,
+            asksAnyway: options.raisesMissingStreams)
+    }
+
+    /// Asks for an empty range of all streams, where it matters whether they are there.
+    private static func wanted(
+        _ range: ReadOptions.Range, _ options: ReadOptions
+    ) -> (ReadOptions.Range, count: Int?, countPerStream: Int?) {
+        guard options.raisesMissingStreams, options.count == 0 || options.countPerStream == 0
+        else { return (range, options.count, options.countPerStream) }
+        return (ReadOptions.Range(first: nil, last: nil), nil, nil)
     }
 }

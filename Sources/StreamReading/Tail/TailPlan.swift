@@ -115,6 +115,13 @@ struct TailPlan {
     /// Streams that are looked at before they are read: of what is gone then, nothing is missed.
     /// They stay until they were looked at, whichever connection that takes.
     private var firstLooks: [Int] = []
+    /// Where the reading of a stream ended before its end, since entries after it came.
+    private var stops: [EntryID?]
+    /// Whether each stream's end was an entry when reading began.
+    private var endWasThere: [Bool]
+    /// Streams that are looked at once more before the end is told: what is gone since the last
+    /// look was missed. Nil before that is due.
+    private var lastLooks: [Int]?
     private var gaps: [(stream: Int, gap: Gap)] = []
     private var lastBatch: (from: [EntryID], rows: Int)?
     /// Entries that may still be read.
@@ -151,6 +158,8 @@ struct TailPlan {
         starts = seen
         batchFrom = cursors
         watches = Array(repeating: GapWatch(), count: streams)
+        stops = seen
+        endWasThere = Array(repeating: false, count: streams)
     }
 
     /// Reading begins after these entries. `seen`: how far the streams have come, where known.
@@ -173,6 +182,7 @@ struct TailPlan {
     mutating func ends(with last: [EntryID], whenEmpty: Bool) {
         for stream in upper.indices {
             upper[stream] = min(last[stream], upper[stream] ?? .largest)
+            endWasThere[stream] = whenEmpty && upper[stream] == last[stream]
         }
         endsWhenEmpty = whenEmpty
     }
@@ -189,7 +199,7 @@ struct TailPlan {
     mutating func next(_ moment: Moment) -> Step {
         if remaining == 0 { return .end }
         if moment.awaitsReply { return .receive }
-        if isOver || hasReachedEnd { return .end }
+        if isOver || hasReachedEnd { return end(moment) }
         if follows, moment.rows > 0 {
             let mayPrefetch =
                 hasBacklog && answerBytes <= TailPlan.prefetchBytesMax
@@ -197,7 +207,7 @@ struct TailPlan {
             return .handOver(
                 prefetch: mayPrefetch ? entries(moment, blockMs: nil, isPrefetch: true) : nil)
         }
-        if moment.idleness.isOver { return .end }
+        if moment.idleness.isOver { return end(moment) }
         if moment.idleness.isEmpty { return .handOver(prefetch: nil) }
         if follows, !firstLooks.isEmpty {
             return .askHowFar(firstLooks.map { Look(stream: $0) })
@@ -212,6 +222,22 @@ struct TailPlan {
             if !looks.isEmpty { return .askHowFar(looks) }
         }
         return .ask(entries(moment, blockMs: blockMs(moment), isPrefetch: false))
+    }
+
+    /// Nothing more will come, if nothing was missed.
+    private mutating func end(_ moment: Moment) -> Step {
+        guard follows else { return .end }
+        let looks =
+            lastLooks
+            ?? cursors.indices.filter { stream in
+                guard let end = upper[stream] else { return true }
+                return (stops[stream] ?? cursors[stream]) < end
+                    && (endWasThere[stream] || watches[stream].knows(upTo: end))
+            }
+        if looks.isEmpty { return .end }
+        if moment.rows > 0 { return .handOver(prefetch: nil) }
+        lastLooks = looks
+        return .askHowFar(looks.map { Look(stream: $0) })
     }
 
     /// How many rows the batch may have, `noted` of which were noted: no more than a batch, and no
@@ -279,14 +305,14 @@ struct TailPlan {
     mutating func note(_ rows: [RowID], leftOut: [RowID], passed: Set<Int>) {
         note(rows)
         note(leftOut)
-        for stream in watches.indices {
+        for stream in watches.indices where stops[stream] == nil {
             if let gap = watches[stream].reached(cursors[stream]) { gaps.append((stream, gap)) }
         }
         if let last = rows.last { lastRow = last.id }
         for stream in passed {
-            guard let last = upper[stream] else { continue }
+            guard let last = upper[stream], cursors[stream] < last else { continue }
+            stops[stream] = cursors[stream]
             cursors[stream] = last
-            watches[stream] = GapWatch()
         }
         remaining -= min(rows.count, remaining)
         if !rows.isEmpty { hasRows = true }
@@ -305,11 +331,20 @@ struct TailPlan {
         }
     }
 
-    /// How far a stream reaches. Only when all that was read is noted.
-    mutating func looked(_ extent: StreamExtent, _ stream: Int) {
-        if let gap = watches[stream].looked(extent, cursor: cursors[stream]) {
-            gaps.append((stream, gap))
+    /// How far a stream reaches; nil if the server does not say. Only when all that was read is
+    /// noted.
+    mutating func looked(_ extent: StreamExtent?, _ stream: Int) {
+        let isLast = lastLooks?.contains(stream) ?? false
+        lastLooks?.removeAll { $0 == stream }
+        var gap: Gap?
+        if isLast, let end = upper[stream] {
+            gap = watches[stream].ended(
+                extent, cursor: stops[stream] ?? cursors[stream], end: end,
+                wasThere: endWasThere[stream])
+        } else if let extent, stops[stream] == nil {
+            gap = watches[stream].looked(extent, cursor: cursors[stream])
         }
+        if let gap { gaps.append((stream, gap)) }
     }
 
     /// The gaps that were noticed since this was asked last.
@@ -371,6 +406,10 @@ struct TailPlan {
         batchFrom[stream] = .smallest
         watches[stream] = GapWatch()
         seen[stream] = last
+        stops[stream] = nil
+        endWasThere[stream] = false
+        // Unless only what was there at the beginning is wanted, there is more to read.
+        if !endsWhenEmpty { lastLooks = nil }
         return before
     }
 
@@ -397,7 +436,11 @@ struct TailPlan {
     private mutating func goBack(to from: [EntryID], rows: Int) {
         cursors = from
         batchFrom = from
-        for stream in watches.indices { watches[stream] = GapWatch() }
+        for stream in watches.indices {
+            watches[stream] = GapWatch()
+            stops[stream] = nil
+        }
+        lastLooks = nil
         if isCounted { remaining += rows }
     }
 }

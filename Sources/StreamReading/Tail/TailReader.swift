@@ -20,6 +20,8 @@ final class TailReader: StreamReader {
         case entry(stream: Int)
     }
     private var awaited: [Awaited] = []
+    /// The answer that one of several streams is none: which of them is being looked for.
+    private var wrongType: RedcolError?
     /// The answer to XREVRANGE, as far as it has come.
     private var lastEntry = LastEntry()
     /// How many entries had been parsed before the answer.
@@ -85,7 +87,7 @@ final class TailReader: StreamReader {
             }
         }
         if start == nil || options.endsNow {
-            if lastIDs == nil { lastIDs = try askLastIDs() }
+            if lastIDs == nil { lastIDs = try askLastIDs(askMore: lookAtOnce) }
         } else if options.startLast == nil {
             try askNow([])
         }
@@ -96,6 +98,14 @@ final class TailReader: StreamReader {
         if options.endsNow { end(with: seen.map { $0 ?? .smallest }, whenEmpty: true) }
         plan.begin(after: after, seen: seen, platform_monotonic_ms())
         plan.looksAtBeginnings()
+    }
+
+    /// How many entries there are up to the end of "until" "now" is known if it is asked together
+    /// with that end.
+    private func lookAtOnce() {
+        guard options.follows, options.endsNow, options.startLast == nil, start == .smallest
+        else { return }
+        for stream in streams.indices { ask(TailPlan.Look(stream: stream)) }
     }
 
     /// Asks for the first of each stream's newest `count` entries, a page after the other.
@@ -113,9 +123,10 @@ final class TailReader: StreamReader {
                     case .incomplete: return false
                     case .id(let id): first = id
                     case .error(let text):
-                        throw RedcolError.server(
+                        let error = RedcolError.server(
                             text, endpoint: connection.endpoint,
                             asked: "XREVRANGE, for the newest entries")
+                        throw error.naming(newest.count, of: streams)
                     }
                     return true
                 })
@@ -164,6 +175,7 @@ final class TailReader: StreamReader {
 
     override func connectionLost() {
         awaited = []
+        wrongType = nil
         lastEntry.connectionLost()
         noteRows()
         plan.connectionLost()
@@ -286,6 +298,7 @@ final class TailReader: StreamReader {
             return false
         }
         awaited.removeFirst()
+        if case .error(let text) = reply { try noteRefusal(text, stream) }
         let last = reply.entryID(named: "last-generated-id")
         let deleted = reply.entryID(named: "max-deleted-entry-id")
         if let before = plan.foundLast(last, deleted: deleted, stream) {
@@ -297,10 +310,19 @@ final class TailReader: StreamReader {
                     : "has earlier entries, but not \(before.text), which was read")
                 + ": it was deleted and begun again, and is read from its beginning"
             noteReset(message, in: stream, from: before, to: last)
+            if options.onIdle == .stop { idleness.takeBack() }  // there is more to read
         }
-        if let extent = StreamExtent(reply) { plan.looked(extent, stream) }
+        plan.looked(StreamExtent(reply), stream)
         noteGaps()
+        if awaited.isEmpty, let wrongType { throw wrongType }
         return true
+    }
+
+    /// A key that is missing, or of which one may not ask, is no error.
+    private func noteRefusal(_ text: [UInt8], _ stream: Int) throws(RedcolError) {
+        let error = RedcolError.server(text, endpoint: connection.endpoint, asked: "XINFO STREAM")
+        guard error.cause == .wrongType || error.remedy != .raise else { return }
+        throw error.naming(stream, of: streams)
     }
 
     /// Takes the last entry up to the one that was read last; false when the answer has not come in
@@ -329,7 +351,13 @@ final class TailReader: StreamReader {
         case .serverError:
             guard let error = try serverError("XREAD") else { return false }
             awaited.removeFirst()
-            throw error
+            guard error.cause == .wrongType, streams.count > 1 else { throw error }
+            // The answer does not say which of them.
+            parser.pointee.abandonReply()
+            wrongType = error
+            for stream in request.streams { ask(TailPlan.Look(stream: stream)) }
+            try connection.flush()
+            return false
         case .refused(let error):
             guard options.follows else { throw error }
             heldError = error

@@ -123,6 +123,20 @@ def test_values_that_do_not_fit_among_the_newest(server: Server, db: redis.Redis
     assert skipped["n"].to_list() == [2, 4]
 
 
+def test_the_tail_of_a_scan(url: str, any_db: redis.Redis, key: str) -> None:
+    """Polars does not say that it wants the last rows, and takes them itself."""
+    add(any_db, key, plain(2_000))
+    lazy = redcol.scan_stream(url, key, schema=SCHEMA)
+    assert lazy.tail(3).collect()["n"].to_list() == [1_997, 1_998, 1_999]
+    assert lazy.tail(5_000).select("n").collect().height == 2_000
+    assert lazy.filter(pl.col("_ts") <= 1_000).tail(2).collect()["n"].to_list() == [998, 999]
+    assert (
+        redcol.scan_stream(url, key, schema=SCHEMA, last=3).collect().equals(lazy.tail(3).collect())
+    )
+    streams = redcol.scan_streams(url, [key], schema=SCHEMA)
+    assert streams.tail(2).collect()["n"].to_list() == [1_998, 1_999]
+
+
 @pytest.mark.parametrize("end_after", [0, 1, 20, 500, 20_000, 33_000, 60_000])
 def test_the_newest_entries_over_a_lost_connection(
     any_server: Server, any_db: redis.Redis, key: str, end_after: int
@@ -176,10 +190,13 @@ def test_the_newest_entries_in_a_cluster() -> None:
         (redcol.read_stream, {"last": 1, "group": "g", "consumer": "c"}, "last is about reading"),
         (redcol.read_stream, {"last": -1}, "last must be from 0"),
         (redcol.read_stream, {"start_id": timedelta(hours=1)}, "a time after now"),
-        (redcol.read_stream, {"start_id": "-1y"}, "is not an entry id"),
+        (redcol.read_stream, {"start_id": "-1y"}, "is not an entry id.* '-1h'"),
+        (redcol.read_streams, {"start_id": "1h"}, "is not an entry id.* '-1h'"),
+        (redcol.iter_stream, {"end_id": "-1 h"}, "is not an entry id.* '-1h'"),
+        (redcol.read_stream, {"start_id": "-1h-"}, "is not an entry id.* '-1h'"),
         (redcol.read_stream, {"end_id": "1969-12-31"}, "before 1970"),
         (redcol.scan_stream, {"start_id": timedelta(hours=1)}, "a time after now"),
-        (redcol.scan_streams, {"end_id": "-1y"}, "is not an entry id"),
+        (redcol.scan_streams, {"end_id": "-1y"}, "is not an entry id.* '-1h'"),
         (redcol.iter_stream, {"start_last": 1, "start_id": "5"}, "start_id and start_last"),
         (
             redcol.iter_stream,

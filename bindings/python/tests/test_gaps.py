@@ -121,6 +121,96 @@ def test_entries_that_were_gone_soon_after_the_beginning(
         assert (error.lost_entries, error.before_id) == (100 - read, ids[-1])
 
 
+def all_of(batches: redcol.StreamIterator) -> tuple[int, list[redcol.GapError]]:
+    """How many entries come until the end, and the gaps."""
+    read, errors = 0, []
+    while True:
+        try:
+            for batch in batches:
+                read += len(batch)
+            return read, errors
+        except redcol.GapError as error:
+            errors.append(error)
+
+
+@pytest.mark.parametrize(
+    ("end", "group", "left"),
+    [
+        (STOP, {}, "nothing"),
+        (STOP, {}, "later ones"),
+        ({"until": "now"}, {}, "nothing"),
+        ({"until": "now"}, {}, "later ones"),
+        (STOP, GROUP, "nothing"),
+    ],
+)
+def test_entries_that_were_gone_up_to_the_end(
+    url: str,
+    any_db: redis.Redis,
+    key: str,
+    end: dict[str, object],
+    group: dict[str, str],
+    left: str,
+) -> None:
+    """An iterator looks once more before it says that there is nothing more."""
+    ids = add(any_db, key, range(2_000))
+    with redcol.iter_stream(
+        url, key, **group, schema=SCHEMA, batch_size=5, on_gap="raise", **end
+    ) as batches:
+        assert next(batches)["n"].to_list() == list(range(5))
+        after = add(any_db, key, range(2_000, 2_003)) if left == "later ones" else [None]
+        any_db.xtrim(key, maxlen=3 if after[0] else 0, approximate=False)
+        read, errors = all_of(batches)
+        lost = sum(error.lost_entries or 0 for error in errors)
+        # What is added later is not wanted until "now".
+        wanted = 2_000 if after == [None] or "until" in end else 2_003
+        if counts_added(any_db):
+            assert 5 + read + lost == wanted
+            assert lost > 1_000
+            (error,) = errors
+            # Part of it may have been on its way: that it came before the gap is known only if
+            # nothing came after it.
+            came = ids[4 + min(read, 1_995)] if wanted == 2_000 else ids[4]
+            assert (error.after_id, error.before_id) == (came, after[0])
+            assert f"after {error.after_id}" in str(error)
+        elif "until" in end:
+            assert "at least 1 entries" in str(errors[0])
+        assert batches.stats.lost_entries == lost
+    if not group:
+        # Nothing is missed of what is there.
+        with redcol.iter_stream(url, key, schema=SCHEMA, on_gap="raise", **end) as batches:
+            assert all_of(batches)[1] == []
+
+
+def test_a_stream_that_was_deleted_while_it_was_read(
+    url: str, any_db: redis.Redis, key: str
+) -> None:
+    ids = add(any_db, key, range(2_000))
+    with redcol.iter_stream(
+        url, key, schema=SCHEMA, batch_size=5, on_gap="raise", until="now"
+    ) as batches:
+        next(batches)
+        any_db.delete(key)
+        read, (error,) = all_of(batches)
+        lost = 1_995 - read if counts_added(any_db) else 1
+        assert (error.lost_entries, error.before_id) == (lost, None)
+        assert error.after_id == ids[4 + read]
+
+
+def test_where_a_gap_begins(url: str, any_db: redis.Redis, key: str) -> None:
+    """What came in the first answer stood together: the gap comes after it."""
+    if not counts_added(any_db):
+        return
+    ids = add(any_db, key, range(2_000))
+    with redcol.iter_stream(
+        url, key, schema=SCHEMA, batch_size=450, on_gap="raise", **STOP
+    ) as batches:
+        assert len(next(batches)) == 450
+        any_db.xtrim(key, maxlen=1, approximate=False)
+        _, (error,) = all_of(batches)
+        assert error.after_id == ids[449]
+        assert error.before_id == ids[-1]
+
+
 def test_entries_that_were_gone_between_two_reads(url: str, any_db: redis.Redis, key: str) -> None:
     """A look that finds the reader in the middle notices what was missed before, too."""
     if not counts_added(any_db):

@@ -137,6 +137,59 @@ def test_a_missing_stream_among_large_ones(url: str, any_db: redis.Redis, key: s
     assert frame["n"].to_list() == [*range(3_000)] * 2
 
 
+@pytest.mark.parametrize("count", [{"count": 0}, {"count_per_stream": 0}, {"start_id": "+"}])
+def test_where_no_entry_is_wanted(
+    url: str, any_db: redis.Redis, key: str, count: dict[str, Any]
+) -> None:
+    """Whether the streams are there is asked all the same."""
+    any_db.xadd(f"{key}:1", {"n": 1})
+    there, missing = f"{key}:1", f"{key}:2"
+    read = {"schema": SCHEMA, "if_missing": "raise", **count}
+    for streams in ([missing], [there, missing]):
+        with pytest.raises(redcol.NoStreamError, match=missing):
+            redcol.read_streams(url, streams, **read)
+    with pytest.raises(redcol.NoStreamError, match="no stream matches"):
+        redcol.read_streams(url, f"{missing}*", **read)
+    assert redcol.read_streams(url, [there], **read).is_empty()
+    assert redcol.read_streams(url, f"{there}*", **read).is_empty()
+    if "count_per_stream" not in count:
+        with pytest.raises(redcol.NoStreamError, match=missing):
+            redcol.read_stream(url, missing, **read)
+
+
+def test_queries_that_want_no_entry(url: str, any_db: redis.Redis, key: str) -> None:
+    any_db.xadd(f"{key}:1", {"n": 1})
+    there, missing = f"{key}:1", f"{key}:2"
+    for lazy in (
+        redcol.scan_stream(url, missing, schema=SCHEMA, if_missing="raise"),
+        redcol.scan_streams(url, [there, missing], schema=SCHEMA, if_missing="raise"),
+    ):
+        for query in (
+            lazy.filter(pl.col("_ts") < 0),
+            lazy.filter(pl.col("_id") == "5-0"),
+            lazy.select(pl.len()),
+        ):
+            with pytest.raises(ERRORS, match="there is no such stream"):
+                query.collect()
+        # Polars does not ask for rows then.
+        assert lazy.head(0).collect().is_empty()
+    both = redcol.scan_streams(url, [there, missing], schema=SCHEMA, if_missing="raise")
+    # A filter chooses the streams that are read.
+    assert both.filter(pl.col("_key") == there).collect()["n"].to_list() == [1]
+    with pytest.raises(ERRORS, match=missing):
+        both.filter(pl.col("_key") == missing).collect()
+    assert both.filter(pl.col("_key") == "another").collect().is_empty()
+
+
+@pytest.mark.parametrize("name", ["read_stream", "scan_stream", "iter_stream", "read_arrow"])
+def test_a_missing_stream_of_which_the_schema_is_inferred(
+    url: str, any_db: redis.Redis, key: str, name: str
+) -> None:
+    with pytest.raises(redcol.NoStreamError, match="there is no such stream") as caught:
+        getattr(redcol, name)(url, key, schema="infer", if_missing="raise")
+    assert caught.value.stream == key
+
+
 def test_no_stream_matches(url: str, any_db: redis.Redis, key: str) -> None:
     for read in (redcol.read_streams, redcol.scan_streams):
         with pytest.raises(ERRORS, match=f'no stream matches "{key}:\\*"'):

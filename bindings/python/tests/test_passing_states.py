@@ -368,3 +368,44 @@ def test_the_log_warns_of_the_second_loss(caplog: pytest.LogCaptureFixture) -> N
             taking.result()
     warning = next(record for record in caplog.records if record.levelname == "WARNING")
     assert "attempts without a success" in warning.getMessage()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        {"if_missing": "raise"},
+        {"if_missing": "raise", "last": 5},
+        {"start_id": "-1h"},
+        {"if_missing": "raise", "start_id": "-1h", "last": 5},
+    ],
+)
+def test_what_is_asked_before_a_range_is_asked_again(read: dict[str, Any]) -> None:
+    left = [LOADING, b"-CLUSTERDOWN no\r\n", LOADING, b""]
+
+    def answer(command: list[bytes]) -> bytes:
+        if command[0] in (b"EXISTS", b"TIME") and left[0]:
+            return left.pop(0)
+        if command[0] == b"TIME":
+            return b"*2\r\n$10\r\n1700000000\r\n$1\r\n5\r\n"
+        if command[0] == b"EXISTS":
+            return b":1\r\n"
+        if command[0] in (b"XRANGE", b"XREVRANGE"):
+            return b"*1\r\n*2\r\n$15\r\n1699999999999-0\r\n*2\r\n$1\r\nn\r\n$1\r\n7\r\n"
+        return b"+OK\r\n"
+
+    with FakeServer(answer) as fake:
+        frame = redcol.read_stream(fake.url, "s", schema=SCHEMA, timeout_ms=BUSY_MACHINE_MS, **read)
+    assert frame["n"].to_list() == [7]
+    assert left == [b""]
+
+
+def test_it_is_not_asked_for_ever() -> None:
+    with FakeServer(lambda _: LOADING) as fake, pytest.raises(redcol.ServerLoadingError):
+        redcol.read_stream(fake.url, "s", if_missing="raise", timeout_ms=300)
+    # Whoever makes an iterator wants to know what is wrong.
+    answers = {b"HELLO": b"+OK\r\n"}
+    with (
+        FakeServer(lambda command: answers.get(command[0], LOADING)) as fake,
+        pytest.raises(redcol.ServerLoadingError),
+    ):
+        redcol.iter_stream(fake.url, "s", if_missing="raise", timeout_ms=BUSY_MACHINE_MS)

@@ -15,7 +15,7 @@ import redcol
 from clusters import Cluster
 from grouping import GROUP, SCHEMA, add, wait_for_blocked
 from redcol import _native
-from servers import SERVERS, FakeServer
+from servers import SERVERS, FakeServer, Server
 
 STOP = {"on_idle": "stop", "block_ms": 100}
 
@@ -95,6 +95,60 @@ def test_the_lag_is_counted_where_the_server_does_not_know_it(
         assert tail.lag() == {key: 10}
         any_db.xtrim(key, maxlen=0, approximate=False)
         assert tail.lag() == {key: 0}
+
+
+def test_the_lag_of_a_group_that_was_overtaken(url: str, any_db: redis.Redis, key: str) -> None:
+    """Redis 7.0 counts what was trimmed before the group read it, for ever."""
+    add(any_db, key, range(100))
+    with redcol.iter_stream(url, key, **GROUP, batch_size=10, schema=SCHEMA) as member:
+        next(member)
+        any_db.xtrim(key, maxlen=50, approximate=False)
+        assert member.lag() == {key: 50}
+        next(member)
+        assert member.lag() == {key: 40}
+        ids = add(any_db, key, range(100))
+        assert member.lag() == {key: 140}
+        any_db.xdel(key, ids[50])
+        assert member.lag() == {key: 139}
+        any_db.xtrim(key, maxlen=60, approximate=False)
+        assert member.lag() == {key: 60}
+        next(member)
+        assert member.lag() == {key: 50}
+
+
+def test_a_lag_that_is_too_large_to_be_counted(url: str, any_db: redis.Redis, key: str) -> None:
+    """The server's number, if it can be right."""
+    version = any_db.info("server")
+    is_right = int(version.get("valkey_version", version["redis_version"]).split(".")[0]) >= 8
+    add(any_db, key, range(30_000))
+    with redcol.iter_stream(url, key, **GROUP, batch_size=10, schema=SCHEMA) as member:
+        next(member)
+        assert member.lag() == {key: 29_990}
+        any_db.xtrim(key, maxlen=20_000, approximate=False)
+        assert member.lag() == {key: 20_000}
+        next(member)
+        before_7 = int(version["redis_version"].split(".")[0]) < 7
+        assert member.lag() == {key: 19_990 if is_right or before_7 else None}
+        add(any_db, key, range(30_000))
+        # The server's number is larger than the stream, which can't be right.
+        assert member.lag() == {key: 49_990 if is_right or before_7 else None}
+
+
+def test_a_user_who_may_ask_of_groups_alone(
+    any_server: Server, any_db: redis.Redis, key: str
+) -> None:
+    if int(any_db.info("server")["redis_version"].split(".")[0]) < 7:
+        return
+    add(any_db, key, range(20))
+    any_db.acl_setuser(
+        "groups", enabled=True, passwords=["+one"], keys=["*"], reset=True,
+        commands=["+@all", "-xinfo|stream"],
+    )  # fmt: skip
+    url = any_server.url.replace("unix://", "unix://groups:one@")
+    with redcol.iter_stream(url, key, **GROUP, batch_size=5, schema=SCHEMA) as member:
+        next(member)
+        assert member.lag() == {key: 15}
+    any_db.acl_deluser("groups")
 
 
 def test_the_lag_of_what_is_missing(url: str, any_db: redis.Redis, key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ import redis
 
 import redcol
 from grouping import GROUP, SCHEMA, add, pending
+from servers import Server
 
 STOP = {"on_idle": "stop", "block_ms": 250}
 
@@ -164,3 +166,80 @@ def test_no_stream_at_all(url: str, any_db: redis.Redis, key: str) -> None:
         pytest.raises(redcol.NoGroupError),
     ):
         next(batches)
+
+
+@pytest.mark.parametrize("start_id", ["-", "$", "5-0", timedelta(hours=-1)])
+@pytest.mark.parametrize("more", [{}, {"start_last": 2}, {"until": "now"}])
+def test_which_of_them_is_no_stream(
+    url: str, any_db: redis.Redis, key: str, start_id: str, more: dict[str, object]
+) -> None:
+    """The server's answer does not say it."""
+    if "start_last" in more and start_id != "-":
+        return
+    streams = [f"{key}-{letter}" for letter in "abc"]
+    for stream in (streams[0], streams[2]):
+        add(any_db, stream, range(3))
+    any_db.set(streams[1], "a string")
+    with (
+        pytest.raises(redcol.WrongTypeError, match=f'stream "{streams[1]}": ') as caught,
+        redcol.iter_stream(
+            url, streams, start_id=start_id, schema=SCHEMA, on_idle="stop", block_ms=1, **more
+        ) as batches,
+    ):
+        list(batches)
+    assert caught.value.stream == streams[1]
+
+
+@pytest.mark.parametrize("group", [{}, GROUP, GROUP | {"create_group": False}])
+def test_one_of_them_becomes_something_else(
+    url: str, any_db: redis.Redis, key: str, group: dict[str, object]
+) -> None:
+    streams = [f"{key}-{letter}" for letter in "abc"]
+    for stream in streams:
+        add(any_db, stream, range(3))
+        if "create_group" in group:
+            any_db.xgroup_create(stream, "g", "0")
+    with redcol.iter_stream(url, streams, **group, schema=SCHEMA, **STOP) as batches:
+        next(batches)
+        any_db.set(streams[1], "a string")
+        with pytest.raises(redcol.WrongTypeError, match=f'stream "{streams[1]}": ') as caught:
+            list(batches)
+        assert caught.value.stream == streams[1]
+
+
+@pytest.mark.parametrize("create_group", [True, False])
+def test_which_stream_of_a_group_is_none(
+    url: str, any_db: redis.Redis, key: str, create_group: bool
+) -> None:
+    streams = [f"{key}-{letter}" for letter in "abc"]
+    for stream in (streams[0], streams[2]):
+        add(any_db, stream, range(3))
+        any_db.xgroup_create(stream, "g", "0")
+    any_db.set(streams[1], "a string")
+    with (
+        pytest.raises(redcol.WrongTypeError, match=f'stream "{streams[1]}": ') as caught,
+        redcol.iter_stream(
+            url, streams, **GROUP, create_group=create_group, schema=SCHEMA, **STOP
+        ) as batches,
+    ):
+        list(batches)
+    assert caught.value.stream == streams[1]
+
+
+@pytest.mark.parametrize("rule", ["-xinfo", "+xinfo"])
+def test_a_user_who_may_not_ask_which(
+    any_server: Server, any_db: redis.Redis, key: str, rule: str
+) -> None:
+    add(any_db, f"{key}-a", range(3))
+    any_db.set(f"{key}-b", "a string")
+    any_db.acl_setuser(
+        "blind", enabled=True, passwords=["+one"], keys=["*"], commands=["+@all", rule], reset=True
+    )
+    url = any_server.url.replace("unix://", "unix://blind:one@")
+    with (
+        pytest.raises(redcol.WrongTypeError) as caught,
+        redcol.iter_stream(url, [f"{key}-a", f"{key}-b"], schema=SCHEMA, **STOP) as batches,
+    ):
+        list(batches)
+    assert caught.value.stream == (f"{key}-b" if rule == "+xinfo" else None)
+    any_db.acl_deluser("blind")

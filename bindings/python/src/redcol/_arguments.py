@@ -174,10 +174,11 @@ def range_end(
             return value
         if (time := _iso_time(value)) is not None:
             return str(_milliseconds(name, time))
+        before = " For a time before now: '-1h', '-1d12h' or '-500ms'." if relative_too else ""
         raise InvalidArgumentError(
             f"{name} {value!r} is not an entry id. Give '1704067200000-0', '1704067200000', either "
             "with '(' before it to exclude it, '-' for the first entry or '+' for the last; for a "
-            "time, a datetime, a date or ISO text."
+            f"time, a datetime, a date or ISO text.{before}"
         )
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)

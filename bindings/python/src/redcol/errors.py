@@ -266,10 +266,10 @@ class PendingEntriesError(RedcolError, RuntimeError):
 class GapError(RedcolError, LookupError):
     """Entries were gone before they were read. Raised only with ``on_gap="raise"``.
 
-    `lost_entries` is how many. They came after `after_id`, and up to `before_id` (None if the
-    stream is empty). If the stream was deleted and begun again, `lost_entries` is None, `after_id`
-    is the entry up to which it was read, and `before_id` is how far it has come now. The iterator
-    goes on when it is asked again.
+    `lost_entries` is how many. They came after `after_id`, which was read or is where the iterator
+    began, and before `before_id` (None if no entry comes after them). If the stream was deleted and
+    begun again, `lost_entries` is None, `after_id` is the entry up to which it was read, and
+    `before_id` is how far it has come now. The iterator goes on when it is asked again.
     """
 
     status = -24

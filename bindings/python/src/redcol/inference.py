@@ -103,7 +103,12 @@ def request(
                 "schema='infer' looks at one stream: pass the schema that infer_schema returns for "
                 "one of them."
             )
-        schema = _of_table(*_sample(server, plain.streams[0], columns, SAMPLE, from_end=True))
+        if_missing = plain.options.get("if_missing", "empty")
+        schema = _of_table(
+            *_sample(
+                server, plain.streams[0], columns, SAMPLE, if_missing=if_missing, from_end=True
+            )
+        )
         if not schema and (is_read_later or not plain.options.keys().isdisjoint(_WAITING)):
             shown = plain.streams[0].decode(errors="backslashreplace")
             _log.warn(
@@ -146,6 +151,7 @@ def _sample(
     count: int,
     own: Mapping[str, str] | None = None,
     *,
+    if_missing: str = "empty",
     from_end: bool,
 ) -> tuple[_native.Handle, set[str]]:
     """A table of the newest or oldest entries, and the names of its metadata columns."""
@@ -154,7 +160,9 @@ def _sample(
     from ._request import read_request
     from ._specs import EntrySpec, RangeSpec
 
-    range_ = RangeSpec(last=count) if from_end else RangeSpec(count=count)
+    range_ = RangeSpec(
+        count=None if from_end else count, last=count if from_end else None, if_missing=if_missing
+    )
     wanted = replace(columns, schema=None, missing_field="null", discover="binary")
     made = read_request(stream, range_, wanted, EntrySpec("null"), own=own)
     with client.using(server) as handle, _reading.reading(handle, made) as (iterator, _):

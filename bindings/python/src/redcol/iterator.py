@@ -83,6 +83,11 @@ class StreamIterator(Follower):
         does not keep the number (a group before Redis 7.0 or after entries were deleted; an
         iterator without a group in the middle of its stream), the entries are counted, which
         transfers them.
+
+        Servers before Redis 8 and Valkey 9 go on counting entries that were trimmed before the
+        group had them. There, if anything was ever removed from the stream, up to 10,000 entries
+        are counted. If there are more, it is the server's number, which may be too large; None if
+        that is larger than the stream.
         """
         return {name: _native_position.lag(self._handle, key) for name, key in self._by_name()}
 

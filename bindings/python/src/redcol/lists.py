@@ -86,10 +86,11 @@ def list_groups(
         ``stream`` and ``group`` (String), ``consumers`` (how many), ``pending`` (entries that were
         delivered and not acknowledged), ``last_delivered_id`` (String), ``entries_read`` and
         ``lag``, the entries that were not delivered yet (both null before Redis 7.0, and where the
-        server does not know), ``lag_exact`` (the same, counted up to the entry that is the last
-        when the counting begins; null without `exact`), and ``oldest_pending_ms``, how long ago the
-        first pending entry was delivered last (null if none is pending, or without the right to
-        XPENDING). Numbers are Int64. A key that is missing has no row.
+        server does not know; servers before Redis 8 and Valkey 9 go on counting entries that were
+        trimmed before the group had them), ``lag_exact`` (the same, counted up to the entry that is
+        the last when the counting begins; null without `exact`), and ``oldest_pending_ms``, how
+        long ago the first pending entry was delivered last (null if none is pending, or without the
+        right to XPENDING). Numbers are Int64. A key that is missing has no row.
 
     Raises:
         PermissionDeniedError: the user may not do this (needed: ``+xinfo``, ``+scan`` for a

@@ -92,8 +92,8 @@ def scan_stream(
         end_id: where to end, inclusive, likewise.
         count: read only the first so many entries from ``start_id`` on; filters apply to them.
         last: read only this many of the newest entries up to ``end_id``; the rows are oldest first,
-            and filters apply to them. ``tail(n)`` of the LazyFrame reads all entries instead, since
-            Polars does not tell redcol of it.
+            and filters apply to them. ``tail(n)`` of the LazyFrame has the same rows, but reads
+            all entries, since Polars does not tell redcol of it.
         if_missing: as in :func:`read_stream`, when a query runs.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column

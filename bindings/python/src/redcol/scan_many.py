@@ -106,7 +106,9 @@ def scan_streams(
         count: another name of ``count_per_stream``.
         batch_size: how many streams to ask for at once, at most.
         count_hint: how many keys the server looks at for each answer to SCAN.
-        if_missing: as in :func:`read_streams`, for the streams that a query reads.
+        if_missing: as in :func:`read_streams`, for the streams that a query reads: not for those
+            that a filter on the keys leaves out, nor for a pattern with such a filter. With
+            ``head(0)`` Polars reads nothing, and so nothing is looked for.
         missing_field: as in :func:`read_stream`, in the columns that a query needs.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"``, or
             ``"skip"``, which leaves the entry out and logs a warning with the number of such
@@ -216,11 +218,14 @@ class _ManyReads(LazyReads):
             bounds &= _bounds.Bounds(last=found.last) if is_counted else found
             streams = self._streams(predicate)
         if bounds.is_empty or rows_max == 0 or streams == []:
-            return
+            if self._if_missing == "empty" or streams == []:
+                return
+            # The library looks for the streams although nothing of them is wanted.
+            bounds, rows_max = _bounds.ALL, 0
         request = self._read(columns, bounds, rows_max, streams)
         rows = 0
         with client.using(self._server) as handle:
-            is_whole = bounds == _bounds.ALL and streams is None
+            is_whole = bounds == _bounds.ALL and streams is None and rows_max != 0
             told = _progress.of(self._progress)
             for frame in _reading.frames(handle, request, told, is_whole=is_whole):
                 yield _reading.arranged(frame, request, first_row=rows)
