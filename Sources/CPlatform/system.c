@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "include/CPlatform.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -26,6 +27,19 @@ uint32_t platform_random(void) {
   /* The system call as such: libc has a function for it only since glibc 2.25. */
   if (syscall(SYS_getrandom, &value, sizeof value, nonblocking) != (long)sizeof value)
     value = (uint32_t)platform_monotonic_ms() * 2654435761u;
+  return value;
+}
+
+uint32_t platform_process_random(void) {
+  static _Atomic uint32_t kept;
+  uint32_t value = atomic_load_explicit(&kept, memory_order_relaxed);
+  if (value == 0) {
+    uint32_t none = 0;
+    value = platform_random() | 1;
+    /* Another thread may have been faster. */
+    if (!atomic_compare_exchange_strong(&kept, &none, value))
+      value = none;
+  }
   return value;
 }
 

@@ -96,7 +96,7 @@ extension Endpoint {
             secrets: Secrets(
                 user: user?.value ?? [], password: password?.value,
                 raw: (user?.raw ?? [], password?.raw ?? [])))
-        try takeOptions(&parts.query, isService: isService)
+        if parts.query.firstKey != nil { try takeOptions(&parts.query, isService: isService) }
         if let unknown = parts.query.firstKey {
             let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
             throw wrongURL(

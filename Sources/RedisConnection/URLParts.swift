@@ -85,6 +85,7 @@ struct URLParts {
 
         /// A value, and how the URL spells it.
         mutating func removeValue(_ key: String) throws(RedcolError) -> Text? {
+            if pairs.isEmpty { return nil }
             var found: Text?
             var kept = pairs
             kept.removeAll { pair in

@@ -24,7 +24,7 @@ public struct ByteStringTable {
     private let seed: UInt64
 
     public init() {
-        seed = UInt64(platform_random()) &* 0x9E37_79B9_7F4A_7C15 | 1
+        seed = UInt64(platform_process_random()) &* 0x9E37_79B9_7F4A_7C15 | 1
     }
 
     public mutating func free() {

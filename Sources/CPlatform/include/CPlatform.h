@@ -111,6 +111,8 @@ int64_t platform_monotonic_ms(void);
 /* Milliseconds since 1970, as far as the system knows. */
 int64_t platform_wall_clock_ms(void);
 uint32_t platform_random(void);
+/* The same number each time in this process. */
+uint32_t platform_process_random(void);
 /* A socket that does not block and is closed on exec, or -1 with errno. */
 int platform_socket(int family, int type);
 /* Starts connecting: 0 done, EINPROGRESS, or another errno value. */

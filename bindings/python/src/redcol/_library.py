@@ -226,7 +226,7 @@ def is_interrupted() -> bool:
 
     Python prints that exception and drops it. Handlers run in the main thread alone.
     """
-    if threading.current_thread() is not threading.main_thread() or not _logger.unfinished:
+    if not _logger.unfinished or threading.current_thread() is not threading.main_thread():
         return False
     _logger.unfinished = 0
     return True

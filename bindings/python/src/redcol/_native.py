@@ -8,12 +8,11 @@ are called here.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_uint64, c_void_p
 
 from . import _credentials, _log, errors
@@ -173,17 +172,22 @@ def options_of(options: Mapping[str, str]) -> Any:
     return (c_char_p * (len(words) + 1))(*words, None)
 
 
-@contextlib.contextmanager
-def repeating(client: Handle | None) -> Iterator[None]:
+class Repeating:
     """Around a call that is made again after each signal; `client` None: of open_client.
 
     If a signal's handler raises, it is not made again, and a later call must not continue it.
     """
-    try:
-        yield
-    except BaseException:
-        library().redcol_forget(None if client is None else client.pointer)
-        raise
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Handle | None) -> None:
+        self._client = client
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            library().redcol_forget(None if self._client is None else self._client.pointer)
 
 
 def version() -> str:
@@ -207,7 +211,7 @@ def open_client(
 ) -> ClientHandle | None:
     """Connect. None if a signal ended the call: let Python handle it, and call again.
 
-    Call it inside `repeating(None)`.
+    Call it inside `Repeating(None)`.
     """
     client, error = ClientHandle(), Handle()
     words = options_of({**options, **server.private_options()})
@@ -250,7 +254,7 @@ def read_streams(
     names = (c_char_p * count)(*streams)
     lengths = (c_int64 * count)(*map(len, streams))
     status = TIMEOUT
-    with repeating(client):
+    with Repeating(client):
         while status == TIMEOUT:  # a signal came whose handler did not raise
             iterator, error = Handle(), Handle()
             status = library().redcol_read_streams(
@@ -304,7 +308,7 @@ def read_ranges(
 def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:
     """The milliseconds and the sequence number of a stream's last entry; None if it has none."""
     status = TIMEOUT
-    with repeating(client):
+    with Repeating(client):
         while status == TIMEOUT:  # a signal came whose handler did not raise
             milliseconds, sequence, error = c_uint64(), c_uint64(), Handle()
             status = library().redcol_last_id(
@@ -353,7 +357,7 @@ def iter_ack(iterator: Handle, stream: bytes | None, entry_ids: bytes | None) ->
     """Acknowledge entries that an iterator has handed over: these, or all if None."""
     total = 0
     status = TIMEOUT
-    with repeating(iterator.owner):
+    with Repeating(iterator.owner):
         while status == TIMEOUT:  # a signal came whose handler did not raise
             acknowledged, error = c_int64(), Handle()
             status = library().redcol_iter_ack(
@@ -439,7 +443,7 @@ def iter_last_error(iterator: Handle) -> errors.RedcolError | None:
 def ack(client: ClientHandle, stream: bytes, group: bytes, entry_ids: bytes) -> tuple[int, bool]:
     """Acknowledge entries. Returns how many were pending, and whether a signal ended the call.
 
-    Call it inside `repeating(client)`.
+    Call it inside `Repeating(client)`.
     """
     acknowledged, error = c_int64(), Handle()
     status = library().redcol_ack(

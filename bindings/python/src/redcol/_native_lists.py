@@ -46,7 +46,7 @@ def list_pending(
 def _table(function: str, client: ClientHandle, *arguments: Any) -> Handle:
     call = getattr(_native.library(), function)
     status = _native.TIMEOUT
-    with _native.repeating(client):
+    with _native.Repeating(client):
         while status == _native.TIMEOUT:  # a signal came whose handler did not raise
             table, error = Handle(), Handle()
             status = call(

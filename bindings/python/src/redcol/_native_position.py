@@ -45,7 +45,7 @@ def lag(iterator: Handle, stream: bytes) -> int | None:
     """How many entries of a stream are still to come. None if the group is missing."""
     count = c_int64()
     status = _native.TIMEOUT
-    with _native.repeating(iterator.owner):
+    with _native.Repeating(iterator.owner):
         while status == _native.TIMEOUT:  # a signal came whose handler did not raise
             error = Handle()
             status = _native.library().redcol_iter_lag(

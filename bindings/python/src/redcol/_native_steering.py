@@ -60,7 +60,7 @@ def claim_entries(
 def _repeated(client: _native.ClientHandle, function: str, *arguments: object) -> None:
     call = getattr(_native.library(), function)
     status = _native.TIMEOUT
-    with _native.repeating(client):
+    with _native.Repeating(client):
         while status == _native.TIMEOUT:  # a signal came whose handler did not raise
             error = Handle()
             status = call(client.pointer, *arguments, error.pointer_reference)

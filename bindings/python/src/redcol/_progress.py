@@ -67,6 +67,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away, if there is one."""
         if isinstance(self._tell, _Bar):
             self._tell.close()
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from . import _native, _progress, client
@@ -40,49 +39,61 @@ def check(server: client.Server, request: Request, *, is_read_later: bool = Fals
         pass
 
 
-@contextlib.contextmanager
+class Reading:
+    """A read and what makes its frames, in a ``with`` block, at whose end the read is freed."""
+
+    __slots__ = ("_made", "_told", "iterator")
+
+    def __init__(
+        self, iterator: _native.Handle, request: Request, told: _progress.Progress = _SILENT
+    ) -> None:
+        self.iterator = iterator
+        self._made = Frames(request)
+        self._told = told
+
+    def __enter__(self) -> tuple[_native.Handle, Frames]:
+        return self.iterator, self._made
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        try:
+            if isinstance(error, ValueConversionError):
+                self._made.name_dtype(error)
+        finally:
+            self.iterator.free()
+            self._told.close()
+
+
 def reading(
-    handle: _native.ClientHandle, request: Request
-) -> Iterator[tuple[_native.Handle, Frames]]:
-    """A read, and what makes its frames."""
+    handle: _native.ClientHandle, request: Request, told: _progress.Progress = _SILENT
+) -> Reading:
+    """Begin a read."""
     schema, options = request.schema_capsule(), request.options
     if request.ranges is None:
         iterator = _native.read_streams(handle, request.streams, schema, options)
     else:
         iterator = _native.read_ranges(handle, request.ranges, schema, options)
-    with taking(iterator, request) as made:
-        yield iterator, made
+    return Reading(iterator, request, told)
 
 
-@contextlib.contextmanager
-def taking(iterator: _native.Handle, request: Request) -> Iterator[Frames]:
-    """What makes the frames of a read, which is freed at the end."""
-    made = Frames(request)
-    try:
-        yield made
-    except ValueConversionError as error:
-        made.name_dtype(error)
-        raise
-    finally:
-        iterator.free()
-
-
-@contextlib.contextmanager
 def telling(
     handle: _native.ClientHandle,
     request: Request,
     told: _progress.Progress,
     *,
     is_whole: bool | None = None,
-) -> Iterator[tuple[_native.Handle, Frames]]:
+) -> Reading:
     """A read whose progress is told. `is_whole`: it reads whole streams; None: the options say."""
+    if not told.is_wanted:
+        return reading(handle, request)
     total = None
-    if told.is_wanted and (_is_whole(request) if is_whole is None else is_whole):
+    if _is_whole(request) if is_whole is None else is_whole:
         streams = request.streams if request.ranges is None else request.ranges
         total = _progress.total_rows(handle, streams, request.options)
-    with told, reading(handle, request) as (iterator, made):
-        told.begin_read(iterator, total)
-        yield iterator, made
+    begun = reading(handle, request, told)
+    told.begin_read(begun.iterator, total)
+    return begun
 
 
 def _is_whole(request: Request) -> bool:

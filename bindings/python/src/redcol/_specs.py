@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 #: What can happen to an entry with a value that does not fit its column.
 ON_ERROR: Final = ("raise", "null", "skip")
 _INT32_MAX: Final = 2**31 - 1
+#: The arguments about each metadata column but that of an iterator's streams.
+_ARGUMENTS: Final = {
+    part: (f"include_{part}", f"{part}_column") for part in _schema.PARTS if part != "stream"
+}
 
 
 @dataclass(frozen=True)
@@ -277,10 +281,11 @@ class ColumnSpec:
             if self.stream_column is None:
                 return None, False
             return _arguments.text("stream_column", self.stream_column), True
-        wanted: bool | None = getattr(self, f"include_{part}")
+        include, column = _ARGUMENTS[part]
+        wanted: bool | None = getattr(self, include)
         if wanted is not None or part not in ("sequence", "row_index"):
-            _arguments.flag(f"include_{part}", wanted)
-        return _arguments.text(f"{part}_column", getattr(self, f"{part}_column")), wanted
+            _arguments.flag(include, wanted)
+        return _arguments.text(column, getattr(self, column)), wanted
 
 
 def _is_included(

@@ -62,7 +62,7 @@ def ack_entries(
         return 0
     with client.using(server) as handle:
         acknowledged, was_interrupted = 0, True
-        with _native.repeating(handle):
+        with _native.Repeating(handle):
             while was_interrupted:
                 # Those that are done by now do not count a second time.
                 more, was_interrupted = _native.ack(handle, key, name, ids)

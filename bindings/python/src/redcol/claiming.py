@@ -128,5 +128,5 @@ def claim(
         _native_steering.claim_entries(handle, *claimed).free()
     with client.using(server) as handle:
         iterator = _native_steering.claim_entries(handle, *claimed)
-        with _reading.taking(iterator, request) as made:
+        with _reading.Reading(iterator, request) as (_, made):
             return _reading.whole(iterator, made)

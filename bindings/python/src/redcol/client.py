@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from . import _arguments, _native, _tls
@@ -345,7 +344,7 @@ class Server:
         credentials = None
         if self.credentials is not None:
             credentials = _native.new_credentials(self.credentials)
-        with _native.repeating(None):
+        with _native.Repeating(None):
             while (handle := _native.open_client(self, options, credentials)) is None:
                 # A signal came, and its handler did not raise. The same call continues, with its
                 # time limit.
@@ -360,30 +359,34 @@ def lasting(server: Server, *, connects_later: bool = False) -> Lasting:
     return Lasting(server.open(connects_later=connects_later), is_ours=True)
 
 
-@contextlib.contextmanager
-def using(server: Server) -> Iterator[_native.ClientHandle]:
+class _Passing:
+    """The handle of a client, or one that is freed at the end of one call."""
+
+    __slots__ = ("_handle", "_is_ours")
+
+    def __init__(self, server: Server, *, connects_later: bool) -> None:
+        client = server.client
+        self._is_ours = client is None
+        self._handle = (
+            server.open(connects_later=connects_later) if client is None else client._handle
+        )
+
+    def __enter__(self) -> _native.ClientHandle:
+        return self._handle
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_ours:
+            self._handle.free()
+
+
+def using(server: Server) -> _Passing:
     """The handle of a client, or of a connection that is closed at the end of one call."""
-    if server.client is not None:
-        yield server.client._handle
-        return
-    handle = server.open()
-    try:
-        yield handle
-    finally:
-        handle.free()
+    return _Passing(server, connects_later=False)
 
 
-@contextlib.contextmanager
-def unconnected(server: Server) -> Iterator[_native.ClientHandle]:
+def unconnected(server: Server) -> _Passing:
     """The handle of a client, or one that connects to nothing, to have arguments checked."""
-    if server.client is not None:
-        yield server.client._handle
-        return
-    handle = server.open(connects_later=True)
-    try:
-        yield handle
-    finally:
-        handle.free()
+    return _Passing(server, connects_later=True)
 
 
 _HOST: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])"

@@ -123,7 +123,7 @@ def request(
                 "or 'infer'."
             )
         schema = {**schema, **overrides}
-    return ask(replace(columns, schema=schema))
+    return ask(columns if schema is columns.schema else replace(columns, schema=schema))
 
 
 def arrow_schema(
