@@ -120,7 +120,7 @@ class Cluster:
                 wait_until(
                     lambda n=node, p=primary: n.ask("CLUSTER", "REPLICATE", p.id) == "OK", "replica"
                 )
-            wait_until(self.is_whole, "a whole cluster")
+            self.await_whole()
             self.stack = stack.pop_all()
 
     def sees_all(self, node: Node) -> bool:
@@ -128,22 +128,29 @@ class Cluster:
 
     def is_whole(self) -> bool:
         """Whether all nodes that live see the same owners, and replicas that follow them."""
-        views = set()
+        return self.what_is_missing() is None
+
+    def what_is_missing(self) -> str | None:
+        """Why the cluster is not whole. Slots that are being moved count for whoever has them."""
+        views: dict[object, list[int]] = {}
         for node in self.nodes:
             if not node.is_alive:
                 continue
             if "cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
-                return False
+                return f"for {node.port} the cluster is down:\n{node.ask('CLUSTER', 'NODES')}"
             lines = [line.split() for line in node.ask("CLUSTER", "NODES").splitlines()]
             if any("fail" in line[2] or "handshake" in line[2] for line in lines):
-                return False
+                return f"{node.port} sees:\n{node.ask('CLUSTER', 'NODES')}"
             roles = tuple(sorted((line[0], line[2].replace("myself,", "")) for line in lines))
-            slots = tuple(sorted((line[0], *line[8:]) for line in lines if line[8:]))
-            views.add((roles, slots if "[" not in str(slots) else ()))
+            slots = [(line[0], *(slot for slot in line[8:] if slot[0] != "[")) for line in lines]
+            views.setdefault((roles, tuple(sorted(slots))), []).append(node.port)
             info = node.ask("INFO", "replication")
             if info["role"] == "slave" and info["master_link_status"] != "up":
-                return False
-        return len(views) == 1
+                return f"{node.port} does not follow yet: {info}"
+        return None if len(views) == 1 else f"nodes see different things: {views}"
+
+    def await_whole(self) -> None:
+        wait_until(self.is_whole, lambda: f"a whole cluster: {self.what_is_missing()}")
 
     @property
     def url(self) -> str:
@@ -184,7 +191,7 @@ class Cluster:
                 node.resume()
             if node.process.poll() is not None:
                 node.restart()
-        wait_until(self.is_whole, "a whole cluster")
+        self.await_whole()
 
     # MARK: Moving slots
 
@@ -210,6 +217,34 @@ class Cluster:
     def end_move(self, slot: int, source: Node, target: Node) -> None:
         target.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
         source.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        wait_until(lambda: self.has_moved(slot, target), f"all nodes see slot {slot} at its target")
+
+    def has_moved(self, slot: int, target: Node) -> bool:
+        """Whether all nodes see a slot at `target`, which is newer to them than all others.
+
+        A slot is whose epoch is the highest. If another one moves before all nodes know the epoch
+        of this move, its target may begin the same one, or none; an old message then gives the
+        slot back in the eyes of one node, for ever.
+        """
+        epochs = set()
+        for node in self.nodes:
+            if not node.is_alive:
+                continue
+            lines = [line.split() for line in node.ask("CLUSTER", "NODES").splitlines()]
+            primaries = [line for line in lines if "master" in line[2]]
+            newest = max(primaries, key=lambda line: int(line[6]))
+            if newest[0] != target.id:
+                target.ask("CLUSTER", "BUMPEPOCH")
+                return False
+            epochs.add(newest[6])
+            owner = next(
+                primary[2]
+                for first, last, primary, *_ in node.ask("CLUSTER", "SLOTS")
+                if first <= slot <= last
+            )
+            if owner != target.id:
+                return False
+        return len(epochs) == 1
 
     def move(self, key: str, target: Node) -> None:
         """Give the slot of this key to another node, with its keys."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,10 @@ from leaks import no_leaks  # noqa: F401
 from servers import REDIS_7, SERVERS, Server
 
 _keys = itertools.count()
+
+# A shell starts background jobs with Ctrl-C ignored, and so would be all that is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -24,14 +24,17 @@ DOWN_AFTER_MS = 500
 def wait_until(what: Callable[[], bool], name: object = None, seconds: float = 60) -> None:
     """Wait for something that comes by itself.
 
-    Meanwhile a server may not answer, and slots of a cluster may have no node.
+    Meanwhile a server may not answer, and slots of a cluster may have no node. A name that is a
+    function is called when the time is over.
     """
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(redis.RedisError, OSError, LookupError):
             if what():
                 return
-        assert time.monotonic() < deadline, f"not within {seconds} s: {name or what}"
+        if time.monotonic() > deadline:
+            told = name() if callable(name) else name
+            raise AssertionError(f"not within {seconds} s: {told or what}")
         time.sleep(0.01)
 
 

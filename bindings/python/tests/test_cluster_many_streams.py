@@ -103,7 +103,7 @@ def test_slots_that_move_while_streams_are_read(cluster: Cluster) -> None:
         while not ends.is_set():
             for stream in moving:
                 cluster.move(stream, cluster.other(cluster.owner(stream)))
-                wait_until(cluster.is_whole)
+                cluster.await_whole()
 
     thread = threading.Thread(target=move)
     thread.start()
@@ -156,7 +156,7 @@ def test_keys_that_move_during_the_search(cluster: Cluster) -> None:
             moving.result()
         for key in (a, b, c):
             cluster.move(key, slow)
-        wait_until(cluster.is_whole)
+        cluster.await_whole()
         if asked > once + once // 2:
             return
     pytest.fail("no slot came to a node whose search was over")

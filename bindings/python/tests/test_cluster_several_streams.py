@@ -425,7 +425,7 @@ def test_a_slot_that_moves_takes_nothing_along(
     def move() -> None:
         for node in (*cluster.primaries[1:], cluster.primaries[0]):
             cluster.move(moving, node)
-            wait_until(cluster.is_whole)
+            cluster.await_whole()
             moved.append(moving)
 
     def write() -> None:

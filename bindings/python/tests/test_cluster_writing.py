@@ -112,7 +112,7 @@ def test_slots_that_move_while_rows_are_written(cluster: Cluster) -> None:
     def move() -> None:
         for stream in streams[:3] * 2:
             cluster.move(stream, cluster.other(cluster.owner(stream)))
-            wait_until(cluster.is_whole)
+            cluster.await_whole()
             moved.append(stream)
 
     thread = threading.Thread(target=move)

@@ -148,7 +148,7 @@ def test_slots_that_are_moved_back_and_forth(cluster: Cluster) -> None:
         for round_ in range(2 * ROUNDS):
             pair = (source, target) if round_ % 2 == 0 else (target, source)
             reshard(*pair)
-            wait_until(cluster.is_whole, "all nodes agree")
+            cluster.await_whole()
             seen, frames = len(books.read["group"]), books.frames
             wait_until(lambda n=seen: failed() or len(books.read["group"]) > n, "group goes on")
             wait_until(lambda n=frames: failed() or books.frames > n, "ranges go on")
