@@ -38,7 +38,8 @@
  *   CONNECTING      redcol_open, redcol_credentials_new, redcol_credentials_set,
  *                   redcol_open_with_credentials
  *   SCHEMAS         redcol_schema_new
- *   READING         redcol_read_stream, redcol_read_streams, redcol_read_ranges
+ *   READING         redcol_read_stream, redcol_read_streams, redcol_read_ranges,
+ *                   redcol_subscribe
  *   BATCHES         redcol_iter_connect, redcol_iter_next, redcol_iter_unread, redcol_iter_stream
  *   OBSERVING       redcol_iter_descriptor, redcol_iter_statistic, redcol_iter_position,
  *                   redcol_iter_lag, redcol_iter_last_error
@@ -744,6 +745,69 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
                                  redcol_error **error_out);
 
 /*
+ * Listen to channels (Pub/Sub): each message that is published from now on is a row.
+ *
+ * client      borrowed; the iterator may outlive it.
+ * channels    `channel_count` names of channels (0 to 100000) and their lengths (`channel_lengths`
+ *             NULL: each ends with a NUL byte), all copied. None may be there twice.
+ * patterns    the same for patterns of channels' names (PSUBSCRIBE). A message that matches two of
+ *             them, or a pattern and a channel, comes twice, as the server sends it. There must be
+ *             at least one channel or pattern.
+ * schema      borrowed, or NULL. NULL: a message is one string. With a schema, messages are JSON
+ *             objects, whose keys are its columns, as in a struct column (see SCHEMAS): a key that
+ *             is missing is null, and other keys are ignored. With "message_format" "raw", a schema
+ *             has one column named as "message_column", and a message is read as the text of a
+ *             field is.
+ * options     borrowed, or NULL; these, each with its values, its default and what it does:
+ *   "sharded"               boolean          "false"         SSUBSCRIBE: channels of one slot
+ *   "count"                 0 or more        none            end after so many messages
+ *   "batch_rows"            1 or more        "65536"         most rows per batch
+ *   "batch_ms"              0 to 2147483647  "0"             a batch may wait so long to fill
+ *   "window_ms"             0 to 2147483647  none            end so long after it began
+ *   "block_ms"              0 to 2147483647  none            how long nothing comes, for "on_idle"
+ *   "on_idle"               word             "wait"          "wait", "stop" or "empty"
+ *   "on_gap"                word             "log"           "log" or "raise"
+ *   "reconnect_timeout_ms"  0 to 2147483647  none            as in redcol_read_stream
+ *   "connect"               word             "now"           "now" or "later"
+ *   "message_format"        word             none            "raw" or "json"; none: by the schema
+ *   "include_channel"       boolean          "true"          column of channels' names (string)
+ *   "include_timestamp"     boolean          "true"          column of when they arrived
+ *   "channel_column"        text             "_channel"      name of the column of channels
+ *   "pattern_column"        text             none            name of a column of patterns
+ *   "message_column"        text             "message"       name of the column of raw messages
+ *   "timestamp_column"      text             "_received_at"  name of the column of arrivals
+ *   "timestamp_format"      text             "g"             "g" (seconds), or a timestamp's format
+ *   "categories:N"          netstrings       none            values of dictionary column N
+ *   "on_error"              word             "raise"         "raise", "null" or "skip"
+ *   "message_bytes_max"     1 to 536870912   "536870912"     the largest message
+ * iter_out    on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
+ * REDCOL_TIMEOUT  a signal came; call again to continue.
+ * When this returns, the server has confirmed every channel, unless "connect" is "later"; then
+ * redcol_iter_connect does that. A batch is returned when it has "batch_rows" rows, or when it has
+ * any and "batch_ms" have passed since the last one (or since the beginning): "0" returns what has
+ * come. Arrival is when redcol received the message, by this machine's clock. While a batch waits
+ * for the caller nothing is received, so memory is bounded; the server then keeps messages up to
+ * its client-output-buffer-limit, and closes the connection of a reader that is slower.
+ * A server keeps no messages for a reader that is away. After a lost connection redcol subscribes
+ * again, at the new master of a service, or at the node that has the slot. The statistic "gaps"
+ * counts the times without a subscription, and "gap_ms" their milliseconds; "on_gap" "raise" also
+ * returns GAP, once, after which the iterator goes on. On a connection where nothing comes for
+ * "timeout_ms" (a second at least), redcol asks the server whether it is there (PING).
+ * redcol_iter_next returns the batches, with VALUE for a message that does not fit (the next call
+ * goes on after it), and TOO_LARGE for a message that is larger than "message_bytes_max" (the
+ * subscription begins again, which is a gap). redcol_iter_unread does nothing, and
+ * redcol_iter_position knows no position. Blocks as redcol_read_stream does. Any thread.
+ * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TLS, TIMED_OUT,
+ * AUTHENTICATION, PERMISSION, LOADING, SERVER, PROTOCOL, UNSUPPORTED.
+ */
+redcol_status redcol_subscribe(redcol_client *client, const char *const *channels,
+                               const int64_t *channel_lengths, int64_t channel_count,
+                               const char *const *patterns, const int64_t *pattern_lengths,
+                               int64_t pattern_count, const struct ArrowSchema *schema,
+                               const char *const *options, redcol_iter **iter_out,
+                               redcol_error **error_out);
+
+/*
  * BATCHES
  */
 
@@ -887,6 +951,8 @@ int redcol_iter_descriptor(const redcol_iter *iter);
  *   "empty_streams"  those of them that had no entry in the range, or were gone
  *   "wrong_types"    keys that held something other than a stream, at first or later; those that a
  *                    pattern matches only with "count_wrong_types"
+ *   "gaps"           of redcol_subscribe: times without a subscription, after it had begun
+ *   "gap_ms"         how many milliseconds those took, as far as they are over
  */
 int64_t redcol_iter_statistic(const redcol_iter *iter, const char *name);
 

@@ -52,6 +52,7 @@ public struct ColumnType: Equatable, Sendable {
     public static let binary = ColumnType(.binary, "vz")
     public static let int64 = ColumnType(.int64, "l")
     public static let uint64 = ColumnType(.uint64, "L")
+    public static let float64 = ColumnType(.float64, "g")
 
     /// Strings as indices into a dictionary; nil if `index` is no integer.
     public static func dictionary(index: Kind) -> ColumnType? {

@@ -70,25 +70,25 @@ enum Arguments {
     /// Several names with their lengths; `lengths` NULL: each ends with a NUL byte.
     static func names(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?, _ lengths: UnsafePointer<Int64>?,
-        _ count: Int64, allowed: ClosedRange<Int64> = 1...100_000
+        _ count: Int64, allowed: ClosedRange<Int64> = 1...100_000, of what: String = "stream"
     ) throws(RedcolError) -> [[UInt8]] {
         var names: [[UInt8]] = []
         if count == 0, allowed.contains(0) { return names }
-        guard let list else { throw missing("streams") }
+        guard let list else { throw missing(what + "s") }
         guard allowed.contains(count) else {
             throw RedcolError(
                 .invalidArgument,
-                "stream_count is \(count); give \(allowed.lowerBound) to \(allowed.upperBound)")
+                "\(what)_count is \(count); give \(allowed.lowerBound) to \(allowed.upperBound)")
         }
         var total = Int(count) * bytesPerName
         for index in 0..<Int(count) {
-            let name = try bytes(list[index], lengths?[index] ?? -1, "a stream")
+            let name = try bytes(list[index], lengths?[index] ?? -1, "a " + what)
             total = min(total + textCopies * name.count, .max / 2)
         }
-        try Memory.require(total, for: "\(count) streams")
+        try Memory.require(total, for: "\(count) \(what)s")
         names.reserveCapacity(Int(count))
         for index in 0..<Int(count) {
-            names.append(Array(try bytes(list[index], lengths?[index] ?? -1, "a stream")))
+            names.append(Array(try bytes(list[index], lengths?[index] ?? -1, "a " + what)))
         }
         return names
     }

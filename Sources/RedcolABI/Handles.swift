@@ -177,6 +177,10 @@ final class ClientHandle: Handle {
         let reader: Reader
         if let kept {
             reader = kept.reader
+        } else if let channels = arguments.channels {
+            reader = try makeReader(
+                topology: topology, channels: channels, schema: arguments.columns,
+                options: arguments.options)
         } else {
             reader = try makeReader(
                 topology: topology, streams: arguments.streams, schema: arguments.columns,

@@ -124,12 +124,15 @@ struct AskedQuestion {
 
 /// What a read was to be made from.
 struct ReadArguments {
-    let streams: [[UInt8]]
+    var streams: [[UInt8]] = []
+    /// Of a subscription, which reads no streams.
+    var channels: Channels?
     let columns: [RequestedColumn]?
     let options: [(key: String, value: String)]
 
     func isSame(as other: ReadArguments) -> Bool {
-        streams == other.streams && columns == other.columns && areSame(options, other.options)
+        streams == other.streams && channels == other.channels && columns == other.columns
+            && areSame(options, other.options)
     }
 }
 

@@ -143,6 +143,52 @@ public enum ReadOption: OptionTable {
     }
 }
 
+/// The options of redcol_subscribe.
+public enum SubscribeOption: OptionTable {
+    case sharded, count, batchRows, batchMs
+    // When it ends, and what it does when nothing comes
+    case windowMs, blockMs, onIdle, onGap, reconnectTimeoutMs, connect
+    // Columns
+    case messageFormat, includeChannel, includeTimestamp
+    case channelColumn, patternColumn, messageColumn, timestampColumn, timestampFormat
+    case categories
+    // Values that do not fit, and limits
+    case onError, messageBytesMax
+
+    public static var purpose: StaticString { "a subscription" }
+
+    public var option: Option {
+        switch self {
+        case .sharded: Option("sharded", .boolean, default: "false")
+        case .count: Option("count", .integer(from: 0))
+        case .batchRows: Option("batch_rows", .integer(from: 1), default: "65536")
+        case .batchMs: Option("batch_ms", .integer(from: 0, to: 2_147_483_647), default: "0")
+
+        case .windowMs: Option("window_ms", .integer(from: 0, to: 2_147_483_647))
+        case .blockMs: Option("block_ms", .integer(from: 0, to: 2_147_483_647))
+        case .onIdle: Option("on_idle", .word("wait stop empty"), default: "wait")
+        case .onGap: Option("on_gap", .word("log raise"), default: "log")
+        case .reconnectTimeoutMs:
+            Option("reconnect_timeout_ms", .integer(from: 0, to: 2_147_483_647))
+        case .connect: Option("connect", .word("now later"), default: "now")
+
+        case .messageFormat: Option("message_format", .word("raw json"))
+        case .includeChannel: Option("include_channel", .boolean, default: "true")
+        case .includeTimestamp: Option("include_timestamp", .boolean, default: "true")
+        case .channelColumn: Option("channel_column", .text, default: "_channel")
+        case .patternColumn: Option("pattern_column", .text)
+        case .messageColumn: Option("message_column", .text, default: "message")
+        case .timestampColumn: Option("timestamp_column", .text, default: "_received_at")
+        case .timestampFormat: Option("timestamp_format", .text, default: "g")
+        case .categories: Option("categories:N", .netstrings)
+
+        case .onError: Option("on_error", .word("raise null skip"), default: "raise")
+        case .messageBytesMax:
+            Option("message_bytes_max", .integer(from: 1, to: 536_870_912), default: "536870912")
+        }
+    }
+}
+
 /// The options of redcol_write_stream.
 public enum EntryOption: OptionTable {
     case idColumn, streamColumn, maxLength, minID, approximate, metadata

@@ -66,6 +66,8 @@ public final class Connection {
     var clock: AnswerClock
     /// Answers that were taken since it was connected, without those to `enqueue(encoded:)`.
     private var answersTaken = 0
+    /// The server sends what nobody asks for: messages of a channel.
+    public var hearsMessages = false
     /// How often more can be received before it is waited for again. See `receive`.
     var receivesLeft = Connection.receivesPerTurn
     static let receivesPerTurn = 16
@@ -375,7 +377,7 @@ public final class Connection {
     /// long the server was asked to wait before it answers.
     public func flush(extraMs: Int64 = 0) throws(RedcolError) {
         if phase == .ready {
-            if !clock.isAwaiting, incoming.count > 0 { throw unasked() }
+            if !clock.isAwaiting, incoming.count > 0, !hearsMessages { throw unasked() }
             clock.asked(extraMs: extraMs, platform_monotonic_ms())
         }
         try sendMore()
@@ -453,7 +455,7 @@ public final class Connection {
             incoming.received(count)
             if incoming.hasUnexpected { throw noAsking(awaitsKey) }
             if transport.isTLS { try watch() }
-            if phase == .ready, !clock.isAwaiting { throw unasked() }
+            if phase == .ready, !clock.isAwaiting, !hearsMessages { throw unasked() }
             noteSignOfLife(bytes: count)
             return true
         case .nothing:
@@ -551,6 +553,7 @@ public final class Connection {
         asksUntil = 0
         isInTransaction = false
         attemptGoesOn = false
+        hearsMessages = false
         clock.expectNothing()
         phase = .closed
     }

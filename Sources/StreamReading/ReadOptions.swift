@@ -60,6 +60,8 @@ public struct ReadOptions {
     public var startLast: Int?
     /// Following ends with the entries that are there when it begins.
     public var endsNow = false
+    /// A subscription ends so long after it began.
+    public var windowMs: Int64?
     /// For how long a connection is made again; 0 forever, nil for the default.
     public var reconnectTimeoutMs: Int64?
 
@@ -120,7 +122,7 @@ public struct ReadOptions {
 
     /// How long a read that follows tries to get a connection or an answer; nil forever.
     var reconnectLimitMs: Int64? {
-        let limit = reconnectTimeoutMs ?? (onIdle == .wait ? 0 : 10_000)
+        let limit = reconnectTimeoutMs ?? (onIdle == .wait && windowMs == nil ? 0 : 10_000)
         return limit == 0 ? nil : limit
     }
 

@@ -58,4 +58,23 @@ struct ReaderParts {
             for: streams.first.flatMap { $0.isEmpty ? nil : $0 },
             to: !options.group.isEmpty ? .writing : options.waits ? .following : .reading)
     }
+
+    /// For messages, which have a parser of their own: this one has the columns. `key`: what the
+    /// server must have; nil: any server will do.
+    init(
+        topology: Topology, channels: [[UInt8]], key: [UInt8]?, columns: [RequestedColumn],
+        options: ReadOptions
+    ) throws(RedcolError) {
+        self.topology = topology
+        streams = channels
+        self.options = options
+        parserOwner = ParserOwner(
+            try RowParser(
+                streams: [], columns: columns, idColumns: RowParser.IDColumns(), fields: [],
+                reserved: [], unknown: .ignore(but: [:]), columnsMax: options.columnsMax,
+                onRefused: options.onError.ofValue, secrets: topology.secrets))
+        statistics = try .make()
+        state = try ReadState.make(streams: channels.count)
+        connection = try topology.take(for: key, to: .following)
+    }
 }

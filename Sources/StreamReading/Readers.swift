@@ -190,7 +190,7 @@ extension Reader {
     /// Whether it comes to an end by itself.
     public var hasEnd: Bool {
         !options.follows || options.count != nil || options.endID != "+" || options.onIdle == .stop
-            || options.endsNow
+            || options.endsNow || options.windowMs != nil
     }
 
     /// Whether asking for a batch acknowledges the one before.

@@ -20,6 +20,8 @@ public final class Statistics: @unchecked Sendable {
         /// Of `emptyAnswers`, those since the last batch was handed over.
         case idleAnswers
         case streams, emptyStreams, wrongTypes
+        /// Times without a subscription, and how many milliseconds they took together.
+        case gaps, gapMs
 
         public var name: StaticString {
             switch self {
@@ -42,6 +44,8 @@ public final class Statistics: @unchecked Sendable {
             case .streams: return "streams"
             case .emptyStreams: return "empty_streams"
             case .wrongTypes: return "wrong_types"
+            case .gaps: return "gaps"
+            case .gapMs: return "gap_ms"
             }
         }
     }

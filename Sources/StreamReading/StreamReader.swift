@@ -150,6 +150,9 @@ public class StreamReader: Reader {
     /// When `exchange` should be called even if nothing has come.
     var wakeAt: Int64? { nil }
 
+    /// When it ends, whatever has come by then; nil if time does not end it.
+    var endsAt: Int64? { nil }
+
     /// What a group's member has of its pending entries; nil without a group.
     var pendingEntries: PendingEntries? { nil }
 
@@ -416,7 +419,10 @@ public class StreamReader: Reader {
 
     private func countReceived() { statistics.add(.bytesReceived, connection.takeReceived()) }
 
-    private final var nextWake: Int64? { reconnecting.wakeAt(wakeAt) }
+    private final var nextWake: Int64? {
+        let wake = reconnecting.wakeAt(wakeAt)
+        return endsAt.map { min($0, wake ?? $0) } ?? wake
+    }
 
     private final func wait(_ until: Int64?) throws(RedcolError) -> Connection.Wake {
         guard let wake = nextWake else { return try connection.wait(until: until) }
@@ -435,6 +441,10 @@ public class StreamReader: Reader {
         if isDone {
             guard parser.pointee.batch.rowCount == 0, hasMoreToSay else { return true }
             isDone = false  // until that is answered
+        }
+        if !connection.isReady, let endsAt, platform_monotonic_ms() >= endsAt {
+            isDone = true
+            return true
         }
         guard try reconnecting.mayTry(platform_monotonic_ms()) else { return false }
         defer { countReceived() }

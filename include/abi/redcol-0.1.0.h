@@ -83,6 +83,12 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
                                  int64_t stream_count, const struct ArrowSchema *schema,
                                  const char *const *options, redcol_iter **iter_out,
                                  redcol_error **error_out);
+redcol_status redcol_subscribe(redcol_client *client, const char *const *channels,
+                               const int64_t *channel_lengths, int64_t channel_count,
+                               const char *const *patterns, const int64_t *pattern_lengths,
+                               int64_t pattern_count, const struct ArrowSchema *schema,
+                               const char *const *options, redcol_iter **iter_out,
+                               redcol_error **error_out);
 redcol_status redcol_iter_connect(redcol_iter *iter, int64_t wait_ms, redcol_error **error_out);
 redcol_status redcol_iter_next(redcol_iter *iter, int64_t wait_ms, struct ArrowSchema *schema_out,
                                struct ArrowArray *batch_out, redcol_error **error_out);

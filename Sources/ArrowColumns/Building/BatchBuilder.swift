@@ -154,6 +154,35 @@ public struct BatchBuilder {
         refuse(column, UnsafeBufferPointer(start: text, count: count), outcome)
     }
 
+    /// The row has a value for `column` that cannot be one; `text` is how it looks, borrowed until
+    /// the row ends.
+    @inline(never)
+    mutating func setRefused(_ column: Int, _ text: UnsafeBufferPointer<UInt8>) {
+        let builder = columns + column
+        if builder.pointee.stamp != stamp {
+            builder.pointee.beginRow(stamp)
+            setCount &+= 1
+        } else if builder.pointee.refused != nil {
+            refusedCount &-= 1
+        }
+        builder.pointee.refused = text
+        refusedCount &+= 1
+    }
+
+    /// The row's value in `column` is null.
+    @inline(never)
+    mutating func setNull(_ column: Int) {
+        let builder = columns + column
+        if builder.pointee.stamp != stamp {
+            builder.pointee.beginRow(stamp)
+            setCount &+= 1
+        } else if builder.pointee.refused != nil {
+            builder.pointee.refused = nil
+            refusedCount &-= 1
+        }
+        if !builder.pointee.setNull(rowCount) { ranOutOfMemory = true }
+    }
+
     @inline(never)
     private mutating func refuse(
         _ column: Int, _ text: UnsafeBufferPointer<UInt8>, _ outcome: ColumnBuilder.Outcome

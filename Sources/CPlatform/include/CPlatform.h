@@ -110,6 +110,8 @@ int64_t platform_monotonic_ms(void);
 
 /* Milliseconds since 1970, as far as the system knows. */
 int64_t platform_wall_clock_ms(void);
+/* Microseconds since 1970. */
+int64_t platform_wall_clock_us(void);
 uint32_t platform_random(void);
 /* The same number each time in this process. */
 uint32_t platform_process_random(void);

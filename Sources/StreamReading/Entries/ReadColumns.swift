@@ -77,12 +77,7 @@ struct ReadColumns {
                 "\(option) is for reads without a schema: leave out \(option) or the schema")
         }
         for (place, values) in options.categories {
-            guard try setCategories(values, place, in: &columns, first: first) else {
-                throw RedcolError(
-                    .invalidArgument,
-                    "\(optionName(place)) names a column that is not a dictionary column of the "
-                        + "schema")
-            }
+            try ReadColumns.requireCategories(values, place, in: &columns, first: first)
         }
         let fieldNames = try ReadColumns.fieldNames(options, schema, partPlaces.map { $0.place })
         if let discovered = options.discovered {
@@ -133,7 +128,7 @@ struct ReadColumns {
     }
 
     /// The layout of the first text among these columns.
-    private static func layout(of columns: [RequestedColumn]) -> TextLayout? {
+    static func layout(of columns: [RequestedColumn]) -> TextLayout? {
         for column in columns {
             switch column.type.kind {
             case .string, .binary, .dictionary: return column.layout
@@ -143,14 +138,26 @@ struct ReadColumns {
         return nil
     }
 
-    private func optionName(_ place: [Int]) -> String {
+    private static func optionName(_ place: [Int]) -> String {
         var name = "categories:"
         for (index, number) in place.enumerated() { name += index > 0 ? ".\(number)" : "\(number)" }
         return name
     }
 
+    /// Sets the categories of the column at `place`, counted from `first`.
+    static func requireCategories(
+        _ values: [[UInt8]], _ place: [Int], in columns: inout [RequestedColumn], first: Int
+    ) throws(RedcolError) {
+        guard try setCategories(values, place, in: &columns, first: first) else {
+            throw RedcolError(
+                .invalidArgument,
+                "\(optionName(place)) names a column that is not a dictionary column of the schema"
+            )
+        }
+    }
+
     /// Sets the categories of the column at `place`; false if it is not a dictionary column.
-    private func setCategories(
+    private static func setCategories(
         _ values: [[UInt8]], _ place: [Int], in columns: inout [RequestedColumn], first: Int,
         depth: Int = 0
     ) throws(RedcolError) -> Bool {

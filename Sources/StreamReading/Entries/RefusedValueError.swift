@@ -39,11 +39,11 @@ extension RowParser {
             .value, "entry \(id), field \"\(field)\": \(what); \(wayOut)", details: details)
     }
 
-    private func shown(_ value: [UInt8]) -> String {
+    func shown(_ value: [UInt8]) -> String {
         secrets.shown(value, limit: 80, mayGoOn: value.count > 80)
     }
 
-    private func reason(
+    func reason(
         _ text: [UInt8]?, _ nested: NestedRefusal?, _ column: RequestedColumn, isField: Bool
     ) -> String {
         guard let text else { return "the entry has no such field" }

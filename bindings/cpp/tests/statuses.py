@@ -125,6 +125,12 @@ class Reading:
         options = words(**self.options)
         return call("redcol_read_ranges", *chosen, schema, options, byref(self.iter))
 
+    def subscribe(self, schema: object = None) -> int:
+        names = (c_char_p * 1)(self.stream)
+        chosen = (self.client, names, None, 1, None, None, 0)
+        options = words(**self.options)
+        return call("redcol_subscribe", *chosen, schema, options, byref(self.iter))
+
     def connect(self, wait_ms: int = -1) -> int:
         return call("redcol_iter_connect", self.iter, wait_ms)
 
@@ -309,6 +315,7 @@ class Writing(Reading):
 CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_read_stream": (Reading.start, GROUP),
     "redcol_read_streams": (Reading.start_several, GROUP),
+    "redcol_subscribe": (Reading.subscribe, {}),
     "redcol_iter_connect": (Reading.connect, {**FOLLOW, "start_id": "$", "connect": "later"}),
     "redcol_iter_next": (Reading.next, {}),
     "redcol_iter_collect": (Reading.collect, {}),
@@ -363,7 +370,7 @@ def prepared(function: str, url: str, **more: object) -> Iterator[Any]:
     """All that comes before the call of `function`."""
     kind = Writing if "_write" in function else Reading
     reading = kind(url, **{**CALLS[function][1], **more})
-    if not function.startswith(("redcol_read", "redcol_write_")):
+    if not function.startswith(("redcol_read", "redcol_write_", "redcol_subscribe")):
         assert reading.start() == 0
     yield reading
     reading.free()

@@ -49,6 +49,9 @@ OPTIONAL = {
     "redcol_read_stream": {"schema", "options"},
     "redcol_read_streams": {"schema", "options", "stream_lengths"},
     "redcol_read_ranges": {"schema", "options", "stream_lengths", "pattern"},
+    "redcol_subscribe": {
+        *("schema", "options", "channel_lengths", "patterns", "pattern_lengths"),
+    },
     "redcol_list_streams": {"stream_lengths", "pattern"},
     "redcol_list_groups": {"options", "stream_lengths", "pattern"},
     "redcol_list_consumers": {"group", "stream_lengths", "pattern"},
@@ -81,7 +84,16 @@ WITHOUT_GROUP = {"redcol_ack", "redcol_seek_group", "redcol_delete_consumer",
                  "redcol_release_entries", "redcol_list_consumers",
                  "redcol_list_pending"}  # fmt: skip
 #: Parameters that are no pointers, besides lengths.
-NUMBERS = {"wait_ms", "stream_count", "create_stream", "force", "maxlen", "approximate"}
+NUMBERS = {
+    "wait_ms",
+    "stream_count",
+    "channel_count",
+    "pattern_count",
+    "create_stream",
+    "force",
+    "maxlen",
+    "approximate",
+}
 
 
 def test_null_for_every_pointer() -> None:
@@ -137,6 +149,10 @@ def test_null_for_every_pointer() -> None:
                     "writer": writer,
                     "frame": byref(frame.stream),
                     "pattern": None,
+                    "channels": (c_char_p * 1)(b"s"),
+                    "channel_count": 1,
+                    "pattern_count": 0,
+                    **dict.fromkeys(("patterns", "channel_lengths", "pattern_lengths")),
                     "streams": (c_char_p * 1)(b"s"),
                     "stream_lengths": (c_int64 * 1)(1),
                     "schema_out": byref(structs[0]),

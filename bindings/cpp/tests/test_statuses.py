@@ -100,6 +100,8 @@ def the_last_entry_may_not_be_looked_up(function: str) -> int:
 
 for _status in ANSWERS:
     _asking = set(ASKING)
+    if _status == "WRONG_TYPE":
+        _asking -= {"redcol_subscribe"}
     if _status == "PERMISSION":
         _asking -= {"redcol_read_stream", "redcol_read_streams"}
     if _status == "NO_GROUP":
@@ -419,7 +421,7 @@ def too_many_columns(function: str) -> int:
 
 
 @case("SCHEMA", "redcol_read_stream", "redcol_read_streams", "redcol_read_ranges",
-      "redcol_claim_entries")  # fmt: skip
+      "redcol_claim_entries", "redcol_subscribe")  # fmt: skip
 def a_schema_that_is_released(function: str) -> int:
     with Server() as server, prepared(function, server.url) as reading:
         return CALLS[function][0](reading, byref(arrow_structs.ArrowSchema()))
@@ -456,6 +458,7 @@ def not_yet(function: str) -> int:
 
 
 @case("TIMEOUT", "redcol_open", "redcol_read_stream", "redcol_read_streams", "redcol_ack",
+      "redcol_subscribe",
       "redcol_iter_ack", "redcol_iter_lag", "redcol_last_id", "redcol_list_streams",
       *STEERING)  # fmt: skip
 def a_signal_comes(function: str) -> int:

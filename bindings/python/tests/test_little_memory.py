@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import redcol
-from redcol import _native, _native_inference, _native_steering
+from redcol import _native, _native_inference, _native_pubsub, _native_steering
 from servers import Server
 
 MANY = 20_000
@@ -63,6 +63,10 @@ def many_streams(client: redcol.Client) -> None:
 
 def following_many_streams(client: redcol.Client) -> None:
     _native.read_streams(client._handle, NAMES, None, {"follow": "true", "start_id": "$"})
+
+
+def many_channels(client: redcol.Client) -> None:
+    _native_pubsub.subscribe(client._handle, NAMES, [], None, {})
 
 
 def a_search_for_many_keys(client: redcol.Client) -> None:
@@ -130,6 +134,7 @@ CALLS: dict[str, Callable[[redcol.Client], None]] = {
         a_long_option,
         many_streams,
         following_many_streams,
+        many_channels,
         a_search_for_many_keys,
         a_group,
         following,

@@ -19,7 +19,7 @@ import pytest
 import redis
 
 import redcol
-from redcol import _native, _native_lists
+from redcol import _native, _native_lists, _native_pubsub
 from redcol.client import Server as Where
 from servers import FakeServer, Server, silent
 
@@ -253,6 +253,7 @@ def test_the_error_for_an_option_that_there_is_not_lists_all(server: Server) -> 
             "redcol_write_hashes": lambda: _native.write_hashes(
                 handle, frame.__arrow_c_stream__(), unknown
             ),
+            "redcol_subscribe": lambda: _native_pubsub.subscribe(handle, [b"s"], [], None, unknown),
             "LISTS": lambda: _native_lists.list_pending(handle, b"s", b"g", unknown),
         }
         in_header = option_tables.listed()

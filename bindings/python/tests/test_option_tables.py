@@ -43,6 +43,9 @@ FUNCTIONS = {
     "export_stream": ("ReadOption", "ClientOption"),
     "iter_stream": ("ReadOption", "ClientOption"),
     "stream_batches": ("ReadOption", "ClientOption"),
+    "iter_pubsub": ("SubscribeOption", "ClientOption"),
+    "iter_pubsub_async": ("SubscribeOption", "ClientOption"),
+    "collect_pubsub": ("SubscribeOption", "ClientOption"),
     "read_arrow": ("ReadOption", "ClientOption"),
     "read_streams": ("ReadOption", "ClientOption"),
     "scan_streams": ("ReadOption", "ClientOption"),
@@ -66,6 +69,9 @@ NAMES = {
     "sequence_column_name": "sequence_column",
 }
 #: `batch_size` there is a number of streams; `counts` is a dict for what is counted.
+NAMES_OF_PUBSUB = {"batch_size": "batch_rows", "batch_timeout_ms": "batch_ms"}
+#: There it is for how long messages are collected, as in polars-redis.
+NAMES_OF_COLLECTING = {"timeout_ms": "window_ms"}
 NAMES_OF_MANY = {**NAMES, "batch_size": "streams_at_once", "key_column": "stream_column"}
 #: Options that no function of Python has under their name: redcol sets them itself, or what they do
 #: is done in Python's way.
@@ -89,6 +95,11 @@ OTHER_DEFAULTS = {
     ("iter_stream", "block_ms"): 1000,
     ("stream_batches", "block_ms"): 1000,
     ("stream_batches", "batch_timeout_ms"): 1000,
+    # As in polars-redis.
+    ("iter_pubsub", "batch_size"): 100,
+    ("iter_pubsub_async", "batch_size"): 100,
+    ("iter_pubsub", "batch_timeout_ms"): 1000,
+    ("iter_pubsub_async", "batch_timeout_ms"): 1000,
     # A group's export needs one, and is usually its only member.
     ("export_stream", "consumer"): "export",
     # An iterator runs for long: what a member that has gone away held comes to another.
@@ -98,6 +109,10 @@ OTHER_DEFAULTS = {
 
 
 def names_of(function: str) -> dict[str, str]:
+    if function == "collect_pubsub":
+        return NAMES_OF_COLLECTING
+    if "pubsub" in function:
+        return NAMES_OF_PUBSUB
     return NAMES_OF_MANY if function in ("read_streams", "scan_streams") else NAMES
 
 

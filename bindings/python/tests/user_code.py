@@ -82,6 +82,24 @@ def follows(client: redcol.Client) -> Iterator[pl.DataFrame]:
     print(batches.statistics)  # wrong
 
 
+def listens(client: redcol.Client) -> Iterator[pl.DataFrame]:
+    with redcol.iter_pubsub(client, ["a", b"b"], patterns=["c*"], schema=SCHEMA) as messages:
+        for batch in messages:
+            print(messages.stats.gaps, messages.stats.gap_ms)
+            yield batch
+    yield redcol.collect_pubsub(URL, "a", count=5, window_seconds=1.5, message_format="json")
+    redcol.collect_pubsub(URL, "a", message_format="text")  # wrong
+    redcol.iter_pubsub(URL, "a", on_error="dead_letter")  # wrong
+    messages.ack()  # wrong
+
+
+async def listens_without_blocking() -> AsyncIterator[pl.DataFrame]:
+    async with redcol.iter_pubsub_async(URL, "a", sharded=True) as messages:
+        async for batch in messages:
+            yield batch
+    next(messages)  # wrong
+
+
 async def follows_without_blocking() -> AsyncIterator[pl.DataFrame]:
     async with redcol.stream_batches(URL, "events", batch_timeout_ms=250) as batches:
         async for batch in batches:

@@ -49,6 +49,13 @@ from .export import Exported, export_stream
 from .inference import infer_schema
 from .iterator import StreamIterator, iter_stream
 from .lists import list_consumers, list_groups, list_pending, list_streams
+from .pubsub import (
+    AsyncMessageIterator,
+    MessageIterator,
+    collect_pubsub,
+    iter_pubsub,
+    iter_pubsub_async,
+)
 from .scan import scan_stream
 from .scan_many import scan_streams
 from .steering import (
@@ -66,6 +73,7 @@ from .write import write_hashes, write_stream
 
 __all__ = [
     "ArrowTable",
+    "AsyncMessageIterator",
     "AsyncStreamIterator",
     "AuthenticationError",
     "BusyError",
@@ -79,6 +87,7 @@ __all__ = [
     "GapError",
     "InvalidArgumentError",
     "KeyExistsError",
+    "MessageIterator",
     "NameResolutionError",
     "NoGroupError",
     "NoStreamError",
@@ -99,6 +108,7 @@ __all__ = [
     "WrongTypeError",
     "ack_entries",
     "claim",
+    "collect_pubsub",
     "connect",
     "create_group",
     "delete_consumer",
@@ -106,6 +116,8 @@ __all__ = [
     "delete_group",
     "export_stream",
     "infer_schema",
+    "iter_pubsub",
+    "iter_pubsub_async",
     "iter_stream",
     "list_consumers",
     "list_groups",

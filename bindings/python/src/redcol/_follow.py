@@ -33,7 +33,7 @@ class Stats(
     namedtuple(
         "Stats",
         "delivered acknowledged redelivered claimed deleted dead_lettered reconnects resets "
-        "nulled skipped lost_entries bytes_received last_entry_id started_at",
+        "nulled skipped lost_entries gaps gap_ms bytes_received last_entry_id started_at",
     )
 ):
     """What an iterator has done so far: numbers of entries, connections, groups and values."""
@@ -61,6 +61,10 @@ class Stats(
     """Entries that were left out with ``on_error="skip"``."""
     lost_entries: int
     """Entries that were gone before they were read, as far as that was noticed (`on_gap`)."""
+    gaps: int
+    """Times without a subscription, after it had begun (:func:`redcol.iter_pubsub`)."""
+    gap_ms: int
+    """How many milliseconds those took, as far as they are over."""
     bytes_received: int
     """Bytes that servers have sent to it."""
     last_entry_id: str | None
@@ -74,8 +78,9 @@ _COUNTS: Final = Stats._fields[:-2]
 
 
 class Follower:
-    """A read that follows streams: the base of both iterators."""
+    """A read that goes on: the base of all iterators."""
 
+    _made_from = "the URL, the stream and the group"
     #: Whether it connects only when somebody first asks for a batch.
     _connects_later = False
 
@@ -97,9 +102,7 @@ class Follower:
         else:
             _reading.check(server, request)
         self._client = client.lasting(server, connects_later=self._connects_later)
-        self._handle = _native.read_streams(
-            self._client.handle, request.streams, request.schema_capsule(), options
-        )
+        self._handle = _reading.begin(self._client.handle, request, options)
         self._finalizer = weakref.finalize(self, _finish, self._handle, self._client)
         group = options.get("group")
         reads = Reads(tuple(request.streams), group)
@@ -271,21 +274,6 @@ class Follower:
         last = _native_position.position(self._handle, None)
         return Stats._make([*counts, last, started])
 
-    def _by_name(self) -> list[tuple[str, bytes]]:
-        return [(self._frames.stream_name(key), key) for key in self._request.streams]
-
-    @property
-    def position(self) -> dict[str, str | None]:
-        """Where it is in each of its streams, by the stream's name.
-
-        Without a group: the id after which it goes on. All entries up to it were handed over (or
-        left out by `on_error`), so a new iterator with this id as `start_id` continues after them.
-        Before the first entry, it is the id that the iterator begins after, or None at a stream's
-        beginning. In a group: the largest id that this iterator has handed over or left out; None
-        before the first.
-        """
-        return {name: _native_position.position(self._handle, key) for name, key in self._by_name()}
-
     def cancel(self) -> None:
         """End the wait of another thread with CancelledError. The iterator stays usable."""
         _native.cancel(self._handle)
@@ -304,13 +292,33 @@ class Follower:
     def __reduce__(self) -> typing.NoReturn:
         raise TypeError(
             f"a redcol.{type(self).__name__} holds a connection and cannot be copied or pickled: "
-            "pass the URL, the stream and the group, and make one there"
+            f"pass {self._made_from}, and make one there"
         )
 
     def __repr__(self) -> str:
         state = ", closed" if self._is_closed else ""
-        names = ", ".join(repr(self._frames.stream_name(name)) for name in self._request.streams)
+        keys = [*self._request.streams, *(self._request.patterns or ())]
+        names = ", ".join(repr(self._frames.stream_name(name)) for name in keys)
         return f"<redcol.{type(self).__name__} of {names}{state}>"
+
+
+class Placed(Follower):
+    """A read that has a place in each of its streams."""
+
+    def _by_name(self) -> list[tuple[str, bytes]]:
+        return [(self._frames.stream_name(key), key) for key in self._request.streams]
+
+    @property
+    def position(self) -> dict[str, str | None]:
+        """Where it is in each of its streams, by the stream's name.
+
+        Without a group: the id after which it goes on. All entries up to it were handed over (or
+        left out by `on_error`), so a new iterator with this id as `start_id` continues after them.
+        Before the first entry, it is the id that the iterator begins after, or None at a stream's
+        beginning. In a group: the largest id that this iterator has handed over or left out; None
+        before the first.
+        """
+        return {name: _native_position.position(self._handle, key) for name, key in self._by_name()}
 
 
 def _finish(handle: _native.Handle, owner: client.Lasting) -> None:

@@ -31,7 +31,7 @@ class Frames:
         #: The fields of columns that have other names.
         self.fields: dict[str, str] = {}
         #: Whether all frames have the same columns.
-        self.is_fixed = self._columns is not None
+        self.is_fixed = self._columns is not None or request.dtypes is not None
 
     def make(self, batch: Batch) -> DataFrame:
         """The frame of a batch. Takes the batch."""
@@ -53,6 +53,8 @@ class Frames:
 
         if self._last is not None:
             return self._last
+        if self._request.dtypes is not None:
+            return pl.DataFrame(schema=dict(self._request.dtypes))
         defaults: dict[str, pl.DataType] = {
             "id": pl.String(),
             "timestamp": _schema.timestamp_dtype(

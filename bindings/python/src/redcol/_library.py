@@ -79,6 +79,13 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
             *[_Strings, POINTER(c_int64), c_int64, c_void_p, _Strings, _Out, _Out],
         ],
     ),
+    "redcol_subscribe": (
+        c_int32,
+        [
+            *[c_void_p, *[_Strings, POINTER(c_int64), c_int64] * 2],
+            *[c_void_p, _Strings, _Out, _Out],
+        ],
+    ),
     "redcol_iter_connect": (c_int32, [c_void_p, c_int64, _Out]),
     "redcol_iter_next": (c_int32, [c_void_p, c_int64, c_void_p, c_void_p, _Out]),
     "redcol_iter_ack": (

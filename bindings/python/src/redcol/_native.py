@@ -245,23 +245,36 @@ def read_streams(
     options: Mapping[str, str],
 ) -> Handle:
     """Start a read. `schema_capsule`: an "arrow_schema" capsule, a StructSchema, or None."""
+    function = library().redcol_read_streams
+    return begin_read(client, function, names_as_taken(streams), schema_capsule, options)
+
+
+def names_as_taken(names: Sequence[bytes]) -> tuple[Any, ...]:
+    """Names as functions take them."""
+    count = len(names)
+    return ((c_char_p * count)(*names), (c_int64 * count)(*map(len, names)), count)
+
+
+def begin_read(
+    client: ClientHandle,
+    function: Any,
+    names: tuple[Any, ...],
+    schema_capsule: object,
+    options: Mapping[str, str],
+) -> Handle:
+    """Start a read by a function that may connect."""
     schema = None
     if isinstance(schema_capsule, StructSchema):
         schema = schema_capsule.address
     elif schema_capsule is not None:
         schema = capsule_pointer(schema_capsule, b"arrow_schema")
-    count = len(streams)
-    names = (c_char_p * count)(*streams)
-    lengths = (c_int64 * count)(*map(len, streams))
     status = TIMEOUT
     with Repeating(client):
         while status == TIMEOUT:  # a signal came whose handler did not raise
             iterator, error = Handle(), Handle()
-            status = library().redcol_read_streams(
+            status = function(
                 client.pointer,
-                names,
-                lengths,
-                count,
+                *names,
                 schema,
                 options_of(options),
                 iterator.pointer_reference,
@@ -276,9 +289,7 @@ def chosen(streams: bytes | Sequence[bytes]) -> tuple[Any, ...]:
     """A pattern of keys or a list of keys, as functions take them."""
     if isinstance(streams, bytes):
         return (streams, len(streams), None, None, 0)
-    count = len(streams)
-    names = (c_char_p * count)(*streams)
-    return (None, 0, names, (c_int64 * count)(*map(len, streams)), count)
+    return (None, 0, *names_as_taken(streams))
 
 
 def read_ranges(
@@ -288,21 +299,8 @@ def read_ranges(
     options: Mapping[str, str],
 ) -> Handle:
     """Start a read of many ranges: of the keys in a list, or of those that match a pattern."""
-    schema = None
-    if schema_capsule is not None:
-        schema = capsule_pointer(schema_capsule, b"arrow_schema")
-    iterator, error = Handle(), Handle()
-    status = library().redcol_read_ranges(
-        client.pointer,
-        *chosen(streams),
-        schema,
-        options_of(options),
-        ctypes.byref(iterator.pointer),
-        error.pointer_reference,
-    )
-    raise_if_error(status, error, client)
-    client.add(iterator)
-    return iterator
+    function = library().redcol_read_ranges
+    return begin_read(client, function, chosen(streams), schema_capsule, options)
 
 
 def last_id(client: ClientHandle, stream: bytes) -> tuple[int, int] | None:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from . import _native, _progress, client
+from . import _native, _native_pubsub, _progress, client
 from ._capsule import Batch
 from ._frames import Frames
 from ._typing import TYPE_CHECKING
@@ -39,6 +39,18 @@ def check(server: client.Server, request: Request, *, is_read_later: bool = Fals
         pass
 
 
+def begin(
+    handle: _native.ClientHandle, request: Request, options: Mapping[str, str]
+) -> _native.Handle:
+    """Start a read, with these options."""
+    schema = request.schema_capsule()
+    if request.patterns is not None:
+        return _native_pubsub.subscribe(handle, request.streams, request.patterns, schema, options)
+    if request.ranges is None:
+        return _native.read_streams(handle, request.streams, schema, options)
+    return _native.read_ranges(handle, request.ranges, schema, options)
+
+
 class Reading:
     """A read and what makes its frames, in a ``with`` block, at whose end the read is freed."""
 
@@ -69,12 +81,7 @@ def reading(
     handle: _native.ClientHandle, request: Request, told: _progress.Progress = _SILENT
 ) -> Reading:
     """Begin a read."""
-    schema, options = request.schema_capsule(), request.options
-    if request.ranges is None:
-        iterator = _native.read_streams(handle, request.streams, schema, options)
-    else:
-        iterator = _native.read_ranges(handle, request.ranges, schema, options)
-    return Reading(iterator, request, told)
+    return Reading(begin(handle, request, request.options), request, told)
 
 
 def telling(

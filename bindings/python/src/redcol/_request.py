@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from . import _arguments
 from . import schema as _schema
 from ._specs import ColumnSpec, EntrySpec, FollowSpec, GroupSpec, ManySpec, RangeSpec
-from ._typing import TYPE_CHECKING
+from ._typing import TYPE_CHECKING, pl
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Request:
     names: Mapping[str, str]
     #: For a read of the ranges of many streams: the pattern of their keys, or `streams`.
     ranges: bytes | Sequence[bytes] | None = None
+    #: For a subscription: patterns of channels' names. Its `streams` are channels.
+    patterns: Sequence[bytes] | None = None
+    #: The columns of every frame, if they are known without `columns`.
+    dtypes: Mapping[str, pl.DataType] | None = None
 
     def schema_capsule(self) -> object:
         """The schema for the library; None to discover the columns."""
@@ -48,6 +52,8 @@ class Request:
     @property
     def may_be_refused(self) -> bool:
         """Whether it has options that go together only with some others."""
+        if self.patterns is not None:
+            return True
         has_letters = self.options["on_error"] == "dead_letter"
         return has_letters or not _WITH_OTHERS.isdisjoint(self.options)
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from types import TracebackType
 
 from . import _native, _native_position, client, inference
-from ._follow import Follower
+from ._follow import Follower, Placed
 from ._in_thread import in_thread
 from ._typing import asyncio, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
@@ -23,23 +23,14 @@ from .errors import CancelledError, ClosedError, InvalidArgumentError
 from .iterator import BLOCK_MS, CLAIM_IDLE_MS
 
 
-class AsyncStreamIterator(Follower):
-    """Batches of a stream as frames, made by :func:`stream_batches`.
-
-    When it is made, nothing has been sent. ``async with`` and :meth:`connected` connect, create the
-    group and look "$" up: entries that are added after that are not missed. Otherwise the first
-    request for a batch does so. Cancelling the task that waits loses nothing: entries that were on
-    their way come with the next batch.
-    """
+class AsyncBatches(Follower):
+    """What an async for loop needs."""
 
     _connects_later = True
     _is_connected = False
 
     #: The event loop that waits for the socket, and how to wake it.
     _waiting: tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None = None
-
-    def __aiter__(self) -> AsyncStreamIterator:
-        return self
 
     async def __anext__(self) -> pl.DataFrame:
         await self._fill()
@@ -130,6 +121,19 @@ class AsyncStreamIterator(Follower):
             loop, wake = waiting
             with contextlib.suppress(RuntimeError):  # the event loop is closed
                 loop.call_soon_threadsafe(wake)
+
+
+class AsyncStreamIterator(AsyncBatches, Placed):
+    """Batches of a stream as frames, made by :func:`stream_batches`.
+
+    When it is made, nothing has been sent. ``async with`` and :meth:`connected` connect, create the
+    group and look "$" up: entries that are added after that are not missed. Otherwise the first
+    request for a batch does so. Cancelling the task that waits loses nothing: entries that were on
+    their way come with the next batch.
+    """
+
+    def __aiter__(self) -> AsyncStreamIterator:
+        return self
 
     async def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
         """Acknowledge entries of the group.

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from types import TracebackType
 
 from . import _native, _native_position, client, inference
-from ._follow import Follower
+from ._follow import Follower, Placed
 from ._typing import TYPE_CHECKING, pl, requests, typing
 from .client import DEFAULT_TIMEOUT_MS, Client
 
@@ -23,16 +23,8 @@ BLOCK_MS: Final = 1_000
 CLAIM_IDLE_MS: Final = 300_000
 
 
-class StreamIterator(Follower):
-    """Batches of a stream as frames, made by :func:`iter_stream`.
-
-    When it is made, it has connected, created the group and looked up "$": entries that are added
-    after that are not missed. One thread at a time may ask for batches. :meth:`ack`, :meth:`cancel`
-    and :meth:`close` may be called from any thread.
-    """
-
-    def __iter__(self) -> StreamIterator:
-        return self
+class Batches(Follower):
+    """What a for loop needs."""
 
     def __next__(self) -> pl.DataFrame:
         self._fill()
@@ -53,6 +45,18 @@ class StreamIterator(Follower):
             # No call before it, so that no interrupt comes in between.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
+
+
+class StreamIterator(Batches, Placed):
+    """Batches of a stream as frames, made by :func:`iter_stream`.
+
+    When it is made, it has connected, created the group and looked up "$": entries that are added
+    after that are not missed. One thread at a time may ask for batches. :meth:`ack`, :meth:`cancel`
+    and :meth:`close` may be called from any thread.
+    """
+
+    def __iter__(self) -> StreamIterator:
+        return self
 
     def ack(self, entries: Iterable[str] | pl.Series | pl.DataFrame | None = None) -> int:
         """Acknowledge entries of the group.
