@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 packages=(
   libhiredis-dev libfast-float-dev # what the library is built from
   libc6-dev gcc g++ binutils pkg-config cmake
-  redis-server valgrind openssl libssl3 groff-base # what the tests run
+  redis-server valgrind openssl libssl3 groff-base zsh fish # what the tests run
   openjdk-17-jre-headless # Spark
   abigail-tools cppcheck # compare the interface with the last release's, and look at C and C++
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from redcol.command.schema import parse
+from redcol.command.schema import parse, text_of
 
 
 def test_schemas_as_text() -> None:
@@ -34,3 +34,5 @@ def test_schemas_as_text() -> None:
         "st": pl.Struct({"x": pl.Int64, "y": pl.List(pl.String)}),
         "a:b": pl.Int64(),
     }
+    written = ",".join(f"{name}:{text_of(dtype)}" for name, dtype in parse(text).items())
+    assert parse(written) == parse(text)

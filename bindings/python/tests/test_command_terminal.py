@@ -36,6 +36,15 @@ def test_a_table_keeps_ids_whole_and_to_the_width(events: Server, db: redis.Redi
     assert r"\x1b[31mred" in text
 
 
+def test_times_get_shorter_before_they_are_left_out(events: Server, db: redis.Redis) -> None:
+    db.xadd("times", {"text": "x" * 40}, id=f"{FIRST_MS + 1_234}-0")
+    for columns, shown_time in [(100, "00:00:01.234"), (57, "00:00:01"), (45, "00:00")]:
+        text, _ = shown(events.url, "peek", "times", "--no-color", columns=columns)
+        assert f"  2024-01-01 {shown_time}  x" in text.splitlines()[1]
+    text, _ = shown(events.url, "info", "times", "--no-color")
+    assert "2024-01-01 00:00:01.234\n" in text.replace("\r", "")
+
+
 def test_too_many_columns_are_named(events: Server, db: redis.Redis) -> None:
     db.xadd("many", {f"field_{number}": "x" * 20 for number in range(12)})
     text, _ = shown(events.url, "peek", "many")

@@ -81,13 +81,15 @@ def import_(
         found = list_streams(client, [stream])
         last = found["last_id"].item() if len(found) else None
     ids: list[str | None] = []
-    row, written = 0, 0
+    row, written, passed = 0, 0, 0
     for frame in _batches(file, format_):
         begin, row = row, row + len(frame)
         rest = frame.slice(max(skip - begin, 0))
         if last is not None and id_column is not None and len(rest):
             keys = [key(str(value)) for value in rest[id_column]]
-            rest = rest.filter(polars.Series([each > key(last) for each in keys]))
+            later = rest.filter(polars.Series([each > key(last) for each in keys]))
+            passed += len(rest) - len(later)
+            rest = later
         if not len(rest):
             continue
         first = row - len(rest)
@@ -98,6 +100,11 @@ def import_(
             raise
         written += len(made) - made.null_count()
         ids += [made[0], made[-1]]
+    if passed:
+        session.say(
+            f"redcol: passed over {passed:,} rows that are not after {last}, the stream's last "
+            "entry. If the server refused any of them in an earlier run, they are not written."
+        )
     output = Output(session, None)
     if output.is_table:
         click.echo(f"Wrote {written:,} entries to {stream!r}.")

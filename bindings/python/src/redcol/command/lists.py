@@ -154,14 +154,20 @@ def known(session: Session, stream: str) -> pl.DataFrame:
 
 def _upright(summary: pl.DataFrame) -> pl.DataFrame:
     """A single row as a column of names and one of values."""
+    from datetime import datetime
+
     import polars
+
+    from .table import moment
 
     def text(value: object) -> str:
         if isinstance(value, int):
             return f"{value:,}"
         if isinstance(value, float):
             return f"{value:,.1f}"
-        return "null" if value is None else str(value).removesuffix("+00:00")
+        if isinstance(value, datetime):
+            return moment(value)
+        return "null" if value is None else str(value)
 
     values = [text(value) for value in summary.row(0)]
     return polars.DataFrame({"property": summary.columns, "value": values})

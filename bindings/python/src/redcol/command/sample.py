@@ -53,15 +53,17 @@ class Numbers:
 
 
 def fields_of(sample: pl.DataFrame, dtypes: pl.Schema) -> pl.DataFrame:
-    """The fields of a sample: their dtypes, in how much of it they are, and an example."""
+    """The fields of a sample: dtypes (for ``--schema``), in how much of it they are, an example."""
     import polars
+
+    from .schema import text_of
 
     fields = [column for column in sample.get_columns() if column.name not in ("_id", "_ts")]
     rows = max(len(sample), 1)
     return polars.DataFrame(
         {
             "field": [column.name for column in fields],
-            "dtype": [str(dtypes.get(column.name, column.dtype)) for column in fields],
+            "dtype": [text_of(dtypes.get(column.name, column.dtype)) for column in fields],
             "filled_percent": [100 * (rows - column.null_count()) / rows for column in fields],
             "example": [
                 str(values[-1]) if len(values := column.drop_nulls()) else None for column in fields

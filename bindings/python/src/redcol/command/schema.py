@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from .._typing import pl
 
@@ -65,6 +66,39 @@ def dtype(text: str) -> pl.DataType:
             f"{text!r} is not a dtype. Write datetime[ms], datetime[us,UTC], duration[ms], "
             "decimal[10,2], enum[low,high], list[i64], array[f64,3] or struct[x:i64,y:f64]."
         ) from None
+
+
+def text_of(dtype: pl.DataType) -> str:
+    """The name from which `dtype` would make it again. Polars' own where there is none."""
+    import polars
+
+    if isinstance(dtype, polars.Datetime):
+        zone = f",{dtype.time_zone}" if dtype.time_zone else ""
+        return f"datetime[{dtype.time_unit}{zone}]"
+    if isinstance(dtype, polars.Duration):
+        return f"duration[{dtype.time_unit}]"
+    if isinstance(dtype, polars.Decimal):
+        return f"decimal[{dtype.precision},{dtype.scale}]"
+    if isinstance(dtype, polars.Enum):
+        return f"enum[{','.join(dtype.categories)}]"
+    if isinstance(dtype, polars.Array):
+        return f"array[{text_of(_inner(dtype))},{dtype.size}]"
+    if isinstance(dtype, polars.List):
+        return f"list[{text_of(_inner(dtype))}]"
+    if isinstance(dtype, polars.Struct):
+        fields = ",".join(f"{each.name}:{text_of(_plain(each.dtype))}" for each in dtype.fields)
+        return f"struct[{fields}]"
+    names = _NAMES.get(str(dtype))
+    return names[0] if names else str(dtype)
+
+
+def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
+    return _plain(dtype.inner)
+
+
+def _plain(dtype: Any) -> pl.DataType:
+    made: pl.DataType = dtype() if isinstance(dtype, type) else dtype
+    return made
 
 
 def _datetime(unit: str = "us", zone: str | None = None) -> pl.DataType:

@@ -22,6 +22,8 @@ _GAP = 2
 _WIDTH_LEAST = 8
 #: Ids get longer while a stream is followed.
 _ID_WIDTH = 17
+#: How long times are: to milliseconds, to seconds, to minutes. Less says too little.
+_TIME_WIDTHS = (23, 19, 16)
 
 
 class Table:
@@ -33,17 +35,22 @@ class Table:
         self._counts = counts
         self._columns: list[str] = []
         self._widths: dict[str, int] = {}
+        #: How many characters of the times in a column are shown, if not all.
+        self._times: dict[str, int] = {}
         self._hidden: list[str] = []
 
     def write(self, frame: pl.DataFrame) -> None:
         """Print the rows of a frame."""
         cells = {name: self._cells(frame[name]) for name in frame.columns}
+        times = {
+            name for name, dtype in frame.schema.items() if _is_time(name) or dtype.is_temporal()
+        }
         has_header = frame.columns != self._columns
         if has_header:
             if self._columns:
                 write("\n")
             self._columns = frame.columns
-            self._lay_out(cells)
+            self._lay_out(cells, times)
         elif not len(frame):
             return
         table = RichTable(box=None, show_header=has_header, pad_edge=False, padding=(0, _GAP, 0, 0))
@@ -60,7 +67,7 @@ class Table:
                 )
             )
         for row in range(len(frame)):
-            table.add_row(*(cells[name][row] for name in self._widths))
+            table.add_row(*(self._cut(name, cells[name][row]) for name in self._widths))
         with self._console.capture() as captured:
             self._console.print(table)
         lines = captured.get().splitlines()
@@ -72,21 +79,34 @@ class Table:
             names = ", ".join(map(printable, self._hidden))
             write(f"Too narrow for {names}: use --columns, or -f jsonl.\n")
 
-    def _lay_out(self, cells: dict[str, list[Text]]) -> None:
+    def _cut(self, name: str, cell: Text) -> Text:
+        """A time without the parts that there is no room for."""
+        width = self._times.get(name)
+        return cell if width is None or len(cell) not in _TIME_WIDTHS else cell[:width]
+
+    def _lay_out(self, cells: dict[str, list[Text]], times: set[str]) -> None:
         """The widths of all columns, and which of them do not fit."""
         widths = {
             name: max(cell_len(printable(name)), *(cell_len(cell.plain) for cell in column), 1)
             for name, column in cells.items()
         }
         widths |= {name: max(width, _ID_WIDTH) for name, width in widths.items() if name == "_id"}
-        self._hidden = []
+        self._hidden, self._times = [], {}
+        shorter = iter(_TIME_WIDTHS[1:])
         while True:
             spare = self._console.width - sum(widths.values()) - _GAP * (len(widths) - 1)
             cut = [name for name in widths if not _is_whole(name)]
-            wide = [name for name in cut if widths[name] > _WIDTH_LEAST]
+            wide = [name for name in cut if widths[name] > _WIDTH_LEAST and name not in times]
             if spare >= 0 or not cut:
                 break
-            if wide:
+            longest = max((widths[name] for name in wide), default=0)
+            time_width = next(shorter, None) if longest <= _TIME_WIDTHS[-1] else None
+            if time_width is not None:
+                for name in times & widths.keys():
+                    if all(len(cell) in (*_TIME_WIDTHS, len("null")) for cell in cells[name]):
+                        self._times[name] = time_width
+                        widths[name] = max(min(widths[name], time_width), len(printable(name)))
+            elif wide:
                 widths[max(wide, key=widths.__getitem__)] -= 1
             else:
                 self._hidden.insert(0, cut[-1])
@@ -111,7 +131,7 @@ class Table:
         if isinstance(value, bytes):
             return printable(value.decode("utf-8", "backslashreplace"))
         if isinstance(value, datetime):
-            return value.isoformat(" ", "milliseconds").removesuffix("+00:00")
+            return moment(value)
         if hasattr(value, "to_list"):
             value = value.to_list()
         if isinstance(value, (list, dict)):
@@ -140,10 +160,14 @@ def _is_time(name: str) -> bool:
 
 def _moment(milliseconds: int) -> str:
     try:
-        moment = datetime.fromtimestamp(milliseconds / 1_000, timezone.utc)
+        return moment(datetime.fromtimestamp(milliseconds / 1_000, timezone.utc))
     except (OverflowError, ValueError, OSError):
         return str(milliseconds)  # such as year 10,000
-    return moment.isoformat(" ", "milliseconds").removesuffix("+00:00")
+
+
+def moment(value: datetime) -> str:
+    """A time to the millisecond."""
+    return value.isoformat(" ", "milliseconds").removesuffix("+00:00")
 
 
 def printable(text: str) -> str:
