@@ -19,6 +19,7 @@ from . import _log
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Final
 
 #: The version of redcol.h that this file declares, major.minor. A test compares the two.
@@ -46,6 +47,23 @@ class _PythonLogger(ctypes.Structure):
 
 
 _logger: Final = _PythonLogger(_Logger(_write_log), 0)
+
+
+def _report_others(report: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Report what no code can catch, except for an interrupt of `_write_log`.
+
+    That one is raised when the library's call has returned.
+    """
+    shown = repr(_write_log)
+
+    def report_others(unraisable: Any) -> None:
+        # Python 3.13 names the function in the message alone.
+        is_ours = unraisable.object is _write_log or shown in (unraisable.err_msg or "")
+        if not is_ours or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+
+    return report_others
+
 
 _Out = POINTER(c_void_p)
 _Strings = POINTER(c_char_p)
@@ -256,6 +274,7 @@ def _prepare(lib: ctypes.CDLL, path: str) -> ctypes.CDLL:
             "Install a matching library, or unset REDCOL_LIBRARY."
         )
     logger = ctypes.cast(lib.redcol_capsule_logger, c_void_p)
+    sys.unraisablehook = _report_others(sys.unraisablehook)
     lib.redcol_set_logger(_DEBUG, logger, ctypes.addressof(_logger))
     # A thread that is still inside the library must not call a Python that is shutting down.
     atexit.register(lib.redcol_set_logger, 0, None, None)
