@@ -197,6 +197,10 @@ def test_the_newest_entries_in_a_cluster() -> None:
         (redcol.read_stream, {"end_id": "1969-12-31"}, "before 1970"),
         (redcol.scan_stream, {"start_id": timedelta(hours=1)}, "a time after now"),
         (redcol.scan_streams, {"end_id": "-1y"}, "is not an entry id.* '-1h'"),
+        (redcol.list_pending, {"group": "g", "start_id": "-1h"}, "a time before now, which only"),
+        (redcol.create_group, {"group": "g", "start_id": "-1h"}, "a time before now, which only"),
+        (redcol.seek_group, {"group": "g", "to": "2024-01-01"}, "give a datetime or a date"),
+        (redcol.trim_stream, {"min_id": "-1h"}, "a time before now, which only"),
         (redcol.iter_stream, {"start_last": 1, "start_id": "5"}, "start_id and start_last"),
         (
             redcol.iter_stream,
@@ -505,3 +509,39 @@ def test_datetimes_bound_a_scan(server: Server, db: redis.Redis, key: str) -> No
         assert frame["n"].to_list() == [number - 1 for number in days], predicate
         sent = db.info("stats")["total_net_output_bytes"]
         assert sent < 20_000 or "replace_time_zone" in str(predicate), predicate
+
+
+def test_a_datetime_next_to_plain_milliseconds_is_warned_of(
+    url: str, any_db: redis.Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Polars has made a number of it when redcol sees it."""
+    add(any_db, key, ["1704067200000-0"])
+    then, ts = datetime(2024, 1, 1), pl.col("_ts")
+    wrong = [
+        ts >= then,
+        ts.is_between(then, then + timedelta(days=1)),
+        (pl.col("n") == 0) & (pl.lit(then) <= ts),
+        ts == pl.lit(then, pl.Datetime("ns")),
+    ]
+    streams = [
+        redcol.scan_stream(url, key, schema=SCHEMA),
+        redcol.scan_streams(url, [key], schema=SCHEMA),
+    ]
+    for lazy in streams:
+        for predicate in wrong:
+            caplog.clear()
+            assert lazy.filter(predicate).collect().is_empty()
+            (record,) = caplog.records
+            assert "if that was a datetime" in record.getMessage()
+            assert record.levelname == "WARNING"
+        caplog.clear()
+        for right in (
+            ts >= 1_704_067_200_000,
+            ts < 2**62,
+            ts.cast(pl.Datetime("ms")) >= then,
+            ts * 1_000 >= 1_704_067_200_000_000,
+        ):
+            assert lazy.filter(right).collect()["n"].to_list() == [0]
+    times = redcol.scan_stream(url, key, schema=SCHEMA, timestamp_dtype=pl.Datetime("ms"))
+    assert times.filter(ts >= then).collect()["n"].to_list() == [0]
+    assert caplog.records == []

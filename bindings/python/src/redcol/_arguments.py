@@ -200,7 +200,7 @@ def range_end(
 def group_start(name: str, value: object) -> str:
     """Where a new group begins: "$", after an entry id or its milliseconds, or after a time."""
     if isinstance(value, str) and value != "$":
-        return entry_id(name, value)
+        return _entry_id_text(name, value)
     return range_end(name, value, new_too=True)
 
 
@@ -214,7 +214,18 @@ def group_position(name: str, value: object) -> str:
 
 def oldest_kept(name: str, value: object) -> str:
     """The first entry that trimming keeps: an entry id, its milliseconds, or a time."""
-    return entry_id(name, value) if isinstance(value, str) else range_end(name, value)
+    return _entry_id_text(name, value) if isinstance(value, str) else range_end(name, value)
+
+
+def _entry_id_text(name: str, value: str) -> str:
+    """An entry id, or its milliseconds, where times are no texts."""
+    if _is_back(value):
+        return range_end(name, value)  # refuses it
+    if _iso_time(value) is not None:
+        raise InvalidArgumentError(
+            f"{name} {value!r} is not an entry id: give a datetime or a date, not its text."
+        )
+    return entry_id(name, value)
 
 
 def entry_id(name: str, value: object) -> str:

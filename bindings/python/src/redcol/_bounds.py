@@ -13,6 +13,7 @@ import io
 from collections import namedtuple
 from math import ceil, floor, isfinite
 
+from . import _log
 from ._arguments import milliseconds_back
 from ._typing import TYPE_CHECKING
 
@@ -27,6 +28,11 @@ _PART_MAX: Final = 2**64 - 1
 _INT64_MAX: Final = 2**63 - 1
 #: Up to here Float64 holds every whole number, so that rounding changes no comparison.
 _EXACT_MAX: Final = 2**53
+#: A number next to the plain column is most likely a datetime, which Polars has turned into its
+#: microseconds or nanoseconds, if it is between 1990 and 2100 as such.
+_DATETIMES: Final = [
+    (631_152_000_000 * factor, 4_102_444_800_000 * factor) for factor in (1_000, 1_000_000)
+]
 #: The JSON of a longer predicate (an `is_in` of very many values) is not looked at.
 _JSON_MAX: Final = 1_000_000
 
@@ -165,6 +171,7 @@ class _Search:
         self.timestamp_column = timestamp_column
         self.id_column = id_column
         self.largest_ms = largest_ms
+        self.has_warned = False
 
     def bounds(self, node: Any) -> Bounds:
         match node:
@@ -196,7 +203,21 @@ class _Search:
         if side is None:
             return ALL
         value = _number(_constant(right), side.kind)
-        return ALL if value is None else self._timestamp(side.scale, op, value)
+        if value is None:
+            return ALL
+        if side.scale == 1 and side.kind == "integer":
+            self._warn_of_datetime(value)
+        return self._timestamp(side.scale, op, value)
+
+    def _warn_of_datetime(self, value: float) -> None:
+        if self.has_warned or not any(least <= value < most for least, most in _DATETIMES):
+            return
+        self.has_warned = True
+        _log.warn(
+            "value",
+            f"a query compares {self.timestamp_column!r}, which is in milliseconds, with {value}: "
+            "if that was a datetime, pass timestamp_dtype=pl.Datetime('ms', 'UTC')",
+        )
 
     def _side(self, node: Any) -> _Side | None:
         match node:

@@ -62,7 +62,7 @@ def scan_stream(
       ``is_between`` with constants, joined by ``&``), and the one of ``_id == "…"``. Other filters
       are applied to the entries when they arrive. To compare ``_ts`` with datetimes, make it one:
       ``timestamp_dtype=pl.Datetime("ms", "UTC")``. Next to a plain Int64, Polars takes a datetime
-      for its number of microseconds, and redcol cannot see that.
+      for its number of microseconds. If a constant looks like one, the log has a warning.
 
     A query reads a snapshot. When it begins, redcol asks for the stream's last entry (XREVRANGE),
     and no place of the query reads past it. (A place that begins more than a minute after the
