@@ -19,10 +19,9 @@
  * Text: keys, patterns, and the names of groups and consumers may be any bytes. A URL, an option, a
  * single id or the name of a column with a NUL byte is REDCOL_ERROR_INVALID_ARGUMENT.
  *
- * Objects can be moved, not copied, and destroyed in any order. An object that was moved from holds
- * nothing: its calls return REDCOL_ERROR_INVALID_ARGUMENT. Threads: as in redcol.h. Any number of
- * threads may use a Client, one at a time a Reader, except for cancel, ack, descriptor, statistic,
- * position, last_entry and lag.
+ * Objects can be moved, not copied, and destroyed in any order. One that was moved from holds
+ * nothing: its calls return REDCOL_ERROR_INVALID_ARGUMENT. Threads: all may use a Client, one at a
+ * time a Reader, except for cancel, ack, descriptor, statistic, position, last_entry and lag.
  */
 #ifndef REDCOL_HPP
 #define REDCOL_HPP
@@ -378,6 +377,16 @@ public:
     return ranges(&pattern, std::vector<std::string>(), nullptr, options, error);
   }
 
+  /* What is published to channels and to those that match patterns: redcol_subscribe. */
+  Reader subscribe(const Keys &channels, const Keys &patterns, const Schema &schema,
+                   const Options &options, Error &error) {
+    return listening(channels, patterns, &schema, options, error);
+  }
+  Reader subscribe(const Keys &channels, const Keys &patterns, const Options &options,
+                   Error &error) {
+    return listening(channels, patterns, nullptr, options, error);
+  }
+
   /* Claims these entries for the consumer of the options, or without ids all that are idle for
      "claim_idle_ms": redcol_claim_entries. */
   Reader claim(std::string_view stream, std::string_view ids, const Schema &schema,
@@ -479,6 +488,14 @@ public:
   Reader read_matching(std::string_view pattern, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return read_matching(pattern, options, error); });
   }
+  Reader subscribe(const Keys &channels, const Keys &patterns, const Schema &schema,
+                   const Options &options = {}) {
+    return detail::thrown(
+        [&](Error &error) { return subscribe(channels, patterns, schema, options, error); });
+  }
+  Reader subscribe(const Keys &channels, const Keys &patterns, const Options &options = {}) {
+    return detail::thrown([&](Error &out) { return subscribe(channels, patterns, options, out); });
+  }
   Reader claim(std::string_view stream, std::string_view ids, const Schema &schema,
                const Options &options) {
     return detail::thrown([&](Error &error) { return claim(stream, ids, schema, options, error); });
@@ -542,6 +559,16 @@ private:
                                                pattern ? detail::length(*pattern) : 0,
                                                pattern ? nullptr : keys.names(), keys.lengths(),
                                                keys.size(), columns, words, iter, out);
+                   });
+  }
+  Reader listening(const Keys &channels, const Keys &patterns, const Schema *schema,
+                   const Options &options, Error &error) {
+    return started(schema, options, error,
+                   [&](const ArrowSchema *columns, const char *const *words, redcol_iter **iter,
+                       redcol_error **out) {
+                     return redcol_subscribe(get(), channels.names(), channels.lengths(),
+                                             channels.size(), patterns.names(), patterns.lengths(),
+                                             patterns.size(), columns, words, iter, out);
                    });
   }
   Reader claiming(std::string_view stream, const std::string_view *ids, const Schema *schema,

@@ -163,6 +163,19 @@ static void many_streams(Client &client) {
   CHECK(!client.read_matching("n*", {{"group", "g"}, {"consumer", "c"}}, error) && error);
 }
 
+/* Somebody publishes {"n": 1} to "numbers" again and again. */
+static void subscriptions(Client &client) {
+  Error error;
+  const Options three = Options().set("count", 3);
+  const Schema schema = Schema().add("n", "l");
+  CHECK(rows_of(client.subscribe("numbers", {}, three)) == 3);
+  CHECK(rows_of(client.subscribe({}, {"num*"}, three)) == 3);
+  CHECK(rows_of(client.subscribe({"numbers", "other"}, {"num*"}, schema, three)) == 3);
+  CHECK(rows_of(client.subscribe("numbers", {}, three, error)) == 3 && !error);
+  CHECK(rows_of(client.subscribe("silent", {}, schema, {{"window_ms", "10"}}, error)) == 0);
+  CHECK(!error && !client.subscribe({}, {}, three, error) && error);
+}
+
 static std::string first_of(const Table &table, const char *column) {
   ArrowArrayStream stream;
   table.stream(&stream);
@@ -403,6 +416,7 @@ int main(int argc, char **argv) {
     Client client = Client::open(argv[1], {{"timeout_ms", "10000"}});
     columns(client);
     many_streams(client);
+    subscriptions(client);
     last_ids(client);
     lists(client);
     nul_bytes(client, argv[1]);

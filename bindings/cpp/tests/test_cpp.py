@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,17 @@ def server() -> Iterator[Server]:
         client.xadd(b"t\0o", {"n": 1})
         client.set("key", "no stream")
         client.execute_command("ACL", "SETUSER", "app", "on", ">one", "~*", "+@all")
+        is_over = threading.Event()
+
+        def publish() -> None:
+            while not is_over.wait(0.01):
+                client.publish("numbers", '{"n": 1}')
+
+        publisher = threading.Thread(target=publish)
+        publisher.start()
         yield started
+        is_over.set()
+        publisher.join()
 
 
 def build(compiler: list[str], source: Path, program: Path, *more: str) -> Path:

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 #: In the order in which `make bench` runs them.
 BENCHMARKS = (
     *("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many"),
-    *("write", "tls", "cluster", "inspect"),
+    *("write", "tls", "cluster", "inspect", "pubsub"),
 )
 
 
@@ -75,6 +75,12 @@ def test_the_tail() -> None:
         "redis-py, tuples",
         "redis-py, frame",
     ]
+
+
+def test_messages_of_a_channel() -> None:
+    lines = lines_of("pubsub")
+    assert lines[0] == "20,000 messages of 100 bytes, medians of 1 rounds"
+    assert names_in(lines[1:]) == ["", "C, discards", "redcol", "redis-py loop"]
 
 
 def test_shapes() -> None:
