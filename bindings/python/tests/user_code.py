@@ -170,6 +170,8 @@ def exports() -> None:
     redcol.export_stream(URL, "events", "a.csv", progress=lambda rows, size, total: print(rows))
     redcol.export_stream(URL, "events", "a", partition_by="week")  # wrong
     redcol.export_stream(URL, "events", "a", format="xml")  # wrong
+    redcol.export_stream(URL, "events", "a", include_timestamp=False)
+    redcol.export_stream(URL, "events", "a", include_timestamp="no")  # wrong
     redcol.export_stream(URL, ["events"], "a")  # wrong
     redcol.export_stream(URL, "events", "a", every=1.5)  # wrong
     redcol.export_stream(URL, "events", "a", progress=lambda rows: None)  # wrong

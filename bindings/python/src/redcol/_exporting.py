@@ -29,6 +29,8 @@ Progress = Callable[[int, int, int | None], object]
 _LOG: Final = logging.getLogger("redcol")
 _BATCH: Final = 65_536
 _IDLE_MS: Final = 1_000
+#: The last millisecond of the year 9999: later times have no folders.
+_CALENDAR_END: Final = 253_402_300_799_999
 #: How Polars writes files with these endings: a frame, and a query.
 _WRITERS: Final = {
     ".parquet": ("write_parquet", "sink_parquet"),
@@ -282,7 +284,13 @@ class _Export:
         if self._cuts.partition is None or not len(frame):
             yield None, frame
             return
-        milliseconds = frame["_id"].str.split("-").list.first().cast(pl.Int64)
+        numbers = frame["_id"].str.split("-").list.first()
+        milliseconds = numbers.cast(pl.Int64, strict=False)
+        if (is_late := milliseconds.fill_null(_CALENDAR_END + 1) > _CALENDAR_END).any():
+            raise InvalidArgumentError(
+                f"Entry {frame['_id'].filter(is_late)[0]} is after the year 9999, and belongs into "
+                "no folder of a time: export without partition_by."
+            )
         folders = milliseconds.cast(pl.Datetime("ms")).dt.strftime(self._cuts.partition)
         start = 0
         for length, folder in folders.rle().struct.unnest().iter_rows():

@@ -71,6 +71,7 @@ def export_stream(
     group: str | bytes | None = None,
     consumer: str | bytes = "export",
     claim_idle_ms: int | None = None,
+    include_timestamp: bool = True,
     on_error: typing.Literal["raise", "null", "skip"] = "raise",
     discover: typing.Literal["string", "binary", "auto"] = "string",
     progress: Callable[[int, int, int | None], object] | None = None,
@@ -118,6 +119,8 @@ def export_stream(
         consumer: the member's name. Keep it over restarts.
         claim_idle_ms: take over entries that another member has held for this long, in
             milliseconds. It must be more than `every`. None never does.
+        include_timestamp: whether there is a column of the ids' milliseconds (Int64). Leave it out
+            where ids are beyond Int64.
         on_error: what happens to a value that does not fit its column: ``"raise"``, ``"null"`` or
             ``"skip"``, as in :func:`read_stream`.
         discover: the dtype of columns without a schema: ``"string"``, ``"binary"`` or ``"auto"``,
@@ -164,7 +167,12 @@ def export_stream(
     server.check()
     key = _arguments.filled_key("stream", stream)
     target, ending, is_folder = _target(path, format)
-    for name, value in (("resume", resume), ("overwrite", overwrite), ("follow", follow)):
+    for name, value in (
+        ("resume", resume),
+        ("overwrite", overwrite),
+        ("follow", follow),
+        ("include_timestamp", include_timestamp),
+    ):
         _arguments.flag(name, value)
     if partition_by is not None:
         _arguments.one_of("partition_by", partition_by, tuple(PARTITIONS))
@@ -185,6 +193,7 @@ def export_stream(
         follows=follow,
     )
     read: dict[str, typing.Any] = {"schema": schema, "on_error": on_error}
+    read["include_timestamp"] = include_timestamp
     if schema is None:
         read["discover"] = discover
     if group is None:

@@ -10,7 +10,7 @@ import click
 
 from .._parts import before
 from .._typing import pl
-from .lists import known
+from .lists import has_times, known
 from .output import Output, format_option
 from .sample import Numbers, discovering
 from .session import Session
@@ -79,17 +79,17 @@ def peek(
 
     client = session.client()
     output = Output(session, format_)
+    with_times = has_times(session, known(session, stream))
     frame = read_stream(
         client,
         stream,
         schema=schema,
+        include_timestamp=with_times,
         count=None if last else count,
         last=count if last else None,
         on_error=on_error,
         discover=discovering(schema),
     )
-    if not len(frame):
-        known(session, stream)
     numbers = Numbers(client, stream, output, schema)
     output.write(chosen(numbers.of(frame), None, columns))
     output.close()
@@ -137,7 +137,8 @@ def read(
 
     client = session.client()
     output = Output(session, format_)
-    last_id = known(session, stream)["last_id"].item()
+    found = known(session, stream)
+    last_id, with_times = found["last_id"].item(), has_times(session, found)
     numbers = Numbers(client, stream, output, schema)
     wrote = False
     if last_id is not None and count != 0:
@@ -148,6 +149,7 @@ def read(
             block_ms=None,
             on_idle="stop",
             schema=schema,
+            include_timestamp=with_times,
             on_error=on_error,
             discover=discovering(schema),
             start_id=before(start),
@@ -160,7 +162,7 @@ def read(
     if not wrote:
         from ..stream import read_stream
 
-        nothing = read_stream(client, stream, schema=schema, count=0)
+        nothing = read_stream(client, stream, schema=schema, count=0, include_timestamp=with_times)
         output.write(chosen(nothing, where, columns))
     output.close()
 

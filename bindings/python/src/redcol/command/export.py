@@ -13,7 +13,9 @@ from typing import Any
 import click
 
 from ..export import BYTES_PER_FILE, ENDINGS, PARTITIONS, ROWS_PER_FILE, Exported, export_stream
+from ..lists import list_streams
 from .entries import OnError, schema_options
+from .lists import has_times
 from .output import Output
 from .session import Session, TerminatedError
 from .values import DURATION, POSITION, SIZE, STREAM
@@ -98,6 +100,7 @@ def export(
         raise click.UsageError(f"Several streams need a folder, and {path} would be a file.")
     client = session.client()
     output = Output(session, None)
+    found = {stream: list_streams(client, [stream]) for stream in streams}
     if schema is None:
         settings["discover"] = "auto"
     done = []
@@ -110,6 +113,7 @@ def export(
                     path,
                     format=format_,
                     schema=schema,
+                    include_timestamp=not len(found[stream]) or has_times(session, found[stream]),
                     on_error=on_error,
                     start_id=start,
                     end_id=end if end != "$" else "+",

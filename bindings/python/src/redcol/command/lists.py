@@ -8,7 +8,7 @@ import click
 from .._typing import pl
 from ..errors import NoGroupError
 from ..lists import list_consumers, list_groups, list_pending, list_streams
-from .output import Output, format_option
+from .output import Output, format_option, within_calendar
 from .session import Session
 from .values import DURATION, STREAM
 from .verb import Verb
@@ -16,6 +16,7 @@ from .verb import Verb
 _SHORT = ("stream", "length", "first_ts", "last_ts", "groups")
 #: The entries that `info` looks at.
 _SAMPLE = 1_000
+_TIME_MAX = (1 << 63) - 1
 
 
 @click.command(
@@ -120,7 +121,8 @@ def info(session: Session, stream: str, format_: str | None) -> None:
 
     client = session.client()
     found = known(session, stream)
-    sample = read_stream(client, stream, last=_SAMPLE, discover="auto")
+    # Fields of text and bytes fit. A null is a time that is beyond Int64.
+    sample = read_stream(client, stream, last=_SAMPLE, discover="auto", on_error="null")
     its_groups = list_groups(client, [stream]).drop("stream", "lag_exact")
     try:
         its_consumers = list_consumers(client, [stream]).drop("stream")
@@ -152,6 +154,17 @@ def known(session: Session, stream: str) -> pl.DataFrame:
     return found
 
 
+def has_times(session: Session, found: pl.DataFrame) -> bool:
+    """Whether all ids of a stream have times that fit Int64, as the column ``_ts`` has them."""
+    last_id = found["last_id"].item()
+    if last_id is None or int(last_id.partition("-")[0]) <= _TIME_MAX:
+        return True
+    session.say(
+        f"redcol: stream {found['stream'].item()!r} has ids beyond Int64: there is no column _ts."
+    )
+    return False
+
+
 def _upright(summary: pl.DataFrame) -> pl.DataFrame:
     """A single row as a column of names and one of values."""
     from datetime import datetime
@@ -169,7 +182,7 @@ def _upright(summary: pl.DataFrame) -> pl.DataFrame:
             return moment(value)
         return "null" if value is None else str(value)
 
-    values = [text(value) for value in summary.row(0)]
+    values = [text(value) for value in within_calendar(summary).row(0)]
     return polars.DataFrame({"property": summary.columns, "value": values})
 
 

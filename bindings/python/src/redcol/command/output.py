@@ -13,6 +13,8 @@ import click
 from .._typing import pl
 from .session import Session, write
 
+#: The milliseconds of the years 0 to 9999.
+_CALENDAR = (-62_167_219_200_000, 253_402_300_799_999)
 FORMATS = ("table", "jsonl", "csv", "json", "arrow", "parquet")
 
 
@@ -50,6 +52,8 @@ class Output:
 
     def write(self, frame: pl.DataFrame) -> None:
         """Write the rows of a frame."""
+        if self._format not in ("arrow", "parquet"):
+            frame = within_calendar(frame)
         getattr(self, f"_write_{self._format}")(frame)
 
     def close(self) -> None:
@@ -103,6 +107,29 @@ class Output:
             else:
                 whole.write_parquet(made)
         write(made.getvalue())
+
+
+def within_calendar(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns of times as text, if they have years that nobody can write.
+
+    An id may be any number. Where it is no time up to the year 9999, its milliseconds are shown.
+    """
+    import polars
+
+    for name, dtype in frame.schema.items():
+        if not isinstance(dtype, polars.Datetime) or dtype.time_unit != "ms":
+            continue
+        number = polars.col(name).cast(polars.Int64)
+        is_date = number.is_between(*_CALENDAR)
+        if frame.select(is_date.all()).item():
+            continue
+        text = (
+            polars.when(is_date)
+            .then(polars.col(name))
+            .dt.strftime("%Y-%m-%dT%H:%M:%S%.3f" + ("%:z" if dtype.time_zone else ""))
+        )
+        frame = frame.with_columns(text.fill_null(number.cast(polars.String)).alias(name))
+    return frame
 
 
 def _lines(frame: pl.DataFrame) -> bytes:

@@ -36,7 +36,10 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt, StoppedError) as error:
         is_terminated = isinstance(error.__cause__, TerminatedError)
         return TERMINATED if is_terminated else INTERRUPTED
-    except Exception as error:
+    except BaseException as error:
+        # What Polars gives up with is none of Python's usual errors.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         if session.verbosity > 1:
             raise
         print(f"redcol: {sentence(error)}", file=sys.stderr)
@@ -46,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def sentence(error: Exception) -> str:
+def sentence(error: BaseException) -> str:
     """What to tell of an error: its message, in one line."""
     if isinstance(error, click.ClickException):
         return error.format_message()

@@ -13,6 +13,7 @@ from ..ack import ack_entries
 from ..steering import create_group, delete_group, seek_group, trim_stream
 from ..steering import release as release_entries
 from .entries import OnError, chosen, columns_option, schema_options
+from .lists import has_times, known
 from .output import Output, format_option
 from .sample import discovering
 from .session import Session
@@ -170,6 +171,7 @@ def claim(
         min_idle_ms=idle,
         count=count,
         schema=schema,
+        include_timestamp=has_times(session, known(session, stream)),
         on_error=on_error,
         discover=discovering(schema),
     )

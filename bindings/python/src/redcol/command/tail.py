@@ -10,7 +10,7 @@ import click
 from .._parts import before
 from ..iterator import iter_stream
 from .entries import OnError, chosen, columns_option, schema_options
-from .lists import known
+from .lists import has_times, known
 from .output import Output, format_option
 from .sample import Numbers, discovering
 from .session import Session
@@ -61,8 +61,8 @@ def tail(
     client = session.client()
     output = Output(session, format_)
     several = len(streams) > 1
-    for stream in streams:
-        known(session, stream)
+    # Each that has none is named.
+    timed = [has_times(session, known(session, stream)) for stream in streams]
     numbers = None if several else Numbers(client, streams[0], output, schema)
     where_from: dict[str, Any] = {"start_last": count} if count else {"start_id": "$"}
     if start is not None:
@@ -74,6 +74,7 @@ def tail(
         block_ms=None if ends else _BLOCK_MS,
         on_idle="stop" if ends else "wait",
         schema=schema,
+        include_timestamp=all(timed),
         on_error=on_error,
         discover=discovering(schema),
         **where_from,

@@ -94,7 +94,8 @@ class View:
     def look(self, client: Client, pattern: str) -> None:
         """Ask the server. An error is shown, and the next look may work."""
         try:
-            streams = list_streams(client, pattern).to_dicts()
+            # An id may be a time that Python has no date for.
+            streams = list_streams(client, pattern).drop("first_ts", "last_ts").to_dicts()
             groups = list_groups(client, pattern).to_dicts()
         except RedcolError as error:
             self._error = str(error)
