@@ -24,7 +24,7 @@ FULLY_DOCUMENTED = [
     *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
     *("create_group", "delete_group", "seek_group", "delete_consumer", "release", "trim_stream"),
     *("delete_entries", "claim", "export_stream"),
-    *("list_streams", "list_groups", "list_consumers", "list_pending"),
+    *("list_streams", "list_groups", "list_consumers", "list_pending", "partitions"),
     *("iter_pubsub", "iter_pubsub_async", "collect_pubsub"),
 ]
 ENGINES = ("spark",)

@@ -53,6 +53,7 @@ FUNCTIONS = {
     "write_stream": ("EntryOption", "ClientOption"),
     "write_hashes": ("HashOption", "ClientOption"),
     "list_streams": ("ClientOption",),
+    "partitions": ("ListOption", "ClientOption"),
     "list_groups": ("ListOption", "ClientOption"),
     "list_consumers": ("ClientOption",),
     "list_pending": ("ListOption", "ClientOption"),

@@ -162,6 +162,15 @@ def lists(client: redcol.Client) -> Iterator[pl.DataFrame]:
     yield redcol.list_pending(URL, "events", "sums", min_idle_ms=timedelta(1))  # wrong
 
 
+def in_parts(client: redcol.Client) -> Iterator[pl.DataFrame]:
+    parts: list[redcol.Partition] = redcol.partitions(URL, "events", rows=1_000, start_id=5)
+    yield parts[0].read(URL, schema={"value": pl.Int64})
+    yield pl.DataFrame(redcol.partitions(client, ["a", b"b"])[0].read_arrow(client))
+    redcol.partitions(URL)  # wrong
+    redcol.partitions(URL, "events", rows="many")  # wrong
+    parts[0].read(URL, start_id=5)  # wrong
+
+
 def exports() -> None:
     done: redcol.Exported = redcol.export_stream(
         URL, "events", Path("archive"), follow=True, every=timedelta(minutes=5), partition_by="day"

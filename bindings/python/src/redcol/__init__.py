@@ -49,6 +49,7 @@ from .export import Exported, export_stream
 from .inference import infer_schema
 from .iterator import StreamIterator, iter_stream
 from .lists import list_consumers, list_groups, list_pending, list_streams
+from .partitioning import Partition, partitions
 from .pubsub import (
     AsyncMessageIterator,
     MessageIterator,
@@ -92,6 +93,7 @@ __all__ = [
     "NoGroupError",
     "NoStreamError",
     "OutOfMemoryError",
+    "Partition",
     "PendingEntriesError",
     "PermissionDeniedError",
     "ProtocolError",
@@ -123,6 +125,7 @@ __all__ = [
     "list_groups",
     "list_pending",
     "list_streams",
+    "partitions",
     "read_arrow",
     "read_stream",
     "read_streams",
