@@ -9,15 +9,17 @@ import RedisConnection
 extension StreamReader {
     /// Connects, asks and waits for the answers, before the read begins. Whoever makes a reader
     /// that waits, or a group's member, wants to know what is wrong: then no second attempt is
-    /// made. Before a range is read, it is asked again in states that pass, as its pages are.
-    /// `take` takes the answer to one of the commands, false when it has not come in full;
-    /// `askMore` may ask for more, which the read itself then awaits. Where another node of a
-    /// cluster has the key, it is asked. A signal, or the end of the time to wait, ends it; calling
-    /// it again goes on with what was asked.
+    /// made. Before a range is read, it is asked again in states that pass, as its pages are; so it
+    /// is if `isPatient`. `take` takes the answer to one of the commands, false when it has not
+    /// come in full; `askMore` may ask for more, which the read itself then awaits. Where another
+    /// node of a cluster has the key, it is asked. A signal, or the end of the time to wait, ends
+    /// it; calling it again goes on with what was asked.
     func askNow(
-        _ commands: [Command], askMore: () throws(RedcolError) -> Void = {},
+        _ commands: [Command], isPatient: Bool = false,
+        askMore: () throws(RedcolError) -> Void = {},
         take: (Int) throws(RedcolError) -> Bool = { _ in true }
     ) throws(RedcolError) {
+        let triesAgain = isPatient || !options.waits && options.group.isEmpty
         var redirects = 0
         while true {
             do throws(RedcolError) {
@@ -28,7 +30,7 @@ extension StreamReader {
                 if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
                 if error.remedy == .redirect, redirects < RetryWindow.redirectsMax {
                     redirects += 1
-                } else if options.waits || !options.group.isEmpty || !error.isWorthAnotherTry
+                } else if !triesAgain || !error.isWorthAnotherTry
                     || beginning.failed(platform_monotonic_ms()) == nil
                 {
                     throw failed(error)

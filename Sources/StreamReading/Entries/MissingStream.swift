@@ -33,7 +33,7 @@ extension Command {
 
 extension StreamReader {
     /// Asks whether the streams are there, where that matters, before the read begins. See
-    /// `askNow`.
+    /// `askNow`. A call for all that there is tries again in states that pass.
     ///
     /// `all`: asks for each of them, for the sake of a slot that is being moved: a connection that
     /// says ASKING goes back to the old node then if one is not at the new node.
@@ -42,7 +42,7 @@ extension StreamReader {
         let asked = streams.filter { all || options.asksFor($0[...]) }
         if !asked.isEmpty {
             try askNow(
-                asked.map { .exists($0[...]) },
+                asked.map { .exists($0[...]) }, isPatient: !options.follows,
                 take: { (stream: Int) throws(RedcolError) in
                     guard let reply = try connection.nextReply() else { return false }
                     try note(reply, whether: asked[stream])

@@ -377,6 +377,7 @@ def test_the_log_warns_of_the_second_loss(caplog: pytest.LogCaptureFixture) -> N
         {"if_missing": "raise", "last": 5},
         {"start_id": "-1h"},
         {"if_missing": "raise", "start_id": "-1h", "last": 5},
+        {"if_missing": "raise", "block_ms": 50},
     ],
 )
 def test_what_is_asked_before_a_range_is_asked_again(read: dict[str, Any]) -> None:
@@ -389,8 +390,12 @@ def test_what_is_asked_before_a_range_is_asked_again(read: dict[str, Any]) -> No
             return b"*2\r\n$10\r\n1700000000\r\n$1\r\n5\r\n"
         if command[0] == b"EXISTS":
             return b":1\r\n"
+        entries = b"*1\r\n*2\r\n$15\r\n1699999999999-0\r\n*2\r\n$1\r\nn\r\n$1\r\n7\r\n"
         if command[0] in (b"XRANGE", b"XREVRANGE"):
-            return b"*1\r\n*2\r\n$15\r\n1699999999999-0\r\n*2\r\n$1\r\nn\r\n$1\r\n7\r\n"
+            return entries
+        if command[0] == b"XREAD":
+            is_first = command[-1] == b"0-0"
+            return b"*1\r\n*2\r\n$1\r\ns\r\n" + entries if is_first else b"*-1\r\n"
         return b"+OK\r\n"
 
     with FakeServer(answer) as fake:
