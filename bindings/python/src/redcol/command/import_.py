@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
-from .._parts import key
+from .._parts import before, entry_id, key
 from .._typing import pl
+from ..client import Client
 from ..errors import RedcolError
 from ..export import ENDINGS
+from ..iterator import iter_stream
 from ..lists import list_streams
 from ..write import write_stream
 from .output import Output
@@ -22,6 +24,8 @@ from .values import STREAM
 from .verb import Verb
 
 _BATCH = 10_000
+#: Rows that a message names.
+_NAMED_MAX = 20
 
 
 @click.command(
@@ -82,6 +86,7 @@ def import_(
         last = found["last_id"].item() if len(found) else None
     ids: list[str | None] = []
     row, written, passed = 0, 0, 0
+    missing: list[int] = []
     for frame in _batches(file, format_):
         begin, row = row, row + len(frame)
         rest = frame.slice(max(skip - begin, 0))
@@ -89,6 +94,7 @@ def import_(
             keys = [key(str(value)) for value in rest[id_column]]
             later = rest.filter(polars.Series([each > key(last) for each in keys]))
             passed += len(rest) - len(later)
+            missing += _missing(client, stream, rest[id_column], last, row - len(rest))
             rest = later
         if not len(rest):
             continue
@@ -102,8 +108,15 @@ def import_(
         ids += [made[0], made[-1]]
     if passed:
         session.say(
-            f"redcol: passed over {passed:,} rows that are not after {last}, the stream's last "
-            "entry. If the server refused any of them in an earlier run, they are not written."
+            f"redcol: passed over {passed:,} rows that are not after {last}, "
+            "the stream's last entry."
+        )
+    if missing:
+        named = ", ".join(f"{each:,}" for each in missing[:_NAMED_MAX])
+        more = f" and {len(missing) - _NAMED_MAX:,} more" if len(missing) > _NAMED_MAX else ""
+        session.say(
+            f"redcol: these rows are not in the stream: {named}{more}. They were refused, trimmed "
+            "or deleted, and the server takes no ids before its last entry."
         )
     output = Output(session, None)
     if output.is_table:
@@ -112,6 +125,32 @@ def import_(
     result = {"stream": [stream], "written": [written], "last_id": [ids[-1] if ids else None]}
     output.write(polars.DataFrame(result, schema_overrides={"last_id": polars.String}))
     output.close()
+
+
+def _missing(client: Client, stream: str, ids: pl.Series, last: str, first: int) -> Iterator[int]:
+    """The rows, counted from 1, whose ids the stream has passed and does not have."""
+    passed = {
+        key(str(value)): first + place
+        for place, value in enumerate(ids, 1)
+        if key(str(value)) <= key(last)
+    }
+    if not passed:
+        return
+    with iter_stream(
+        client,
+        stream,
+        schema={},
+        include_timestamp=False,
+        batch_size=_BATCH,
+        block_ms=None,
+        on_idle="stop",
+        start_id=before(entry_id(min(passed))),
+        end_id=entry_id(max(passed)),
+    ) as batches:
+        for frame in batches:
+            for value in frame["_id"]:
+                passed.pop(key(value), None)
+    yield from passed.values()
 
 
 def _told(error: BaseException, first: int) -> str:
