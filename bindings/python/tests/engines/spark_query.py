@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A streaming query in a process of its own, to be killed: URL, STREAM, FOLDER."""
+"""A streaming query in a process of its own, to be killed: URL, STREAM, FOLDER, ENTRIES."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,9 @@ from pathlib import Path
 import sparks
 
 if __name__ == "__main__":
-    url, stream, folder = sys.argv[1:]
+    url, stream, folder, entries = sys.argv[1:]
     frame = sparks.follow(
-        url, stream, "_id string, n long", startingOffsets="earliest", maxEntriesPerTrigger="12000"
+        url, stream, "_id string, n long", startingOffsets="earliest", maxEntriesPerTrigger=entries
     )
     query = (
         frame.writeStream.format("parquet")

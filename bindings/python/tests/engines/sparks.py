@@ -26,6 +26,9 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.python.filterPushdown.enabled": "true",
     "spark.log.level": "ERROR",
+    # A Python that starts on a busy machine may take long.
+    "spark.python.authenticate.socketTimeout": "300s",
+    "spark.eventLog.compress": "false",
 }
 
 

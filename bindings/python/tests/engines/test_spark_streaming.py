@@ -213,7 +213,7 @@ def test_a_query_that_is_killed_writes_each_entry_once(tmp_path):
         producer.start()
         for life in range(KILLS + 1):
             query = subprocess.Popen(
-                [sys.executable, SCRIPT, server.url, "s", str(tmp_path)],
+                [sys.executable, SCRIPT, server.url, "s", str(tmp_path), str(24_000 // KILLS)],
                 env=os.environ | sparks.environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=(tmp_path / f"log-{life}").open("wb"),
@@ -221,7 +221,7 @@ def test_a_query_that_is_killed_writes_each_entry_once(tmp_path):
             )
             try:
                 if life < KILLS:
-                    _await_progress(query, tmp_path, chance.randint(1, 4))
+                    _await_progress(query, tmp_path, chance.randint(1, 3), f"{999 + total}-1")
                     time.sleep(chance.uniform(0, 1))
                 else:
                     producer.join()
@@ -239,12 +239,20 @@ def _commits(folder: Path) -> int:
     return sum(file.name.isdigit() for file in place.iterdir()) if place.is_dir() else 0
 
 
-def _await_progress(query: subprocess.Popen, folder: Path, batches: int) -> None:
+def _await_progress(query: subprocess.Popen, folder: Path, batches: int, last: str) -> None:
+    """Some micro-batches more, or all that there will be."""
     wanted, deadline = _commits(folder) + batches, time.monotonic() + 120
-    while _commits(folder) < wanted:
+    while _commits(folder) < wanted and not _has_planned(folder, last):
         assert query.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def _has_planned(folder: Path, last: str) -> bool:
+    if not (folder / "checkpoint/offsets").is_dir():
+        return False
+    done = offsets(folder)
+    return bool(done) and done[-1]["s"]["id"] == last
 
 
 def _await_end(query: subprocess.Popen, folder: Path, last: str) -> None:
@@ -252,7 +260,6 @@ def _await_end(query: subprocess.Popen, folder: Path, last: str) -> None:
     while True:
         assert query.poll() is None
         assert time.monotonic() < deadline
-        done = offsets(folder)
-        if done and done[-1]["s"]["id"] == last and _commits(folder) == len(done):
+        if _has_planned(folder, last) and _commits(folder) == len(offsets(folder)):
             return
         time.sleep(0.1)

@@ -28,17 +28,27 @@ _ROUNDS_MAX: Final = 40
 
 
 @dataclass(frozen=True)
+class Place:
+    """Up to where a stream is read: an entry, included."""
+
+    id: EntryID
+    #: How many entries were ever added up to there; None if that is not known.
+    added: int | None
+    #: How many tasks read up to there, if only a look at the stream could tell: a micro-batch that
+    #: is read again is cut in the same way.
+    parts: int | None = None
+
+
+@dataclass(frozen=True)
 class Range(InputPartition):
     """What one task reads: a stream's entries from one id to another, both included."""
 
     stream: str
     start: str
     end: str
-    #: Whether it is the first task of a stream in a micro-batch, which looks for a gap.
-    watches: bool = False
-    #: How many entries had been added before `start`, and up to the end of the micro-batch, if that
-    #: is known.
-    added: tuple[int | None, int | None] = (None, None)
+    #: The first task of a stream in a micro-batch looks whether something is missing between these.
+    after: Place | None = None
+    until: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -82,22 +92,28 @@ def cut(
         if extent.first is None or extent.last is None:
             continue
         found = bounds & _bounds.Bounds(extent.first, extent.last)
-        parts = -(-extent.length // settings.rows_per_partition)
         if not found.is_empty:
-            ranges = _halved(client, name, found, min(parts, _TASKS_MAX))
+            ranges = halved(client, name, found, parts_of(settings, extent.length))
             tasks += [
                 Range(name, _bounds.text(one.first), _bounds.text(one.last)) for one in ranges
             ]
     return tasks
 
 
-def _halved(client: Client, name: str, whole: _bounds.Bounds, parts: int) -> list[_bounds.Bounds]:
+def parts_of(settings: Settings, rows: int) -> int:
+    """How many tasks so many entries should be."""
+    return max(1, min(-(-rows // settings.rows_per_partition), _TASKS_MAX))
+
+
+def halved(client: Client, name: str, whole: _bounds.Bounds, parts: int) -> list[_bounds.Bounds]:
     """A range of ids in about so many ranges, where there are entries.
 
     They are halved by time. A half without entries is left out, so a stream that came in bursts is
     cut within its bursts. Each probe asks for one entry.
     """
     ranges, rounds = [whole], 0
+    if parts > 1 and (first := _first_at(client, name, whole)) is not None:
+        ranges = [_bounds.Bounds(first, whole.last)]
     while len(ranges) < parts and rounds < _ROUNDS_MAX:
         ranges = [half for one in ranges for half in _halves(client, name, one)]
         rounds += 1

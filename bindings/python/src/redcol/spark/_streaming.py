@@ -8,7 +8,7 @@ then. A micro-batch is what lies between two offsets, so it can be read again wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
@@ -21,24 +21,16 @@ from pyspark.sql.streaming.datasource import (
 from pyspark.sql.types import StructType
 
 from .. import _bounds, _log
-from .._bounds import Bounds, EntryID
+from .._bounds import Bounds
 from ..client import Client
 from ..errors import GapError
 from . import _columns, _planning
 from ._options import Settings, starting_moment
+from ._planning import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
-
-
-@dataclass(frozen=True)
-class Place:
-    """Up to where a stream is read: an entry, included."""
-
-    id: EntryID
-    #: How many entries were ever added up to there; None if that is not known.
-    added: int | None
 
 
 _NOWHERE: Final = Place(_planning.BEGINNING, None)
@@ -86,6 +78,9 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             }
             if isinstance(limit, ReadMaxRows):
                 ahead = _limited(client, places, ahead, limit.max_rows)
+        for name, place in ahead.items():
+            if _between(places.get(name, _NOWHERE), place) is not None:
+                ahead[name] = replace(place, parts=None)
         return _written({**places, **ahead})
 
     def reportLatestOffset(self) -> dict[str, Any]:  # noqa: N802
@@ -96,10 +91,14 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def _reach(self, client: Client) -> dict[str, Place]:
         found = _planning.extents(client, self._settings.keys_or_pattern())
         return {
-            name: Place(extent.last, extent.added)
+            name: Place(extent.last, extent.added, self._parts(extent.length))
             for name, extent in found.items()
             if extent.last is not None
         }
+
+    def _parts(self, rows: int) -> int | None:
+        parts = _planning.parts_of(self._settings, rows)
+        return parts if parts > 1 else None
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[InputPartition]:
         """The tasks of a micro-batch."""
@@ -120,20 +119,11 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def _tasks(self, client: Client, name: str, first: Place, last: Place) -> list[_planning.Range]:
         bounds = Bounds(_planning.after(first.id), last.id)
-        added = None if first.added is None or last.added is None else last.added - first.added
-        if added is None or added > self._settings.rows_per_partition:
-            tasks = _planning.cut(client, self._settings, [name], bounds)
-            edges = [task.start for task in tasks[1:]]
-        else:
-            edges = []
-        # From the end of one micro-batch to the end of the next, whatever the planner has seen.
-        starts = [_bounds.text(bounds.first), *edges]
-        ends = [_bounds.text(_planning.before(_planning.whole(edge))) for edge in edges]
-        ends.append(_bounds.text(last.id))
-        return [
-            _planning.Range(name, begin, until, place == 0, (first.added, last.added))
-            for place, (begin, until) in enumerate(zip(starts, ends, strict=True))
-        ]
+        count = _between(first, last)
+        parts = last.parts or 1 if count is None else _planning.parts_of(self._settings, count)
+        ranges = _planning.halved(client, name, bounds, parts)
+        tasks = [_planning.Range(name, *map(_bounds.text, one)) for one in ranges]
+        return [replace(tasks[0], after=first, until=last), *tasks[1:]]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The entries of one task."""
@@ -141,11 +131,9 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return
         settings, name = self._settings, partition.stream
         with settings.connect() as client:
-            if partition.watches:
-                begin, end = partition.added
-                first = Place(_planning.before(_planning.whole(partition.start)), begin)
-                last = Place(_planning.whole(partition.end), end)
-                self._note(_gap(name, first, last, _planning.extents(client, [name]).get(name)))
+            if partition.after is not None and partition.until is not None:
+                extent = _planning.extents(client, [name]).get(name)
+                self._note(_gap(name, partition.after, partition.until, extent))
             yield from _columns.read(
                 client, settings, name, partition.start, partition.end, self._schema
             )
@@ -200,15 +188,19 @@ def _limited(
 
 def _further(client: Client, name: str, start: Place, end: Place, rows: int) -> tuple[Place, int]:
     """The place of the last of so many entries after `start`, and how many there are."""
-    if start.added is not None and end.added is not None:
-        between = end.added - start.added
-        if 0 <= between <= rows:
-            return end, between
+    between = _between(start, end)
+    if between is not None and 0 <= between <= rows:
+        return end, between
     first = _bounds.text(_planning.after(start.id))
     last, count = _columns.last_id(client, name, first, _bounds.text(end.id), rows)
     if last is None or count < rows or _planning.whole(last) == end.id:
         return end, count
     return Place(_planning.whole(last), None if start.added is None else start.added + count), count
+
+
+def _between(start: Place, end: Place) -> int | None:
+    """How many entries were added from one place to another."""
+    return None if start.added is None or end.added is None else end.added - start.added
 
 
 def _gap(name: str, first: Place, last: Place, extent: _planning.Extent | None) -> GapError | None:
@@ -249,12 +241,14 @@ def _written(places: Mapping[str, Place]) -> dict[str, Any]:
     for name in sorted(places):
         place = places[name]
         written[name] = {"id": _bounds.text(place.id)}
-        if place.added is not None:
-            written[name]["added"] = place.added
+        for key in ("added", "parts"):
+            if (number := getattr(place, key)) is not None:
+                written[name][key] = number
     return written
 
 
 def _read(offset: Mapping[str, Any]) -> dict[str, Place]:
     return {
-        name: Place(_planning.whole(one["id"]), one.get("added")) for name, one in offset.items()
+        name: Place(_planning.whole(one["id"]), one.get("added"), one.get("parts"))
+        for name, one in offset.items()
     }
