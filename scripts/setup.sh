@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building and testing need and is missing: Debian packages, a .venv for Python,
-# another with the oldest Polars, and one with Spark.
+# another with the oldest Polars, and one with Spark and Ray.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

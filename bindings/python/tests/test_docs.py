@@ -17,8 +17,12 @@ import redcol
 from tls_files import TLSServer, files
 
 READMES = [path for up in (1, 3) if (path := Path(__file__).parents[up] / "README.md").is_file()]
-# The blocks about engines run where there are engines: engines/test_spark_docs.py.
-READMES += (path for path in Path(__file__).parents[3].glob("docs/*.md") if path.stem != "engines")
+# The blocks about engines run where there are engines: engines/test_spark_docs.py and test_ray.py.
+READMES += (
+    path
+    for path in Path(__file__).parents[3].glob("docs/*.md")
+    if path.stem not in ("engines", "ray")
+)
 FULLY_DOCUMENTED = [
     *("read_stream", "read_streams", "scan_stream", "scan_streams", "read_arrow"),
     *("iter_stream", "stream_batches", "connect", "ack_entries", "write_stream", "write_hashes"),
@@ -27,7 +31,7 @@ FULLY_DOCUMENTED = [
     *("list_streams", "list_groups", "list_consumers", "list_pending", "partitions"),
     *("iter_pubsub", "iter_pubsub_async", "collect_pubsub"),
 ]
-ENGINES = ("spark",)
+ENGINES = ("spark", "ray")
 MODULES = [
     "redcol",
     *(
