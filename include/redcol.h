@@ -682,7 +682,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * follows, waits or has a group connects here, creates the group and looks "$" up, so that it
  * misses nothing that is added afterwards. So does a range of times before now, to ask for the
  * server's time, and one with "if_missing" "raise". It blocks for up to "connect_timeout_ms" and
- * "timeout_ms". Any thread.
+ * "timeout_ms". In a cluster, a read that follows waits here for a node that is silent or gone, or
+ * for its replica, for up to "reconnect_timeout_ms". Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED; of a read that connects here also CONNECTION,
  * NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION, WRONG_TYPE, LOADING, SERVER, PROTOCOL,
  * UNSUPPORTED, NO_GROUP ("create_group" is "false"), NO_STREAM ("if_missing" is "raise").

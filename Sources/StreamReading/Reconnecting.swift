@@ -80,7 +80,7 @@ struct Reconnecting {
     }
 
     /// The error of a read that has tried for long enough.
-    private func tooLate(_ error: RedcolError) -> RedcolError {
+    func tooLate(_ error: RedcolError) -> RedcolError {
         var told = error
         if let limit = retries.limitMs, follows {
             told = error.adding("no answer for \(limit) ms (reconnect_timeout_ms): ")

@@ -20,7 +20,7 @@ public class StreamReader: Reader {
     final let parser: UnsafeMutablePointer<RowParser>
     final let state: ReadState
 
-    private final var reconnecting: Reconnecting
+    private(set) final var reconnecting: Reconnecting
     /// What is asked for at once is held to what gets through.
     final var answerSize: AnswerSize {
         get { reconnecting.answerSize }
@@ -70,7 +70,9 @@ public class StreamReader: Reader {
         reconnecting = Reconnecting(parts.options, parts.topology.timeouts)
         idleness = Idleness(parts.options.onIdle, blockMs: parts.options.blockMs)
         beginning = RetryWindow(
-            limitMs: parts.topology.timeouts.silenceMs, longestMs: parts.topology.timeouts.retryMs)
+            limitMs: parts.options.follows
+                ? parts.options.reconnectLimitMs : parts.topology.timeouts.silenceMs,
+            longestMs: parts.topology.timeouts.retryMs)
         super.init(parts.streams, parts.options, parts.statistics)
         _ = home.takeReceived()  // by whoever had the connection before
     }
@@ -467,14 +469,16 @@ public class StreamReader: Reader {
     /// What to do about an error: go on at once (then it is true), wait and try again, or give up
     /// by throwing it.
     private final func scheduleRetry(after error: RedcolError) throws(RedcolError) -> Bool {
+        let isLoss = error.isConnectionLoss && reconnecting.isConnected
         if error.remedy != .raise, canDoWithoutConnection(after: error) {
+            if isLoss { statistics.add(.reconnects, 1) }
             note(error, of: connection)
             dropConnection(error)
             return true
         }
         guard mayAskAgain || !error.isConnectionLoss, reconnecting.triesAgain(after: error)
         else { throw error }
-        if error.isConnectionLoss, reconnecting.isConnected { statistics.add(.reconnects, 1) }
+        if isLoss { statistics.add(.reconnects, 1) }
         try reconnecting.failed(
             error, entriesLost: entriesLost, shown: connection.endpoint.shown,
             platform_monotonic_ms())

@@ -9,11 +9,12 @@ import RedisConnection
 extension StreamReader {
     /// Connects, asks and waits for the answers, before the read begins. Whoever makes a reader
     /// that waits, or a group's member, wants to know what is wrong: then no second attempt is
-    /// made. Before a range is read, it is asked again in states that pass, as its pages are; so it
-    /// is if `isPatient`. `take` takes the answer to one of the commands, false when it has not
-    /// come in full; `askMore` may ask for more, which the read itself then awaits. Where another
-    /// node of a cluster has the key, it is asked. A signal, or the end of the time to wait, ends
-    /// it; calling it again goes on with what was asked.
+    /// made, but for an iterator on a cluster: one of its nodes may be about to be replaced. Before
+    /// a range is read, it is asked again in states that pass, as its pages are; so it is if
+    /// `isPatient`. `take` takes the answer to one of the commands, false when it has not come in
+    /// full; `askMore` may ask for more, which the read itself then awaits. Where another node of a
+    /// cluster has the key, it is asked. A signal, or the end of the time to wait, ends it; calling
+    /// it again goes on with what was asked.
     func askNow(
         _ commands: [Command], isPatient: Bool = false,
         askMore: () throws(RedcolError) -> Void = {},
@@ -30,15 +31,28 @@ extension StreamReader {
                 if error.cause != .interrupted, error.cause != .cancelled { opening = nil }
                 if error.remedy == .redirect, redirects < RetryWindow.redirectsMax {
                     redirects += 1
-                } else if !triesAgain || !error.isWorthAnotherTry
-                    || beginning.failed(platform_monotonic_ms()) == nil
-                {
+                } else if !(triesAgain && error.isWorthAnotherTry), !awaitsNode(after: error) {
                     throw failed(error)
+                } else if beginning.failed(platform_monotonic_ms()) == nil {
+                    throw failed(reconnecting.tooLate(error))
                 }
                 (askedIDs, askedEntry) = ([], LastEntry())
                 dropConnection(error)
             }
         }
+    }
+
+    /// Whether an iterator waits for a node of a cluster, or for the one that takes its place.
+    private func awaitsNode(after error: RedcolError) -> Bool {
+        guard options.follows, topology.isCluster, error.isConnectionLoss,
+            error.remedy != .redirect, error.cause == .connection || error.cause == .timedOut
+        else { return false }
+        // Whether it is a cluster may be known only now.
+        beginning.wait(longestMs: topology.timeouts.retryMs)
+        Log.write(.warning, .retry, about: connection.endpoint.shown) {
+            "beginning again: \(error.message)"
+        }
+        return true
     }
 
     private func waitToTryAgain() throws(RedcolError) {

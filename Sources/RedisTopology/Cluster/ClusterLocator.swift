@@ -273,8 +273,9 @@ final class ClusterLocator: Locator {
             return nodesFailed <= ClusterLocator.hopsMax
         case .mapped, .asking:
             if wantsReplica { nodesFailed += 1 }
-            // The map may be old.
-            guard nodes.isCluster, !hasFetched, !mustFetch else { return false }
+            // The map may be old. When no time is left for it, the next attempt begins with it.
+            guard nodes.isCluster, !hasFetched, !mustFetch, platform_monotonic_ms() < deadline
+            else { return false }
             mustFetch = true
             return true
         case .nobody: return false

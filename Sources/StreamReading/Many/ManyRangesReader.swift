@@ -184,6 +184,7 @@ final class ManyRangesReader: StreamReader {
 
     /// What is wrong with a lane is seen when it is in hand.
     private func leave(_ lane: RangeLane) {
+        if lane.connection.isReady { statistics.add(.reconnects, 1) }
         lane.connection.closeSocket()
         lane.connectionLost(upTo: nil, rows: 0)
         lane.hasBegun = true
@@ -191,11 +192,8 @@ final class ManyRangesReader: StreamReader {
 
     // MARK: Reading ahead
 
-    /// How many bytes are taken in on the lanes that are not in hand: on each, and on all of them.
-    private static let aheadBytesMost = 2 * 1024 * 1024
-    private static let aheadBytesOfAll = 24 * 1024 * 1024
-    /// How many of them are looked at each time, and after how long while nothing comes on the one
-    /// in hand.
+    /// How many of the lanes that are not in hand are looked at each time, and after how long while
+    /// nothing comes on the one in hand.
     private static let lookedAtOnce = 4
     private static let lookAgainMs: Int64 = 2
 
@@ -207,10 +205,7 @@ final class ManyRangesReader: StreamReader {
     }
 
     private func mayTakeIn(_ other: RangeLane) -> Bool {
-        other !== lane && other.awaitsUnseen && other.connection.isReady
-            && other.connection.incoming.count
-                < min(
-                    ManyRangesReader.aheadBytesMost, ManyRangesReader.aheadBytesOfAll / lanes.count)
+        other !== lane && other.mayTakeIn(besides: lanes.count)
     }
 
     override var wakeAt: Int64? {
@@ -462,7 +457,8 @@ final class ManyRangesReader: StreamReader {
         guard lane.scan?.take(reply) ?? false else {
             throw connection.violation("an answer to SCAN that is not valid")
         }
-        noteProgress()
+        // The search begins again when a node is lost: what others answered is then no progress.
+        if lanes.allSatisfy({ $0.hasAnswered }) { noteProgress() }
         // The other nodes have answered meanwhile.
         if lane.awaited.first == nil, let index = lanes.firstIndex(where: { $0 === lane }),
             let next = (lanes[(index + 1)...] + lanes[..<index]).first(where: {

@@ -30,6 +30,7 @@ final class RangeLane {
     /// Which of its streams is in hand next.
     var position = 0
     private(set) var awaited = Queue<Awaited>()
+    private(set) var hasAnswered = false
     private(set) var pagesUnderWay = 0
     var roundTrip = RoundTrip()
     var lastEntry = LastEntry()
@@ -62,6 +63,7 @@ final class RangeLane {
     /// The first of those awaited was taken. False if it was looked through before, so that there
     /// is nothing to tell the plan.
     func taken() -> Bool {
+        hasAnswered = true
         let isNew = seen == 0
         if isNew {
             if case .page = awaited.first { pagesUnderWay -= 1 }
@@ -111,6 +113,17 @@ final class RangeLane {
     }
 
     // MARK: Before its turn
+
+    /// How many bytes are taken in then: on each lane, and on all of them.
+    private static let aheadBytesMost = 2 * 1024 * 1024
+    private static let aheadBytesOfAll = 24 * 1024 * 1024
+
+    /// Whether more may be taken in; `lanes`: how many there are.
+    func mayTakeIn(besides lanes: Int) -> Bool {
+        awaitsUnseen && connection.isReady
+            && connection.incoming.count
+                < min(RangeLane.aheadBytesMost, RangeLane.aheadBytesOfAll / max(lanes, 1))
+    }
 
     /// Whether some of what is awaited was not looked through.
     var awaitsUnseen: Bool { seen < awaited.waiting.count }

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 import pytest
@@ -160,6 +162,67 @@ def test_a_map_of_nodes_that_are_gone(nodes: Nodes) -> None:
     ):
         read(nodes.url)
     assert nodes.count(b"CLUSTER") < 60
+
+
+def test_a_search_while_a_node_is_down(nodes: Nodes) -> None:
+    """It begins again and again at the node that lives, with pauses that become longer."""
+    gone = free_port()
+    nodes.slots = lambda _: slots(
+        (0, 8191, "127.0.0.1", nodes.ports[0]), (8192, 16383, "127.0.0.1", gone)
+    )
+
+    def answer(_: int) -> bytes:
+        # A search without pauses is ended, so that this test ends.
+        if nodes.count(b"SCAN") > 200:
+            return b"-ERR searched too often\r\n"
+        return b"*2\r\n$1\r\n0\r\n*0\r\n"
+
+    nodes.answer = answer
+    with pytest.raises(
+        redcol.ConnectionFailedError, match=f"connecting to redis://127.0.0.1:{gone}"
+    ):
+        redcol.read_streams(nodes.url, "*", timeout_ms=1_500)
+    assert 1 < nodes.count(b"SCAN") < 40
+
+
+class Together(Nodes):
+    """Each answers its first question of a kind only when all were asked one of that kind."""
+
+    def __init__(self, stack: contextlib.ExitStack):
+        self.waiting: dict[bytes, threading.Barrier] = {}
+        self.seen: set[tuple[int, bytes]] = set()
+        self.lock = threading.Lock()
+        super().__init__(stack, count=3)
+        bounds = [(0, 5461), (5462, 10922), (10923, 16383)]
+        self.slots = lambda _: slots(
+            *((*bounds[n], "127.0.0.1", port) for n, port in enumerate(self.ports))
+        )
+
+    def reply(self, number: int, command: list[bytes]) -> bytes:
+        name = command[0]
+        if name in (b"HELLO", b"CLIENT", b"CLUSTER"):
+            return super().reply(number, command)
+        with self.lock:
+            is_first = (number, name) not in self.seen
+            self.seen.add((number, name))
+            together = self.waiting.setdefault(name, threading.Barrier(3))
+        if is_first:
+            together.wait(SECONDS)
+        return b"*2\r\n$1\r\n0\r\n*0\r\n" if name == b"SCAN" else b"-ERR no such key\r\n"
+
+
+@pytest.mark.parametrize("what", ["a read", "a list", "a list by name"])
+def test_nodes_are_asked_at_the_same_time(what: str) -> None:
+    with contextlib.ExitStack() as stack:
+        nodes = Together(stack)
+        limits: dict[str, Any] = {"timeout_ms": 1000 * SECONDS}
+        if what == "a read":
+            assert len(redcol.read_streams(nodes.url, "*", **limits)) == 0
+        else:
+            # The names are at the third, the first and the second node.
+            streams = "*" if what == "a list" else ["a", "b", "c"]
+            assert len(redcol.list_streams(nodes.url, streams, **limits)) == 0
+        assert {number for number, _ in nodes.seen} == {0, 1, 2}
 
 
 def test_a_user_who_may_not_ask_for_slots(nodes: Nodes) -> None:
