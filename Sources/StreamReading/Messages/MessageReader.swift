@@ -114,6 +114,11 @@ final class MessageReader: StreamReader {
 
     deinit { messages.free() }
 
+    override public func discard() {
+        super.discard()
+        messages.free()
+    }
+
     /// Connects and names the channels. What is published after that comes.
     override func begin() throws(RedcolError) {
         if isDone || plan.isSubscribed { return }

@@ -80,6 +80,8 @@ _COUNTS: Final = Stats._fields[:-2]
 class Follower:
     """A read that goes on: the base of all iterators."""
 
+    #: Whether a batch that an interrupt has kept from the caller can be read once more.
+    _comes_again = True
     _made_from = "the URL, the stream and the group"
     #: Whether it connects only when somebody first asks for a batch.
     _connects_later = False
@@ -105,7 +107,7 @@ class Follower:
         self._handle = _reading.begin(self._client.handle, request, options)
         self._finalizer = weakref.finalize(self, _finish, self._handle, self._client)
         group = options.get("group")
-        reads = Reads(tuple(request.streams), group)
+        reads = Reads((*request.streams, *(request.patterns or ())), group)
         LIVING.begin(self._handle, server.shown(), reads)
 
     # -- Reading
@@ -115,8 +117,11 @@ class Follower:
         if self._ready or self._is_over:
             return True
         if self._is_taken:
-            _native.iter_unread(self._handle)
-            self._slot = None
+            if self._comes_again:
+                _native.iter_unread(self._handle)
+                self._slot = None
+            elif self._slot is not None and not self._slot.has_array():
+                self._slot = None  # Polars had it when the interrupt came
             self._is_taken = False
         slot = self._slot
         if slot is None:

@@ -22,6 +22,7 @@ class MessageIterator(Batches):
     any thread.
     """
 
+    _comes_again = False  # Redis keeps no messages
     _made_from = "the URL and the channels"
 
     def __iter__(self) -> MessageIterator:
@@ -48,6 +49,7 @@ class AsyncMessageIterator(AsyncBatches):
     that waits loses nothing.
     """
 
+    _comes_again = False  # Redis keeps no messages
     _made_from = "the URL and the channels"
 
     def __aiter__(self) -> AsyncMessageIterator:
