@@ -91,7 +91,7 @@ sdist: setup  ## pack the sources of the Python package and the library, dist/re
 	@$(PYTHON) -m build --sdist --no-isolation --outdir dist bindings/python
 
 .PHONY: fuzz
-fuzz: setup  ## fuzz the row parser, small replies and lists for FUZZ_SECONDS, 300 if not set
+fuzz: setup  ## fuzz the row parser, small replies, lists and messages for FUZZ_SECONDS, 300 if not set
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} scripts/fuzz.sh
 
 .PHONY: sanitize

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Fuzzes the row parser with libFuzzer and AddressSanitizer for FUZZ_SECONDS (15 if not set), and
-# for half as long each what takes the small replies, and what lists and steering are answered.
+# for half as long each what takes the small replies, what lists and steering are answered, and
+# messages of channels.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,3 +31,4 @@ seconds=${FUZZ_SECONDS:-15}
 run rows corpus "$seconds"
 run replies corpus-replies "$(((seconds + 1) / 2))"
 run lists corpus-lists "$(((seconds + 1) / 2))"
+run messages corpus-messages "$(((seconds + 1) / 2))"

@@ -215,6 +215,7 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
     case .rows: fuzzRows(bytes)
     case .replies: fuzzReplies(bytes)
     case .lists: fuzzLists(bytes)
+    case .messages: fuzzMessages(bytes)
     }
     return 0
 }

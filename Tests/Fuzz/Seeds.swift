@@ -8,9 +8,10 @@ import TestSupport
 
 @testable import StreamReading
 
-/// What a run feeds: the row parser, what takes small replies, or lists and steering.
+/// What a run feeds: the row parser, what takes small replies, lists and steering, or
+/// messages.
 enum FuzzTarget: String {
-    case rows, replies, lists
+    case rows, replies, lists, messages
 
     static let ofThisRun =
         ProcessInfo.processInfo.environment["REDCOL_FUZZ_TARGET"]
@@ -21,6 +22,7 @@ enum FuzzTarget: String {
         case .rows: rowSeeds()
         case .replies: replySeeds()
         case .lists: listSeeds()
+        case .messages: messageSeeds()
         }
     }
 }
