@@ -162,7 +162,8 @@ def the_certificate_is_another(function: str) -> int:
     with (
         Server() as server,
         Relay(server.socket_path) as relay,
-        prepared(function, relay.url()) as reading,
+        # A handshake may take longer than the other cases wait for an answer.
+        prepared(function, relay.url(), timeout_ms=60_000) as reading,
     ):
         relay.present(files().expired)
         with server.client() as db:

@@ -444,19 +444,20 @@ def test_acknowledging_in_another_thread_stops_no_loop(
         redcol.iter_stream(url, key, **GROUP, batch_size=10, auto_ack=True, **STOP) as batches,
     ):
         has_ended = threading.Event()
+        acknowledged: list[int] = []
 
-        def acknowledge() -> int:
-            total = 0
+        def acknowledge() -> None:
             while not has_ended.is_set():
-                total += batches.ack()
-            return total
+                acknowledged.append(batches.ack())
 
-        total = other.submit(acknowledge)
+        ended = other.submit(acknowledge)
         try:
-            assert sum(len(batch) for batch in batches) == 2000
+            rows = len(next(batches))
+            wait_until(lambda: sum(acknowledged) > 0, "the first batch is acknowledged")
+            assert rows + sum(len(batch) for batch in batches) == 2000
         finally:
             has_ended.set()
-        assert total.result() > 0
+        ended.result()
     assert pending(any_db, key) == []
     assert batches.stats.acknowledged == 2000
 
