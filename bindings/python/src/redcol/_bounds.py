@@ -115,6 +115,12 @@ def text(entry_id: EntryID) -> str:
     return f"{entry_id[0]}-{entry_id[1]}"
 
 
+def entry_id(text: str) -> EntryID:
+    """A whole id, as Redis writes it, as its two numbers."""
+    milliseconds, _, sequence = text.partition("-")
+    return int(milliseconds), int(sequence)
+
+
 def find(
     predicate: Expr | None,
     *,

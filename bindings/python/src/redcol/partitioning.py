@@ -6,18 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from . import _arguments, _bounds, _cuts, client
-from ._typing import TYPE_CHECKING, pl, typing
+from . import _arguments, _bounds, _ranges, client
+from ._typing import pl, typing
 from .arrow import ArrowTable, read_arrow
 from .client import DEFAULT_TIMEOUT_MS, Client
 from .errors import InvalidArgumentError, UnsupportedError
 from .lists import list_streams
 from .stream import read_stream
-
-if TYPE_CHECKING:
-    from typing import Final
-
-_PART_MAX: Final = 2**64 - 1
 
 
 class Partition:
@@ -255,7 +250,11 @@ def _cut(
         within = bounds & _bounds.Bounds(first, last)
         if not within.is_empty:
             is_whole = within == (first, last)
-            found += _of_stream(server, stream, rows, within, length, is_whole=is_whole)
+            for part, number in _ranges.cut(
+                server, stream, within, rows, length, is_whole=is_whole
+            ):
+                start, end = map(_bounds.text, part)
+                found.append(Partition(stream, start, end, number))
     return found
 
 
@@ -289,7 +288,7 @@ def _extents(
                     stream=stream,
                 )
     return [
-        (stream, _number(first), _number(last), length)
+        (stream, _bounds.entry_id(first), _bounds.entry_id(last), length)
         for stream, first, last, length in found
         if first is not None and last is not None
     ]
@@ -302,49 +301,3 @@ def _as_shown(key: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return None if "\0" in text or "\\x" in text else text
-
-
-def _of_stream(
-    server: Client,
-    stream: str | bytes,
-    rows: int,
-    bounds: _bounds.Bounds,
-    length: int,
-    *,
-    is_whole: bool,
-) -> list[Partition]:
-    def probe(low: int, high: int, most: int, is_last: bool) -> list[int]:
-        ids = read_stream(
-            server,
-            stream,
-            schema={},
-            include_timestamp=False,
-            start_id=_text(low),
-            end_id=_text(high),
-            count=None if is_last else most,
-            last=most if is_last else None,
-        )["_id"]
-        return [_join(_number(one)) for one in ids.to_list()]
-
-    first, last = map(_join, bounds)
-    parts = _cuts.cuts(first, last, rows, length, probe, is_whole=is_whole)
-    found = []
-    for place, (start, number) in enumerate(parts):
-        end = last if place + 1 == len(parts) else parts[place + 1][0] - 1
-        # The first begins where the range does, although the first entry may be gone meanwhile.
-        begin = start if place else first
-        found.append(Partition(stream, _text(begin), _text(end), max(1, round(number))))
-    return found
-
-
-def _number(text: str) -> _bounds.EntryID:
-    milliseconds, _, sequence = text.partition("-")
-    return int(milliseconds), int(sequence)
-
-
-def _join(id_: _bounds.EntryID) -> int:
-    return id_[0] << 64 | id_[1]
-
-
-def _text(id_: int) -> str:
-    return _bounds.text((id_ >> 64, id_ & _PART_MAX))

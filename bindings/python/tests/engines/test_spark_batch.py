@@ -119,6 +119,21 @@ def test_tasks_are_cut_and_make_a_whole(streams, stream):
     assert [row["_id"] for row in rows if row["_key"] == "even:a"] == ids
 
 
+@pytest.mark.parametrize("bounds", [{}, {"start_id": "1010", "end_id": "1080-2"}])
+def test_tasks_are_the_partitions_of_the_package(streams, bounds):
+    from pyspark.sql.types import StructType
+
+    from redcol.spark._source import RedcolDataSource
+
+    sparks.session()  # which reads the schema
+    options = {"url": streams.url, "stream": "even:*", "rowsPerPartition": "50"}
+    reader = RedcolDataSource(options | bounds).reader(StructType.fromDDL("n long"))
+    tasks = [(task.stream, task.start, task.end) for task in reader.partitions()]
+    parts = redcol.partitions(streams.url, "even:*", rows=50, **bounds)
+    assert tasks == [(part.stream, part.start_id, part.end_id) for part in parts]
+    assert len(tasks) >= 6
+
+
 FILTERS = [
     "_ts >= timestamp_millis(1050)",
     "_ts > timestamp_millis(1050)",

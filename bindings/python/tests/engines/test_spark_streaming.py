@@ -174,6 +174,30 @@ def test_a_server_that_does_not_count_shows_gaps_of_whole_batches():
             reader.partitions(first, end)
 
 
+def test_tasks_of_a_server_that_does_not_count():
+    from redcol.spark._source import RedcolDataSource
+
+    with Server(REDIS_6) as server, server.client() as db:
+        fill(db, "s", range(200))
+        options = {"url": server.url, "stream": "s", "startingOffsets": "earliest"}
+        reader = RedcolDataSource(options | {"rowsPerPartition": "50"}).streamReader(
+            _schema("n long")
+        )
+        first, limit = reader.initialOffset(), reader.getDefaultReadLimit()
+        end = reader.latestOffset(first, limit)
+        assert end == {"s": {"id": "1199-1", "parts": 4}}
+        tasks = reader.partitions(first, end)
+        assert tasks == reader.partitions(first, end)
+        sizes = [sum(batch.num_rows for batch in reader.read(task)) for task in tasks]
+        assert len(sizes) >= 4
+        assert sum(sizes) == 200
+        assert max(sizes) <= 100
+        # A few new entries are one task, although the stream is large.
+        fill(db, "s", range(200, 205))
+        [task] = reader.partitions(end, reader.latestOffset(end, limit))
+        assert sum(batch.num_rows for batch in reader.read(task)) == 5
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [

@@ -105,12 +105,17 @@ class BatchReader(datasource.DataSourceReader):
         streams = settings.keys_or_pattern()
         with settings.connect() as client:
             _columns.check(client, settings, self._schema)
-            if settings.if_missing == "raise":
-                self._look_for(_planning.extents(client, streams), streams)
-            if self._bounds.is_empty:
+            if self._bounds.is_empty and settings.if_missing != "raise":
                 return []
-            tasks = _planning.cut(client, settings, streams, self._bounds)
-        return [task for task in tasks if self._keys is None or task.stream in self._keys]
+            found = _planning.extents(client, streams)
+            if settings.if_missing == "raise":
+                self._look_for(found, streams)
+            chosen = {
+                name: extent
+                for name, extent in found.items()
+                if self._keys is None or name in self._keys
+            }
+            return _planning.cut(client, settings, chosen, self._bounds)
 
     @staticmethod
     def _look_for(found: Iterable[str], streams: str | Sequence[str]) -> None:

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from pyspark.sql.datasource import InputPartition
 
-from .. import _bounds, lists
+from .. import _bounds, _ranges, lists
 from .._bounds import EntryID
 from ..client import Client
 from ..errors import UnsupportedError
-from ..stream import read_stream
 from ._options import Settings
 
 TYPE_CHECKING = False
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 
 #: The id before the first that an entry can have.
 BEGINNING: Final[EntryID] = (0, 0)
-#: How many tasks a stream becomes, at most, and how often its ranges are halved for that.
+#: A stream that would become more tasks has larger ones.
 _TASKS_MAX: Final = 4_096
-_ROUNDS_MAX: Final = 40
 
 
 @dataclass(frozen=True)
@@ -84,20 +82,33 @@ def extents(client: Client, streams: str | Sequence[str]) -> dict[str, Extent]:
 
 
 def cut(
-    client: Client, settings: Settings, streams: str | Sequence[str], bounds: _bounds.Bounds
+    client: Client, settings: Settings, found: Mapping[str, Extent], bounds: _bounds.Bounds
 ) -> list[Range]:
     """The tasks that read the entries within these bounds of each stream, up to its last now."""
     tasks = []
-    for name, extent in sorted(extents(client, streams).items()):
+    for name, extent in sorted(found.items()):
         if extent.first is None or extent.last is None:
             continue
-        found = bounds & _bounds.Bounds(extent.first, extent.last)
-        if not found.is_empty:
-            ranges = halved(client, name, found, parts_of(settings, extent.length))
-            tasks += [
-                Range(name, _bounds.text(one.first), _bounds.text(one.last)) for one in ranges
-            ]
+        reach = _bounds.Bounds(extent.first, extent.last)
+        if not (within := bounds & reach).is_empty:
+            is_whole = within == reach
+            tasks += ranges(client, settings, name, within, extent.length, is_whole=is_whole)
     return tasks
+
+
+def ranges(
+    client: Client,
+    settings: Settings,
+    name: str,
+    bounds: _bounds.Bounds,
+    length: int,
+    *,
+    is_whole: bool,
+) -> list[Range]:
+    """The tasks of one stream. `length`, `is_whole`: as `_ranges.cut` takes them."""
+    rows = max(settings.rows_per_partition, -(-length // _TASKS_MAX))
+    parts = _ranges.cut(client, name, bounds, rows, length, is_whole=is_whole)
+    return [Range(name, *map(_bounds.text, part)) for part, _ in parts]
 
 
 def parts_of(settings: Settings, rows: int) -> int:
@@ -105,48 +116,9 @@ def parts_of(settings: Settings, rows: int) -> int:
     return max(1, min(-(-rows // settings.rows_per_partition), _TASKS_MAX))
 
 
-def halved(client: Client, name: str, whole: _bounds.Bounds, parts: int) -> list[_bounds.Bounds]:
-    """A range of ids in about so many ranges, where there are entries.
-
-    They are halved by time. A half without entries is left out, so a stream that came in bursts is
-    cut within its bursts. Each probe asks for one entry.
-    """
-    ranges, rounds = [whole], 0
-    if parts > 1 and (first := _first_at(client, name, whole)) is not None:
-        ranges = [_bounds.Bounds(first, whole.last)]
-    while len(ranges) < parts and rounds < _ROUNDS_MAX:
-        ranges = [half for one in ranges for half in _halves(client, name, one)]
-        rounds += 1
-    return ranges
-
-
-def _halves(client: Client, name: str, bounds: _bounds.Bounds) -> list[_bounds.Bounds]:
-    low, high = (milliseconds << 64 | sequence for milliseconds, sequence in bounds)
-    if low == high:
-        return [bounds]
-    middle = low + (high - low) // 2 + 1
-    split = (middle >> 64, middle & (2**64 - 1))
-    left = _bounds.Bounds(bounds.first, before(split))
-    right = _first_at(client, name, _bounds.Bounds(split, bounds.last))
-    return [left] if right is None else [left, _bounds.Bounds(right, bounds.last)]
-
-
-def _first_at(client: Client, name: str, bounds: _bounds.Bounds) -> EntryID | None:
-    """The first entry within bounds."""
-    start, end = map(_bounds.text, bounds)
-    ids = read_stream(client, name, schema={}, start_id=start, end_id=end, count=1)["_id"]
-    return entry_id(ids[0]) if len(ids) else None
-
-
 def entry_id(text: str | None) -> EntryID | None:
     """A whole id as its two numbers, if there is one."""
-    return None if text is None else whole(text)
-
-
-def whole(text: str) -> EntryID:
-    """A whole id as its two numbers."""
-    milliseconds, _, sequence = text.partition("-")
-    return int(milliseconds), int(sequence)
+    return None if text is None else _bounds.entry_id(text)
 
 
 def after(id_: EntryID) -> EntryID:

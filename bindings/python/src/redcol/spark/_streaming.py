@@ -118,11 +118,16 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return tasks
 
     def _tasks(self, client: Client, name: str, first: Place, last: Place) -> list[_planning.Range]:
-        bounds = Bounds(_planning.after(first.id), last.id)
-        count = _between(first, last)
-        parts = last.parts or 1 if count is None else _planning.parts_of(self._settings, count)
-        ranges = _planning.halved(client, name, bounds, parts)
-        tasks = [_planning.Range(name, *map(_bounds.text, one)) for one in ranges]
+        bounds, settings = Bounds(_planning.after(first.id), last.id), self._settings
+        tasks = []
+        if (count := _between(first, last)) is not None:
+            length = max(0, count)
+            tasks = _planning.ranges(client, settings, name, bounds, length, is_whole=True)
+        elif last.parts is not None:
+            length = last.parts * settings.rows_per_partition
+            tasks = _planning.ranges(client, settings, name, bounds, length, is_whole=False)
+        # A task looks for what is missing, also if everything is.
+        tasks = tasks or [_planning.Range(name, *map(_bounds.text, bounds))]
         return [replace(tasks[0], after=first, until=last), *tasks[1:]]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
@@ -193,9 +198,9 @@ def _further(client: Client, name: str, start: Place, end: Place, rows: int) -> 
         return end, between
     first = _bounds.text(_planning.after(start.id))
     last, count = _columns.last_id(client, name, first, _bounds.text(end.id), rows)
-    if last is None or count < rows or _planning.whole(last) == end.id:
+    if last is None or count < rows or (reached := _bounds.entry_id(last)) == end.id:
         return end, count
-    return Place(_planning.whole(last), None if start.added is None else start.added + count), count
+    return Place(reached, None if start.added is None else start.added + count), count
 
 
 def _between(start: Place, end: Place) -> int | None:
@@ -249,6 +254,6 @@ def _written(places: Mapping[str, Place]) -> dict[str, Any]:
 
 def _read(offset: Mapping[str, Any]) -> dict[str, Place]:
     return {
-        name: Place(_planning.whole(one["id"]), one.get("added"), one.get("parts"))
+        name: Place(_bounds.entry_id(one["id"]), one.get("added"), one.get("parts"))
         for name, one in offset.items()
     }
