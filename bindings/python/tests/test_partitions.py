@@ -16,7 +16,9 @@ import pytest
 import redcol
 from clusters import Cluster
 from redcol import _cuts
+from sentinels import Sentinels
 from servers import REDIS_7, SERVERS, Server
+from tls_files import TLSServer, files
 
 SCHEMA = {"n": pl.Int64}
 HIGH = 2**64 - 1
@@ -230,6 +232,38 @@ def test_cluster() -> None:
         for name in names:
             assert pl.concat(frames[name])["n"].to_list() == list(range(500))
             assert max(map(len, frames[name])) <= 400
+
+
+def test_tls() -> None:
+    with TLSServer() as server:
+        fill(server, "s", [(number + 1, 0) for number in range(1_000)])
+        stranger = server.tls_url(f"ssl_ca_certs={files().other_authority.file}")
+        with pytest.raises(redcol.ConnectionFailedError, match="certificate"):
+            redcol.partitions(stranger, "s", rows=200)
+        assert max(check(server.url, "s", 200)) <= 400
+        parts = redcol.partitions(server.url, "s", rows=200, include_url=True)
+        again = pickle.loads(pickle.dumps(parts))
+        assert sum(len(part.read()) for part in again) == 1_000
+        for part in again:
+            with pytest.raises(redcol.ConnectionFailedError, match="certificate"):
+                part.read(stranger)
+
+
+def test_sentinels() -> None:
+    """A partition has no server of its own: after a failover the new master reads it."""
+    with Sentinels() as service:
+        with service.db() as db:
+            pipeline = db.pipeline(transaction=False)
+            for number in range(1_000):
+                pipeline.xadd("s", {"n": number}, id=f"{number + 1}-0")
+            pipeline.execute()
+            db.wait(len(service.replicas), 60_000)
+        assert max(check(service.url, "s", 200)) <= 400
+        parts = redcol.partitions(service.url, "s", rows=200)
+        service.fail_over()
+        frames = [part.read(service.url, schema=SCHEMA) for part in parts]
+        assert pl.concat(frames)["n"].to_list() == list(range(1_000))
+        assert redcol.partitions(service.url, "s", rows=200) == parts
 
 
 def ask(ids: list[int]) -> _cuts.Probe:
