@@ -443,8 +443,7 @@ def test_acknowledging_in_another_thread_stops_no_loop(
         ThreadPoolExecutor(1) as other,
         redcol.iter_stream(url, key, **GROUP, batch_size=10, auto_ack=True, **STOP) as batches,
     ):
-        has_ended = threading.Event()
-        acknowledged: list[int] = []
+        has_ended, acknowledged = threading.Event(), list[int]()
 
         def acknowledge() -> None:
             while not has_ended.is_set():
