@@ -5,6 +5,7 @@
 import CPlatform
 import RedcolBase
 import RedisConnection
+import RedisTopology
 
 extension StreamReader {
     /// Connects, asks and waits for the answers, before the read begins. Whoever makes a reader
