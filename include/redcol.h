@@ -765,7 +765,7 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  *   "batch_rows"            1 or more        "65536"         most rows per batch
  *   "batch_ms"              0 to 2147483647  "0"             a batch may wait so long to fill
  *   "window_ms"             0 to 2147483647  none            end so long after it began
- *   "block_ms"              0 to 2147483647  none            how long nothing comes, for "on_idle"
+ *   "block_ms"              0 to 2147483647  none            how long until idle; "0": never
  *   "on_idle"               word             "wait"          "wait", "stop" or "empty"
  *   "on_gap"                word             "log"           "log" or "raise"
  *   "reconnect_timeout_ms"  0 to 2147483647  none            as in redcol_read_stream

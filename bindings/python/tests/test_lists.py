@@ -113,7 +113,7 @@ def test_keys_patterns_and_lists(url: str, any_db: redis.Redis, name: str) -> No
     for wrong in (5, None, [5]):
         with pytest.raises(redcol.InvalidArgumentError):
             redcol.list_streams(url, wrong)
-    with pytest.raises(redcol.InvalidArgumentError, match="names a key twice"):
+    with pytest.raises(redcol.InvalidArgumentError, match=r"names .* twice"):
         redcol.list_groups(url, ["a", "a"])
     with redcol.connect(url) as client:
         assert len(redcol.list_streams(client, name + "*")) == 3

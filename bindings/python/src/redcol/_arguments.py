@@ -88,9 +88,13 @@ def pattern_or_keys(name: str, value: object) -> bytes | list[bytes]:
 
 def distinct_keys(name: str, keys: Iterable[object]) -> list[bytes]:
     """Several keys, each of them once."""
-    streams = [key(f"{name}[{place}]", one) for place, one in enumerate(keys)]
-    if len(set(streams)) != len(streams):
-        raise InvalidArgumentError(f"{name} names a key twice.")
+    given = list(keys)
+    streams = [key(f"{name}[{place}]", one) for place, one in enumerate(given)]
+    seen: set[bytes] = set()
+    for stream, shown in zip(streams, given, strict=True):
+        if stream in seen:
+            raise InvalidArgumentError(f"{name} names {shown!r} twice: name it once.")
+        seen.add(stream)
     return streams
 
 

@@ -288,7 +288,7 @@ class _Export:
         milliseconds = numbers.cast(pl.Int64, strict=False)
         if (is_late := milliseconds.fill_null(_CALENDAR_END + 1) > _CALENDAR_END).any():
             raise InvalidArgumentError(
-                f"Entry {frame['_id'].filter(is_late)[0]} is after the year 9999, and belongs into "
+                f"Entry {frame['_id'].filter(is_late)[0]} is after the year 9999, and belongs in "
                 "no folder of a time: export without partition_by."
             )
         folders = milliseconds.cast(pl.Datetime("ms")).dt.strftime(self._cuts.partition)

@@ -207,8 +207,8 @@ def partitions(
         InvalidArgumentError: an argument that cannot be right; nothing was sent.
         UnsupportedError: a pattern finds a key that is not UTF-8. Give such keys in a list.
         WrongTypeError: a key that is named holds something other than a stream.
-        PermissionDeniedError: the user may not do this (needed: ``+xinfo``, ``+xrange``,
-            ``+xrevrange``, and ``+scan`` for a pattern).
+        PermissionDeniedError: the user may not do this (needed: ``+xinfo``, ``+xrange`` and
+            ``+xrevrange`` to cut a stream, and ``+scan`` for a pattern).
         ConnectionFailedError, NameResolutionError, TimedOutError, AuthenticationError,
             ServerLoadingError, ServerError, ProtocolError: as their names say.
 

@@ -140,7 +140,8 @@ def iter_pubsub(
             not a JSON object. ``"raise"`` raises, and the loop can go on after it. ``"null"`` makes
             the value null, or all columns of a message that is not an object. ``"skip"`` leaves the
             message out, and logs a warning with the number of such messages.
-        block_ms: how long no message comes before `on_idle` says what happens, in milliseconds.
+        block_ms: how long no message comes before `on_idle` says what happens, in milliseconds;
+            0 waits forever. None does not wait: ``"stop"`` ends as soon as nothing is there.
         on_idle: ``"wait"`` keeps waiting. ``"stop"`` ends the loop, and ``"empty"`` yields a frame
             without rows, when no message has come for `block_ms`.
         on_gap: what happens after a time without a subscription. It is counted in ``stats.gaps``
@@ -166,8 +167,8 @@ def iter_pubsub(
         GapError: from the loop, with ``on_gap="raise"``.
         ConnectionFailedError, TimedOutError and the like: from this call, and from the loop after
             ``reconnect_timeout_ms``.
-        PermissionDeniedError: the user may not listen (needed: ``+subscribe`` or ``+psubscribe``,
-            ``+ping``, and ``&channel``).
+        PermissionDeniedError: the user may not listen (needed: ``+subscribe``, ``+psubscribe``
+            or ``+ssubscribe``, and ``&channel``; ``+ping`` is used if it is there).
 
     Example:
         >>> import redcol

@@ -54,8 +54,8 @@ def read_redcol(
     Args:
         url: the server's URL. It travels to the workers with each task, with its password.
         stream: which streams: a pattern of keys, a key, or a list of keys.
-        schema: column names to types, or an Arrow schema, as in :func:`redcol.read_arrow`. String
-            views become large strings, which more of Arrow's functions take.
+        schema: column names to types, or an Arrow schema, as in :func:`redcol.read_arrow`. Strings
+            come as large strings, which more of Arrow's functions take.
         parallelism: about how many tasks; -1 makes one for each 250,000 entries.
         start_id: as in :func:`redcol.partitions`.
         end_id: as in :func:`redcol.partitions`.
@@ -74,7 +74,9 @@ def read_redcol(
         raise InvalidArgumentError("schema must not be None: all tasks need the same columns.")
     if parallelism != -1:
         _arguments.integer("parallelism", parallelism, at_least=1)
-    if not isinstance(stream, (str, bytes)):
+    if key_column is not None:
+        _arguments.text("key_column", key_column)
+    if isinstance(stream, Iterable) and not isinstance(stream, (str, bytes)):
         stream = list(stream)
     columns = {
         "schema": schema,
@@ -83,14 +85,20 @@ def read_redcol(
         "missing_field": missing_field,
         "on_error": on_error,
     }
+    # A read of no entry. It refuses wrong arguments here, and not in each task.
+    nothing = _Read(url, None, columns, key_column)
+    names = next(nothing()).column_names
+    if key_column is not None and names.count(key_column) > 1:
+        raise InvalidArgumentError(
+            f"key_column {key_column!r} is the name of another column: choose another name."
+        )
     rows = _ROWS
     if parallelism != -1:
         total = int(list_streams(url, stream)["length"].sum())
         rows = max(1, -(-total // parallelism))
     parts = partitions(url, stream, rows=rows, start_id=start_id, end_id=end_id)
-    reads = [_Read(url, part, columns, key_column) for part in parts]
-    # Of no entry, so that Ray gets the columns.
-    reads = reads or [_Read(url, None, columns, key_column)]
+    # Without partitions, Ray gets the columns from a read of no entry.
+    reads = [_Read(url, part, columns, key_column) for part in parts] or [nothing]
     # Or else Ray would split what is read into many small blocks.
     return read_datasource(RedcolDatasource(reads), override_num_blocks=len(reads))
 

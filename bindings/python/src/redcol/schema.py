@@ -130,7 +130,7 @@ def parse(schema: object) -> Columns:
     schema = columns_of(schema)
     if not isinstance(schema, Mapping):
         raise InvalidArgumentError(
-            f"schema must map column names to dtypes, not be a {type(schema).__name__}."
+            f"schema must be a mapping of column names to dtypes, not {_arguments.kind(schema)}."
         )
     asked = {}
     for name, dtype in schema.items():

@@ -103,6 +103,18 @@ def test_arguments(local_ray, server):
         read_redcol(server.url, "s", schema=None)
     with pytest.raises(redcol.InvalidArgumentError, match="parallelism"):
         read_redcol(server.url, "s", schema=SCHEMA, parallelism=0)
+    for name, wrong in (
+        *(("stream", 5), ("schema", 5), ("on_error", "stop")),
+        *(("key_column", 5), ("key_column", "n"), ("key_column", "_id")),
+    ):
+        given = {"stream": "s:a", "schema": SCHEMA, name: wrong}
+        with pytest.raises(redcol.InvalidArgumentError, match=name):
+            read_redcol(server.url, **given)
+    with server.client() as db:
+        rights = ("+xinfo", "+xrange", "+hello", "+client")
+        db.execute_command("ACL", "SETUSER", "one", "on", ">hush", "~s:a", *rights)
+    url = server.url.replace("://", "://one:hush@")
+    assert read_redcol(url, "s:a", schema=SCHEMA).count() == ROWS
 
 
 def test_errors_and_secrets(local_ray, server):
