@@ -309,6 +309,7 @@ final class MessageReader: StreamReader {
         let secrets = connection.endpoint.secrets
         let channel = secrets.shown(refusal.channel, limit: 200, keeping: .names)
         var what = "it is not a JSON object"
+        var wayOut = "leave the schema out to read raw messages"
         var details: [(RedcolError.Detail, String)] = [(.stream, channel)]
         if refusal.column >= 0, refusal.column < columns.count {
             let column = columns[refusal.column]
@@ -316,6 +317,7 @@ final class MessageReader: StreamReader {
             what =
                 "column \"\(name)\": "
                 + parser.pointee.reason(refusal.text, refusal.nested, column, isField: false)
+            wayOut = "give the column another type"
             details.append((.field, name))
             details.append((.dtype, String(decoding: column.type.format, as: UTF8.self)))
         }
@@ -333,7 +335,7 @@ final class MessageReader: StreamReader {
             (.value, secrets.shown(refusal.text, limit: 80, mayGoOn: refusal.text.count > 80)))
         heldError = RedcolError(
             .value,
-            "a message of channel \"\(channel)\": \(what); give the column another type, or "
+            "a message of channel \"\(channel)\": \(what); \(wayOut), or "
                 + "on_error=\"null\" to read such values as null, or \"skip\" to leave such "
                 + "messages out", details: details)
     }

@@ -192,6 +192,8 @@ def test_messages_that_do_not_fit(server: Server, db: redis.Redis, channel: str)
             with pytest.raises(redcol.ValueConversionError) as caught:
                 next(messages)
             assert channel in str(caught.value)
+            if text == "nope":
+                assert "leave the schema out" in str(caught.value)
             assert caught.value.stream == channel
             assert take(messages, 1)["n"].to_list() == [5]
     options: dict[str, Any] = {"schema": schema, "batch_timeout_ms": 0}
