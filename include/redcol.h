@@ -1538,6 +1538,10 @@ redcol_status redcol_delete_entries(redcol_client *client, const char *stream,
  *   "min_id"         id         none     trim the stream to the entries from this id on
  *   "approximate"    boolean    "true"   with these: trim when it costs little (~), or exactly (=)
  *   "metadata"       word       "check"  "check", "omit" or "write": the columns that reads add
+ *   "fence_key"      name       none     hash that says up to which row was written
+ *   "fence_field"    text       ""       its field, for what writes the same rows again
+ *   "fence_epoch"    0 to 4503599627370496  "0"  rows are numbered anew in each epoch
+ *   "fence_row"      0 to 4503599627370496  "0"  number of the frame's first row in its epoch
  * writer_out  on REDCOL_OK owned by the caller (redcol_free); otherwise NULL.
  * Ids are "5-1", "5", "5-*" or "*"; null lets the server choose. "maxlen" and "min_id" exclude each
  * other. The columns that reads add are _id (a string), _ts (int64 or a timestamp), _seq (uint64),
@@ -1548,6 +1552,11 @@ redcol_status redcol_delete_entries(redcol_client *client, const char *stream,
  *            no column of ids. The other three are SCHEMA, unless they are the "stream_column".
  *   "omit"   none of them is written.
  *   "write"  all of them are fields.
+ * With "fence_key" a row that was written before is skipped; its id is null. So a program that died
+ * can write all again, and a lost connection is made again. The field holds "EPOCH:ROW", the last
+ * row that was written. Rows must be numbered without gaps, and have the same numbers each time. A
+ * row of an earlier epoch than the field's counts as written. In a cluster, the hash and the stream
+ * must be in one slot. A script writes each row (EVAL, HGET, HSET, XADD), at most 3,000 columns.
  * Nothing is sent. Only the frame's get_schema, which is called here, may block. Any thread.
  * Errors: INVALID_ARGUMENT (also if the frame is released, or lacks the id_column or
  * stream_column), SCHEMA (types that cannot be written, and what "metadata" has to decide), VALUE

@@ -164,7 +164,8 @@ extension AnswerCursor {
             return refusal.map { .refused($0) } ?? .written(id: nil)
         }
         switch (try next(), expected) {
-        case (.bulk(let id), .ids): return .written(id: id)
+        // A fence has nothing to say of a row that was written before.
+        case (.bulk(let id), .ids): return .written(id: id.isEmpty ? nil : id)
         case (.bulk, _): throw .hostile("a string in answer to a number")
         case (.integer, .ids): throw .hostile("a number in answer to XADD")
         case (.integer(let number), .counts(let max, _, let zeroMeansExists)):

@@ -49,6 +49,9 @@ struct RowEncoder: ~Copyable {
     /// What is done about a hash that is there, and how long one is to live.
     private let ifExists: ExistingKey
     private let ttlMs: Int?
+    private let fence: Fence?
+    /// How many rows of the frame stand before the batch. Only a fence needs it.
+    var rowsBefore = 0
 
     private struct Field {
         let column: Int
@@ -100,10 +103,12 @@ struct RowEncoder: ~Copyable {
         var stream: [UInt8]?
         var keyPrefix = try GrowingBytes()
         var (ifExists, ttlMs): (ExistingKey, Int?) = (.append, nil)
+        var fence: Fence?
         switch target {
         case .stream(let options):
             writesEntries = true
             stream = options.stream
+            fence = options.fence
             if let stream { try keyPrefix.append(stream) }
             keyColumn = try RowEncoder.find(options.streamColumn, "stream_column", schema)
             idColumn = try RowEncoder.find(options.idColumn, "id_column", schema)
@@ -137,6 +142,11 @@ struct RowEncoder: ~Copyable {
             throw RedcolError(
                 .schema, "the frame has no column to write, beside those of keys and ids")
         }
+        guard fence == nil || fields.count <= Fence.fieldsMax else {
+            throw RedcolError(
+                .schema, "with a fence, at most \(Fence.fieldsMax) columns can be written")
+        }
+        self.fence = fence
         self.schema = schema
         self.stream = stream
         self.keyPrefix = keyPrefix
@@ -175,15 +185,15 @@ struct RowEncoder: ~Copyable {
         return column
     }
 
-    /// Whether rows are hashes that may be written twice without harm.
-    var isRepeatable: Bool { !writesEntries && ifExists != .fail }
+    /// Whether rows may be sent twice without harm.
+    var isRepeatable: Bool { writesEntries ? fence != nil : ifExists != .fail }
 
     /// Whether rows become transactions.
     var usesTransactions: Bool { !writesEntries && ifExists == .replace }
 
     /// What a row becomes, for people.
     var commandNames: StaticString {
-        if writesEntries { return "XADD" }
+        if writesEntries { return fence == nil ? "XADD" : "EVAL, HGET, HSET and XADD" }
         let expires = ttlMs != nil
         switch ifExists {
         case .replace:
@@ -283,11 +293,18 @@ struct RowEncoder: ~Copyable {
     private mutating func encodeEntry(_ row: Int) throws(RedcolError) -> EncodedRow {
         let count = try countValues(row)
         if keyColumn != nil || key.count == 0 { try readKey(row) }
-        if count == 0 { return .nothing }
-        if let metadata { try metadata.check(row, schema, &scratch) }
-        try commands.appendHeader(UInt8(ascii: "*"), 3 &+ trimmingCount &+ 2 &* count)
-        try commands.append("$4\r\nXADD\r\n")
-        try commands.appendBulk(key.bytes)
+        if count == 0, fence == nil { return .nothing }
+        if let metadata, count > 0 { try metadata.check(row, schema, &scratch) }
+        if let fence {
+            try commands.appendFence(
+                fence, stream: key.bytes, row: rowsBefore &+ row,
+                arguments: count == 0 ? 0 : 1 &+ trimmingCount &+ 2 &* count)
+            if count == 0 { return .command }
+        } else {
+            try commands.appendHeader(UInt8(ascii: "*"), 3 &+ trimmingCount &+ 2 &* count)
+            try commands.append("$4\r\nXADD\r\n")
+            try commands.appendBulk(key.bytes)
+        }
         try commands.append(trimming.bytes)
         try appendID(row)
         try appendValues(row)

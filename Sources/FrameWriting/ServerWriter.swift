@@ -191,6 +191,7 @@ final class ServerWriter: FrameWriter {
                     return
                 }
                 let end = batch.firstRow + batch.rowCount
+                encoder.pointee.rowsBefore = batch.firstRow
                 while plan.rows.next < end, rows < FrameWriter.chunkRows,
                     encoder.pointee.commands.count < FrameWriter.chunkBytes
                 {

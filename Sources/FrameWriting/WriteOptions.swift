@@ -42,12 +42,15 @@ public struct EntryOptions {
     var idMin: [UInt8] = []
     var isApproximate = true
     var metadata = MetadataRule.check
+    var fence: Fence?
 
     public init(
         stream: [UInt8]?, _ pairs: [(key: String, value: String)]
     ) throws(RedcolError) {
         self.stream = stream
         var hasApproximate = false
+        var fence = Fence(key: [])
+        var hasFence = false
         for (key, text) in pairs {
             let (name, value) = try EntryOption.given(key, text)
             switch name {
@@ -63,12 +66,31 @@ public struct EntryOptions {
                 isApproximate = try value.boolean()
                 hasApproximate = true
             case .metadata: metadata = try value.word(as: MetadataRule.self)
+            case .fenceKey: fence.key = try value.name()
+            case .fenceField: fence.field = value.bytes
+            case .fenceEpoch: fence.epoch = try value.integer()
+            case .fenceRow: fence.firstRow = try value.integer()
+            }
+            switch name {
+            case .fenceField, .fenceEpoch, .fenceRow: hasFence = true
+            default: break
             }
         }
         guard (stream == nil) != (streamColumn == nil) else {
             throw RedcolError(
                 .invalidArgument,
                 "give either a stream, or stream_column, whose values name each row's stream")
+        }
+        if hasFence, fence.key.isEmpty {
+            throw RedcolError(
+                .invalidArgument, "fence_field, fence_epoch and fence_row need a fence_key")
+        }
+        if !fence.key.isEmpty {
+            guard stream != nil else {
+                throw RedcolError(
+                    .invalidArgument, "a fence is for one stream: give it, and no stream_column")
+            }
+            self.fence = fence
         }
         if lengthMax != nil, !idMin.isEmpty {
             throw RedcolError(

@@ -192,6 +192,7 @@ public enum SubscribeOption: OptionTable {
 /// The options of redcol_write_stream.
 public enum EntryOption: OptionTable {
     case idColumn, streamColumn, maxLength, minID, approximate, metadata
+    case fenceKey, fenceField, fenceEpoch, fenceRow
 
     public static var purpose: StaticString { "writing to streams" }
 
@@ -203,6 +204,13 @@ public enum EntryOption: OptionTable {
         case .minID: Option("min_id", .id)
         case .approximate: Option("approximate", .boolean, default: "true")
         case .metadata: Option("metadata", .word("check omit write"), default: "check")
+        case .fenceKey: Option("fence_key", .name)
+        case .fenceField: Option("fence_field", .text, default: "")
+        // Lua's numbers are whole up to here.
+        case .fenceEpoch:
+            Option("fence_epoch", .integer(from: 0, to: 4_503_599_627_370_496), default: "0")
+        case .fenceRow:
+            Option("fence_row", .integer(from: 0, to: 4_503_599_627_370_496), default: "0")
         }
     }
 }

@@ -49,6 +49,9 @@ private func companions(_ option: Option, _ value: String) -> [(key: String, val
     }
     if option.nameText == "sentinel_username" { pairs.append(("sentinel_password", "p")) }
     if value == "dead_letter" { pairs.append(("dead_letter", "d")) }
+    if option.nameText.hasPrefix("fence_"), option.nameText != "fence_key" {
+        pairs.append(("fence_key", "k"))
+    }
     if option.nameText == "approximate" { pairs.append(("maxlen", "3")) }
     return pairs
 }

@@ -85,6 +85,7 @@ WITHOUT_PARAMETER = {
     "reserved",  # from the columns that scans add
     "discovered",  # for scans, which look for columns first
     "count_wrong_types",  # with `counts`
+    *("fence_key", "fence_field", "fence_epoch", "fence_row"),  # redcol.spark sets them
     "timestamp_format",  # from `timestamp_dtype`
 }
 #: Defaults that are others in Python than in the core, and why.

@@ -147,9 +147,20 @@ def write_stream(
     for name, column in (("id_column", id_column), ("stream_column", stream_column)):
         if column is not None:
             options[name] = _arguments.text(name, column)
-    kept = () if metadata == "write" else ("_ts",)
+    return append(server, key, df, options, _progress.of(progress))
+
+
+def append(
+    server: client.Server,
+    key: bytes | None,
+    df: pl.DataFrame | Frame,
+    options: dict[str, str],
+    told: _progress.Progress,
+) -> pl.Series:
+    """Append a frame's rows, with the options of the library. Returns the entries' ids."""
+    stream_column, id_column = options.get("stream_column"), options.get("id_column")
+    kept = () if options["metadata"] == "write" else ("_ts",)
     frame, height = prepared(df, kept, stream_column=stream_column, id_column=id_column)
-    told = _progress.of(progress)
     _check(server, key, frame, options)
     with client.using(server) as handle:
         writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)

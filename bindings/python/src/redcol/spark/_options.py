@@ -65,6 +65,7 @@ class Settings:
     min_id: str | None = None
     approximate: bool = True
     metadata: str = "check"
+    idempotent: bool = False
 
     def connect(self) -> Client:
         """A connection of this process."""
@@ -92,6 +93,16 @@ class Settings:
             _arguments.distinct_keys("option stream", keys)
             return keys
         return given if any(letter in given for letter in "*?[\\") else [given]
+
+    def entry_options(self) -> dict[str, str]:
+        """The options of the library for writing entries."""
+        found = {"metadata": self.metadata}
+        if self.maxlen is not None or self.min_id is not None:
+            found["approximate"] = _arguments.flag("approximate", self.approximate)
+        for name in ("id_column", "stream_column", "maxlen", "min_id"):
+            if (value := getattr(self, name)) is not None:
+                found[name] = str(value)
+        return found
 
     def start(self) -> str:
         """Where the streams begin to be read, for the library."""
@@ -121,7 +132,7 @@ _NUMBERS: Final = {
     "max_entries_per_trigger": (1, 2**62),
     "maxlen": (0, 2**62),
 }
-_FLAGS: Final = ("ssl_check_hostname", "fail_on_data_loss", "approximate")
+_FLAGS: Final = ("ssl_check_hostname", "fail_on_data_loss", "approximate", "idempotent")
 _WORDS: Final = {
     "if_missing": ("empty", "raise"),
     "on_error": ("raise", "null", "skip"),
@@ -132,7 +143,10 @@ _WORDS: Final = {
 _ONLY: Final = {
     "spark.read": ("start_id", "end_id", "if_missing"),
     "spark.readStream": ("starting_offsets", "max_entries_per_trigger", "fail_on_data_loss"),
-    "a sink": ("stream_column", "id_column", "maxlen", "min_id", "approximate", "metadata"),
+    "a sink": (
+        *("stream_column", "id_column", "maxlen", "min_id", "approximate", "metadata"),
+        "idempotent",
+    ),
 }
 _ANY_SOURCE: Final = ("rows_per_partition", "batch_size", "on_error", "missing_field")
 
@@ -147,6 +161,8 @@ def check(options: Mapping[str, str]) -> None:
     settings.start()
     settings.end()
     starting_moment(settings.starting_offsets)
+    if settings.idempotent and settings.stream is not None:
+        fence_key(settings.stream, "")
     if settings.min_id is not None:
         _arguments.entry_id("min_id", settings.min_id)
 
@@ -182,6 +198,24 @@ def _check_sink(settings: Settings, given: Mapping[str, Any]) -> None:
             "a sink needs option stream, the key to write to, or option stream_column, the column "
             "of each row's key: one of the two."
         )
+    if settings.idempotent and settings.stream is None:
+        raise InvalidArgumentError(
+            "option idempotent needs option stream: rows that go to several streams are written at "
+            "least once."
+        )
+
+
+def fence_key(stream: str, writer: str) -> str:
+    """The hash that says how far a writer has come, in the slot of the stream."""
+    start = stream.find("{")
+    end = stream.find("}", start) if start >= 0 else -1
+    if end > start + 1:
+        return f"redcol:fence:{stream[start : end + 1]}:{stream}:{writer}"
+    if "}" in stream:
+        raise InvalidArgumentError(
+            f"option idempotent: no other key can be in the slot of the stream {stream!r}."
+        )
+    return f"redcol:fence:{{{stream}}}:{writer}"
 
 
 def starting_moment(text: str) -> str:
