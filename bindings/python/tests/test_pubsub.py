@@ -40,8 +40,12 @@ def take(messages: Iterator[pl.DataFrame], rows: int) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def publishing(db: redis.Redis, channel: str, *messages: Any) -> threading.Thread:
-    """Publishes when somebody listens."""
+def publishing(
+    db: redis.Redis, channel: str, *messages: Any, anew: bool = True
+) -> threading.Thread:
+    """Publishes when somebody listens; `anew`: who has listened until now does not count."""
+    if anew:
+        wait_until(lambda: listeners(db, channel) == 0, "nobody listens any more")
 
     def publish() -> None:
         wait_until(lambda: listeners(db, channel) > 0)

@@ -47,7 +47,7 @@ def test_after_a_failover_it_listens_at_the_new_master() -> None:
         )
         listener.start()
         with sentinels.db() as db:
-            publishing(db, "c", "after").join()
+            publishing(db, "c", "after", anew=False).join()
         listener.join()
         assert found == [["after"]]
         assert messages.stats.gaps >= 1
