@@ -47,9 +47,13 @@ let package = Package(
             name: "RedisTopology", dependencies: ["RedisConnection", "RedcolBase", "CPlatform"],
             swiftSettings: strict),
         .target(
+            name: "StreamSnapshots", dependencies: ["RedcolBase", "CPlatform"],
+            swiftSettings: strict),
+        .target(
             name: "StreamReading",
             dependencies: [
-                "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase", "CPlatform",
+                "ArrowColumns", "StreamSnapshots", "RedisTopology", "RedisConnection", "RedcolBase",
+                "CPlatform",
             ],
             swiftSettings: strict),
         .target(

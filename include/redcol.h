@@ -454,6 +454,8 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  *   "if_missing"            word             "empty"       "empty" or "raise": a missing stream
  *   "batch_rows"            0 or more        "65536"       most rows per batch; "0": one batch
  *   "page_rows"             0 to 1000000     "0"           per request of a range; "0": by size
+ *   "transfer"              word             "entries"     "entries" or "dump": all at once
+ *   "dump_entries_max"      0 or more        none          most entries of a stream for a dump
  * Columns
  *   "include_id"            boolean          "true"        column of entry ids (string)
  *   "include_timestamp"     boolean          "true"        column of their milliseconds (int64)
@@ -517,14 +519,21 @@ redcol_status redcol_schema_new(const char *text, struct ArrowSchema *schema_out
  * first. Only these are requested, from the end (XREVRANGE). They are held in memory: the first
  * batch comes when all of them have arrived. "last" excludes "count". "start_last" begins with that
  * many of the newest entries of each stream. To find them, redcol requests them once more.
- * "until" "now" ends with the entries that are there at the time of this call, and does not wait.
- * "if_missing" "raise" returns NO_STREAM if a stream is missing when the read begins, or if no
- * stream matches a pattern. It is asked for once (EXISTS; the user needs +exists): by
- * redcol_read_stream and redcol_read_streams, which then connect; in redcol_read_ranges before each
- * stream that is named. A read that follows does not wait for the stream to be created then, and a
- * group's member does not create it. A key that holds something else is not missing. With "empty"
- * the same is asked if a name has one of the characters `*`, `?` and `[`, and the log has a warning
- * if there is no such stream: it may be a pattern that was meant for redcol_read_ranges.
+ * "transfer" "dump" requests the whole stream at once, in the form in which the server stores it
+ * (DUMP), and decodes the entries of the range: a fifth of the bytes. The server serves nobody else
+ * while it makes them, about 0.2 s for a million entries. "dump_entries_max" says how many entries
+ * a stream may have (XLEN is asked first); more are INVALID_ARGUMENT. Without it, that is
+ * 1,000,000, and no limit where the client reads from replicas. A stream in a form that this
+ * library does not know, of a later server, is UNSUPPORTED. Not for redcol_read_ranges, and not
+ * with "last", "follow", "block_ms" or "group". "until" "now" ends with the entries that are there
+ * at the time of this call, and does not wait. "if_missing" "raise" returns NO_STREAM if a stream
+ * is missing when the read begins, or if no stream matches a pattern. It is asked for once (EXISTS;
+ * the user needs +exists): by redcol_read_stream and redcol_read_streams, which then connect; in
+ * redcol_read_ranges before each stream that is named. A read that follows does not wait for the
+ * stream to be created then, and a group's member does not create it. A key that holds something
+ * else is not missing. With "empty" the same is asked if a name has one of the characters `*`, `?`
+ * and `[`, and the log has a warning if there is no such stream: it may be a pattern that was meant
+ * for redcol_read_ranges.
  *
  * Columns of the entry id. They come first, except those that the schema names: a column of the
  * schema with their name and type is theirs (the milliseconds may also be tsm:). Such a column with

@@ -48,7 +48,7 @@ public enum ClientOption: OptionTable {
 /// The options of redcol_read_stream, redcol_read_streams and redcol_read_ranges.
 public enum ReadOption: OptionTable {
     // Which entries, and how many at once
-    case startID, endID, count, last, ifMissing, batchRows, pageRows
+    case startID, endID, count, last, ifMissing, batchRows, pageRows, transfer, dumpEntriesMax
     // Columns
     case includeID, includeTimestamp, includeSequence, idColumn, timestampColumn, sequenceColumn
     case timestampFormat, streamColumn, stringLayout, categories, field, reserved
@@ -75,6 +75,8 @@ public enum ReadOption: OptionTable {
         case .ifMissing: Option("if_missing", .word("empty raise"), default: "empty")
         case .batchRows: Option("batch_rows", .integer(from: 0), default: "65536")
         case .pageRows: Option("page_rows", .integer(from: 0, to: 1_000_000), default: "0")
+        case .transfer: Option("transfer", .word("entries dump"), default: "entries")
+        case .dumpEntriesMax: Option("dump_entries_max", .integer(from: 0))
 
         case .includeID: Option("include_id", .boolean, default: "true")
         case .includeTimestamp: Option("include_timestamp", .boolean, default: "true")

@@ -43,6 +43,8 @@ public final class Topology: Sendable {
     private let replicas: ConnectionPool?
     /// Whether one read may be shared among all servers that have its key.
     public let sharesReads: Bool
+    /// Whether ranges are read from replicas, and from the primary only where there is none.
+    public var readsReplicas: Bool { replicas != nil && !sharesReads }
     /// What is known of a cluster; nil: there are Sentinels.
     private let nodes: ClusterNodes?
 

@@ -17,6 +17,10 @@ public struct ReadOptions {
     public var raisesMissingStreams = false
     public var batchRows = 65_536
     public var pageRows = 0
+    /// The whole stream is asked for in one piece, as it is stored.
+    public var dumps = false
+    /// How many entries a stream may have for that; nil for the default.
+    public var dumpEntriesMax: Int?
     public var includeID = true
     public var includeTimestamp = true
     /// nil: if the schema has its column.
@@ -159,6 +163,17 @@ public struct ReadOptions {
     }
 
     private mutating func checkNewest() throws(RedcolError) {
+        if dumps, last != nil {
+            throw RedcolError(
+                .invalidArgument,
+                "last asks for the newest entries alone, and transfer \"dump\" for the whole "
+                    + "stream: give one of the two")
+        }
+        if !dumps, dumpEntriesMax != nil {
+            throw RedcolError(
+                .invalidArgument,
+                "dump_entries_max is about transfer \"dump\": give that too, or leave it out")
+        }
         if last != nil, count != nil {
             throw RedcolError(
                 .invalidArgument,
@@ -219,6 +234,12 @@ public struct ReadOptions {
             batchRows = rows == 0 ? Int.max : rows
         case .pageRows:
             pageRows = try value.integer()
+            rangeOption = value.key
+        case .transfer:
+            dumps = try value.word(as: Transfer.self) == .dump
+            rangeOption = value.key
+        case .dumpEntriesMax:
+            dumpEntriesMax = try value.integer()
             rangeOption = value.key
 
         case .includeID: includeID = try value.boolean()
@@ -323,6 +344,11 @@ public enum DiscoveredType: String, CaseIterable, Sendable {
     case string, binary
     /// A string, and binary from the first value on that is not UTF-8.
     case auto
+}
+
+/// The values of the option "transfer".
+private enum Transfer: String, CaseIterable {
+    case entries, dump
 }
 
 /// The values of the option "string_layout".

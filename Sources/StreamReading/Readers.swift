@@ -43,6 +43,10 @@ public func makeReader(
             topology: topology, stream: streams[0], schema: schema, options: options,
             newest: newest)
     }
+    if options.dumps {
+        return try DumpReader.make(
+            topology: topology, stream: streams[0], schema: schema, options: options)
+    }
     return try RangeReader.make(
         topology: topology, stream: streams[0], schema: schema, options: options)
 }
@@ -80,6 +84,11 @@ public func makeReader(
     if options.last != nil {
         throw RedcolError(
             .invalidArgument, "last is for reading one stream: leave it out, or read one stream")
+    }
+    if options.dumps {
+        throw RedcolError(
+            .invalidArgument,
+            "transfer \"dump\" is for reading one stream: leave it out, or read one stream")
     }
     if case .named(let names) = streams, Set(names).count != names.count { throw namedTwice }
     return try ManyRangesReader.make(

@@ -18,18 +18,29 @@ extension StreamReader {
     func parse(
         _ bytes: UnsafeBufferPointer<UInt8>, rowsMax: Int
     ) -> (used: Int, outcome: ParseOutcome) {
-        guard parser.pointee.makeRoom(forEntriesIn: bytes.count) else {
-            return (0, .failed(RedcolError(.memory, "no memory for the ids of the entries")))
+        var used = 0
+        let outcome = counting(entriesIn: bytes.count) {
+            let (count, outcome) = parser.pointee.parse(bytes, rowsMax: rowsMax)
+            used = count
+            return outcome
+        }
+        return (used, outcome)
+    }
+
+    /// Counts what `parse` makes of so many bytes of entries.
+    func counting(entriesIn bytes: Int, _ parse: () -> ParseOutcome) -> ParseOutcome {
+        guard parser.pointee.makeRoom(forEntriesIn: bytes) else {
+            return .failed(RedcolError(.memory, "no memory for the ids of the entries"))
         }
         let rows = parser.pointee.batch.rowCount
-        let (used, outcome) = parser.pointee.parse(bytes, rowsMax: rowsMax)
+        let outcome = parse()
         let taken = parser.pointee.batch.rowCount - rows
         if taken > 0 {
             noteProgress()
             statistics.add(.rowsRead, taken)
         }
         if parser.pointee.leftOut.uncounted > 0 { noteLeftOut() }
-        return (used, naming(outcome))
+        return naming(outcome)
     }
 
     /// Says which stream an entry belongs to that is an error.

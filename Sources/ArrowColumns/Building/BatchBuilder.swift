@@ -154,6 +154,22 @@ public struct BatchBuilder {
         refuse(column, UnsafeBufferPointer(start: text, count: count), outcome)
     }
 
+    /// Sets a number whose text is canonical, without making that; false if the column needs it.
+    @inline(__always)
+    public mutating func setSigned(_ column: Int, _ value: Int64) -> Bool {
+        let builder = columns + column
+        guard builder.pointee.takesSigned else { return false }
+        if builder.pointee.stamp != stamp {
+            builder.pointee.beginRow(stamp)
+            setCount &+= 1
+        } else if builder.pointee.refused != nil {
+            builder.pointee.refused = nil
+            refusedCount &-= 1
+        }
+        builder.pointee.setSigned(rowCount, value)
+        return true
+    }
+
     /// The row has a value for `column` that cannot be one; `text` is how it looks, borrowed until
     /// the row ends.
     @inline(never)

@@ -186,6 +186,14 @@ struct ColumnBuilder {
         return store(Int64(exactly: value), row)
     }
 
+    /// Whether any Int64 fits here, and is what its text would be.
+    var takesSigned: Bool { kind == .int64 || kind == .float64 }
+
+    @inline(__always)
+    mutating func setSigned(_ row: Int, _ value: Int64) {
+        if kind == .int64 { _ = store(value, row) } else { _ = store(Double(value), row) }
+    }
+
     /// Writes `bytes` as a value of this column's type at `row`, for which there must be room.
     /// They must have 16 readable bytes after their end.
     @inline(__always)

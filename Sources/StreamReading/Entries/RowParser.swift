@@ -20,21 +20,21 @@ struct RowParser {
         case refuse(Set<[UInt8]>, columns: [[UInt8]: Int])
     }
 
-    private(set) var batch: BatchBuilder
+    var batch: BatchBuilder
     /// The columns; nil if more of them may be found.
     var fixedColumns: [RequestedColumn]? {
         if case .discover = unknown { return nil }
         return batch.requested
     }
-    private var fields: FieldTable
+    var fields: FieldTable
     private let idColumns: IDColumns
     func isColumnOfID(_ column: Int) -> Bool { idColumns.has(column) }
     let unknown: Unknown
-    private let columnsMax: Int
-    private let limits: EntryLimits
+    let columnsMax: Int
+    let limits: EntryLimits
     /// The entry that is larger than `limits` allow.
-    private(set) var tooLargeID: EntryID?
-    private(set) var tooLargeReason = ""
+    var tooLargeID: EntryID?
+    var tooLargeReason = ""
     /// The columns of `Unknown.discover`.
     private var names: DiscoveredNames
     /// Whether `foundFields` is kept.
@@ -50,10 +50,10 @@ struct RowParser {
     private var streamTexts: [(start: UnsafeMutablePointer<UInt8>, count: Int)] = []
 
     /// The first and the last entry parsed since `forgetPosition`, whatever happened to them.
-    private(set) var firstID: EntryID?
-    private(set) var lastID: EntryID?
+    var firstID: EntryID?
+    var lastID: EntryID?
     /// Entries parsed since `forgetPosition`, whatever happened to them.
-    private(set) var entriesParsed = 0
+    var entriesParsed = 0
 
     /// Whether `rows` is kept.
     var keepsRowIDs = false
@@ -81,9 +81,9 @@ struct RowParser {
     /// What a failed step knows, for its error.
     private(set) var refusal: (column: Int, text: [UInt8]?, nested: NestedRefusal?)?
     /// The bytes of an entry that was refused or passed over.
-    private var entryBytes = 0
-    private(set) var failedID: [UInt8] = []
-    private var failedField: [UInt8] = []
+    var entryBytes = 0
+    var failedID: [UInt8] = []
+    var failedField: [UInt8] = []
 
     /// `fields`: the columns of those that are known. `reserved`: names that a field cannot have as
     /// a column.
@@ -297,17 +297,7 @@ struct RowParser {
             return elements & 1 == 0 ? Step.tooLarge : Step.malformed
         }
 
-        guard batch.beginRow() else { return Step.noMemory }
-        if idColumns.id >= 0 { batch.set(idColumns.id, idText, idLength) }
-        if idColumns.timestamp >= 0 {
-            batch.setInteger(idColumns.timestamp, id.milliseconds, text: idText, idLength)
-        }
-        if idColumns.sequence >= 0 {
-            batch.setInteger(idColumns.sequence, id.sequence, text: idText, idLength)
-        }
-        if idColumns.stream >= 0 {
-            batch.set(idColumns.stream, streamTexts[stream].start, streamTexts[stream].count)
-        }
+        guard beginRow(id, idText, idLength, stream) else { return Step.noMemory }
 
         var field = 0
         while field < Int(bitPattern: fieldCount) {
@@ -349,7 +339,36 @@ struct RowParser {
             field &+= 1
         }
 
-        guard position - start <= limits.bytes else { return Step.tooLong }
+        return commit(
+            id, idText, idLength, stream, bytes: position - start, after: &last)
+    }
+
+    /// Begins the row of an entry. False when there is no memory.
+    @inline(__always)
+    mutating func beginRow(
+        _ id: EntryID, _ idText: UnsafePointer<UInt8>, _ idLength: Int, _ stream: Int
+    ) -> Bool {
+        guard batch.beginRow() else { return false }
+        if idColumns.id >= 0 { batch.set(idColumns.id, idText, idLength) }
+        if idColumns.timestamp >= 0 {
+            batch.setInteger(idColumns.timestamp, id.milliseconds, text: idText, idLength)
+        }
+        if idColumns.sequence >= 0 {
+            batch.setInteger(idColumns.sequence, id.sequence, text: idText, idLength)
+        }
+        if idColumns.stream >= 0 {
+            batch.set(idColumns.stream, streamTexts[stream].start, streamTexts[stream].count)
+        }
+        return true
+    }
+
+    /// Ends the row of an entry of so many bytes. Returns them, or what `Step` says.
+    @inline(__always)
+    mutating func commit(
+        _ id: EntryID, _ idText: UnsafePointer<UInt8>, _ idLength: Int, _ stream: Int, bytes: Int,
+        after last: inout EntryID
+    ) -> Int {
+        guard bytes <= limits.bytes else { return Step.tooLong }
         switch batch.commitRow() {
         case .committed:
             lastID = id
@@ -357,13 +376,13 @@ struct RowParser {
             if keepsRowIDs {
                 rows.append(RowID(id: id, stream: Int32(truncatingIfNeeded: stream)))
             }
-            return position - start
+            return bytes
         case .refused(let column, let text):
             failedID = Array(UnsafeBufferPointer(start: idText, count: idLength))
             refusal = (column, text.map { Array($0.prefix(81)) }, batch.nestedRefusal(column))
             lastID = id
             last = id
-            entryBytes = position - start
+            entryBytes = bytes
             return Step.refused
         case .noMemory: return Step.noMemory
         }
@@ -415,7 +434,7 @@ struct RowParser {
 
     /// Gives a field that was not seen before a column, or remembers that it has none.
     @inline(never)
-    private mutating func addField(_ name: UnsafePointer<UInt8>, _ count: Int) -> Int {
+    mutating func addField(_ name: UnsafePointer<UInt8>, _ count: Int) -> Int {
         var found = RequestedColumn(name: [], type: .string)
         switch unknown {
         case .discover(let type, let layout):
@@ -484,73 +503,6 @@ struct RowParser {
         }
         let column = columns[spelling] ?? FieldTable.ignored
         return fields.add(name, count, column) ? column : Step.noMemory
-    }
-
-    // MARK: Errors
-
-    private func malformed(_ what: String) -> RedcolError {
-        RedcolError(
-            .protocolViolation, "stream entries were expected, but the server sent \(what)")
-    }
-
-    private func shown(_ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> String {
-        let text = UnsafeBufferPointer(start: position, count: end - position)
-        return "\"\(secrets.shown(text, limit: 40, mayGoOn: true))\""
-    }
-
-    @inline(never)
-    private mutating func failure(
-        _ step: Int, _ position: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
-    ) -> RedcolError {
-        let id = String(decoding: failedID, as: UTF8.self)
-        switch step {
-        case Step.refused:
-            guard let refusal, refusal.column < batch.requested.count else {
-                return malformed(shown(position, end))
-            }
-            let column = batch.requested[refusal.column]
-            return refusedValue(
-                refusal.text, refusal.nested, column, id,
-                isField: !isColumnOfID(refusal.column))
-        case Step.noMemory: return RedcolError(.memory, "no memory for another row")
-        case Step.tooManyColumns:
-            return RedcolError(
-                .schema,
-                "entry \(id) has a field that would be column \(columnsMax + 1), and without a "
-                    + "schema there are at most \(columnsMax): give a schema with the fields you "
-                    + "want",
-                details: [(.entryID, id)])
-        case Step.newField: return newField(failedField, id)
-        case Step.tooLarge:
-            return tooLarge(position, end, "more than \(limits.fields) fields (entry_fields_max)")
-        case Step.tooLong:
-            return tooLarge(position, end, "more than \(limits.bytes) bytes (entry_bytes_max)")
-        case Step.hugeValue:
-            let most = ProtocolLimits.bulkBytes
-            return tooLarge(
-                position, end, "a name or a value of more than \(most) bytes", hasOption: false)
-        case Step.wrongOrder:
-            let found = ReplyFrame.entryID(position, end)?.text ?? "?"
-            return RedcolError(
-                .protocolViolation,
-                "the server sent entry \(found) where only later entries were asked for, or after "
-                    + "an entry with the same or a larger id", details: [(.entryID, found)])
-        default: return malformed(shown(position, end))
-        }
-    }
-
-    /// `hasOption`: whether there is an option that allows more.
-    private mutating func tooLarge(
-        _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ what: String,
-        hasOption: Bool = true
-    ) -> RedcolError {
-        tooLargeID = ReplyFrame.entryID(start, end)
-        tooLargeReason = what
-        let id = tooLargeID?.text ?? "?"
-        let advice = hasOption ? "read it with a larger limit, " : ""
-        return RedcolError(
-            .tooLarge, "entry \(id) has \(what): \(advice)begin after it, or delete it",
-            details: [(.entryID, id)])
     }
 
     // MARK: Handing over

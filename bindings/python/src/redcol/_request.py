@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WITH_OTHERS: Final = {
     *("group", "consumer", "auto_ack", "create_group", "group_start_id", "claim_idle_ms"),
     *("after_ack", "heartbeat_ms", "max_deliveries", "dead_letter", "discover", "last"),
-    *("start_last", "until", "missing_field"),
+    *("start_last", "until", "missing_field", "transfer", "dump_entries_max"),
 }
 
 

@@ -44,6 +44,8 @@ class RangeSpec:
     count: int | None = None
     last: int | None = None
     if_missing: str = "empty"
+    transfer: str = "entries"
+    dump_entries_max: int | None = None
     #: Whether its ends may be times before now.
     is_relative: bool = True
 
@@ -61,6 +63,11 @@ class RangeSpec:
                 found[name] = str(_arguments.integer(name, number, at_least=0))
         if _arguments.one_of("if_missing", self.if_missing, ("empty", "raise")) != "empty":
             found["if_missing"] = self.if_missing
+        if _arguments.one_of("transfer", self.transfer, ("entries", "dump")) != "entries":
+            found["transfer"] = self.transfer
+        if (most := self.dump_entries_max) is not None:
+            number = _arguments.integer("dump_entries_max", most, at_least=0)
+            found["dump_entries_max"] = str(number)
         return found
 
 

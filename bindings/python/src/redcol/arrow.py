@@ -72,6 +72,8 @@ def read_arrow(
     count: int | None = None,
     last: int | None = None,
     if_missing: typing.Literal["empty", "raise"] = "empty",
+    transfer: typing.Literal["entries", "dump"] = "entries",
+    dump_entries_max: int | None = None,
     block_ms: int | None = None,
     batch_size: int = 65_536,
     include_id: bool = True,
@@ -109,6 +111,8 @@ def read_arrow(
         count: as in :func:`read_stream`.
         last: as in :func:`read_stream`.
         if_missing: as in :func:`read_stream`.
+        transfer: as in :func:`read_stream`.
+        dump_entries_max: as in :func:`read_stream`.
         block_ms: as in :func:`read_stream`.
         batch_size: the largest number of rows of a batch; 0 for one batch of all rows.
         include_id: as in :func:`read_stream`.
@@ -178,7 +182,7 @@ def read_arrow(
         sequence_column=sequence_column,
         missing_field=missing_field,
     )
-    range_ = RangeSpec(start_id, end_id, count, last, if_missing)
+    range_ = RangeSpec(start_id, end_id, count, last, if_missing, transfer, dump_entries_max)
     entries = EntrySpec(on_error)
 
     def ask(columns: ColumnSpec) -> requests.Request:

@@ -31,6 +31,8 @@ def scan_stream(
     count: int | None = None,
     last: int | None = None,
     if_missing: typing.Literal["empty", "raise"] = "empty",
+    transfer: typing.Literal["entries", "dump"] = "entries",
+    dump_entries_max: int | None = None,
     include_id: bool = True,
     id_column: str = "_id",
     include_timestamp: bool = True,
@@ -95,6 +97,8 @@ def scan_stream(
             and filters apply to them. ``tail(n)`` of the LazyFrame has the same rows, but reads
             all entries, since Polars does not tell redcol of it.
         if_missing: as in :func:`read_stream`, when a query runs.
+        transfer: as in :func:`read_stream`, each time that a query reads rows.
+        dump_entries_max: as in :func:`read_stream`.
         include_id: whether there is a column of entry ids (String).
         id_column: its name. An entry's own field of this name becomes ``_id_field``, and a column
             of the schema with this name is the column of entry ids, as in :func:`read_stream`.
@@ -161,7 +165,7 @@ def scan_stream(
     _refuse("group_start_id", group_start_id, "0")
     _refuse("claim_idle_ms", claim_idle_ms, None)
     server.check()
-    range_ = RangeSpec(start_id, end_id, count, last, if_missing)
+    range_ = RangeSpec(start_id, end_id, count, last, if_missing, transfer, dump_entries_max)
     columns = ColumnSpec(
         schema=schema,
         discover=discover,
@@ -262,7 +266,13 @@ class _StreamReads(LazyReads):
 
         if bounds.is_empty or count == 0 or last == 0:
             return None
-        range_ = RangeSpec(_bounds.text(bounds.first), _bounds.text(bounds.last), count, last)
+        range_ = RangeSpec(
+            *(_bounds.text(bounds.first), _bounds.text(bounds.last)),
+            *(count, last),
+            # Which columns there are is seen from the first entries.
+            transfer="entries" if columns is None else self._range.transfer,
+            dump_entries_max=None if columns is None else self._range.dump_entries_max,
+        )
         spec, entries, own = self._asked(columns)
         return read_request(self._request.streams[0], range_, spec, entries, own=own)
 

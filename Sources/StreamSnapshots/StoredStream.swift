@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stream as servers store it, in DUMP's answers and in RDB files: nodes of entries, then what the
+// stream knows of itself, then its consumer groups.
+
+import RedcolBase
+
+/// The types of values that are streams, by what they hold.
+public enum StreamType: UInt8 {
+    /// Redis 5 and later.
+    case first = 15
+    /// Redis 7.0: the first id, the largest deleted one and how many were added; what groups read.
+    case withCounts = 19
+    /// Redis 7.2: when each consumer was active last.
+    case withActivity = 21
+}
+
+/// What stands after a stream's entries.
+public struct StoredStreamState {
+    public var length: UInt64
+    public var lastID: EntryID
+    /// Nil where the server did not count.
+    public var counts: (firstID: EntryID, maxDeletedID: EntryID, entriesAdded: UInt64)?
+}
+
+/// Goes through a stream: its nodes, then `state`.
+public struct StoredStream {
+    public let type: StreamType
+    public private(set) var bytes: StoredBytes
+    public private(set) var nodesLeft: UInt64
+    private var before: EntryID?
+
+    /// `bytes` begin after the value's type.
+    public init(_ type: StreamType, _ bytes: StoredBytes) throws(RedcolError) {
+        self.type = type
+        self.bytes = bytes
+        nodesLeft = try self.bytes.number()
+    }
+
+    /// The next node: the id from which its entries count, and its listpack, which is valid until
+    /// `scratch` is used again. Nil after the last one.
+    public mutating func nextNode(
+        _ scratch: inout ScratchBytes
+    ) throws(RedcolError) -> (master: EntryID, listpack: UnsafeBufferPointer<UInt8>)? {
+        guard let master = try nextMaster() else { return nil }
+        return (master, try bytes.string(&scratch))
+    }
+
+    /// Passes over the next node, and returns its id; nil after the last one.
+    public mutating func passOverNode() throws(RedcolError) -> EntryID? {
+        guard let master = try nextMaster() else { return nil }
+        try bytes.passOverString()
+        return master
+    }
+
+    /// The id of the node after the one that was read last, unless that was the last one.
+    public func peekMaster() throws(RedcolError) -> EntryID? {
+        var ahead = self
+        return try ahead.nextMaster()
+    }
+
+    private mutating func nextMaster() throws(RedcolError) -> EntryID? {
+        if nodesLeft == 0 { return nil }
+        guard try bytes.number() == 16 else { throw bytes.damaged("no id of a node") }
+        let master = try bytes.rawEntryID()
+        // Who goes backward would be read in another order than by XRANGE.
+        if let before, master <= before { throw bytes.damaged("nodes in the wrong order") }
+        before = master
+        nodesLeft -= 1
+        return master
+    }
+
+    /// What stands after the last node.
+    public mutating func state() throws(RedcolError) -> StoredStreamState {
+        let length = try bytes.number()
+        var state = StoredStreamState(length: length, lastID: try bytes.entryID())
+        if type != .first {
+            let first = try bytes.entryID()
+            let deleted = try bytes.entryID()
+            state.counts = (first, deleted, try bytes.number())
+        }
+        return state
+    }
+
+    /// Passes over the consumer groups, which stand after `state`.
+    public mutating func passOverGroups() throws(RedcolError) {
+        var groups = try bytes.number()
+        while groups > 0 {
+            groups -= 1
+            try bytes.passOverString()
+            _ = try bytes.entryID()
+            if type != .first { _ = try bytes.number() }
+            var pending = try bytes.number()
+            while pending > 0 {
+                pending -= 1
+                _ = try bytes.take(24)
+                _ = try bytes.number()
+            }
+            var consumers = try bytes.number()
+            while consumers > 0 {
+                consumers -= 1
+                try bytes.passOverString()
+                _ = try bytes.take(type == .withActivity ? 16 : 8)
+                let theirs = try bytes.number()
+                let (size, overflow) = theirs.multipliedReportingOverflow(by: 16)
+                _ = try bytes.take(overflow ? .max : size)
+            }
+        }
+    }
+}
