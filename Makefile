@@ -78,8 +78,16 @@ wheel: setup build  ## build the Python package, dist/redcol-*.whl
 	@$(PYTHON) -m build --wheel --no-isolation --outdir dist bindings/python
 
 .PHONY: docs
-docs: setup  ## make a page of the C interface's manual, dist/docs/redcol.html, and the man page of the command
+docs: setup man  ## build the site, dist/docs/index.html, and the manual of the C interface as one page, redcol.html
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet --strict
 	@$(PYTHON) scripts/make_docs.py dist/docs/redcol.html
+
+.PHONY: docs-serve
+docs-serve: setup  ## show the site at http://127.0.0.1:8000, and again after each change
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs serve
+
+.PHONY: man
+man: setup  ## write the man page of the command, bindings/python/redcol.1
 	@$(PYTHON) scripts/make_man.py bindings/python/redcol.1
 
 .PHONY: pictures

@@ -62,6 +62,10 @@ class Page:
         kind = ' class="errors"' if joined.startswith("Errors: ") else ""
         self.parts.append(f"<p{kind}>{self.inline(joined)}</p>")
 
+    def code(self, text: str) -> None:
+        """Code, as it stands."""
+        self.parts.append(f"<pre>{escape(text, quote=False)}</pre>")
+
     def comment(self, lines: list[str]) -> None:
         """A comment: paragraphs, examples, and rows of a term and what it means, nested."""
         rows: list[int] = []  # where the descriptions of the open rows begin
@@ -83,8 +87,7 @@ class Page:
                     example.append(line)
                     if number + 1 < len(lines) and (lines[number + 1][:2] in ("  ", "")):
                         continue
-                code = "\n".join(one[2:] for one in example).strip("\n")
-                self.parts.append(f"<pre>{escape(code, quote=False)}</pre>")
+                self.code("\n".join(one[2:] for one in example).strip("\n"))
                 example = []
                 continue
             if not line:
@@ -154,11 +157,10 @@ class Page:
             self.comment([line for line in piece.comment if line != piece.title])
         elif piece.code and not names:
             self.comment(piece.comment)
-            self.parts.append(f"<pre>{escape(piece.code, quote=False)}</pre>")
+            self.code(piece.code)
         else:
             if names:
-                declared = "\n".join(piece.functions.values())
-                self.parts.append(f"<pre>{escape(declared, quote=False)}</pre>")
+                self.code("\n".join(piece.functions.values()))
             self.comment(piece.comment)
         self.parts.append("</section>")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building and testing need and is missing: Debian packages, a .venv for Python,
-# another with the oldest Polars, and one with Spark and Ray.
+# another with the oldest Polars, one with Spark and Ray, and one for the site.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -103,3 +103,4 @@ fill() {
 fill .venv bindings/python/requirements-dev.txt
 fill .venv-oldest-polars bindings/python/requirements-oldest.txt
 fill .venv-engines bindings/python/requirements-engines.txt
+fill .venv-docs bindings/python/requirements-docs.txt
