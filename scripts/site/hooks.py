@@ -25,7 +25,7 @@ import sequences  # noqa: E402
 ELSEWHERE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 
 #: A link to a program, alone in its line: on the site, the program.
-_PROGRAM = re.compile(r"^\[[^\]]+\]\((\.\./[^)]+\.(py|c|cpp|rs|lua|rb|java))\)$", re.MULTILINE)
+_PROGRAM = re.compile(r"^\[[^\]]+\]\(([^):]+\.(py|c|cpp|rs|lua|rb|java|yml))\)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]\[]*)\]\(([^)\s]+)\)")
 
 

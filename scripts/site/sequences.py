@@ -22,12 +22,14 @@ _ALONE = re.compile(r"(\w[\w ]*?): (.+)")
 
 
 def draw(source: str) -> str:
-    """The picture of a text; a line that is none of the five kinds is a ValueError."""
+    """The picture of a text; a line that is none of these is a ValueError."""
     title, *lines = [line.strip() for line in source.strip().splitlines() if line.strip()]
     if not title.startswith("Title: "):
         raise ValueError("a sequence begins with its title")
     title = title.removeprefix("Title: ")
     who: list[str] = []
+    if lines[0].startswith("Who: "):  # from left to right; else as they appear
+        who = lines.pop(0).removeprefix("Who: ").split(", ")
     for line in lines:
         found = _ARROW.fullmatch(line) or _ALONE.fullmatch(line)
         if found is None and not line.startswith("-- "):
@@ -40,8 +42,8 @@ def draw(source: str) -> str:
     width = 2 * MARGIN + (len(who) - 1) * WIDTH
     height = 52 + STEP * len(lines)
     parts = [
-        f'<svg class="sequence" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg">',
+        f'<svg class="sequence" style="max-width:{width}px" viewBox="0 0 {width} {height}" '
+        f'role="img" aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg">',
         f"<title>{escape(title)}</title>",
     ]
     for name, at in x.items():

@@ -167,6 +167,8 @@ def test_sequences() -> None:
     assert picture.count("<line") == 4  # two lives, two arrows
     assert 'class="lost"' in picture
     assert 'aria-label="a &lt;lost&gt; reply"' in picture
+    turned = sequences.draw("Title: t\nWho: Redis, worker\nworker -> Redis: XADD")
+    assert turned.index(">Redis<") < turned.index(">worker<")
     for wrong in ("worker -> Redis: no title", "Title: t\nworker tells Redis"):
         with pytest.raises(ValueError, match="sequence"):
             sequences.draw(wrong)
