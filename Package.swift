@@ -44,10 +44,11 @@ let package = Package(
             name: "RedisConnection", dependencies: ["RedcolBase", "CPlatform", "CHiredis"],
             swiftSettings: strict, linkerSettings: hiredis),
         .target(
-            name: "RedisTopology", dependencies: ["RedisConnection", "RedcolBase", "CPlatform"],
+            name: "StreamSnapshots", dependencies: ["RedcolBase", "CPlatform"],
             swiftSettings: strict),
         .target(
-            name: "StreamSnapshots", dependencies: ["RedcolBase", "CPlatform"],
+            name: "RedisTopology",
+            dependencies: ["RedisConnection", "StreamSnapshots", "RedcolBase", "CPlatform"],
             swiftSettings: strict),
         .target(
             name: "StreamReading",
@@ -59,7 +60,8 @@ let package = Package(
         .target(
             name: "StreamInspection",
             dependencies: [
-                "ArrowColumns", "RedisTopology", "RedisConnection", "RedcolBase", "CPlatform",
+                "ArrowColumns", "RedisTopology", "StreamSnapshots", "RedisConnection", "RedcolBase",
+                "CPlatform",
             ],
             swiftSettings: strict),
         .target(

@@ -219,6 +219,12 @@ public func redcol_last_id(
     return reporting(error_out) { () throws(RedcolError) in
         let client = try Arguments.client(client)
         let stream = try Arguments.name(stream, stream_length, "stream")
+        if let file = client.topology.file {
+            guard let last = try file.lastEntry(of: stream) else { return Status.end }
+            milliseconds_out?.pointee = last.milliseconds
+            sequence_out?.pointee = last.sequence
+            return Status.ok
+        }
         var question = Question.lastEntry(LastEntryQuestion(stream: stream))
         var acknowledged: Int64 = 0
         try client.ask(&question, &acknowledged)

@@ -139,6 +139,7 @@ final class ClientHandle: Handle {
     /// A list, from one connection after the other. After a signal, the same list continues where
     /// it was.
     func list(_ request: ListRequest) throws(RedcolError) -> ArrowTable {
+        if let file = topology.file { return try FileListing.make(request, of: file) }
         var question = Question.listing(try Listing.make(request, topology))
         var acknowledged: Int64 = 0
         while case .listing(let listing) = question {

@@ -216,7 +216,7 @@ func openTopology(
         endpoint.login = try endpoint.login.completed(
             source: try source(provider, file: chosen.passwordFile), name: chosen.name)
         let topology = try Topology.make(endpoint, chosen.timeouts)
-        if chosen.connectsLater { return topology }
+        if chosen.connectsLater || topology.file != nil { return topology }
         open = UnfinishedOpen(
             url: url, options: options, provider: provider, topology: topology,
             connection: try topology.take(for: nil, to: .reading))

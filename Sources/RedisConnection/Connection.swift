@@ -200,6 +200,7 @@ public final class Connection {
         try endpoint.server.tls?.prepare(for: endpoint.server)
         switch endpoint.server.address {
         case .service: break  // never: a locator has found its server
+        case .file: break  // never: a topology of a file gives no connection
         case .unix(let path):
             let socket = platform_socket(AF_UNIX, Int32(SOCK_STREAM.rawValue))
             guard socket >= 0 else { throw refused(platform_errno()) }

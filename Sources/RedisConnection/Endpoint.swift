@@ -10,6 +10,8 @@ public struct Endpoint: Sendable {
     public internal(set) var otherServers: [Server] = []
     /// Where the nodes of a cluster are reached.
     public internal(set) var addressMap = AddressMap()
+    /// Whether the checksum of a backup file is looked at.
+    public internal(set) var verifiesFile = true
     /// Where ranges are read; nil: that was not said.
     public internal(set) var readSource: ReadSource?
     public var login: Login
@@ -28,17 +30,21 @@ public struct Endpoint: Sendable {
 extension Endpoint {
     /// Takes a URL apart: `redis://[[user]:password@]host[:port][/db]` or
     /// `unix://[[user]:password@]/path[?db=n]`, with `?db=`, `?username=` and `?password=` in place
-    /// of the parts.
+    /// of the parts; or `rdb:///path[?db=n]`.
     /// `passwordIsElsewhere`: a user may stand there without a password.
     public init(url: String, passwordIsElsewhere: Bool = false) throws(RedcolError) {
         var parts = try URLParts(url)
         let isUnix = parts.scheme == "unix"
+        let isFile = parts.scheme == "rdb"
         let isService = parts.scheme == "redis+sentinel" || parts.scheme == "rediss+sentinel"
         let isTLS = ["rediss", "valkeys", "rediss+sentinel"].contains { $0 == parts.scheme }
-        guard isUnix || isService || isTLS || parts.scheme == "redis" || parts.scheme == "valkey"
+        guard
+            isUnix || isFile || isService || isTLS || parts.scheme == "redis"
+                || parts.scheme == "valkey"
         else {
             throw wrongURL(
-                "the scheme must be redis, valkey, redis+sentinel, with an s for TLS, or unix")
+                "the scheme must be redis, valkey, redis+sentinel, with an s for TLS, unix, or rdb "
+                    + "for a backup file")
         }
         let user = try Endpoint.once(parts.user, &parts.query, "user", parameter: "username")
         let password = try Endpoint.once(
@@ -47,7 +53,21 @@ extension Endpoint {
             throw wrongURL("it has a user but no password; write user:password@")
         }
         var database = try parts.query.removeValue("db")?.value[...]
-        if isUnix {
+        if isFile {
+            let path = try percentDecoded(parts.place[...])
+            guard path.first == 0x2F, user == nil, password == nil else {
+                throw wrongURL(
+                    "a backup file has an absolute path and neither user nor password: "
+                        + "rdb:///path/to/dump.rdb")
+            }
+            server = Server(address: .file(path: String(decoding: path, as: UTF8.self)))
+            if let text = try parts.query.removeValue("verify")?.value {
+                guard text.elementsEqual("false".utf8) || text.elementsEqual("true".utf8) else {
+                    throw wrongURL("verify is true or false")
+                }
+                verifiesFile = text.elementsEqual("true".utf8)
+            }
+        } else if isUnix {
             let path = try percentDecoded(parts.place[...])
             guard path.first == 0x2F else {
                 throw wrongURL("a unix socket needs an absolute path: unix:///path/to/socket")
@@ -96,13 +116,18 @@ extension Endpoint {
             secrets: Secrets(
                 user: user?.value ?? [], password: password?.value,
                 raw: (user?.raw ?? [], password?.raw ?? [])))
-        if parts.query.firstKey != nil { try takeOptions(&parts.query, isService: isService) }
+        if parts.query.firstKey != nil, !isFile {
+            try takeOptions(&parts.query, isService: isService)
+        }
         if let unknown = parts.query.firstKey {
             let shown = parts.query.mayHoldPassword ? "" : " \"\(escaped(unknown, limit: 40))\""
             throw wrongURL(
-                "it has an unknown parameter\(shown); known are db, username, password"
-                    + (isService ? ", sentinel_username, sentinel_password" : ", address_map")
-                    + ", read_from"
+                "it has an unknown parameter\(shown); known are db, "
+                    + (isFile ? "verify" : "username, password")
+                    + (isFile
+                        ? ""
+                        : isService ? ", sentinel_username, sentinel_password" : ", address_map")
+                    + (isFile ? "" : ", read_from")
                     + (isTLS
                         ? ", and what begins with ssl_"
                         : unknown.starts(with: "ssl_".utf8)

@@ -10,6 +10,8 @@ public struct Server: Sendable {
         case unix(path: String)
         /// Where Sentinels say.
         case service(Service)
+        /// A backup file, which is read where it lies.
+        case file(path: String)
     }
 
     public internal(set) var address: Address
@@ -33,6 +35,7 @@ public struct Server: Sendable {
         switch address {
         case .tcp: return (tls == nil ? "redis://" : "rediss://") + place + note
         case .unix(let path): return "unix://\(path)"
+        case .file(let path): return "rdb://\(path)"
         case .service(let service):
             var text = tls == nil ? "redis+sentinel://" : "rediss+sentinel://"
             for (index, sentinel) in service.sentinels.enumerated() {

@@ -4,6 +4,7 @@
 
 import RedcolBase
 import RedisConnection
+import StreamSnapshots
 
 /// The servers behind a URL, and the connections to them. Any thread.
 public final class Topology: Sendable {
@@ -45,6 +46,8 @@ public final class Topology: Sendable {
     public let sharesReads: Bool
     /// Whether ranges are read from replicas, and from the primary only where there is none.
     public var readsReplicas: Bool { replicas != nil && !sharesReads }
+    /// The backup file that is read in place of a server.
+    public let file: SnapshotFile?
     /// What is known of a cluster; nil: there are Sentinels.
     private let nodes: ClusterNodes?
 
@@ -53,6 +56,15 @@ public final class Topology: Sendable {
         _ endpoint: Endpoint, _ timeouts: Timeouts
     ) throws(RedcolError) -> Topology {
         let source = endpoint.readSource ?? .primary
+        if case .file(let path) = endpoint.server.address {
+            return Topology(
+                try ConnectionPool.make(
+                    endpoint, timeouts, .nodes(try ClusterNodes.make(endpoint), .primary)), nil,
+                nil, sharesReads: false,
+                file: try SnapshotFile.open(
+                    path, database: UInt64(clamping: endpoint.login.database),
+                    verifies: endpoint.verifiesFile))
+        }
         guard case .service(let service) = endpoint.server.address else {
             let nodes = try ClusterNodes.make(endpoint)
             func pool(_ source: ReadSource) throws(RedcolError) -> ConnectionPool {
@@ -75,8 +87,9 @@ public final class Topology: Sendable {
 
     private init(
         _ primaries: ConnectionPool, _ replicas: ConnectionPool?, _ nodes: ClusterNodes?,
-        sharesReads: Bool
+        sharesReads: Bool, file: SnapshotFile? = nil
     ) {
+        self.file = file
         self.sharesReads = sharesReads
         self.primaries = primaries
         self.replicas = replicas
@@ -134,13 +147,24 @@ public final class Topology: Sendable {
     /// Each time that it begins, it begins where the key is then. Any server will do when `key` is
     /// nil.
     public func take(for key: [UInt8]?, to use: Use) throws(RedcolError) -> Connection {
-        try pool(use).take(key.map { .slot(HashSlot.of($0)) } ?? .anyNode)
+        try requireServer()
+        return try pool(use).take(key.map { .slot(HashSlot.of($0)) } ?? .anyNode)
     }
 
     /// A connection to the primary at a place. When that is no primary any more, it cannot be
     /// connected: an error of the cause `connection`.
     public func take(at place: Int, to use: Use) throws(RedcolError) -> Connection {
-        try pool(use).take(isCluster ? .node(place) : .anyNode)
+        try requireServer()
+        return try pool(use).take(isCluster ? .node(place) : .anyNode)
+    }
+
+    /// Throws if a backup file is read: it can do nothing else.
+    public func requireServer() throws(RedcolError) {
+        guard let file else { return }
+        throw RedcolError(
+            .unsupported,
+            "\(file.shown) is a backup file, from which entries, streams, groups and pending "
+                + "entries can be read: groups, waiting, writing and changes need a server")
     }
 
     /// Whether more than one server has `key`, as far as is known.

@@ -24,7 +24,10 @@ public class Reader {
         self.statistics = statistics
     }
 
-    /// Those that do the reading. Any thread.
+    /// The columns of every batch of one without members; nil if more of them may be found.
+    var ownFixedColumns: [RequestedColumn]? { nil }
+
+    /// Those that do the reading; none where nothing is connected. Any thread.
     var members: [StreamReader] { [] }
 
     // MARK: Any thread

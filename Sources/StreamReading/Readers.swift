@@ -25,6 +25,7 @@ public func makeReader(
                 + "without end; name another one")
     }
     if options.waits || !options.group.isEmpty {
+        try topology.requireServer()
         if FanIn.isNeeded(topology, streams) {
             return try FanIn.make(
                 topology: topology, streams: streams, schema: schema, options: options)
@@ -37,6 +38,10 @@ public func makeReader(
             .invalidArgument,
             "several streams are read by following them, or as a group's member; ranges of several "
                 + "streams have a function of their own")
+    }
+    if let file = topology.file {
+        return try FileReader.make(
+            file, topology, .named(streams), schema: schema, options: options)
     }
     if let newest = options.last {
         return try NewestReader.make(
@@ -91,6 +96,10 @@ public func makeReader(
             "transfer \"dump\" is for reading one stream: leave it out, or read one stream")
     }
     if case .named(let names) = streams, Set(names).count != names.count { throw namedTwice }
+    if let file = topology.file {
+        return try FileReader.make(
+            file, topology, streams, isOfMany: true, schema: schema, options: options)
+    }
     return try ManyRangesReader.make(
         topology: topology, streams: streams, schema: schema, options: options)
 }
@@ -193,7 +202,7 @@ extension Reader {
 
     /// The columns of every batch; nil if more of them may be found.
     public var fixedColumns: [RequestedColumn]? {
-        members.first?.parser.pointee.fixedColumns
+        members.first?.parser.pointee.fixedColumns ?? ownFixedColumns
     }
 
     /// Whether it comes to an end by itself.

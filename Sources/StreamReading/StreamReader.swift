@@ -356,16 +356,9 @@ public class StreamReader: Reader {
                 return .end
             }
         }
-        if let column = parser.pointee.batch.columnPastLayout() {
-            let name = escaped(columns[column].name, limit: 200)
+        if let error = parser.pointee.pastLayout(rows: rows) {
             parser.pointee.withBatch { $0.removeRows() }
-            throw notHandedOver(
-                rows: rows,
-                RedcolError(
-                    .schema,
-                    "column \"\(name)\" has more than 2 GiB of text, or of values, in a batch of "
-                        + "\(rows) rows, which Arrow's u, z and +l cannot number; ask for U, Z and "
-                        + "+L (large_string) or vu and vz (string_view), or for smaller batches"))
+            throw notHandedOver(rows: rows, error)
         }
         let hasRoom = pendingEntries?.hasRoom(for: rows) ?? true
         let isFinished = parser.pointee.withBatch { batch in
@@ -373,9 +366,7 @@ public class StreamReader: Reader {
             return hasRoom && batch.finish(array: array, schema: schema, asViews: asViews)
         }
         guard isFinished else {
-            throw notHandedOver(
-                rows: rows,
-                RedcolError(.memory, "no memory to hand over a batch of \(rows) rows"))
+            throw notHandedOver(rows: rows, RowParser.noMemory(rows: rows))
         }
         hasGivenBatch = true
         idleness.handedOver()

@@ -5,7 +5,7 @@
 import RedcolBase
 
 /// The types of values that are streams, by what they hold.
-public enum StreamType: UInt8 {
+public enum StreamType: UInt8, Sendable {
     /// Redis 5 and later.
     case first = 15
     /// Redis 7.0: the first id, the largest deleted one and how many were added; what groups read.
@@ -25,7 +25,7 @@ public struct StoredStreamState {
 /// Goes through a stream: its nodes, then `state`.
 public struct StoredStream {
     public let type: StreamType
-    public private(set) var bytes: StoredBytes
+    public internal(set) var bytes: StoredBytes
     public private(set) var nodesLeft: UInt64
     private var before: EntryID?
 

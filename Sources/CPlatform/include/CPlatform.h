@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -60,6 +61,10 @@ bool platform_memory_has_reserve(void);
 /* file.c: the first `size` bytes of a file, or all of it; how many there are, or -1 if it cannot be
  * read, with ESPIPE as errno if it is a pipe. Does not wait. */
 long platform_read_file(const char *path, void *buffer, size_t size);
+/* A file as memory that can only be read, with `slack` bytes after it that can be read too; 0 or
+ * an errno value. The file must not get shorter meanwhile. */
+int platform_map_file(const char *path, size_t slack, void **start_out, size_t *size_out);
+void platform_unmap_file(void *start, size_t size, size_t slack);
 
 /* capsules.c: names for Python capsules, which keep the pointer they are given. */
 extern const char *platform_capsule_schema_name(void);

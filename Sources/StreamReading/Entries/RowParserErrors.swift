@@ -76,4 +76,19 @@ extension RowParser {
             .tooLarge, "entry \(id) has \(what): \(advice)begin after it, or delete it",
             details: [(.entryID, id)])
     }
+
+    /// The error of a batch that the layouts of its columns cannot hold; nil if they can.
+    func pastLayout(rows: Int) -> RedcolError? {
+        guard let column = batch.columnPastLayout() else { return nil }
+        let name = escaped(columns[column].name, limit: 200)
+        return RedcolError(
+            .schema,
+            "column \"\(name)\" has more than 2 GiB of text, or of values, in a batch of "
+                + "\(rows) rows, which Arrow's u, z and +l cannot number; ask for U, Z and "
+                + "+L (large_string) or vu and vz (string_view), or for smaller batches")
+    }
+
+    static func noMemory(rows: Int) -> RedcolError {
+        RedcolError(.memory, "no memory to hand over a batch of \(rows) rows")
+    }
 }

@@ -18,9 +18,8 @@ final class DumpReader: StreamReader {
     }
     private var phase = Phase.asksNothing
     private var range: ReadOptions.Range
-    private var stream: StoredStream?
-    private var rows: NodeRows?
-    private var scratch = ScratchBytes()
+    /// What the stream gives; nil if there is none.
+    private var rows: StoredRows?
     /// Bytes of the answer that holds the stream.
     private var payloadBytes = 0
     private var lastParsed: EntryID?
@@ -42,13 +41,7 @@ final class DumpReader: StreamReader {
         super.init(parts)
     }
 
-    deinit { freeMemory() }
-
-    private func freeMemory() {
-        rows?.free()
-        rows = nil
-        scratch.free()
-    }
+    deinit { endStream() }
 
     override func begin() throws(RedcolError) {
         try lookForStreams()
@@ -72,13 +65,12 @@ final class DumpReader: StreamReader {
     private func endStream() {
         rows?.free()
         rows = nil
-        stream = nil
     }
 
     override func willHandOver(rows: Int) { rowsGiven += rows }
 
     override func discard() {
-        freeMemory()
+        endStream()
         super.discard()
     }
 
@@ -146,10 +138,7 @@ final class DumpReader: StreamReader {
                 let end = start + bytes.count
                 var position = start
                 let count = readLength(&position, end, UInt8(ascii: "$"))
-                if count == Length.null {
-                    connection.consume(position - start)
-                    return try takeNothing()
-                }
+                if count == Length.null { return try takeOther() }
                 if count == Length.malformed || count > ProtocolLimits.bulkBytes {
                     throw connection.violation("no text in answer to DUMP")
                 }
@@ -174,16 +163,6 @@ final class DumpReader: StreamReader {
         }
         guard case .null = reply else { throw connection.violation("no text in answer to DUMP") }
         connection.expectNothing()
-        stream = nil
-        phase = .hasStream
-        return true
-    }
-
-    /// There is no such stream.
-    private func takeNothing() throws(RedcolError) -> Bool {
-        try connection.answered()
-        connection.expectNothing()
-        stream = nil
         phase = .hasStream
         return true
     }
@@ -198,13 +177,12 @@ final class DumpReader: StreamReader {
                 "the server stores a stream in a way that is not known here (type \(dump.type)): "
                     + "read it with transfer \"entries\"")
         }
+        let (first, last) = (range.first ?? .largest, range.last ?? .smallest)
         do throws(RedcolError) {
-            stream = try StoredStream(type, StoredBytes(dump.value))
+            rows = StoredRows(
+                try StoredStream(type, StoredBytes(dump.value)), first: first, last: last)
         } catch {
             throw inPayload(error)
-        }
-        if let first = range.first, let last = range.last {
-            rows = NodeRows(first: first, last: last)
         }
         noteProgress()
         phase = .hasStream
@@ -217,59 +195,25 @@ final class DumpReader: StreamReader {
     // MARK: Rows
 
     private func makeRows() throws(RedcolError) -> Bool {
-        guard stream != nil, rows != nil else { return end() }
-        while true {
-            if rowsLeft == 0 { return end() }
-            let (most, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(rowsLeft)
-            let rowsMax = min(options.batchRows, overflow ? .max : most)
-            let outcome = counting(entriesIn: rows?.bytesLeft ?? 0) {
-                guard var rows else { return .replyEnd }
-                let outcome = parser.pointee.parse(&rows, rowsMax: rowsMax)
-                self.rows = rows
-                return outcome
-            }
-            lastParsed = parser.pointee.lastID ?? lastParsed
-            switch outcome {
-            case .batchFull:
-                if rowsLeft == 0 { return end() }
-                return true
-            case .replyEnd:
-                if rows?.isPastLast == true { return end() }
-                guard try beginNode() else { return end() }
-            case .refused(let error): throw error
-            case .failed(let error): throw inPayload(error)
-            case .needsMore, .serverError: throw connection.violation("an entry without an end")
-            }
-        }
-    }
-
-    /// Goes on with the next node that may have an entry of the range; false if there is none.
-    private func beginNode() throws(RedcolError) -> Bool {
-        guard var stream, var rows else { return false }
-        defer {
-            self.stream = stream
-            self.rows = rows
-        }
+        guard var rows else { return end() }
+        if rowsLeft == 0 { return end() }
+        let (most, overflow) = parser.pointee.batch.rowCount.addingReportingOverflow(rowsLeft)
+        let outcome: StoredRows.Outcome
         do throws(RedcolError) {
-            while true {
-                guard let master = try stream.peekMaster(), master <= rows.last else {
-                    return false
-                }
-                var after = stream
-                _ = try after.passOverNode()
-                // All entries of a node lie before the next one's id.
-                if let next = try after.peekMaster(), next <= rows.first {
-                    stream = after
-                    continue
-                }
-                guard let node = try stream.nextNode(&scratch) else { return false }
-                guard rows.begin(node.master, node.listpack) else {
-                    throw RedcolError(.protocolViolation, "a node that is no listpack of entries")
-                }
-                return true
+            defer {
+                self.rows = rows
+                lastParsed = parser.pointee.lastID ?? lastParsed
             }
+            outcome = try rows.parse(
+                parser, rowsMax: min(options.batchRows, overflow ? .max : most),
+                counting: { counting(entriesIn: $0, $1) })
         } catch {
-            throw inPayload(error)
+            throw error.cause == .protocolViolation ? inPayload(error) : error
+        }
+        switch outcome {
+        case .batchFull: return rowsLeft == 0 ? end() : true
+        case .end: return end()
+        case .refused(let error): throw error
         }
     }
 

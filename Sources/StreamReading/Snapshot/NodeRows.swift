@@ -60,13 +60,13 @@ extension RowParser {
             switch node.next() {
             case .end: return .replyEnd
             case .deleted: continue
-            case .malformed: return .failed(damagedNode)
+            case .malformed: return .failed(RowParser.damagedNode)
             case .entry(let next): entry = next
             }
             // XRANGE would never end at a stream that goes back.
-            guard entry.id > last else { return .failed(damagedNode) }
+            guard entry.id > last else { return .failed(RowParser.damagedNode) }
             if entry.id < nodeRows.first {
-                guard node.passOver(entry) else { return .failed(damagedNode) }
+                guard node.passOver(entry) else { return .failed(RowParser.damagedNode) }
                 last = entry.id
                 continue
             }
@@ -147,16 +147,40 @@ extension RowParser {
         return column == FieldTable.unknown ? addField(name, count) : column
     }
 
-    private var damagedNode: RedcolError {
+    static var damagedNode: RedcolError {
         RedcolError(.protocolViolation, "a node of the stream's entries that makes no sense")
     }
 
     private mutating func storedFailure(_ step: Int, _ id: EntryID) -> RedcolError {
-        failure(step, of: id) ?? damagedNode
+        failure(step, of: id) ?? RowParser.damagedNode
     }
 }
 
 extension NodeRows {
+    /// Passes over up to `count` entries of the range that are left in the node. How many.
+    mutating func passOver(entries count: Int) throws(RedcolError) -> Int {
+        guard var node else { return 0 }
+        var passed = 0
+        defer { self.node = node }
+        while passed < count {
+            switch node.next() {
+            case .end: return passed
+            case .deleted: continue
+            case .malformed: throw RowParser.damagedNode
+            case .entry(let entry):
+                guard entry.id > before ?? .smallest else { throw RowParser.damagedNode }
+                if entry.id > last {
+                    isPastLast = true
+                    return passed
+                }
+                guard node.passOver(entry) else { throw RowParser.damagedNode }
+                before = entry.id
+                if entry.id >= first { passed += 1 }
+            }
+        }
+        return passed
+    }
+
     fileprivate mutating func keep(_ node: StoredNode, before: EntryID) {
         self.node = node
         self.before = before

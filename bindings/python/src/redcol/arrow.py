@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -63,7 +64,7 @@ class ArrowTable:
 
 
 def read_arrow(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes,
     *,
     schema: Mapping[str, typing.Any] | typing.Any | None = None,

@@ -67,7 +67,7 @@ class Client:
 
 
 def connect(
-    url: str,
+    url: str | os.PathLike[str],
     *,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -105,6 +105,8 @@ def connect(
             ``rediss://``, ``valkeys://`` and ``rediss+sentinel://`` are the same with TLS. The
             parameters below that begin with ``ssl_`` can stand in these URLs, as in
             ``rediss://host?ssl_ca_certs=/etc/ssl/redis-ca.pem``.
+            ``rdb:///path/to/dump.rdb[?db=n]``, or a path-like object, is a backup file of a server,
+            from which can be read without one; see docs/bulk.md.
         connect_timeout_ms: how long connecting and logging in may take, in milliseconds.
         timeout_ms: how long the server may be silent while redcol waits for an answer, in
             milliseconds.
@@ -226,13 +228,13 @@ class Server:
 
     def __init__(
         self,
-        url: str | Client,
+        url: str | os.PathLike[str] | Client,
         connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
         timeout_ms: int = DEFAULT_TIMEOUT_MS,
         answer_timeout_ms: int | None = None,
         tls: _tls.TLSArguments | None = None,
     ) -> None:
-        self._url = url
+        self._url = _url_of_file(url) if isinstance(url, os.PathLike) else url
         self._tls = tls
         self.connect_timeout_ms = connect_timeout_ms
         self.timeout_ms = timeout_ms
@@ -389,13 +391,20 @@ def unconnected(server: Server) -> _Passing:
     return _Passing(server, connects_later=True)
 
 
+def _url_of_file(path: os.PathLike[str]) -> str:
+    """The URL of a backup file."""
+    from urllib.parse import quote
+
+    return f"rdb://{quote(os.fsencode(os.path.abspath(path)))}"
+
+
 _HOST: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])"
 _SHOWABLE: Final = (
     rf"((?:redis|valkey)s?://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?(?:,{_HOST}(?::\d+)?)*)"
     r"(?:[/?#][^@]*)?"
     rf"|(rediss?\+sentinel://)(?:[^@/?#]*@)?({_HOST}(?::\d+)?(?:,{_HOST}(?::\d+)?)*/[^@/?#]+)"
     r"(?:[/?#][^@]*)?"
-    r"|(unix://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?"
+    r"|(unix://|rdb://)(?:[^@/?#]*@)?(/[^@?#]*)(?:[?#][^@]*)?"
 )
 
 

@@ -53,7 +53,7 @@ class Exported(namedtuple("Exported", "rows files last_id")):
 
 
 def export_stream(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes,
     path: str | os.PathLike[str],
     *,

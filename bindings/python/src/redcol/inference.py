@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from . import _arguments, _log, _native, _native_inference, _reading, client
@@ -24,7 +25,7 @@ _WAITING: Final = ("follow", "block_ms")
 
 
 def infer_schema(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes,
     *,
     sample: int = SAMPLE,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import date
 
@@ -13,7 +14,7 @@ from .client import DEFAULT_TIMEOUT_MS, Client
 
 
 def list_streams(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     pattern: str | bytes | Iterable[str | bytes] = "*",
     *,
     connect_timeout_ms: int = DEFAULT_TIMEOUT_MS,
@@ -61,7 +62,7 @@ def list_streams(
 
 
 def list_groups(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes | Iterable[str | bytes],
     *,
     exact: bool = False,
@@ -114,7 +115,7 @@ def list_groups(
 
 
 def list_consumers(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes | Iterable[str | bytes],
     group: str | bytes | None = None,
     *,
@@ -164,7 +165,7 @@ def list_consumers(
 
 
 def list_pending(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes,
     group: str | bytes,
     *,

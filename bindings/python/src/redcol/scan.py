@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def scan_stream(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes,
     *,
     schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def scan_streams(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     pattern: str | bytes | Iterable[str | bytes] = "*",
     *,
     schema: Mapping[str, typing.Any] | None = None,

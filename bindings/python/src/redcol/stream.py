@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
@@ -13,7 +14,7 @@ from .errors import RedcolError
 
 
 def read_stream(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     stream: str | bytes,
     *,
     schema: Mapping[str, typing.Any] | typing.Literal["infer"] | None = None,
@@ -60,7 +61,7 @@ def read_stream(
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``unix:///path[?db=n]`` (see
             :func:`redcol.connect` for more), or a client from that function, whose own timeouts
-            then apply.
+            then apply. A path-like object, or ``rdb:///path``, is a server's backup file.
         stream: the stream's key.
         schema: column names to dtypes. The frame then has exactly these columns, in this order,
             after ``_id`` and ``_ts`` (unless the schema names them too). An entry without the field

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from datetime import date, timedelta
 
@@ -20,7 +21,7 @@ _COUNTS: Final = ("streams", "empty_streams", "wrong_types")
 
 
 def read_streams(
-    url: str | Client,
+    url: str | os.PathLike[str] | Client,
     pattern: str | bytes | Iterable[str | bytes] = "*",
     *,
     schema: Mapping[str, typing.Any] | None = None,
