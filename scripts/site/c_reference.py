@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import make_docs
 from c_header import pieces
 
 
 class Body(make_docs.Page):
     """A part of the page without its heading, which Markdown sets."""
+
+    def code(self, text: str) -> None:
+        """Code that the page's style finds."""
+        self.parts.append(f"<pre><code>{escape(text, quote=False)}</code></pre>")
 
     def section(self) -> str:
         """What was written since the last call, as one block of HTML."""

@@ -121,6 +121,14 @@ def test_pictures_have_texts(pages: dict[str, Html]) -> None:
     assert {name for name, page in pages.items() if page.images_without_text} == set()
 
 
+def test_a_browser_finds_nothing_wrong(site: Path, pages: dict[str, Html]) -> None:
+    """No error, no other host, no page that is wider than a phone, contrast, and a search."""
+    command = [ROOT / ".venv-docs/bin/python", ROOT / "scripts/site/look.py", site]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{len(pages) - 1} pages\n"
+
+
 def test_public_names_of_python_are_on_it(pages: dict[str, Html]) -> None:
     errors = {name for name in redcol.__all__ if name in redcol.errors.__all__}
     expected = {f"redcol.{name}" for name in redcol.__all__ if name not in errors}
