@@ -51,9 +51,6 @@ def on_files(files: Files, config: Any) -> Files:
         "reference/command.md": command_reference.page(),
         "reference/options.md": options_reference.page(),
     }
-    rights = (ROOT / "README.md").read_text().partition("- **Rights.** ")[2]
-    rights = re.sub("^  ", "", rights.partition("\n**A cluster**")[0], flags=re.MULTILINE)
-    made["rights.md"] = f"# Rights\n\n{rights.replace('](docs/', '](')}"
     made |= {name: (ROOT / source).read_text() for source, name in ELSEWHERE.items()}
     for name, text in made.items():
         files.append(File.generated(config, name, content=text))

@@ -29,14 +29,15 @@
   };
   const over = (top, below) =>
     [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const backgrounds = new Map();
   const background = (element) => {
-    const layers = [];
-    for (let at = element; at; at = at.parentElement) {
-      const color = parsed(getComputedStyle(at).backgroundColor);
-      if (color[3] > 0) layers.push(color);
-      if (color[3] === 1) break;
+    if (!element) return [255, 255, 255, 1];
+    if (!backgrounds.has(element)) {
+      const color = parsed(getComputedStyle(element).backgroundColor);
+      const below = color[3] === 1 ? color : background(element.parentElement);
+      backgrounds.set(element, over(color, below));
     }
-    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+    return backgrounds.get(element);
   };
   const luminance = (color) => {
     const [r, g, b] = color.slice(0, 3).map((value) => {

@@ -54,5 +54,5 @@ def test_every_link_between_documents_leads_to_a_file() -> None:
     for path in [*DOCS.glob("**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
             made = target.startswith("reference/") or path.parent.name == "reference"
-            if not re.match(r"[a-z]+:", target) and not made and target != "rights.md":
+            if not re.match(r"[a-z]+:", target) and not made:
                 assert (path.parent / target).exists(), (path.name, target)

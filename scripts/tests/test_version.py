@@ -50,7 +50,7 @@ def test_the_interface_is_recorded_under_it() -> None:
 
 
 def test_documents_say_it() -> None:
-    assert only(r"^find_package\(redcol (\S+) REQUIRED\)$", "README.md") == MAJOR_MINOR
+    assert only(r"^find_package\(redcol (\S+) REQUIRED\)$", "docs/installing.md") == MAJOR_MINOR
     # The newest of the released versions, or what is to be the first.
     headings = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     newest = headings[0] if headings else only(r"^The first version, (\S+)\.$", "CHANGELOG.md")

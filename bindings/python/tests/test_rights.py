@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of rights in README.md: they are enough, and none of them can be left out."""
+"""The table of docs/rights.md: they are enough, and none of them can be left out."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import redcol
 from grouping import GROUP, SCHEMA, add
 from servers import REDIS_6, Server
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs/rights.md"
 PASSWORD = "s3cr3t"
 LIMITED = f"unix://limited:{PASSWORD}@"
 
 
 def table() -> dict[str, list[str]]:
     """What can be done, and the rights for it."""
-    part = README.read_text().partition("| to | rights |\n")[2].partition("\n\n")[0]
+    part = PAGE.read_text().partition("| to | rights |\n")[2].partition("\n\n")[0]
     rows = re.findall(r"^ *\| ([^|]+) \| `((?:[^`])+)` \|$", part, re.M)
     return {to: rights.replace("\\|", "|").split() for to, rights in rows}
 

@@ -234,7 +234,7 @@ def iter_stream(
         after_ack: ``"delete"`` deletes entries from the stream when they are acknowledged through
             this iterator, unless another group has them pending or still to come. Readers without
             a group may miss them. A script does it (XACKDEL since Redis 8.2), and the user needs
-            more rights: see README.md. ``"keep"`` leaves them there.
+            more rights: see docs/rights.md. ``"keep"`` leaves them there.
         claim_idle_ms: take over entries that another member has held for this long without
             acknowledging them, in milliseconds; None never does.
         heartbeat_ms: how often, in milliseconds, to set back the idle time of entries that were

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's C program: compiled as C and as C++ without a warning, and run."""
+"""The C program of docs/c.md: compiled as C and as C++ without a warning, and run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from test_c_examples import LIBRARY, RUNTIME, WARNINGS  # noqa: E402
 
 from servers import Server  # noqa: E402
 
-BLOCKS = re.findall(r"^```c\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```c\n(.*?)^```", (ROOT / "docs/c.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_there_is_one() -> None:
