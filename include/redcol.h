@@ -48,7 +48,7 @@
  *   ACKNOWLEDGING   redcol_ack, redcol_iter_ack, redcol_iter_ack_start
  *   ENTRY IDS       redcol_last_id
  *   LISTS           redcol_list_streams, redcol_list_groups, redcol_list_consumers,
- *                   redcol_list_pending
+ *                   redcol_list_pending, redcol_partitions
  *   STEERING        redcol_create_group, redcol_delete_group, redcol_seek_group,
  *                   redcol_delete_consumer, redcol_release_entries, redcol_claim_entries,
  *                   redcol_trim_stream, redcol_delete_entries
@@ -1328,6 +1328,39 @@ redcol_status redcol_list_pending(redcol_client *client, const char *stream, int
                                   const char *group, int64_t group_length,
                                   const char *const *options, redcol_table **table_out,
                                   redcol_error **error_out);
+
+/*
+ * Cut streams into ranges of ids that can be read side by side, without reading them: one row for
+ * each range, sorted by key and id. Parameters, ownership, outcomes, blocking and threads are those
+ * of redcol_list_streams, except for:
+ *
+ * options    NULL, or an array of strings "key", "value", …, NULL; borrowed:
+ *   "rows"      1 or more  "1000000"  about how many entries a range has at most
+ *   "start_id"  id         "-"        the first entry; "(id" excludes it
+ *   "end_id"    id         "+"        the last entry; "(id" excludes it
+ *   "entries"   0 or more  none       how many entries there are from "start_id" to "end_id", if
+ *                                     you know; 0: it is not known
+ * table_out  Its columns:
+ *   stream            the key
+ *   start_id, end_id  the range, both included: "start_id" and "end_id" of redcol_read_stream
+ *   rows              about how many entries it has
+ *
+ * The last entry of each stream is looked up first, and nothing that is added later is in a range.
+ * Together the ranges of a stream have each entry up to there once. A stream that is missing or has
+ * no entry in the range has no row. The sizes are estimates, from a few entries at several places
+ * (XRANGE and XREVRANGE) and from the number of entries: the length of the stream, if all of it is
+ * cut, or "entries". With "entries" the same ids are cut at the same places again, whatever has
+ * been added after them, as long as none is trimmed or deleted. Questions for all streams are under
+ * way at once: about 8 for each range, and at most 16 (and 128 for each stream besides), in about
+ * as many round trips as the number of ranges of a stream can be halved. The user needs +xinfo, and
+ * +xrange and +xrevrange for a stream that has more than "rows" entries.
+ * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
+ * WRONG_TYPE, LOADING, SERVER, PROTOCOL, UNSUPPORTED, CANCELLED, CLOSED, FORKED.
+ */
+redcol_status redcol_partitions(redcol_client *client, const char *pattern, int64_t pattern_length,
+                                const char *const *streams, const int64_t *stream_lengths,
+                                int64_t stream_count, const char *const *options,
+                                redcol_table **table_out, redcol_error **error_out);
 
 /*
  * STEERING

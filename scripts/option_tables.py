@@ -24,6 +24,7 @@ PLACES = {
     "EntryOption": "redcol_write_stream",
     "HashOption": "redcol_write_hashes",
     "ListOption": "LISTS",
+    "PartitionOption": "redcol_partitions",
     "SubscribeOption": "redcol_subscribe",
 }
 #: How the headings of the header's lists end that say what their options need.

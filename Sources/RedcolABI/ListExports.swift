@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exports that list what is there: streams, groups, consumers and pending entries, as tables.
+// The exports that list what is there, as tables: streams, groups, consumers, pending entries, and
+// the parts into which streams can be cut.
 
 import ArrowColumns
 import CPlatform
@@ -59,7 +60,20 @@ public func redcol_list_pending(
         table_out, error_out)
 }
 
-/// All four, with what each of them takes. `pattern`: of pending entries the stream's key.
+@c @implementation
+public func redcol_partitions(
+    _ client: OpaquePointer?, _ pattern: UnsafePointer<CChar>?, _ pattern_length: Int64,
+    _ streams: UnsafePointer<UnsafePointer<CChar>?>?, _ stream_lengths: UnsafePointer<Int64>?,
+    _ stream_count: Int64, _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ table_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    list(
+        .partitions, client, pattern, pattern_length, streams, stream_lengths, stream_count, nil,
+        0, options, table_out, error_out)
+}
+
+/// All of them, with what each of them takes. `pattern`: of pending entries the stream's key.
 @inline(never)
 private func list(
     _ what: ListRequest.What, _ client: OpaquePointer?, _ pattern: UnsafePointer<CChar>?,

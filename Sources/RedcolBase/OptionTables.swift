@@ -254,3 +254,19 @@ public enum ListOption: OptionTable {
         }
     }
 }
+
+/// The options of redcol_partitions.
+public enum PartitionOption: OptionTable {
+    case rows, startID, endID, entries
+
+    public static var purpose: StaticString { "partitions" }
+
+    public var option: Option {
+        switch self {
+        case .rows: Option("rows", .integer(from: 1), default: "1000000")
+        case .startID: Option("start_id", .id, default: "-")
+        case .endID: Option("end_id", .id, default: "+")
+        case .entries: Option("entries", .integer(from: 0))
+        }
+    }
+}

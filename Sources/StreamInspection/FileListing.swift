@@ -66,6 +66,7 @@ public struct FileListing {
             }
         case .pending:
             for group in try chosen(groups, key) { try addPending(group) }
+        case .partitions: try addParts(key, nodes, length: state.length)
         }
     }
 
@@ -99,6 +100,40 @@ public struct FileListing {
         }
         if let counts = state.counts { table.set(6, counts.entriesAdded) }
         table.set(7, UInt64(groups))
+        try table.commit()
+    }
+
+    /// A stream is cut between its nodes, as if all of them had as many entries.
+    private mutating func addParts(
+        _ key: [UInt8], _ nodes: StoredStream, length: UInt64
+    ) throws(RedcolError) {
+        let options = request.options
+        guard let (first, last) = try nodes.firstAndLastEntry(), let lower = options.first,
+            let upper = options.last, max(first, lower) <= min(last, upper)
+        else { return }
+        let end = min(last, upper)
+        let each = max(1, Double(length) / Double(max(1, nodes.nodesLeft)))
+        var (begin, rows) = (max(first, lower), 0.0)
+        var rest = nodes
+        while let master = try rest.passOverNode(), master <= end {
+            if let next = try rest.peekMaster(), next <= begin { continue }
+            if master > begin, rows + each > Double(options.rows), let before = master.previous {
+                try addPart(key, begin, before, rows)
+                (begin, rows) = (master, 0)
+            }
+            rows += each
+        }
+        try addPart(key, begin, end, rows)
+    }
+
+    private mutating func addPart(
+        _ key: [UInt8], _ first: EntryID, _ last: EntryID, _ rows: Double
+    ) throws(RedcolError) {
+        try table.begin()
+        try table.set(0, name: key[...])
+        table.set(Place.startID, first)
+        table.set(Place.endID, last)
+        table.set(Place.rows, UInt64(max(1, min(rows + 0.5, 9e18))))
         try table.commit()
     }
 

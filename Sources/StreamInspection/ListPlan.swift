@@ -23,6 +23,8 @@ final class ListPlan {
         case consumers(stream: Int, group: ListedText)
         /// A page of pending entries.
         case pending(first: EntryID, most: Int)
+        /// A few entries of a stream that is cut into parts.
+        case probe(cuts: Int, RangeCuts.Probe)
     }
 
     let request: ListRequest
@@ -40,6 +42,10 @@ final class ListPlan {
     /// Whether the user has the right to it, as far as is known.
     private var asksUsage = true
     private var asksOldest = true
+    /// Streams that are cut into parts.
+    private var cuts: [RangeCuts] = []
+    /// The ids that have come of a probe's.
+    private var sampled: [EntryID] = []
 
     // What of the answer in hand has come.
     private var rowsBefore = 0
@@ -87,6 +93,11 @@ final class ListPlan {
             let text = try rows.append(text: group)
             groupText = text
             return .consumers(stream: stream, group: text)
+        case .partitions:
+            guard let first = options.first, let last = options.last, first <= last else {
+                return nil
+            }
+            return .info(stream: stream)
         case .streams, .groups: return .info(stream: stream)
         }
     }
@@ -97,6 +108,7 @@ final class ListPlan {
         case .usage(let row), .oldest(let row), .end(let row), .unread(let row, _, _, _, _):
             rows.stream(of: row)
         case .pending: 0
+        case .probe(let number, _): cuts[number].stream
         }
     }
 
@@ -121,6 +133,11 @@ final class ListPlan {
             command.add(last)
             command.add("COUNT")
             command.add(String(most))
+        case .probe(let number, let probe):
+            command.add(probe.isLast ? probe.last : probe.first)
+            command.add(probe.isLast ? probe.first : probe.last)
+            command.add("COUNT")
+            command.add(String(cuts[number].sample))
         case .consumers(_, let group): command.add(rows.text(group))
         case .pending(let first, let most):
             let options = request.options
@@ -149,14 +166,18 @@ final class ListPlan {
     func commandName(_ ask: Ask) -> StaticString {
         switch ask {
         case .info:
-            request.what == .streams ? "XINFO STREAM" : "XINFO GROUPS"
+            isAboutStreams ? "XINFO STREAM" : "XINFO GROUPS"
         case .usage: "MEMORY USAGE"
         case .oldest, .pending: "XPENDING"
         case .end: "XREVRANGE"
         case .unread: "XRANGE"
+        case .probe(_, let probe): probe.isLast ? "XREVRANGE" : "XRANGE"
         case .consumers: "XINFO CONSUMERS"
         }
     }
+
+    /// Whether streams are asked about first, and not groups.
+    private var isAboutStreams: Bool { request.what == .streams || request.what == .partitions }
 
     /// What is to be asked because of the answers so far.
     func takeFollowing() -> [Ask] {
@@ -174,6 +195,7 @@ final class ListPlan {
         isInEntry = false
         lastID = nil
         entries = 0
+        sampled.removeAll(keepingCapacity: true)
     }
 
     /// The answer in hand will not come in full. What is asked in its place.
@@ -197,13 +219,12 @@ final class ListPlan {
             rows[row, Place.bytes] = count(number)
             return true
         case .info(let stream):
-            let recordDepth = request.what == .streams ? 0 : 1
             return try takeNamed(
-                part, depth: depth, recordDepth: recordDepth, stream, group: nil)
+                part, depth: depth, recordDepth: isAboutStreams ? 0 : 1, stream, group: nil)
         case .consumers(let stream, let group):
             return try takeNamed(part, depth: depth, recordDepth: 1, stream, group: group)
         case .oldest(let row): return takeOldest(part, depth: depth, row)
-        case .end, .unread: return takeEntry(part, depth: depth, of: ask)
+        case .end, .unread, .probe: return try takeEntry(part, depth: depth, of: ask)
         case .pending: return try takePending(part, depth: depth, of: ask)
         }
     }
@@ -277,7 +298,9 @@ final class ListPlan {
         return true
     }
 
-    private func takeEntry(_ part: ReplyWalk.Part, depth: Int, of ask: Ask) -> Bool {
+    private func takeEntry(
+        _ part: ReplyWalk.Part, depth: Int, of ask: Ask
+    ) throws(RedcolError) -> Bool {
         if depth < 2 {
             isInEntry = depth == 1
             if case .array = part { return true }
@@ -285,11 +308,22 @@ final class ListPlan {
         }
         guard depth == 2, isInEntry else { return true }
         isInEntry = false
-        guard case .text(let text) = part, let id = EntryID(text, sequenceIfMissing: nil),
-            lastID.map({ $0 < id }) ?? true
-        else { return false }
+        guard case .text(let text) = part, let id = EntryID(text, sequenceIfMissing: nil) else {
+            return false
+        }
+        var isBackwards = false
+        if case .probe(_, let probe) = ask { isBackwards = probe.isLast }
+        if let lastID, isBackwards ? lastID <= id : id <= lastID { return false }
         entries += 1
         lastID = id
+        if case .probe(let number, let probe) = ask {
+            guard id >= probe.first, id <= probe.last, entries <= cuts[number].sample else {
+                return false
+            }
+            guard sampled.makeRoom(for: 1) else { throw noMemory() }
+            sampled.append(id)
+            return true
+        }
         guard case .unread(_, _, let first, let last, let most) = ask else { return entries == 1 }
         return id >= first && id <= last && entries <= most
     }
@@ -337,7 +371,16 @@ final class ListPlan {
         let new = rowsBefore..<rows.count
         try requireMemory(2 * (new.count + 1) * MemoryLayout<Ask>.stride)
         switch ask {
-        case .info(let stream): followInfo(stream, new)
+        case .info(let stream):
+            if request.what == .partitions {
+                try cut(stream, new)
+            } else {
+                followInfo(stream, new)
+            }
+        case .probe(let number, let probe):
+            if probe.isLast { sampled.reverse() }
+            cuts[number].take(sampled, of: probe)
+            try follow(try cuts[number].next(), of: number)
         case .end(let row):
             var delivered = EntryID.smallest
             if case .id(let id) = rows[row, Place.lastDelivered] { delivered = id }
@@ -373,6 +416,50 @@ final class ListPlan {
         min(request.options.count - (table?.rowCount ?? 0), ListPlan.pageMax)
     }
 
+    /// Begins to cut a stream, whose first and last ids and length are in a row. The parts take its
+    /// place.
+    private func cut(_ stream: Int, _ new: Range<Int>) throws(RedcolError) {
+        guard let row = new.first else { return }
+        let found = (rows[row, Place.startID], rows[row, Place.endID], rows[row, Place.rows])
+        rows.truncate(to: rowsBefore)
+        guard case (.id(let first), .id(let last), .integer(let count)) = found,
+            let lower = request.options.first, let upper = request.options.last
+        else { return }
+        let (from, to) = (max(first, lower), min(last, upper))
+        guard from <= to else { return }
+        let length = Int(count)
+        let isWhole = from == first && to == last
+        // If the caller says how many entries there are, or that nobody knows, the same ids are cut
+        // at the same places again: the length of the stream may be another one then.
+        let told = request.options.entries.map { $0 == 0 ? nil : $0 }
+        var one = RangeCuts(
+            stream: stream, from: from, to: to, rows: request.options.rows,
+            entries: told ?? (isWhole ? length : nil), most: told ?? length)
+        let probes = one.begin()
+        if probes.isEmpty { return try append(one.parts(), of: stream) }
+        guard cuts.makeRoom(for: 1) else { throw noMemory() }
+        cuts.append(one)
+        try follow(probes, of: cuts.count - 1)
+    }
+
+    /// Asks what a cut needs; if that is nothing any more, its parts become rows.
+    private func follow(_ probes: [RangeCuts.Probe], of number: Int) throws(RedcolError) {
+        try requireMemory(4 * probes.count * MemoryLayout<Ask>.stride)
+        for probe in probes { following.append(.probe(cuts: number, probe)) }
+        guard cuts[number].isDone else { return }
+        try append(cuts[number].parts(), of: cuts[number].stream)
+        cuts[number].clear()
+    }
+
+    private func append(_ parts: [RangeCuts.Part], of stream: Int) throws(RedcolError) {
+        for part in parts {
+            try rows.append(stream: stream)
+            rows[rows.count - 1, Place.startID] = .id(part.first)
+            rows[rows.count - 1, Place.endID] = .id(part.last)
+            rows[rows.count - 1, Place.rows] = .integer(Int64(part.rows))
+        }
+    }
+
     /// What is asked about rows that a stream's answer has brought.
     private func followInfo(_ stream: Int, _ new: Range<Int>) {
         switch request.what {
@@ -384,7 +471,7 @@ final class ListPlan {
                 }
                 if request.options.isExact { following.append(.end(row: row)) }
             }
-        case .consumers, .pending:
+        case .consumers, .pending, .partitions:
             // These rows are of groups: those of their consumers take their place.
             for row in new {
                 guard case .text(let group) = rows[row, Place.consumer] else { continue }
@@ -413,6 +500,8 @@ final class ListPlan {
             return isGone || isOther
                 || error.cause == .noGroup && (isSearch || request.group == nil)
         case .end, .unread: return error.cause == .wrongType
+        // It was replaced by something else since it was found, and has no parts.
+        case .probe: return isOther
         case .pending: return false
         }
     }

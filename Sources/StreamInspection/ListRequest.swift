@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is to be listed: the four lists, their columns, and their options.
+// What is to be listed: the five lists, their columns, and their options.
 
 import RedcolBase
 import RedisTopology
@@ -7,7 +7,7 @@ import RedisTopology
 /// A list that somebody asks for. Two equal ones are one call that goes on after a signal.
 public struct ListRequest: Equatable {
     public enum What: Sendable {
-        case streams, groups, consumers, pending
+        case streams, groups, consumers, pending, partitions
     }
 
     let what: What
@@ -59,6 +59,12 @@ public struct ListRequest: Equatable {
                 ListColumn("_id", .id), ListColumn("_ts", .count), ListColumn("consumer", .text),
                 ListColumn("idle_ms", .count), ListColumn("deliveries", .count),
             ]
+        case .partitions:
+            // A stream's first and last ids and its length, which its parts take the place of.
+            [
+                ListColumn("stream", .stream), ListColumn("start_id", .id, "first-entry"),
+                ListColumn("end_id", .id, "last-entry"), ListColumn("rows", .count, "length"),
+            ]
         }
     }
 }
@@ -72,6 +78,9 @@ enum Place {
     static let lastDelivered = 4
     static let lagExact = 7
     static let oldestPending = 8
+    static let startID = 1
+    static let endID = 2
+    static let rows = 3
 }
 
 /// The options of a list; the defaults are those of the table.
@@ -84,10 +93,18 @@ public struct ListOptions: Equatable {
     var first: EntryID? = .smallest
     var last: EntryID? = .largest
     var count = Int.max
+    /// How many entries a part of a stream should have.
+    var rows = 1_000_000
+    /// How many entries the range has; 0: unknown. Nil: the length of the stream says it.
+    var entries: Int?
 
     public init(
         _ pairs: [(key: String, value: String)], for what: ListRequest.What
     ) throws(RedcolError) {
+        if what == .partitions {
+            try takeParts(pairs)
+            return
+        }
         for (key, text) in pairs {
             let (name, value) = try ListOption.given(key, text)
             guard what == (name == .exact ? .groups : .pending) else {
@@ -101,6 +118,20 @@ public struct ListOptions: Equatable {
             case .startID: first = try RangeBound.lower(value.text, name: key)
             case .endID: last = try RangeBound.upper(value.text, name: key)
             case .count: count = try value.integer()
+            }
+        }
+    }
+
+    private mutating func takeParts(
+        _ pairs: [(key: String, value: String)]
+    ) throws(RedcolError) {
+        for (key, text) in pairs {
+            let (name, value) = try PartitionOption.given(key, text)
+            switch name {
+            case .rows: rows = try value.integer()
+            case .startID: first = try RangeBound.lower(value.text, name: key)
+            case .endID: last = try RangeBound.upper(value.text, name: key)
+            case .entries: entries = try value.integer()
             }
         }
     }

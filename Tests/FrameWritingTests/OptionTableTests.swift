@@ -138,6 +138,7 @@ private func shown(_ options: Any) -> String {
         let isOfGroups = own.contains { $0.key.hasPrefix("exact") }
         return "\(try ListOptions(own, for: isOfGroups ? .groups : .pending))"
     }
+    try check(PartitionOption.self) { "\(try ListOptions($0, for: .partitions))" }
     let misplaced = [(key: "exact", value: "true")]
     let error = #expect(throws: RedcolError.self) { try ListOptions(misplaced, for: .pending) }
     #expect(error?.message.contains("exact has no effect") == true)

@@ -17,6 +17,7 @@ import TestSupport
 /// What an input's first byte chooses.
 private enum Answered: UInt8, CaseIterable {
     case streams, groups, exactGroups, consumers, consumersOfGroup, pending, pendingOfRange
+    case partitions, partitionsOfRange
     case createGroup, deleteGroup, seekGroup, seekGroupToID, deleteConsumer, forceConsumer
     case trim, trimExactly, deleteEntries, release
 
@@ -47,6 +48,9 @@ private final class AnsweredList {
         case .consumers: what = .consumers
         case .consumersOfGroup: (what, group) = (.consumers, utf8("g"))
         case .pending: (what, group) = (.pending, utf8("g"))
+        case .partitions: (what, options) = (.partitions, [("rows", "1")])
+        case .partitionsOfRange:
+            (what, options) = (.partitions, [("rows", "20"), ("entries", "0"), ("end_id", "9")])
         default:
             (what, group) = (.pending, utf8("g"))
             options = [("start_id", "1-1"), ("end_id", "9"), ("count", "3")]
@@ -215,7 +219,7 @@ func fuzzLists(_ bytes: UnsafeBufferPointer<UInt8>) {
     let answered = Answered(bytes[0])
     switch answered {
     case .streams, .groups, .exactGroups, .consumers, .consumersOfGroup, .pending,
-        .pendingOfRange:
+        .pendingOfRange, .partitions, .partitionsOfRange:
         list(answered, UnsafeRawBufferPointer(text), bytes[1], max(1, Int(bytes[2])))
     default: steer(answered, replies(in: text), bytes[1])
     }

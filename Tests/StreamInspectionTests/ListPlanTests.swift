@@ -104,8 +104,11 @@ private final class MadeUpList {
     }
 }
 
-private func streamInfo(_ first: [UInt8], _ last: [UInt8], added: [UInt8]? = int(9)) -> [UInt8] {
-    var parts = [text("length"), int(2), text("radix-tree-keys"), int(1), text("groups"), int(3)]
+private func streamInfo(
+    _ first: [UInt8], _ last: [UInt8], length: Int64 = 2, added: [UInt8]? = int(9)
+) -> [UInt8] {
+    var parts = [text("length"), int(length), text("radix-tree-keys"), int(1)]
+    parts += [text("groups"), int(3)]
     if let added { parts += [text("entries-added"), added] }
     return Resp.array(parts + [text("first-entry"), first, text("last-entry"), last])
 }
@@ -276,4 +279,58 @@ extension ListPlan.Ask: Equatable {
     public static func == (one: ListPlan.Ask, other: ListPlan.Ask) -> Bool {
         "\(one)" == "\(other)"
     }
+}
+
+@Test(arguments: [1, 2, 7, .max])
+func partsOfStreams(_ pieces: Int) throws {
+    let list = try MadeUpList(
+        .partitions, ["a", "b"], isSearch: true, options: [("rows", "1"), ("end_id", "9")])
+    let info = try list.first(1)
+    #expect(list.words(info) == ["XINFO", "STREAM", "b"])
+    let entry = { (id: String) in Resp.entry(SampleEntry(id, "a", "x")) }
+    let first = try list.answer(info, streamInfo(entry("1-0"), entry("9-1")), pieces: pieces)
+    let probes = try #require(first)
+    #expect(
+        probes.map(list.words) == [
+            ["XRANGE", "b", "1-0", "9-1", "COUNT", "1"],
+            ["XREVRANGE", "b", "9-1", "1-0", "COUNT", "1"],
+        ])
+    #expect(try list.answer(probes[0], Resp.array([entry("1-0")]), pieces: pieces)?.isEmpty == true)
+    let second = try list.answer(probes[1], Resp.array([entry("9-1")]), pieces: pieces)
+    let halves = try #require(second)
+    #expect(
+        halves.map(list.words) == [
+            ["XREVRANGE", "b", "5-0", "1-0", "COUNT", "1"],
+            ["XRANGE", "b", "5-1", "9-1", "COUNT", "1"],
+        ])
+    _ = try list.answer(halves[0], Resp.array([entry("1-0")]), pieces: pieces)
+    let third = try list.answer(halves[1], Resp.array([entry("9-1")]), pieces: pieces)
+    #expect(third?.isEmpty == true)
+    // One that is small enough, and one that has nothing in the range.
+    let small = try list.answer(
+        try list.first(), streamInfo(entry("3-0"), entry("3-0"), length: 1), pieces: pieces)
+    #expect(small?.isEmpty == true)
+    #expect(
+        try list.rows() == [
+            ["a", "3-0", "3-0", "1"], ["b", "1-0", "9-0", "1"], ["b", "9-1", "9-1", "1"],
+        ])
+}
+
+@Test func wrongAnswersToProbes() throws {
+    let entry = { (id: String) in Resp.entry(SampleEntry(id, "a", "x")) }
+    let wrong: [[[UInt8]]] = [
+        [entry("0-9")], [entry("9-2")], [entry("2-0"), entry("1-0")], [entry("2-0"), entry("2-0")],
+        (1...3).map { entry("\($0)-0") }, [text("1-0")], [int(1)],
+    ]
+    for answer in wrong {
+        let list = try MadeUpList(.partitions, options: [("rows", "16"), ("entries", "99")])
+        let first = try list.answer(try list.first(), streamInfo(entry("1-0"), entry("9-1")))
+        let probes = try #require(first)
+        #expect(list.words(probes[0]).last == "2")
+        #expect(try list.answer(probes[0], Resp.array(answer)) == nil)
+        let other = try list.answer(probes[1], Resp.array(answer.reversed()))
+        #expect(other == nil)
+    }
+    let list = try MadeUpList(.partitions, options: [("start_id", "5"), ("end_id", "4")])
+    #expect(try list.plan.first(of: 0) == nil)
 }

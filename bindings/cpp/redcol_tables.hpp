@@ -138,6 +138,16 @@ public:
                                  length(group), words.data(), table, out);
     });
   }
+  Table partitions(const Streams &streams, const Options &options, Error &error) {
+    if (!options.check(error))
+      return Table();
+    const std::vector<const char *> words = options.pointers();
+    return listed(error, [&](redcol_client *client, redcol_table **table, redcol_error **out) {
+      return redcol_partitions(client, streams.pattern(), streams.length(), streams.names(),
+                               streams.keys_.lengths(), streams.keys_.size(), words.data(), table,
+                               out);
+    });
+  }
 
 #if defined(REDCOL_HPP_EXCEPTIONS)
   Table list_streams(const Streams &streams = "*") {
@@ -151,6 +161,9 @@ public:
   }
   Table list_pending(std::string_view stream, std::string_view group, const Options &options = {}) {
     return thrown([&](Error &error) { return list_pending(stream, group, options, error); });
+  }
+  Table partitions(const Streams &streams, const Options &options = {}) {
+    return thrown([&](Error &error) { return partitions(streams, options, error); });
   }
 #endif
 

@@ -144,6 +144,10 @@ redcol_status redcol_list_pending(redcol_client *client, const char *stream, int
                                   const char *group, int64_t group_length,
                                   const char *const *options, redcol_table **table_out,
                                   redcol_error **error_out);
+redcol_status redcol_partitions(redcol_client *client, const char *pattern, int64_t pattern_length,
+                                const char *const *streams, const int64_t *stream_lengths,
+                                int64_t stream_count, const char *const *options,
+                                redcol_table **table_out, redcol_error **error_out);
 redcol_status redcol_create_group(redcol_client *client, const char *stream, int64_t stream_length,
                                   const char *group, int64_t group_length, const char *start_id,
                                   int32_t create_stream, int64_t *created_out,

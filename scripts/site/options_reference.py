@@ -13,6 +13,7 @@ TITLES = {
     "EntryOption": "Writing entries: `redcol_write_stream`",
     "HashOption": "Writing hashes: `redcol_write_hashes`",
     "ListOption": "Lists: streams, groups, consumers and pending entries",
+    "PartitionOption": "Partitions: `redcol_partitions`",
     "SubscribeOption": "Pub/Sub: `redcol_subscribe`",
 }
 NEEDS = {

@@ -205,6 +205,12 @@ static void lists(Client &client) {
         error.status() == REDCOL_ERROR_NO_GROUP);
   CHECK(!client.list_groups("*", {{"exactly", "true"}}, error) &&
         error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(client.partitions("numbers").size() == 1);
+  CHECK(client.partitions({"numbers", "texts"}, {{"rows", "1"}, {"end_id", "2"}}).size() >= 2);
+  CHECK(first_of(client.partitions("numbers", {{"rows", "1"}}), "start_id") == "1-1");
+  CHECK(!client.partitions("*", {{"rows", "0"}}, error) &&
+        error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
+  CHECK(contains(thrown([&] { client.partitions("key"); }), "WRONGTYPE"));
   CHECK(!Client().list_streams("*", error) && error.status() == REDCOL_ERROR_INVALID_ARGUMENT);
 }
 

@@ -242,6 +242,9 @@ class Reading:
     def list_pending(self) -> int:
         return self._listed("redcol_list_pending", self.stream, -1, b"g", -1, words(count=10))
 
+    def partitions(self) -> int:
+        return self._listed("redcol_partitions", *self._named(), words(rows=10))
+
     def _named(self) -> tuple[Any, ...]:
         return None, 0, (c_char_p * 1)(self.stream), None, 1
 
@@ -339,6 +342,7 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_list_groups": (Reading.list_groups, {}),
     "redcol_list_consumers": (Reading.list_consumers, {}),
     "redcol_list_pending": (Reading.list_pending, {}),
+    "redcol_partitions": (Reading.partitions, {}),
     "redcol_read_ranges": (Reading.start_ranges, {}),
     "redcol_write_stream": (Writing.start, {}),
     "redcol_write_hashes": (Writing.start_hashes, {}),

@@ -56,6 +56,7 @@ OPTIONAL = {
     "redcol_list_groups": {"options", "stream_lengths", "pattern"},
     "redcol_list_consumers": {"group", "stream_lengths", "pattern"},
     "redcol_list_pending": {"options"},
+    "redcol_partitions": {"options", "stream_lengths", "pattern"},
     "redcol_iter_next": {"schema_out"},
     "redcol_iter_ack": {"stream", "entry_ids", "acknowledged_out"},
     "redcol_iter_ack_start": {"stream", "entry_ids"},

@@ -366,7 +366,7 @@ def while_another_waits(function: str, waiting: str) -> int:
 
 @case("CANCELLED", "redcol_iter_connect", "redcol_iter_next", "redcol_iter_collect",
       "redcol_ack", "redcol_iter_ack", "redcol_iter_lag", "redcol_last_id", "redcol_list_streams",
-      "redcol_list_groups", "redcol_list_consumers", "redcol_list_pending",
+      "redcol_list_groups", "redcol_list_consumers", "redcol_list_pending", "redcol_partitions",
       "redcol_writer_run", "redcol_writer_stop", *STEERING)  # fmt: skip
 def cancelled(function: str) -> int:
     with Server() as server, prepared(function, server.url, timeout_ms=20_000) as reading:

@@ -95,6 +95,17 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield Saved(server, tmp_path_factory.mktemp("backup"))
 
 
+def test_partitions_have_each_entry_once(saved: Saved) -> None:
+    with redcol.connect(saved.url) as file:
+        for key in [*STREAMS, "plain", "empty", "missing"]:
+            for bounds in ({}, {"start_id": "2000", "end_id": 9_000}):
+                whole = redcol.read_stream(file, key, schema=SCHEMA, **bounds, **NO_TIME)
+                parts = redcol.partitions(file, [key], rows=50, **bounds)
+                frames = [part.read(file, schema=SCHEMA, **NO_TIME) for part in parts]
+                assert_frame_equal(pl.concat([whole.clear(), *frames]), whole)
+        assert len(redcol.partitions(file, STREAMS, rows=1)) > len(STREAMS)
+
+
 def test_streams_are_those_of_the_server(saved: Saved) -> None:
     with redcol.connect(saved.server.url) as server, redcol.connect(saved.url) as file:
         for key in [*STREAMS, "plain", "empty", "missing"]:

@@ -18,7 +18,13 @@ from pathlib import Path
 import pytest
 
 import redcol
-from redcol import _native, _native_inference, _native_pubsub, _native_steering
+from redcol import (
+    _native,
+    _native_inference,
+    _native_lists,
+    _native_pubsub,
+    _native_steering,
+)
 from servers import Server
 
 MANY = 20_000
@@ -116,6 +122,10 @@ def the_newest_entries(client: redcol.Client) -> None:
         pass
 
 
+def cutting_a_stream(client: redcol.Client) -> None:
+    _native_lists.partitions(client._handle, [b"s"], {"rows": "4"})
+
+
 def finding_out_a_schema(client: redcol.Client) -> None:
     reading = _native.read_streams(client._handle, [b"json"], None, {"discover": "binary"})
     table = None
@@ -142,6 +152,7 @@ CALLS: dict[str, Callable[[redcol.Client], None]] = {
         fields_that_are_found,
         the_newest_entries,
         finding_out_a_schema,
+        cutting_a_stream,
     )
 }
 

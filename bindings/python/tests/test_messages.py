@@ -255,6 +255,7 @@ def test_the_error_for_an_option_that_there_is_not_lists_all(server: Server) -> 
             ),
             "redcol_subscribe": lambda: _native_pubsub.subscribe(handle, [b"s"], [], None, unknown),
             "LISTS": lambda: _native_lists.list_pending(handle, b"s", b"g", unknown),
+            "redcol_partitions": lambda: _native_lists.partitions(handle, [b"s"], unknown),
         }
         in_header = option_tables.listed()
         assert set(calls) == set(in_header)

@@ -53,7 +53,7 @@ FUNCTIONS = {
     "write_stream": ("EntryOption", "ClientOption"),
     "write_hashes": ("HashOption", "ClientOption"),
     "list_streams": ("ClientOption",),
-    "partitions": ("ListOption", "ClientOption"),
+    "partitions": ("PartitionOption", "ClientOption"),
     "list_groups": ("ListOption", "ClientOption"),
     "list_consumers": ("ClientOption",),
     "list_pending": ("ListOption", "ClientOption"),
@@ -87,6 +87,7 @@ WITHOUT_PARAMETER = {
     "count_wrong_types",  # with `counts`
     *("fence_key", "fence_field", "fence_epoch", "fence_row"),  # redcol.spark sets them
     "timestamp_format",  # from `timestamp_dtype`
+    "entries",  # redcol.spark sets it
 }
 #: Defaults that are others in Python than in the core, and why.
 OTHER_DEFAULTS = {

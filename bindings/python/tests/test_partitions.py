@@ -6,7 +6,6 @@ from __future__ import annotations
 import multiprocessing
 import operator
 import pickle
-import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -15,9 +14,10 @@ import pytest
 
 import redcol
 from clusters import Cluster
-from redcol import _cuts
+from redcol import _native_lists
+from redcol.arrow import ArrowTable
 from sentinels import Sentinels
-from servers import REDIS_7, SERVERS, Server
+from servers import REDIS_7, SERVERS, FakeServer, Server
 from tls_files import TLSServer, files
 
 SCHEMA = {"n": pl.Int64}
@@ -266,31 +266,53 @@ def test_sentinels() -> None:
         assert redcol.partitions(service.url, "s", rows=200) == parts
 
 
-def ask(ids: list[int]) -> _cuts.Probe:
-    def probe(low: int, high: int, most: int, is_last: bool) -> list[int]:
-        within = [one for one in ids if low <= one <= high]
-        return within[-most:] if is_last else within[:most]
+def test_questions_of_all_streams_are_under_way_at_once() -> None:
+    """A made-up server that answers nothing before it was asked about all of ten streams."""
+    info = b"*6\r\n$6\r\nlength\r\n:500\r\n$11\r\nfirst-entry\r\n%s$10\r\nlast-entry\r\n%s" % (
+        *(b"*2\r\n$3\r\n%s\r\n*2\r\n$1\r\nn\r\n$1\r\n1\r\n" % one for one in (b"1-0", b"9-0")),
+    )
+    waiting: list[bytes] = []
 
-    return probe
+    def answer(command: list[bytes]) -> bytes:
+        answers = {b"XINFO": (info, 10), b"XRANGE": (b"*0\r\n", 20), b"XREVRANGE": (b"*0\r\n", 20)}
+        if command[0] not in answers:
+            return b"+OK\r\n"
+        reply, wanted = answers[command[0]]
+        waiting.append(reply)
+        if len(waiting) < wanted:
+            return b""
+        together = b"".join(waiting)
+        waiting.clear()
+        return together
+
+    names = [f"s{number}" for number in range(10)]
+    with FakeServer(answer) as server:
+        assert redcol.partitions(server.url, names, rows=100, timeout_ms=60_000) == []
+    asked = [command[0] for command in server.commands if command[0].startswith(b"X")]
+    assert asked == [b"XINFO"] * 10 + [b"XRANGE", b"XREVRANGE"] * 10
 
 
-def test_cuts_of_any_ids() -> None:
-    """Without a server: the cuts are ids within the range, in order, and the first is first."""
-    numbers = random.Random(7)
-    for _ in range(150):
-        spread = numbers.choice([10, 2**20, 2**64, 2**70, 2**128])
-        ids = sorted({numbers.randrange(spread) for _ in range(numbers.randrange(1, 400))})
-        rows = numbers.randrange(1, 100)
-        is_whole = numbers.random() < 0.5
-        parts = _cuts.cuts(ids[0], ids[-1], rows, len(ids), ask(ids), is_whole=is_whole)
-        starts = [start for start, _ in parts]
-        assert starts == sorted(set(starts))
-        assert starts[0] == ids[0]
-        assert starts[-1] <= ids[-1]
+def test_the_same_again_while_entries_are_added(newest: Server) -> None:
+    """With "entries", as redcol.spark cuts a micro-batch: also if nobody knows how many."""
+    fill(newest, "s", steady())
+    with redcol.connect(newest.url) as client:
+        for entries in ("0", "10000"):
+            given = {"rows": "300", "end_id": "1099990-0", "entries": entries}
+
+            def cut(given: dict[str, str] = given) -> list[tuple[object, ...]]:
+                table = _native_lists.partitions(client._handle, [b"s"], given)
+                return pl.DataFrame(ArrowTable(table)).rows()
+
+            before = cut()
+            assert len(before) > 20
+            with newest.client() as db:
+                for number in range(5_000):
+                    db.xadd("s", {"n": number})
+            assert cut() == before
 
 
-def test_cuts_of_a_stream_that_is_emptied_meanwhile() -> None:
-    assert _cuts.cuts(1, 1_000, 10, 500, lambda *_: [], is_whole=True) == []
-    answers = iter([[1, 2], [999, 1_000]])
-    parts = _cuts.cuts(1, 1_000, 16, 500, lambda *_: next(answers, []), is_whole=True)
-    assert parts == []
+def test_no_streams_and_one_row() -> None:
+    with Server() as server, server.client() as db:
+        assert redcol.partitions(server.url, []) == []
+        db.xadd("s", {"n": 1}, id="1-0")
+        assert repr(redcol.partitions(server.url, ["s"])[0]).endswith("1-0, about 1 row>")

@@ -168,6 +168,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     ),
     "redcol_list_streams": (c_int32, [*_Chosen, _Out, _Out]),
     "redcol_list_groups": (c_int32, [*_Chosen, _Strings, _Out, _Out]),
+    "redcol_partitions": (c_int32, [*_Chosen, _Strings, _Out, _Out]),
     "redcol_list_consumers": (c_int32, [*_Chosen, c_char_p, c_int64, _Out, _Out]),
     "redcol_list_pending": (
         c_int32,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libredcol's lists for Python: what streams, groups, consumers and pending entries there are."""
+"""libredcol's lists for Python: what is there, and into which parts streams can be cut."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ def list_pending(
     """A table of the pending entries of a group."""
     names = (stream, len(stream), group, len(group))
     return _table("redcol_list_pending", client, *names, _native.options_of(options))
+
+
+def partitions(
+    client: ClientHandle, chosen: bytes | Sequence[bytes], options: Mapping[str, str]
+) -> Handle:
+    """A table of ranges of ids, into which streams are cut."""
+    return _table("redcol_partitions", client, *_native.chosen(chosen), _native.options_of(options))
 
 
 def _table(function: str, client: ClientHandle, *arguments: Any) -> Handle:

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from . import _arguments, _bounds, _ranges, client
+from . import _arguments, _native_lists, _shown_keys, client
 from ._typing import pl, typing
 from .arrow import ArrowTable, read_arrow
 from .client import DEFAULT_TIMEOUT_MS, Client
-from .errors import InvalidArgumentError, UnsupportedError
-from .lists import list_streams
+from .errors import InvalidArgumentError
 from .stream import read_stream
 
 
@@ -159,7 +158,7 @@ class Partition:
     def __repr__(self) -> str:
         return (
             f"<redcol.Partition {self.stream!r} from {self.start_id} to {self.end_id}, about "
-            f"{self.rows} rows>"
+            f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}>"
         )
 
 
@@ -180,7 +179,8 @@ def partitions(
     The last entry of each stream is looked up first, and nothing that is added later is in a
     partition. Together they have each entry up to there once. A stream is cut by looking at a few
     entries at several places: about 8 times for each partition, and at most 16 times (and 128 times
-    for each stream besides). The sizes are estimates. They are good where entries come steadily and
+    for each stream besides). All streams are looked at side by side, with many questions under way
+    at once. The sizes are estimates. They are good where entries come steadily and
     where they come in bursts with nothing between them; a burst that is hidden between steady
     entries can make a partition that is much too large.
 
@@ -230,74 +230,26 @@ def partitions(
     wanted = _arguments.integer("rows", rows, at_least=1)
     start = _arguments.range_end("start_id", start_id)
     end = _arguments.range_end("end_id", end_id)
-    bounds = _bounds.of_range(start, end)
-    if (connected := server.client) is not None:
-        found = _cut(connected, chosen, wanted, bounds)
-    else:
-        with Client(server.open(), server.shown()) as connected:
-            found = _cut(connected, chosen, wanted, bounds)
-    if includes_url:
-        for part in found:
-            part._url = server.encoded_url().decode()
-    return found
+    found = cut(server, chosen, rows=wanted, start_id=start, end_id=end)
+    known = server.encoded_url().decode() if includes_url else None
+    return [Partition(*part, known) for part in found]
 
 
-def _cut(
-    server: Client, chosen: bytes | list[bytes], rows: int, bounds: _bounds.Bounds
-) -> list[Partition]:
-    found = []
-    for stream, first, last, length in sorted(_extents(server, chosen), key=_key):
-        within = bounds & _bounds.Bounds(first, last)
-        if not within.is_empty:
-            is_whole = within == (first, last)
-            for part, number in _ranges.cut(
-                server, stream, within, rows, length, is_whole=is_whole
-            ):
-                start, end = map(_bounds.text, part)
-                found.append(Partition(stream, start, end, number))
-    return found
+def cut(
+    server: client.Server, chosen: bytes | list[bytes], **options: str | int
+) -> list[tuple[str | bytes, str, str, int]]:
+    """Ranges: their stream, first and last id, and about how many entries. Sorted by key and id.
 
+    `options`: those of ``redcol_partitions``.
+    """
+    # Before anything is asked, so that Ctrl-C during this import costs nothing.
+    import polars as pl
 
-def _key(extent: tuple[str | bytes, object, object, object]) -> bytes:
-    stream = extent[0]
-    return stream.encode() if isinstance(stream, str) else stream
-
-
-def _extents(
-    server: Client, chosen: bytes | list[bytes]
-) -> list[tuple[str | bytes, _bounds.EntryID, _bounds.EntryID, int]]:
-    """The streams with entries, their first and last ids, and how many entries they have."""
-    columns = ("stream", "first_id", "last_id", "length")
-    found: list[tuple[str | bytes, str | None, str | None, int]] = []
-    if isinstance(chosen, list):
-        # A list shows some keys with escapes, so those are asked for one by one.
-        shown = {text: key for key in chosen if (text := _as_shown(key)) is not None}
-        others = [key for key in chosen if _as_shown(key) is None]
-        if shown:
-            found += list_streams(server, list(shown.values())).select(columns).iter_rows()
-        for key in others:
-            rows = list_streams(server, [key]).select(columns[1:]).iter_rows()
-            found += [(key, *row) for row in rows]
-    else:
-        found += list_streams(server, chosen).select(columns).iter_rows()
-        for stream, *_ in found:
-            if isinstance(stream, str) and "\\x" in stream:
-                raise UnsupportedError(
-                    f"The pattern finds the key {stream!r}, which may not be UTF-8: give such keys "
-                    "in a list.",
-                    stream=stream,
-                )
-    return [
-        (stream, _bounds.entry_id(first), _bounds.entry_id(last), length)
-        for stream, first, last, length in found
-        if first is not None and last is not None
-    ]
-
-
-def _as_shown(key: bytes) -> str | None:
-    """The key as lists show it, if that is the key itself."""
-    try:
-        text = key.decode()
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text or "\\x" in text else text
+    given = {name: str(value) for name, value in options.items()}
+    found: list[tuple[str | bytes, str, str, int]] = []
+    with client.using(server) as handle:
+        for asked in _shown_keys.asked_apart(chosen):
+            table = ArrowTable(_native_lists.partitions(handle, asked, given))
+            for stream, *part in pl.DataFrame(table).iter_rows():
+                found.append((_shown_keys.of_row(stream, asked), *part))
+    return sorted(found, key=lambda part: _shown_keys.in_order(part[0]))

@@ -58,3 +58,11 @@ def test_lists_go_on_after_lost_connections(server: Server) -> None:
     with Proxy(server.socket_path, search) as proxy:
         frame = redcol.list_consumers(proxy.url, "cut:*", timeout_ms=60_000)
     assert frame["stream"].to_list() == GROUPS
+
+    def probes(number: int) -> Faults:
+        return Faults(end_after={0: 20_000, 1: 3_000, 2: 5, 3: 1}.get(number), since=b"XRANGE")
+
+    whole = redcol.partitions(server.url, "cut-pending", rows=100)
+    with Proxy(server.socket_path, probes) as proxy:
+        assert redcol.partitions(proxy.url, "cut-pending", rows=100, timeout_ms=60_000) == whole
+        assert proxy.accepted == 5

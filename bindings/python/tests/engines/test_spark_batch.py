@@ -134,6 +134,19 @@ def test_tasks_are_the_partitions_of_the_package(streams, bounds):
     assert len(tasks) >= 6
 
 
+def test_a_key_that_lists_show_with_escapes(server, db):
+    fill(db, "odd\\xff", 20)
+    fill(db, "odd:plain", 3)
+    frame = sparks.read(server.url, "odd\\xff,odd:plain", "_key string, n int", rowsPerPartition=10)
+    rows = [(row["_key"], row["n"]) for row in frame.collect()]
+    assert sorted(rows) == [
+        *(("odd:plain", n) for n in range(3)),
+        *(("odd\\xff", n) for n in range(20)),
+    ]
+    with pytest.raises(Exception, match="may not be UTF-8"):
+        sparks.read(server.url, "odd*", "n int").count()
+
+
 FILTERS = [
     "_ts >= timestamp_millis(1050)",
     "_ts > timestamp_millis(1050)",

@@ -12,7 +12,7 @@ from pyspark.sql.types import LongType, StringType, StructType, TimestampNTZType
 
 from .. import _bounds
 from .._bounds import Bounds
-from ..errors import NoStreamError
+from ..errors import NoStreamError, RedcolError
 from . import _columns, _planning
 from ._options import Settings
 
@@ -101,6 +101,13 @@ class BatchReader(datasource.DataSourceReader):
 
     def partitions(self) -> Sequence[datasource.InputPartition]:
         """The tasks."""
+        try:
+            return self._tasks()
+        except NotImplementedError as error:
+            # Spark takes it for a method that is missing, and would read nothing.
+            raise RedcolError(str(error)) from None
+
+    def _tasks(self) -> Sequence[datasource.InputPartition]:
         settings = self._settings
         streams = settings.keys_or_pattern()
         with settings.connect() as client:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 from pyspark.sql.datasource import InputPartition
 
-from .. import _bounds, _ranges, lists
+from .. import _bounds, _shown_keys, lists, partitioning
 from .._bounds import EntryID
-from ..client import Client
-from ..errors import UnsupportedError
+from ..client import Client, Server
 from ._options import Settings
 
 TYPE_CHECKING = False
@@ -68,16 +67,14 @@ class Extent:
 def extents(client: Client, streams: str | Sequence[str]) -> dict[str, Extent]:
     """The streams that exist, of those that are named or match a pattern."""
     columns = ("stream", "first_id", "last_id", "length", "entries_added")
-    found: pl.DataFrame = lists.list_streams(client, streams).select(columns)
+    chosen = streams.encode() if isinstance(streams, str) else [key.encode() for key in streams]
     made = {}
-    for stream, first, last, length, added in found.iter_rows():
-        if isinstance(streams, str) and "\\x" in stream:
-            raise UnsupportedError(
-                f"The pattern {streams!r} finds the key {stream!r}, which is not UTF-8: Spark "
-                "cannot name it. Choose a pattern that leaves it out.",
-                stream=stream,
-            )
-        made[stream] = Extent(entry_id(first), entry_id(last), length, added)
+    for asked in _shown_keys.asked_apart(chosen):
+        found: pl.DataFrame = lists.list_streams(client, asked).select(columns)
+        for shown, first, last, length, added in found.iter_rows():
+            # The keys that Spark names are texts.
+            stream = str(_shown_keys.of_row(shown, asked))
+            made[stream] = Extent(entry_id(first), entry_id(last), length, added)
     return made
 
 
@@ -85,30 +82,42 @@ def cut(
     client: Client, settings: Settings, found: Mapping[str, Extent], bounds: _bounds.Bounds
 ) -> list[Range]:
     """The tasks that read the entries within these bounds of each stream, up to its last now."""
-    tasks = []
-    for name, extent in sorted(found.items()):
-        if extent.first is None or extent.last is None:
-            continue
-        reach = _bounds.Bounds(extent.first, extent.last)
-        if not (within := bounds & reach).is_empty:
-            is_whole = within == reach
-            tasks += ranges(client, settings, name, within, extent.length, is_whole=is_whole)
-    return tasks
+    if bounds.is_empty:
+        return []
+    alike: dict[int, list[str]] = {}
+    for name, extent in found.items():
+        alike.setdefault(rows_of(settings, extent.length), []).append(name)
+    tasks: list[Range] = []
+    for rows, names in alike.items():
+        tasks += _ranges(client, names, bounds, rows)
+    return sorted(tasks, key=lambda task: task.stream.encode())
 
 
 def ranges(
-    client: Client,
-    settings: Settings,
-    name: str,
-    bounds: _bounds.Bounds,
-    length: int,
-    *,
-    is_whole: bool,
+    client: Client, settings: Settings, name: str, bounds: _bounds.Bounds, *, entries: int | None
 ) -> list[Range]:
-    """The tasks of one stream. `length`, `is_whole`: as `_ranges.cut` takes them."""
-    rows = max(settings.rows_per_partition, -(-length // _TASKS_MAX))
-    parts = _ranges.cut(client, name, bounds, rows, length, is_whole=is_whole)
-    return [Range(name, *map(_bounds.text, part)) for part, _ in parts]
+    """The tasks of one stream, which are the same if it is cut again.
+
+    `entries`: how many there are within the bounds; None if nobody knows.
+    """
+    rows = rows_of(settings, entries or 0)
+    return _ranges(client, [name], bounds, rows, entries=entries or 0)
+
+
+def rows_of(settings: Settings, entries: int) -> int:
+    """About how many entries each task reads, if there are so many."""
+    return max(settings.rows_per_partition, -(-entries // _TASKS_MAX))
+
+
+def _ranges(
+    client: Client, names: Sequence[str], bounds: _bounds.Bounds, rows: int, **options: int
+) -> list[Range]:
+    start, end = map(_bounds.text, bounds)
+    chosen = [name.encode() for name in names]
+    parts = partitioning.cut(
+        Server(client), chosen, rows=rows, start_id=start, end_id=end, **options
+    )
+    return [Range(str(name), first, last) for name, first, last, _ in parts]
 
 
 def parts_of(settings: Settings, rows: int) -> int:

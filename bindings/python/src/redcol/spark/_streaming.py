@@ -120,12 +120,11 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def _tasks(self, client: Client, name: str, first: Place, last: Place) -> list[_planning.Range]:
         bounds, settings = Bounds(_planning.after(first.id), last.id), self._settings
         tasks = []
-        if (count := _between(first, last)) is not None:
-            length = max(0, count)
-            tasks = _planning.ranges(client, settings, name, bounds, length, is_whole=True)
-        elif last.parts is not None:
-            length = last.parts * settings.rows_per_partition
-            tasks = _planning.ranges(client, settings, name, bounds, length, is_whole=False)
+        count = _between(first, last)
+        if count is None and last.parts is not None:
+            tasks = _planning.ranges(client, settings, name, bounds, entries=None)
+        elif count is not None and count > settings.rows_per_partition:
+            tasks = _planning.ranges(client, settings, name, bounds, entries=count)
         # A task looks for what is missing, also if everything is.
         tasks = tasks or [_planning.Range(name, *map(_bounds.text, bounds))]
         return [replace(tasks[0], after=first, until=last), *tasks[1:]]
