@@ -223,6 +223,8 @@ def oldest_kept(name: str, value: object) -> str:
 
 def _entry_id_text(name: str, value: str) -> str:
     """An entry id, or its milliseconds, where times are no texts."""
+    if _is_entry_id(value):
+        return value
     if _is_back(value):
         return range_end(name, value)  # refuses it
     if _iso_time(value) is not None:

@@ -26,10 +26,16 @@ if TYPE_CHECKING:
 #: What can happen to an entry with a value that does not fit its column.
 ON_ERROR: Final = ("raise", "null", "skip")
 _INT32_MAX: Final = 2**31 - 1
-#: The arguments about each metadata column but that of an iterator's streams.
-_ARGUMENTS: Final = {
-    part: (f"include_{part}", f"{part}_column") for part in _schema.PARTS if part != "stream"
-}
+#: Each metadata column but that of an iterator's streams: its two arguments, whether the first may
+#: be None, and whether both are options of the library's, too.
+_METADATA: Final = tuple(
+    (
+        *(part, f"include_{part}", f"{part}_column"),
+        *(part in ("sequence", "row_index"), part in ("id", "timestamp", "sequence")),
+    )
+    for part in _schema.PARTS
+    if part != "stream"
+)
 
 
 @dataclass(frozen=True)
@@ -250,25 +256,24 @@ class ColumnSpec:
         `columns`: those of the schema.
         """
         found: dict[str, str] = {}
-        names: dict[str, str] = {}
-        for part in _schema.PARTS:
-            name, wanted = self._asked(part)
-            if name is None:
-                continue
+        parts: dict[str, str] = {}  # by the names that are taken
+        for part, include, column, may_be_none, goes_along in _METADATA:
+            wanted: bool | None = getattr(self, include)
+            if wanted is not None or not may_be_none:
+                _arguments.flag(include, wanted)
+            name = _arguments.text(column, getattr(self, column))
             included = _is_included(part, wanted, name, columns)
-            if part in ("id", "timestamp", "sequence"):
-                found[f"{part}_column"] = name
+            if goes_along:
+                found[column] = name
                 if included is not None:  # else the library finds out
-                    found[f"include_{part}"] = "true" if included else "false"
-            if not included:
-                continue
-            other = next((other for other, taken in names.items() if taken == name), None)
-            if other is not None:
-                raise InvalidArgumentError(
-                    f"Two columns would be named {name!r}: choose another {other}_column or "
-                    f"{part}_column, or leave one out with include_{other}=False."
-                )
-            names[part] = name
+                    found[include] = "true" if included else "false"
+            if included:
+                _take(parts, name, part)
+        if self.stream_column is not None:
+            name = _arguments.text("stream_column", self.stream_column)
+            if _is_included("stream", True, name, columns):
+                _take(parts, name, "stream")
+        names = {part: name for name, part in parts.items()}
         if (stream := names.get("key", names.get("stream"))) is not None:
             found["stream_column"] = stream
         if "row_index" in names:  # a column that the library knows nothing about
@@ -282,17 +287,15 @@ class ColumnSpec:
             found["discover"] = self.discover
         return found, names
 
-    def _asked(self, part: str) -> tuple[str | None, bool | None]:
-        """The name of a metadata column, and whether it is wanted."""
-        if part == "stream":
-            if self.stream_column is None:
-                return None, False
-            return _arguments.text("stream_column", self.stream_column), True
-        include, column = _ARGUMENTS[part]
-        wanted: bool | None = getattr(self, include)
-        if wanted is not None or part not in ("sequence", "row_index"):
-            _arguments.flag(include, wanted)
-        return _arguments.text(column, getattr(self, column)), wanted
+
+def _take(parts: dict[str, str], name: str, part: str) -> None:
+    """Note that a metadata column has this name, which no other may have."""
+    other = parts.setdefault(name, part)
+    if other != part:
+        raise InvalidArgumentError(
+            f"Two columns would be named {name!r}: choose another {other}_column or "
+            f"{part}_column, or leave one out with include_{other}=False."
+        )
 
 
 def _is_included(
