@@ -394,22 +394,6 @@ def test_what_was_exported_is_imported(
     assert told["written"] == 25_000 - sent - lost
 
 
-def test_a_pipe_is_imported(events: Server, db: redis.Redis) -> None:
-    done = piped(
-        events.url, "import", "-", "new", "-f", "jsonl", stdin='{"a":1,"b":null}\n{"a":2,"b":"x"}\n'
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [entry for _, entry in db.xrange("new")] == [{"a": "1"}, {"a": "2", "b": "x"}]
-    # What is only in a late line is no reason to leave it out, nor to fail.
-    lines = ['{"a":1,"b":null}'] * 150 + ['{"a":1.5,"b":"x"}', '{"c":"y"}', '{"a":"z"}']
-    done = piped(events.url, "import", "-", "late", "-f", "jsonl", stdin="\n".join(lines))
-    assert (done.returncode, done.stderr) == (0, "")
-    tail = [{"a": "1"}, {"a": "1.5", "b": "x"}, {"c": "y"}, {"a": "z"}]
-    assert [entry for _, entry in db.xrange("late")][149:] == tail
-    assert piped(events.url, "import", "-", "new").returncode == 2
-    assert "there is no file" in piped(events.url, "import", "a.csv", "new").stderr
-
-
 def test_a_claim_needs_its_columns(run: Run) -> None:
     words = ("claim", "events", "analytics", "worker-2", "--idle", "0s", "--schema", "infer")
     assert "does not find them out" in run(*words, code=2)[1]

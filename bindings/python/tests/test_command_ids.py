@@ -62,21 +62,3 @@ def test_milliseconds_that_no_calendar_has(run: Run, db: redis.Redis, tmp_path: 
     folders = ("--partition-by", "day")
     _, said = run("export", "far", "-o", str(tmp_path / "days"), *folders, code=2)
     assert said.startswith("redcol: Entry 9000000000000000000-0 is after the year 9999")
-
-
-def test_a_resumed_import_names_rows_that_are_not_there(
-    run: Run, db: redis.Redis, tmp_path: Path
-) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(f'{{"_id":"{number}-0","n":{number}}}\n' for number in range(1, 61)))
-    words = ("import", str(path), "holes", "--id-column", "_id", "--resume")
-    for number in (1, 2, 4, 6):
-        db.xadd("holes", {"n": number}, id=f"{number}-0")
-    written, said = run(*words)
-    assert rows(written) == [{"stream": "holes", "written": 54, "last_id": "60-0"}]
-    assert "passed over 6 rows that are not after 6-0" in said
-    assert "these rows are not in the stream: 3, 5. They were refused" in said
-    assert db.xlen("holes") == 58
-    db.xtrim("holes", maxlen=30, approximate=False)
-    assert "18, 19, 20 and 10 more." in run(*words)[1]
-    assert "not in the stream" not in run(*words, "--skip", "30")[1]

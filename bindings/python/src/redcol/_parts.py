@@ -102,9 +102,12 @@ class Folder:
 
 
 def key(entry_id: str) -> str:
-    """An entry id with 20 digits for each number: such keys sort as the ids do."""
+    """An entry id with 20 digits for each number: such keys sort as the ids do.
+
+    The server takes milliseconds alone as the id whose sequence number is 0.
+    """
     milliseconds, _, sequence = entry_id.partition("-")
-    return f"{int(milliseconds):020}-{int(sequence):020}"
+    return f"{int(milliseconds):020}-{int(sequence or 0):020}"
 
 
 def entry_id(key: str) -> str:

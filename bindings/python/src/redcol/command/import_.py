@@ -6,14 +6,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
+from .. import _arguments
 from .._parts import before, entry_id, key
 from .._typing import pl
 from ..client import Client
-from ..errors import RedcolError
+from ..errors import InvalidArgumentError, RedcolError
 from ..export import ENDINGS
 from ..iterator import iter_stream
 from ..lists import list_streams
@@ -24,6 +25,8 @@ from .values import STREAM
 from .verb import Verb
 
 _BATCH = 10_000
+#: How much of a pipe is read at once.
+PIECE_BYTES = 8 << 20
 #: Rows that a message names.
 _NAMED_MAX = 20
 
@@ -87,14 +90,23 @@ def import_(
     ids: list[str | None] = []
     row, written, passed = 0, 0, 0
     missing: list[int] = []
-    for frame in _batches(file, format_):
+    frames = _batches(file, format_)
+    while True:
+        try:
+            frame = next(frames, None)
+        except polars.exceptions.PolarsError:
+            if row:  # a pipe, or a large file, in whose middle something is wrong
+                session.say(f"redcol: {_written_before(row)} To go on: --skip {row}.")
+            raise
+        if frame is None:
+            break
         begin, row = row, row + len(frame)
         rest = frame.slice(max(skip - begin, 0))
         if last is not None and id_column is not None and len(rest):
-            keys = [key(str(value)) for value in rest[id_column]]
+            keys = _keys(rest[id_column], row - len(rest))
             later = rest.filter(polars.Series([each > key(last) for each in keys]))
             passed += len(rest) - len(later)
-            missing += _missing(client, stream, rest[id_column], last, row - len(rest))
+            missing += _missing(client, stream, keys, last, row - len(rest))
             rest = later
         if not len(rest):
             continue
@@ -127,13 +139,23 @@ def import_(
     output.close()
 
 
-def _missing(client: Client, stream: str, ids: pl.Series, last: str, first: int) -> Iterator[int]:
+def _keys(ids: pl.Series, first: int) -> list[str]:
+    """The ids of rows in a form that sorts as they do. `first`: the rows before them."""
+    keys = []
+    for place, value in enumerate(ids, 1):
+        try:
+            keys.append(key(_arguments.entry_id("the id", value)))
+        except InvalidArgumentError:
+            raise click.ClickException(
+                f"row {first + place:,} has the id {value!r}, but --resume compares ids: each row "
+                "needs a whole one, such as 1704067200000-0, or its milliseconds."
+            ) from None
+    return keys
+
+
+def _missing(client: Client, stream: str, keys: list[str], last: str, first: int) -> Iterator[int]:
     """The rows, counted from 1, whose ids the stream has passed and does not have."""
-    passed = {
-        key(str(value)): first + place
-        for place, value in enumerate(ids, 1)
-        if key(str(value)) <= key(last)
-    }
+    passed = {each: first + place for place, each in enumerate(keys, 1) if each <= key(last)}
     if not passed:
         return
     with iter_stream(
@@ -157,7 +179,7 @@ def _told(error: BaseException, first: int) -> str:
     """Which rows of the file are written after a failure, counted from 1."""
     told: Any = error
     if told.written is None:
-        return f"The first {first:,} rows are written, and no other."
+        return _written_before(first)
     unknown, refused = told.unknown_rows or [], told.refused_rows or []
     sure = unknown[0] if unknown else told.written + len(refused)
     if refused:
@@ -175,24 +197,39 @@ def _told(error: BaseException, first: int) -> str:
     return f"{text}; no other is. To go on: --skip {first + sure}."
 
 
+def _written_before(row: int) -> str:
+    return f"The first {row:,} rows are written, and no other."
+
+
 def _batches(file: str, format_: str | None) -> Iterator[pl.DataFrame]:
     """The rows of a file. Text stays as it is."""
-    import polars
-
     ending = f".{format_}" if format_ else ENDINGS.get(os.path.splitext(file)[1].lower())
     if ending is None:
         raise click.UsageError(f"The ending of {file} does not say what it is: add --format.")
-    source: Any = sys.stdin.buffer.read() if file == "-" else file
-    readers: dict[str, Any] = {
-        ".parquet": lambda: polars.scan_parquet(source),
-        ".csv": lambda: polars.scan_csv(source, infer_schema=False),
-        # A field may be in the last line only, or be a number in all lines but one.
-        ".jsonl": lambda: polars.scan_ndjson(source, infer_schema_length=None),
-        ".arrow": lambda: polars.scan_ipc(source),
-    }
     if file != "-" and not os.path.isfile(file):
         raise click.ClickException(f"there is no file {file}.")
-    lazy = readers[ending]()
+    if file != "-":
+        sources: Iterator[str | bytes] = iter([file])
+    elif ending in (".csv", ".jsonl"):
+        sources = pieces(sys.stdin.buffer, is_csv=ending == ".csv")
+    else:  # what is where is said at their ends
+        sources = iter([sys.stdin.buffer.read()])
+    for source in sources:
+        yield from _frames(source, ending)
+
+
+def _frames(source: str | bytes, ending: str) -> Iterator[pl.DataFrame]:
+    """The rows of a file, or of what was in one."""
+    import polars
+
+    readers: dict[str, Any] = {
+        ".parquet": polars.scan_parquet,
+        ".csv": lambda source: polars.scan_csv(source, infer_schema=False),
+        # A field may be in the last line only, or be a number in all lines but one.
+        ".jsonl": lambda source: polars.scan_ndjson(source, infer_schema_length=None),
+        ".arrow": polars.scan_ipc,
+    }
+    lazy = readers[ending](source)
     if ending == ".csv" and {"_id", "_ts"} <= set(lazy.collect_schema()):
         lazy = lazy.with_columns(polars.col("_ts").cast(polars.Int64))
     if hasattr(lazy, "collect_batches"):
@@ -200,3 +237,49 @@ def _batches(file: str, format_: str | None) -> Iterator[pl.DataFrame]:
             yield from batch.iter_slices(_BATCH)
     else:
         yield from lazy.collect().iter_slices(_BATCH)
+
+
+def pieces(pipe: BinaryIO, *, is_csv: bool, size: int = PIECE_BYTES) -> Iterator[bytes]:
+    """The lines of a pipe in pieces of about `size` bytes.
+
+    `is_csv`: each piece begins with the first row, and a line break between quotes ends no row.
+    Otherwise there is no piece of blank lines alone, in which Polars finds no columns.
+    """
+    header, rest = b"", b""
+    is_first, is_last = True, False
+    while not is_last:
+        more = pipe.read(size)
+        rest += more
+        is_last = len(more) < size
+        end = len(rest) if is_last else _end_of_rows(rest, is_csv=is_csv)
+        piece, rest = rest[:end], rest[end:]
+        if (piece if is_csv else piece.strip()) or (is_first and is_last):
+            yield header + piece
+            if is_csv and is_first:
+                header = piece[: _end_of_first_row(piece)]
+            is_first = False
+
+
+def _end_of_rows(text: bytes, *, is_csv: bool) -> int:
+    """Where the last whole row ends; 0 if there is none."""
+    end = text.rfind(b"\n")
+    if not is_csv:
+        return end + 1
+    quotes, place = text.count(b'"'), len(text)
+    while end >= 0:
+        quotes -= text.count(b'"', end, place)
+        if quotes % 2 == 0:  # a quote inside quotes is doubled
+            return end + 1
+        place, end = end, text.rfind(b"\n", 0, end)
+    return 0
+
+
+def _end_of_first_row(text: bytes) -> int:
+    """Where the first row of CSV ends, which is whole."""
+    quotes, place = 0, 0
+    while (end := text.find(b"\n", place)) >= 0:
+        quotes += text.count(b'"', place, end)
+        place = end + 1
+        if quotes % 2 == 0:
+            break
+    return place
