@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).parents[2] / "src"
+#: For all files of a Spark. One that is killed cannot delete its own, so that it is given a folder.
+GIVEN = os.environ.get("REDCOL_SPARK_FOLDER")
+FOLDER = Path(GIVEN or tempfile.mkdtemp(prefix="redcol-spark-"))
 #: Where Spark writes what its history server and its UI show.
-EVENTS = Path(tempfile.mkdtemp(prefix="redcol-events-"))
+EVENTS = FOLDER / "events"
 #: Settings of a Spark that listens on loopback, is small, and begins fast.
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -29,15 +32,19 @@ SETTINGS = {
     # A Python that starts on a busy machine may take long.
     "spark.python.authenticate.socketTimeout": "300s",
     "spark.eventLog.compress": "false",
+    "spark.local.dir": str(FOLDER),
+    "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={FOLDER} -XX:-UsePerfData",
 }
 
 
-def environment() -> dict[str, str]:
-    """What Spark and its Python workers find redcol by."""
+def environment(folder: Path = FOLDER) -> dict[str, str]:
+    """What Spark and its Python workers find redcol by. `folder`: for all files of that Spark."""
     paths = [str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join(paths),
+        "REDCOL_SPARK_FOLDER": str(folder),
+        "SPARK_LOCAL_DIRS": str(folder),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "TZ": "UTC",
     }
@@ -47,6 +54,7 @@ def environment() -> dict[str, str]:
 def session() -> Any:
     """Two threads for tasks, each of which may be tried four times."""
     os.environ.update(environment())
+    EVENTS.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyspark.sql import SparkSession
@@ -59,7 +67,8 @@ def session() -> Any:
             builder = builder.config(name, value)
         spark = builder.getOrCreate()
         spark.dataSource.register(RedcolDataSource)
-    atexit.register(shutil.rmtree, EVENTS, ignore_errors=True)
+    if GIVEN is None:
+        atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
     atexit.register(spark.stop)
     return spark
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import redcol
+from proxy import Faults, Proxy
 from servers import REDIS_7, Server
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -115,6 +117,39 @@ def test_arguments(local_ray, server):
         db.execute_command("ACL", "SETUSER", "one", "on", ">hush", "~s:a", *rights)
     url = server.url.replace("://", "://one:hush@")
     assert read_redcol(url, "s:a", schema=SCHEMA).count() == ROWS
+
+
+def test_a_worker_that_is_killed_is_replaced(local_ray, server, tmp_path):
+    """Ray repeats its task: the same rows, once."""
+    from redcol.ray import read_redcol
+
+    once = tmp_path / "once"
+
+    def killed(block: pa.Table) -> pa.Table:
+        try:
+            once.touch(exist_ok=False)
+        except FileExistsError:
+            return block
+        os.kill(os.getpid(), signal.SIGKILL)
+        return block
+
+    ds = read_redcol(server.url, "s:b", schema=SCHEMA, parallelism=4)
+    ds = ds.map_batches(killed, batch_size=None, batch_format="pyarrow")
+    assert sorted(row["n"] for row in ds.take_all()) == list(range(ROWS))
+    assert once.exists()
+
+
+def test_connections_that_are_cut(local_ray, server):
+    """The first connections of the tasks end in the middle of their entries."""
+    from redcol.ray import read_redcol
+
+    def plan(number: int) -> Faults:
+        return Faults(end_after=8_000, since=b"XRANGE") if number < 8 else Faults()
+
+    with Proxy(server.socket_path, plan) as proxy:
+        ds = read_redcol(proxy.url, "s:b", schema=SCHEMA, parallelism=4)
+        assert sorted(row["n"] for row in ds.take_all()) == list(range(ROWS))
+        assert proxy.accepted > 8
 
 
 def test_errors_and_secrets(local_ray, server):

@@ -238,7 +238,7 @@ def test_a_query_that_is_killed_writes_each_entry_once(tmp_path):
         for life in range(KILLS + 1):
             query = subprocess.Popen(
                 [sys.executable, SCRIPT, server.url, "s", str(tmp_path), str(24_000 // KILLS)],
-                env=os.environ | sparks.environment(),
+                env=os.environ | sparks.environment(tmp_path / "spark"),
                 stdout=subprocess.DEVNULL,
                 stderr=(tmp_path / f"log-{life}").open("wb"),
                 start_new_session=True,
