@@ -19,17 +19,19 @@ from servers import REDIS_7, Server
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 #: Examples that a test below runs with arguments or signals of its own.
-RUN_BY_NAME = {"demo.py", "follow_live.py", "private_server.py"}
+RUN_BY_NAME = {"demo.py", "fastapi_service.py", "follow_live.py", "private_server.py"}
 FIRST_MS = 1_704_067_200_000
-LINES_MAX = 40
+LINES_MAX = 48
 #: What each example prints for the streams of `url`.
 PRINTED = {
     "arrow_handover.py": "DuckDB: 40\npyarrow: 40\npandas: 40\n",
     "async_consumer.py": "events: 4 entries, 4 acknowledged\n",
+    "gevent_readers.py": "events: 4 entries\nsensor:a: 2 entries\nsensor:b: 1 entries\n",
     "group_worker.py": "sum: 67\ndead letters: 1\n",
     "lazy_scan.py": "clicks: 40\n",
     "many_streams.py": "sensor:a: 2 entries, at most 21.5\nsensor:b: 1 entries, at most 19.0\n",
     "read_range.py": "click: 2 entries, sum 40\nview: 1 entries, sum 20\n",
+    "trio_consumer.py": "events: 4 entries\n",
     "write_frame.py": "3 entries written\nthe same again: True\n2 hashes written\n",
 }
 
@@ -103,6 +105,29 @@ def test_a_group_worker_acknowledges_and_moves_dead_letters(
     ((_, dead),) = db.xrange("events:dead")
     assert dead[b"value"] == b"many"
     assert run("group_worker.py", filled.url) == "dead letters: 0\n"
+
+
+def test_a_service_follows_and_answers(filled: Server) -> None:
+    program = """if True:
+        import time
+        from fastapi.testclient import TestClient
+        import fastapi_service
+        with TestClient(fastapi_service.app) as http:
+            print([row["action"] for row in http.get("/latest?count=2").json()])
+            for _ in range(600):  # for a busy machine
+                sums = http.get("/sums").json()
+                if sums["entries"] == 4:
+                    break
+                time.sleep(0.1)
+            print(sums)
+    """
+    settings = environment(filled.url)
+    settings["PYTHONPATH"] += f":{EXAMPLES}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=settings, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert done.stdout == "['view', 'click']\n{'entries': 4, 'value': 67}\n"
 
 
 def test_a_frame_that_was_written_is_there(filled: Server, db: redis.Redis) -> None:
