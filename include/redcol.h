@@ -250,9 +250,10 @@ int64_t redcol_live_objects(void);
  *             another name of redis://.
  *             rdb:///path[?db=n] is a backup file (RDB) of a server, which is opened and gone
  *             through by this call; "?verify=false" does not look at its checksum. From it can be
- *             read: ranges of entries (redcol_read_stream, redcol_read_ranges), redcol_last_id, and
- *             the lists of streams, groups, consumers and pending entries. All else is
- *             UNSUPPORTED. The file must not get shorter while the client or a read of it lives.
+ *             read: ranges of entries (redcol_read_stream, redcol_read_ranges), what "follow" with
+ *             "until" "now" or "on_idle" "stop" gives, redcol_last_id, redcol_partitions, and the
+ *             lists of streams, groups, consumers and pending entries. All else is UNSUPPORTED.
+ *             The file must not get shorter while the client or a read of it lives.
  * options     NULL, or an array of strings "key", "value", "key", "value", …, NULL; copied.
  *   "connect_timeout_ms"  1 to 2147483647  "5000"   time to connect, logging in included
  *   "timeout_ms"          1 to 2147483647  "5000"   longest silence while an answer is awaited

@@ -55,9 +55,12 @@ public struct FileListing {
         let key = file.key(place)
         switch request.what {
         case .streams:
-            try addStream(key, nodes, state, groups: groups.count)
+            let last = try file.stream(place, from: .largest).lastEntry()
+            try addStream(key, (try nodes.firstEntry(), last), state, groups: groups.count)
         case .groups:
-            for group in groups { try addGroup(key, group, nodes) }
+            for group in groups {
+                try addGroup(key, group, try file.stream(place, from: group.lastDelivered))
+            }
         case .consumers:
             for group in try chosen(groups, key) {
                 for consumer in group.consumers {
@@ -87,12 +90,12 @@ public struct FileListing {
     }
 
     private mutating func addStream(
-        _ key: [UInt8], _ nodes: StoredStream, _ state: StoredStreamState, groups: Int
+        _ key: [UInt8], _ ends: (EntryID?, EntryID?), _ state: StoredStreamState, groups: Int
     ) throws(RedcolError) {
         try table.begin()
         try table.set(0, name: key[...])
         table.set(1, state.length)
-        if let (first, last) = try nodes.firstAndLastEntry() {
+        if let first = ends.0, let last = ends.1 {
             table.set(2, first)
             table.set(3, last)
             table.set(4, first.milliseconds)
@@ -108,7 +111,8 @@ public struct FileListing {
         _ key: [UInt8], _ nodes: StoredStream, length: UInt64
     ) throws(RedcolError) {
         let options = request.options
-        guard let (first, last) = try nodes.firstAndLastEntry(), let lower = options.first,
+        guard let first = try nodes.firstEntry(), let last = try nodes.lastEntry(),
+            let lower = options.first,
             let upper = options.last, max(first, lower) <= min(last, upper)
         else { return }
         let end = min(last, upper)

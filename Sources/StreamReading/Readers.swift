@@ -25,6 +25,11 @@ public func makeReader(
                 + "without end; name another one")
     }
     if options.waits || !options.group.isEmpty {
+        if let file = topology.file, options.endsWithoutWaiting {
+            return try FileReader.make(
+                file, topology, .named(streams), isOfMany: streams.count > 1, schema: schema,
+                options: options)
+        }
         try topology.requireServer()
         if FanIn.isNeeded(topology, streams) {
             return try FanIn.make(

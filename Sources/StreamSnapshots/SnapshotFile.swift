@@ -16,6 +16,7 @@ public final class SnapshotFile: Sendable {
         /// Where its value begins, and how many bytes it has.
         let offset: Int
         let count: Int
+        let marks: [StoredStream.Mark]
     }
 
     public let path: String
@@ -94,17 +95,28 @@ public final class SnapshotFile: Sendable {
         places.indices.filter { matches(places[$0].key[...], pattern[...]) }
     }
 
-    /// A stream, from its beginning. It is valid while the file is held.
-    public func stream(_ index: Int) throws(RedcolError) -> StoredStream {
+    /// A stream, from its beginning, or from a node that begins at an id or somewhat before. It is
+    /// valid while the file is held.
+    public func stream(
+        _ index: Int, from id: EntryID = .smallest
+    ) throws(RedcolError) -> StoredStream {
         let place = places[index]
         let first = UnsafePointer<UInt8>(bitPattern: start).map { $0 + place.offset }
         // Texts may be read past the end of the value, not past the end of the memory.
         let bytes = UnsafeBufferPointer(start: first, count: place.count)
         do throws(RedcolError) {
-            return try StoredStream(place.type, StoredBytes(bytes))
+            var stream = try StoredStream(place.type, StoredBytes(bytes))
+            stream.jump(to: id, place.marks)
+            return stream
         } catch {
             throw damaged(error, index)
         }
+    }
+
+    /// The id of a mark, counted from the stream's end; nil if there are fewer.
+    public func mark(_ index: Int, beforeEnd count: Int) -> EntryID? {
+        let marks = places[index].marks
+        return count <= marks.count ? marks[marks.count - count].master : nil
     }
 
     /// The error as its caller sees it.

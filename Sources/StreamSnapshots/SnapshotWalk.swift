@@ -110,6 +110,9 @@ struct SnapshotWalk {
         }
     }
 
+    /// A range begins at most so many nodes after a mark.
+    private static let markEvery = 64
+
     /// A key and its value.
     private mutating func value(
         _ type: UInt8, isWanted: Bool, _ found: inout [SnapshotFile.Place]
@@ -124,15 +127,16 @@ struct SnapshotWalk {
         }
         let key = Array(name)
         let offset = bytes.offset
-        var value = try StoredStream(stream, bytes)
-        while try value.passOverNode() != nil {}
+        var value = try StoredStream(stream, StoredBytes(bytes.rest))
+        let marks = try value.passOverNodes(markEvery: SnapshotWalk.markEvery)
         _ = try value.state()
         try value.passOverGroups()
-        bytes = value.bytes
+        let count = value.bytes.offset
+        _ = try bytes.take(UInt64(count))
         if isWanted {
             found.append(
                 SnapshotFile.Place(
-                    key: key, type: stream, offset: offset, count: bytes.offset - offset))
+                    key: key, type: stream, offset: offset, count: count, marks: marks))
         }
     }
 

@@ -30,6 +30,14 @@ public struct StoredBytes {
 
     public var left: Int { end - position }
 
+    /// The bytes from here on.
+    var rest: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: position, count: left) }
+
+    /// Goes to a place that it has been at.
+    mutating func jump(to offset: Int) {
+        if offset >= 0, offset <= end - start { position = start + offset }
+    }
+
     /// The bytes from here on make no sense.
     @inline(never)
     public func damaged(_ what: String) -> RedcolError {

@@ -4,27 +4,31 @@
 import RedcolBase
 
 extension StoredStream {
-    /// The first and the last entry; nil if there is none. `self` has not come to a node yet.
-    public func firstAndLastEntry() throws(RedcolError) -> (EntryID, EntryID)? {
+    /// The first entry from here on; nil if there is none.
+    public func firstEntry() throws(RedcolError) -> EntryID? {
         var first: EntryID?
         var stream = self
         try stream.forEachEntry { id in
             first = id
             return false
         }
-        guard let first else { return nil }
-        stream = self
+        return first
+    }
+
+    /// The last entry; nil if there is none from here on.
+    public func lastEntry() throws(RedcolError) -> EntryID? {
+        var last: EntryID?
+        var stream = self
         // No node is without entries.
         while stream.nodesLeft > 1 { _ = try stream.passOverNode() }
-        var last = first
         try stream.forEachEntry { id in
             last = id
             return true
         }
-        return (first, last)
+        return last
     }
 
-    /// How many entries there are after this id. `self` has not come to a node yet.
+    /// How many entries there are after this id. `self` has not come to those yet.
     public func entries(after id: EntryID) throws(RedcolError) -> Int {
         var stream = self
         var count = 0

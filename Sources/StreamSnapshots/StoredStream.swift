@@ -58,6 +58,43 @@ public struct StoredStream {
         return try ahead.nextMaster()
     }
 
+    /// A node that somebody has come by.
+    struct Mark: Sendable {
+        let master: EntryID
+        fileprivate let offset: Int
+        fileprivate let nodesLeft: UInt64
+    }
+
+    /// Passes over all nodes. One in so many gets a mark, the first one too.
+    mutating func passOverNodes(markEvery step: Int) throws(RedcolError) -> [Mark] {
+        var marks: [Mark] = []
+        var number = 0
+        while true {
+            let (offset, left) = (bytes.offset, nodesLeft)
+            guard let master = try passOverNode() else { return marks }
+            if number % step == 0 {
+                guard marks.makeRoom(for: 1) else {
+                    throw RedcolError(.memory, "no memory for the marks of a stream")
+                }
+                marks.append(Mark(master: master, offset: offset, nodesLeft: left))
+            }
+            number += 1
+        }
+    }
+
+    /// Goes on with the last marked node that begins at `id` or before, if there is one.
+    mutating func jump(to id: EntryID, _ marks: [Mark]) {
+        var (low, high) = (0, marks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if marks[middle].master <= id { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0 else { return }
+        bytes.jump(to: marks[low - 1].offset)
+        nodesLeft = marks[low - 1].nodesLeft
+        before = nil
+    }
+
     private mutating func nextMaster() throws(RedcolError) -> EntryID? {
         if nodesLeft == 0 { return nil }
         guard try bytes.number() == 16 else { throw bytes.damaged("no id of a node") }

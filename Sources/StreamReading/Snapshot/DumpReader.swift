@@ -125,6 +125,10 @@ final class DumpReader: StreamReader {
                     + "server serves nobody else while it dumps them, about 0.2 s for a million: "
                     + "give a larger dump_entries_max, or transfer \"entries\"")
         }
+        Log.write(.info, .stream, about: shownStream(streams[0])) {
+            "the stream \"\(shownStream(streams[0]))\" is dumped (\(length) entries); meanwhile "
+                + "the server serves nobody else"
+        }
     }
 
     // MARK: The payload

@@ -60,7 +60,7 @@ final class FileReader: Reader {
         let poller = try ConnectionPoller.make()
         poller.wake(afterMs: 0)
         return FileReader(
-            file, parser, try .make(), try options.range(now: 0), places, streams, options, poller,
+            file, parser, try .make(), try options.rangeOfFile(), places, streams, options, poller,
             isOfMany: isOfMany)
     }
 
@@ -105,6 +105,12 @@ final class FileReader: Reader {
     override func discard() {
         endStream()
         parserOwner.discard()
+    }
+
+    /// What was handed over is not kept: it is an error that it cannot come again.
+    override func unread() throws(RedcolError) {
+        failure = RedcolError(
+            .unsupported, "a batch of a backup file cannot be taken back: begin the read again")
     }
 
     override func next(
@@ -227,21 +233,16 @@ final class FileReader: Reader {
             turn = places.count
             return
         }
-        let stream = try file.stream(places[turn])
-        var begun = StoredRows(stream, first: first, last: last)
-        if let newest = options.last {
-            // There is no way from the end: all are counted, and those before are passed over.
-            do throws(RedcolError) {
-                var all = StoredRows(stream, first: first, last: last)
-                defer { all.free() }
-                let count = try all.passOver(entries: .max)
-                _ = try begun.passOver(entries: max(0, count - newest))
-            } catch {
-                begun.free()
-                throw named(file.damaged(error, places[turn]))
+        do throws(RedcolError) {
+            if let newest = options.last ?? options.startLast {
+                rows = try file.newest(newest, of: places[turn], first: first, last: last)
+            } else {
+                rows = StoredRows(
+                    try file.stream(places[turn], from: first), first: first, last: last)
             }
+        } catch {
+            throw named(file.damaged(error, places[turn]))
         }
-        rows = begun
     }
 
     private func endStream() {
@@ -280,5 +281,42 @@ extension SnapshotFile {
             }
         }
         return places
+    }
+
+    /// The newest so many entries of a range. There is no way from the end: they are counted from a
+    /// mark that lies ever further before it.
+    fileprivate func newest(
+        _ wanted: Int, of place: Int, first: EntryID, last: EntryID
+    ) throws(RedcolError) -> StoredRows {
+        var back = 1
+        while true {
+            let mark = max(first, self.mark(place, beforeEnd: back) ?? .smallest)
+            var found = StoredRows(try stream(place, from: mark), first: mark, last: last)
+            defer { found.free() }
+            let count = try found.passOver(entries: .max)
+            if count >= wanted || mark == first {
+                var rows = StoredRows(try stream(place, from: mark), first: mark, last: last)
+                do throws(RedcolError) {
+                    _ = try rows.passOver(entries: max(0, count - wanted))
+                    return rows
+                } catch {
+                    rows.free()
+                    throw error
+                }
+            }
+            back = back < .max / 4 ? 4 * back : .max
+        }
+    }
+}
+
+extension ReadOptions {
+    /// Whether it follows, and ends with what is there.
+    var endsWithoutWaiting: Bool { follows && group.isEmpty && (endsNow || onIdle == .stop) }
+
+    /// The range of one that follows begins after its `start_id`.
+    fileprivate func rangeOfFile() throws(RedcolError) -> Range {
+        if follows, startID == "$" { return (nil, nil) }
+        let range = try range(now: 0)
+        return follows && startID != "-" ? (range.first?.next, range.last) : range
     }
 }

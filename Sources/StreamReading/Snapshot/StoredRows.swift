@@ -88,7 +88,7 @@ extension SnapshotFile {
     public func lastEntry(of stream: [UInt8]) throws(RedcolError) -> EntryID? {
         guard let place = find(stream) else { return nil }
         do throws(RedcolError) {
-            return try self.stream(place).firstAndLastEntry()?.1
+            return try self.stream(place, from: .largest).lastEntry()
         } catch {
             throw damaged(error, place)
         }

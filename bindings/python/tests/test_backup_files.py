@@ -181,6 +181,27 @@ def test_lists(saved: Saved) -> None:
             redcol.list_pending(file, "plain", "no group")
 
 
+def test_iterators_that_end(saved: Saved) -> None:
+    """What is there can be followed to its end."""
+    read: dict[str, Any] = {"schema": {"n": pl.Int64}, "batch_size": 3}
+    ends: list[dict[str, Any]] = [{"until": "now"}, {"on_idle": "stop"}]
+    for end in ends:
+        with redcol.iter_stream(saved.url, "plain", **read, **end) as frames:
+            numbers = [frame["n"].to_list() for frame in frames]
+        assert numbers == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10]]
+        with redcol.iter_stream(saved.url, "plain", start_id="8000", **read, **end) as frames:
+            assert [frame["n"].to_list() for frame in frames] == [[9, 10]]
+        with redcol.iter_stream(saved.url, "plain", start_last=2, **read, **end) as frames:
+            assert [frame["n"].to_list() for frame in frames] == [[9, 10]]
+        with redcol.iter_stream(saved.url, "plain", start_id="$", **read, **end) as frames:
+            assert sum(frame.height for frame in frames) == 0
+        several = [*STREAMS, "plain"]
+        with redcol.iter_stream(saved.url, several, **read, **end) as frames:
+            rows = pl.concat(frames)
+        of_server = redcol.read_streams(saved.server.url, several, schema={"n": pl.Int64})
+        assert sorted(rows["_stream"]) == sorted(of_server["_key"])
+
+
 def test_other_databases(saved: Saved) -> None:
     assert redcol.list_streams(f"{saved.url}?db=3")["stream"].to_list() == ["elsewhere"]
     assert redcol.read_stream(saved.url, "elsewhere").height == 0
