@@ -66,6 +66,7 @@ test_python() {
   build_for_address
   under_address 0 --ignore bindings/python/tests/test_oldest_polars.py \
     --ignore bindings/python/tests/test_memory.py \
+    --ignore bindings/python/tests/test_other_languages.py \
     --ignore bindings/python/tests/test_out_of_memory.py \
     --ignore bindings/python/tests/test_scan_memory.py \
     --ignore bindings/python/tests/test_wheel.py \

@@ -10,6 +10,7 @@ packages=(
   libc6-dev gcc g++ binutils pkg-config cmake
   redis-server valgrind openssl libssl3 groff-base zsh fish # what the tests run
   openjdk-17-jre-headless # Spark
+  luajit ruby openjdk-17-jdk-headless libjna-java # the examples in other languages
   chromium # looks at the site
   abigail-tools cppcheck # compare the interface with the last release's, and look at C and C++
 )
