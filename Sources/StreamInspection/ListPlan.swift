@@ -32,6 +32,7 @@ final class ListPlan {
     var names = NameList()
     /// Whether a search has found them: those that are gone by now, or are none, are left out.
     var isSearch = false
+    private let columns: [ListColumn]
     private var rows: ListedRows
     /// Pending entries go into columns as they come.
     private var table: ListTable?
@@ -51,6 +52,8 @@ final class ListPlan {
     private var rowsBefore = 0
     private var position = 0
     private var column: Int?
+    /// The last of the columns that were named.
+    private var lastColumn = 0
     private var isInEntry = false
     /// Of the entries that have come in full, the last one and how many there are.
     private var lastID: EntryID?
@@ -65,13 +68,14 @@ final class ListPlan {
 
     static func make(_ request: ListRequest) throws(RedcolError) -> ListPlan {
         let plan = ListPlan(request)
-        if request.what == .pending { plan.table = try ListTable(plan.rows.columns) }
+        if request.what == .pending { plan.table = try ListTable(plan.columns) }
         return plan
     }
 
     private init(_ request: ListRequest) {
         self.request = request
-        rows = ListedRows(request.columns)
+        columns = request.columns
+        rows = ListedRows(columns)
     }
 
     deinit { table?.free() }
@@ -113,14 +117,8 @@ final class ListPlan {
     }
 
     func command(_ ask: Ask) -> Command {
-        let name = commandName(ask)
-        let words = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         var command = Command()
-        var start = 0
-        for end in 0...words.count where end == words.count || words[end] == UInt8(ascii: " ") {
-            command.add(Array(words[start..<end]))
-            start = end + 1
-        }
+        command.add(words: commandName(ask))
         command.add(names[stream(of: ask)])
         switch ask {
         case .info, .usage: break
@@ -181,6 +179,7 @@ final class ListPlan {
 
     /// What is to be asked because of the answers so far.
     func takeFollowing() -> [Ask] {
+        if following.isEmpty { return [] }
         defer { following = [] }
         return following
     }
@@ -243,6 +242,7 @@ final class ListPlan {
             guard depth == recordDepth else { return true }
             guard parts % 2 == 0 else { return false }
             try rows.append(stream: stream)
+            lastColumn = 0
             if let group { rows[rows.count - 1, Place.group] = .text(group) }
             position = 0
             return true
@@ -261,12 +261,13 @@ final class ListPlan {
         if position % 2 == 1 {
             guard case .text(let name) = part else { return false }
             isInEntry = false
-            column = rows.column(name)
+            column = columns.column(name, after: lastColumn)
+            lastColumn = column ?? lastColumn
             return true
         }
         guard let column else { return true }
         let row = rows.count - 1
-        switch (part, rows.columns[column].kind) {
+        switch (part, columns[column].kind) {
         case (.nothing, _): break
         case (.integer(let number), .count): rows[row, column] = count(number)
         case (.text(let text), .text):

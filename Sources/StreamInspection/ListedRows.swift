@@ -50,6 +50,24 @@ struct ListColumn {
     }
 }
 
+extension [ListColumn] {
+    /// The column of what the server calls so. Servers name nearly all in the order of the columns:
+    /// it is looked for after the one that was found last.
+    func column(_ name: UnsafeBufferPointer<UInt8>, after last: Int) -> Int? {
+        guard let start = name.baseAddress else { return nil }
+        var index = last
+        for _ in indices {
+            index = index + 1 < count ? index + 1 : 0
+            if let field = self[index].field, field.utf8CodeUnitCount == name.count,
+                memcmp(field.utf8Start, start, name.count) == 0
+            {
+                return index
+            }
+        }
+        return nil
+    }
+}
+
 /// A text that stands among those of `ListedRows`.
 struct ListedText {
     let start: Int
@@ -94,19 +112,6 @@ struct ListedRows {
         }
         for _ in columns { values.append(.null) }
         streams.append(Int32(truncatingIfNeeded: stream))
-    }
-
-    /// The column of what the server calls so.
-    func column(_ name: UnsafeBufferPointer<UInt8>) -> Int? {
-        guard let start = name.baseAddress else { return nil }
-        for (index, column) in columns.enumerated() {
-            if let field = column.field, field.utf8CodeUnitCount == name.count,
-                memcmp(field.utf8Start, start, name.count) == 0
-            {
-                return index
-            }
-        }
-        return nil
     }
 
     mutating func append(text: [UInt8]) throws(RedcolError) -> ListedText {
@@ -214,6 +219,7 @@ struct ListTable {
     /// Bytes that are not UTF-8, and NUL, are shown as \xNN.
     @inline(never)
     mutating func set(_ column: Int, name: ArraySlice<UInt8>) throws(RedcolError) {
+        if setPlain(column, name) { return }
         try requireMemory(6 * name.count)
         var text = name.withUnsafeBufferPointer { columnName($0) }
         let count = text.count
@@ -224,6 +230,26 @@ struct ListTable {
             if let start = padded.baseAddress { batch.setFallback(column, start, count) }
         }
     }
+
+    /// Sets a short name of ASCII alone; false if it is another one.
+    private mutating func setPlain(_ column: Int, _ name: ArraySlice<UInt8>) -> Bool {
+        let count = name.count
+        guard count <= ListTable.plainBytes, name.allSatisfy({ $0 > 0 && $0 < 0x80 }) else {
+            return false
+        }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ListTable.plainBytes + 16) { text in
+            guard let start = text.baseAddress else { return }
+            name.withUnsafeBufferPointer { bytes in
+                if let first = bytes.baseAddress { memcpy(start, first, count) }
+            }
+            // What is read after a text: see BatchBuilder.set.
+            memset(start + count, 0, 16)
+            batch.setFallback(column, start, count)
+        }
+        return true
+    }
+
+    private static let plainBytes = 128
 
     @inline(never)
     mutating func commit() throws(RedcolError) {

@@ -62,6 +62,20 @@ public struct Command: Sendable {
         addLineEnd()
     }
 
+    /// Adds words that spaces divide.
+    @inline(never)
+    public mutating func add(words text: StaticString) {
+        let bytes = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        guard hasRoom(bytes.count) else { return }
+        var start = 0
+        for end in 0...bytes.count where end == bytes.count || bytes[end] == UInt8(ascii: " ") {
+            addHeader(end - start)
+            encoded.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start..<end]))
+            addLineEnd()
+            start = end + 1
+        }
+    }
+
     /// Adds two numbers with a hyphen between them, as entry ids are written.
     @inline(never)
     public mutating func add(_ first: UInt64, hyphen second: UInt64) {
