@@ -89,12 +89,19 @@ def pattern_or_keys(name: str, value: object) -> bytes | list[bytes]:
 def distinct_keys(name: str, keys: Iterable[object]) -> list[bytes]:
     """Several keys, each of them once."""
     given = list(keys)
-    streams = [key(f"{name}[{place}]", one) for place, one in enumerate(given)]
-    seen: set[bytes] = set()
-    for stream, shown in zip(streams, given, strict=True):
-        if stream in seen:
-            raise InvalidArgumentError(f"{name} names {shown!r} twice: name it once.")
-        seen.add(stream)
+    streams: list[bytes] = []
+    for one in given:
+        # The place, for an error, takes longer than all else, and there may be very many keys.
+        if isinstance(one, str) and one.isascii():
+            streams.append(one.encode())
+        else:
+            streams.append(key(f"{name}[{len(streams)}]", one))
+    if len(set(streams)) < len(streams):
+        seen: set[bytes] = set()
+        for stream, shown in zip(streams, given, strict=True):
+            if stream in seen:
+                raise InvalidArgumentError(f"{name} names {shown!r} twice: name it once.")
+            seen.add(stream)
     return streams
 
 
