@@ -71,7 +71,7 @@ lint: setup  ## look at style and types, without changing anything
 
 .PHONY: bench
 bench: setup build  ## compare what redcol takes with its floors and with others
-	@for name in read shapes network group tail small growth scan many write tls cluster inspect pubsub; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
+	@for name in read shapes network group tail small growth scan many write tls cluster inspect pubsub engines; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
 
 .PHONY: wheel
 wheel: setup build  ## build the Python package, dist/redcol-*.whl

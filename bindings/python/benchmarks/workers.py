@@ -39,6 +39,13 @@ class Worker:
             raise RuntimeError(f"{self._command} ended with {self._process.wait()}")
         return dict(json.loads(line))
 
+    def end(self) -> None:
+        """Let it end by itself: it may have processes of its own, and files to delete."""
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.stop()
+
     def stop(self) -> None:
         self._process.kill()
         self._process.communicate()
