@@ -67,6 +67,7 @@ test_python() {
   under_address 0 --ignore bindings/python/tests/test_oldest_polars.py \
     --ignore bindings/python/tests/test_memory.py \
     --ignore bindings/python/tests/test_other_languages.py \
+    --ignore bindings/python/tests/test_rust.py \
     --ignore bindings/python/tests/test_out_of_memory.py \
     --ignore bindings/python/tests/test_scan_memory.py \
     --ignore bindings/python/tests/test_wheel.py \

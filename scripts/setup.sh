@@ -15,6 +15,9 @@ packages=(
   abigail-tools cppcheck # compare the interface with the last release's, and look at C and C++
 )
 
+# The crate's tests; a toolchain that is there already will do.
+if ! command -v cargo >/dev/null; then packages+=(rustc cargo); fi
+
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 find_python() {

@@ -45,6 +45,10 @@ def test_the_python_package_has_it() -> None:
     assert _native.INTERFACE_VERSION == MAJOR_MINOR
 
 
+def test_the_crate_has_it() -> None:
+    assert only(r'^version = "(.+)"$', "bindings/rust/Cargo.toml") == VERSION
+
+
 def test_the_interface_is_recorded_under_it() -> None:
     assert last_release() == ROOT / f"include/abi/redcol-{VERSION}.h"
 
