@@ -52,9 +52,9 @@
  *   STEERING        redcol_create_group, redcol_delete_group, redcol_seek_group,
  *                   redcol_delete_consumer, redcol_release_entries, redcol_claim_entries,
  *                   redcol_trim_stream, redcol_delete_entries
- *   WRITING         redcol_write_stream, redcol_write_hashes, redcol_writer_run,
- *                   redcol_writer_stop, redcol_writer_ids, redcol_writer_descriptor,
- *                   redcol_writer_statistic
+ *   WRITING         redcol_write_stream, redcol_write_hashes, redcol_write_messages,
+ *                   redcol_writer_run, redcol_writer_stop, redcol_writer_ids,
+ *                   redcol_writer_descriptor, redcol_writer_statistic
  *   HANDLES         redcol_cancel, redcol_forget, redcol_close, redcol_free
  *   ERRORS          redcol_status_name, redcol_error_status, redcol_error_message,
  *                   redcol_error_detail
@@ -780,7 +780,8 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  *   "batch_rows"            1 or more        "65536"         most rows per batch
  *   "batch_ms"              0 to 2147483647  "0"             a batch may wait so long to fill
  *   "window_ms"             0 to 2147483647  none            end so long after it began
- *   "block_ms"              0 to 2147483647  none            how long until idle; "0": never
+ *   "block_ms"              0 to 2147483647  none            how long until idle; "0": never; with
+ *                                                            "on_idle" "stop" or "empty" needed
  *   "on_idle"               word             "wait"          "wait", "stop" or "empty"
  *   "on_gap"                word             "log"           "log" or "raise"
  *   "reconnect_timeout_ms"  0 to 2147483647  none            as in redcol_read_stream
@@ -810,8 +811,8 @@ redcol_status redcol_read_ranges(redcol_client *client, const char *pattern, int
  * returns GAP, once, after which the iterator goes on. On a connection where nothing comes for
  * "timeout_ms" (a second at least), redcol asks the server whether it is there (PING).
  * redcol_iter_next returns the batches, with VALUE for a message that does not fit (the next call
- * goes on after it), and TOO_LARGE for a message that is larger than "message_bytes_max" (the
- * subscription begins again, which is a gap). redcol_iter_unread does nothing, and
+ * goes on after it), and TOO_LARGE for a message that is larger than "message_bytes_max" (the next
+ * call subscribes again, after a gap). redcol_iter_unread does nothing, and
  * redcol_iter_position knows no position. Blocks as redcol_read_stream does. Any thread.
  * Errors: INVALID_ARGUMENT, SCHEMA, CLOSED, FORKED, CONNECTION, NAME, TLS, TIMED_OUT,
  * AUTHENTICATION, PERMISSION, LOADING, SERVER, PROTOCOL, UNSUPPORTED.
@@ -1641,6 +1642,30 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
                                   redcol_error **error_out);
 
 /*
+ * Start publishing a frame's rows as messages of a channel (PUBLISH), in their order. Parameters,
+ * ownership, blocking and threads are those of redcol_write_stream, except for:
+ *
+ * channel     the channel, `channel_length` bytes or -1; copied. NULL with "channel_column".
+ * options
+ *   "channel_column"  text     none     column of each row's channel; it is not in the message
+ *   "message_format"  word     "json"   "json" or "raw"
+ *   "sharded"         boolean  "false"  SPUBLISH: at the node that has the channel's slot
+ * With "json" a message is a JSON object with a key for each column, as in a struct column (see
+ * WRITING): null values are there, and bytes are SCHEMA. With "raw" there is one column, besides
+ * that of the channels, whose text is the message; null values are not published. redcol_subscribe
+ * with the frame's schema reads the same values. In a cluster, a message that is not sharded is
+ * published at one node, which passes it on to the others.
+ * The statistic "receivers" counts the clients that have received the messages. A message whose
+ * answer is missing is never sent again: "written" says how many are known to be published.
+ * Errors: INVALID_ARGUMENT (also if the frame lacks the channel_column), SCHEMA, VALUE, MEMORY,
+ * CLOSED, FORKED.
+ */
+redcol_status redcol_write_messages(redcol_client *client, const char *channel,
+                                    int64_t channel_length, struct ArrowArrayStream *frame,
+                                    const char *const *options, redcol_writer **writer_out,
+                                    redcol_error **error_out);
+
+/*
  * Write. Many rows are under way at once, at most 1 MiB of commands (or one row that is larger).
  *
  * wait_ms         how long to continue, see "Waiting".
@@ -1654,9 +1679,10 @@ redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream
  *                 and the detail "refused_rows" tell.
  * After a lost connection redcol connects again for up to "timeout_ms", where rows can be sent
  * twice without harm: hashes, unless "if_exists" is "fail", and rows that cannot have reached the
- * server. An XADD whose answer is missing is never sent again: CONNECTION, and "unknown" counts the
- * rows. Rows that the server refuses for now, having executed nothing (see redcol_iter_next), are
- * sent again for as long, unless a row after them was written: rows come in their order.
+ * server. An XADD or PUBLISH whose answer is missing is never sent again: CONNECTION, and "unknown"
+ * counts the rows. Rows that the server refuses for now, having executed nothing (see
+ * redcol_iter_next), are sent again for as long, unless a row after them was written: rows come in
+ * their order.
  * The frame's get_next is called here, and must not free the writer. Blocks up to `wait_ms`, and as
  * long as the frame takes. Any thread, one at a time.
  * Errors: INVALID_ARGUMENT, CONNECTION, NAME, TLS, TIMED_OUT, AUTHENTICATION, PERMISSION,
@@ -1690,7 +1716,7 @@ redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_
  * taken for another row's. `schema_out` and `batch_out` are as in redcol_iter_next. It also works
  * after an error of redcol_writer_run, after redcol_writer_stop and after redcol_close. Does not
  * block. Any thread, one at a time.
- * Errors: INVALID_ARGUMENT (hashes have no ids), BUSY, FORKED.
+ * Errors: INVALID_ARGUMENT (hashes and messages have no ids), BUSY, FORKED.
  */
 redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schema_out,
                                 struct ArrowArray *batch_out, redcol_error **error_out);
@@ -1712,6 +1738,8 @@ int redcol_writer_descriptor(const redcol_writer *writer);
  *   "empty"       rows without values, of which nothing was written
  *   "known"       leading rows of the frame whose outcome is known
  *   "bytes_sent"  bytes of the commands, those included that were sent again
+ *   "receivers"   of redcol_write_messages: clients that have received a message, summed up over
+ *                 the messages; in a cluster, those of the nodes that were asked
  *   "unknown"     rows after those that were sent and have no answer: they may be written or not.
  *                 The rows after them were not sent. In a cluster, rows that other nodes have
  *                 answered may stand between them: see the detail "unknown_rows". -1 while another

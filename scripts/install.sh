@@ -19,7 +19,7 @@ for folder in "$prefix" "$libdir" "$includedir" "$docdir"; do
 done
 
 version=$(sed -n 's/^#define REDCOL_VERSION "\(.*\)"$/\1/p' include/redcol.h)
-headers=(include/redcol.h bindings/cpp/redcol{,_arguments,_columns,_errors,_tables}.hpp)
+headers=(include/redcol.h bindings/cpp/*.hpp)
 notices=(LICENSE THIRD_PARTY_NOTICES)
 pkgconfig=$libdir/pkgconfig
 cmake=$libdir/cmake/redcol

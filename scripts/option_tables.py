@@ -23,6 +23,7 @@ PLACES = {
     "ReadOption": "READING",
     "EntryOption": "redcol_write_stream",
     "HashOption": "redcol_write_hashes",
+    "PublishOption": "redcol_write_messages",
     "ListOption": "LISTS",
     "PartitionOption": "redcol_partitions",
     "SubscribeOption": "redcol_subscribe",

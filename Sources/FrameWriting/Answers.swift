@@ -26,6 +26,8 @@ struct AnswerCursor {
     private static let stringMax = 64
     /// A transaction has fewer commands.
     private static let arrayMax = 8
+    /// No server has more clients.
+    fileprivate static let receiversMax = 1 << 32
 
     /// 16 zero bytes must stand after `bytes`, as they do in a `ReceiveBuffer`.
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
@@ -141,11 +143,15 @@ enum ExpectedAnswers {
     case ids
     /// What hashes count, up to `max`; a transaction has so many commands between MULTI and EXEC.
     case counts(max: Int, transactionCount: Int, zeroMeansExists: Bool)
+    /// How many clients have received a message.
+    case receivers
 }
 
 /// The answer to one row.
 enum RowAnswer {
     case written(id: UnsafeBufferPointer<UInt8>?)
+    /// So many clients have received the message.
+    case received(Int)
     /// The row has no values, and its key is gone.
     case deleted
     /// The key exists, and must not.
@@ -168,6 +174,11 @@ extension AnswerCursor {
         case (.bulk(let id), .ids): return .written(id: id.isEmpty ? nil : id)
         case (.bulk, _): throw .hostile("a string in answer to a number")
         case (.integer, .ids): throw .hostile("a number in answer to XADD")
+        case (.integer(let number), .receivers):
+            guard let count = number.count(most: AnswerCursor.receiversMax) else {
+                throw .hostile("a count that cannot be")
+            }
+            return .received(count)
         case (.integer(let number), .counts(let max, _, let zeroMeansExists)):
             guard let count = number.count(most: kind == .deletion ? 1 : max) else {
                 throw .hostile("a count that cannot be")

@@ -53,7 +53,7 @@ final class ClusterWriter: FrameWriter {
         self.probe = probe
         plan = ScatteredPlan(
             isRepeatable: owner.encoder.pointee.isRepeatable,
-            writesEntries: owner.encoder.pointee.writesEntries,
+            kind: owner.encoder.pointee.kind,
             silenceMs: topology.timeouts.silenceMs, retryMs: topology.timeouts.retryMs)
         super.init(topology, source, owner)
         forgetLanesOfKeys()
@@ -422,6 +422,9 @@ final class ClusterWriter: FrameWriter {
                 if id == nil { return false }
             }
             executed(index, .written, id)
+        case .received(let count):
+            progress.addReceivers(count)
+            executed(index, .written, nil)
         case .deleted: executed(index, .empty, nil)
         case .exists:
             executed(index, .refused, nil)

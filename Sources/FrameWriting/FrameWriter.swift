@@ -49,6 +49,19 @@ public class FrameWriter {
         return try make(topology, source, try RowEncoder(source.schema, options), to: nil)
     }
 
+    /// Rows as messages of channels. `stream` is taken over in every case.
+    public static func make(
+        topology: Topology, moving stream: UnsafeMutablePointer<ArrowArrayStream>,
+        messages options: PublishOptions
+    ) throws(RedcolError) -> FrameWriter {
+        let source = try FrameSource.make(moving: stream)
+        let encoder = try RowEncoder(source.schema, options)
+        if options.isSharded { return try make(topology, source, encoder, to: options.channel) }
+        // Whichever node is asked passes the message on to the others.
+        let owner = try EncoderOwner.make(encoder)
+        return ServerWriter(topology, try topology.take(for: nil, to: .writing), source, owner)
+    }
+
     private static func make(
         _ topology: Topology, _ source: FrameSource, _ encoder: consuming RowEncoder,
         to key: [UInt8]?
@@ -100,7 +113,7 @@ public class FrameWriter {
     ) throws(RedcolError) {
         guard encoder.pointee.writesEntries else {
             throw RedcolError(
-                .invalidArgument, "hashes are written under the keys they have: no ids")
+                .invalidArgument, "only entries have ids: hashes and messages have none")
         }
         guard owner.takeIDs(array: array, schema: schema) else {
             throw RedcolError(.memory, "no memory for the ids" + told)
@@ -139,11 +152,10 @@ public class FrameWriter {
     final func refusal(
         _ text: UnsafeBufferPointer<UInt8>, _ connection: Connection
     ) -> RedcolError {
-        let asked = encoder.pointee.writesEntries ? "adding an entry" : "writing a hash"
         let line = Array(text)
         connection.redirected(line)
         return RedcolError.server(
-            line, endpoint: connection.endpoint, asked: asked,
+            line, endpoint: connection.endpoint, asked: encoder.pointee.kind.asked,
             commands: encoder.pointee.commandNames)
     }
 }

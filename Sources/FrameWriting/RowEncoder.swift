@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows as commands: XADD for entries, HSET with what makes it atomic for hashes.
+// Rows as commands: XADD for entries, HSET with what makes it atomic for hashes, and PUBLISH for
+// messages.
 
 import ArrowColumns
 import CPlatform
@@ -23,6 +24,7 @@ struct RowEncoder: ~Copyable {
     private enum Target {
         case stream(EntryOptions)
         case hashes(HashOptions)
+        case messages(PublishOptions)
     }
 
     private let schema: InputSchema
@@ -30,7 +32,7 @@ struct RowEncoder: ~Copyable {
     var commands: GrowingBytes
     private var scratch: GrowingBytes
     private var key: GrowingBytes
-    /// The encoded names of the columns that are written, one after the other.
+    /// The encoded names of the columns that are written, one after the other; of JSON, as keys.
     private let names: GrowingBytes
     private let fields: [Field]
     private let keyColumn: Int?
@@ -40,9 +42,9 @@ struct RowEncoder: ~Copyable {
     private let trimming: GrowingBytes
     private let trimmingCount: Int
     private let script: [UInt8]
-    /// Whether rows are entries of streams; else they are hashes.
-    let writesEntries: Bool
-    /// The stream of all rows, if there is one.
+    let kind: WrittenRows
+    var writesEntries: Bool { kind == .entries }
+    /// The stream or the channel of all rows, if there is one.
     let stream: [UInt8]?
     /// What each row's key begins with: that stream, or the prefix of hashes.
     private let keyPrefix: GrowingBytes
@@ -50,6 +52,9 @@ struct RowEncoder: ~Copyable {
     private let ifExists: ExistingKey
     private let ttlMs: Int?
     private let fence: Fence?
+    /// What rows become as messages.
+    private let format: PublishOptions.Format
+    private let isSharded: Bool
     /// How many rows of the frame stand before the batch. Only a fence needs it.
     var rowsBefore = 0
 
@@ -87,6 +92,10 @@ struct RowEncoder: ~Copyable {
         try self.init(schema, .hashes(options), script: Array(script.utf8))
     }
 
+    init(_ schema: InputSchema, _ options: PublishOptions) throws(RedcolError) {
+        try self.init(schema, .messages(options), script: [])
+    }
+
     private init(
         _ schema: InputSchema, _ target: Target, script: [UInt8]
     ) throws(RedcolError) {
@@ -99,14 +108,15 @@ struct RowEncoder: ~Copyable {
         var trimmingCount = 0
         var (keyColumn, idColumn): (Int?, Int?) = (nil, nil)
         var metadata: MetadataColumns?
-        var writesEntries = false
+        let kind: WrittenRows
+        var (format, isSharded): (PublishOptions.Format, Bool) = (.raw, false)
         var stream: [UInt8]?
         var keyPrefix = try GrowingBytes()
         var (ifExists, ttlMs): (ExistingKey, Int?) = (.append, nil)
         var fence: Fence?
         switch target {
         case .stream(let options):
-            writesEntries = true
+            kind = .entries
             stream = options.stream
             fence = options.fence
             if let stream { try keyPrefix.append(stream) }
@@ -126,21 +136,39 @@ struct RowEncoder: ~Copyable {
                 trimmingCount = 3
             }
         case .hashes(let options):
+            kind = .hashes
             keyColumn = try RowEncoder.find(options.keyColumn, "key_column", schema)
             try keyPrefix.append(options.keyPrefix)
             (ifExists, ttlMs) = (options.ifExists, options.ttlMs)
+        case .messages(let options):
+            kind = .messages
+            stream = options.channel
+            if let stream { try keyPrefix.append(stream) }
+            keyColumn = try RowEncoder.find(options.channelColumn, "channel_column", schema)
+            (format, isSharded) = (options.format, options.isSharded)
         }
+        let isJSON = kind == .messages && format == .json
         var fields: [Field] = []
         for column in 0..<schema.columnCount where column != keyColumn && column != idColumn {
             if metadata?.omitted.contains(column) ?? false { continue }
             let start = names.count
             let name = schema.names[column]
-            try names.appendBulk(fieldOfColumn(name) ?? name)
+            if isJSON {
+                try names.appendJSONKey(column, schema)
+            } else {
+                try names.appendBulk(fieldOfColumn(name) ?? name)
+            }
             fields.append(Field(column: column, nameStart: start, nameCount: names.count - start))
         }
         guard !fields.isEmpty else {
             throw RedcolError(
                 .schema, "the frame has no column to write, beside those of keys and ids")
+        }
+        guard kind != .messages || format == .json || fields.count == 1 else {
+            throw RedcolError(
+                .schema,
+                "a raw message is the value of one column, and the frame has \(fields.count) of "
+                    + "them: select one, or choose message_format \"json\"")
         }
         guard fence == nil || fields.count <= Fence.fieldsMax else {
             throw RedcolError(
@@ -162,7 +190,9 @@ struct RowEncoder: ~Copyable {
         self.keyColumn = keyColumn
         self.idColumn = idColumn
         self.metadata = metadata.flatMap { $0.needsChecks ? $0 : nil }
-        self.writesEntries = writesEntries
+        self.kind = kind
+        self.format = format
+        self.isSharded = isSharded
         self.fields = fields
     }
 
@@ -186,14 +216,21 @@ struct RowEncoder: ~Copyable {
     }
 
     /// Whether rows may be sent twice without harm.
-    var isRepeatable: Bool { writesEntries ? fence != nil : ifExists != .fail }
+    var isRepeatable: Bool {
+        switch kind {
+        case .entries: return fence != nil
+        case .hashes: return ifExists != .fail
+        case .messages: return false
+        }
+    }
 
     /// Whether rows become transactions.
-    var usesTransactions: Bool { !writesEntries && ifExists == .replace }
+    var usesTransactions: Bool { kind == .hashes && ifExists == .replace }
 
     /// What a row becomes, for people.
     var commandNames: StaticString {
         if writesEntries { return fence == nil ? "XADD" : "EVAL, HGET, HSET and XADD" }
+        if kind == .messages { return isSharded ? "SPUBLISH" : "PUBLISH" }
         let expires = ttlMs != nil
         switch ifExists {
         case .replace:
@@ -207,6 +244,7 @@ struct RowEncoder: ~Copyable {
         // The fields that were set, or 1.
         let countMax = max(1, fields.count)
         if writesEntries { return .ids }
+        if kind == .messages { return .receivers }
         return .counts(
             max: countMax, transactionCount: ttlMs == nil ? 2 : 3,
             zeroMeansExists: ifExists == .fail)
@@ -219,14 +257,18 @@ struct RowEncoder: ~Copyable {
     mutating func encode(_ row: Int) throws(RedcolError) -> EncodedRow {
         let before = commands.count
         do {
-            return try writesEntries ? encodeEntry(row) : encodeHash(row)
+            switch kind {
+            case .entries: return try encodeEntry(row)
+            case .hashes: return try encodeHash(row)
+            case .messages: return try encodeMessage(row)
+            }
         } catch {
             commands.truncate(before)
             throw error
         }
     }
 
-    /// The key of a row, for messages: a hash's or a stream's; nil if the row has none.
+    /// The key of a row, for people: a hash's, a stream's or a channel's; nil if the row has none.
     mutating func keyText(_ row: Int) -> [UInt8]? {
         do throws(RedcolError) {
             try readKey(row)
@@ -250,9 +292,9 @@ struct RowEncoder: ~Copyable {
     func naming(_ row: Int, _ key: [UInt8]?, in error: RedcolError) -> RedcolError {
         guard let key else { return error.adding("row \(row): ", .row, String(row)) }
         let shown = escaped(key, limit: 200)
-        let context = "row \(row), \(writesEntries ? "stream" : "key") \"\(shown)\": "
+        let context = "row \(row), \(kind.keyNoun) \"\(shown)\": "
         return error.adding(context, .row, String(row))
-            .adding("", writesEntries ? .stream : .key, shown)
+            .adding("", kind == .hashes ? .key : .stream, shown)
     }
 
     private mutating func readKey(_ row: Int) throws(RedcolError) {
@@ -261,7 +303,9 @@ struct RowEncoder: ~Copyable {
         guard let keyColumn else { return }
         guard try !schema.nodes[keyColumn].isNull(row, schema.nodes) else {
             throw RedcolError(
-                .value, "the key is null (column \"\(schema.shownName(keyColumn))\")")
+                .value,
+                "the \(kind == .messages ? "channel" : "key") is null (column "
+                    + "\"\(schema.shownName(keyColumn))\")")
         }
         try key.appendText(schema.nodes + keyColumn, row, schema)
     }
@@ -360,6 +404,42 @@ struct RowEncoder: ~Copyable {
         }
         try commands.append("*1\r\n$4\r\nEXEC\r\n")
         return .transaction
+    }
+
+    private mutating func encodeMessage(_ row: Int) throws(RedcolError) -> EncodedRow {
+        if keyColumn != nil || key.count == 0 { try readKey(row) }
+        if format == .raw, try schema.nodes[fields[0].column].isNull(row, schema.nodes) {
+            return .nothing
+        }
+        try commands.appendHeader(UInt8(ascii: "*"), 3)
+        try commands.append(isSharded ? "$8\r\nSPUBLISH\r\n" : "$7\r\nPUBLISH\r\n")
+        try commands.appendBulk(key.bytes)
+        var first = true
+        if format == .json { scratch.clear() }
+        for field in fields {
+            let node = schema.nodes + field.column
+            do throws(RedcolError) {
+                guard format == .json else {
+                    try commands.appendBulk(node, row, schema, scratch: &scratch)
+                    continue
+                }
+                try scratch.append(first ? UInt8(ascii: "{") : UInt8(ascii: ","))
+                first = false
+                try scratch.append(
+                    UnsafeBufferPointer(
+                        start: names.start + field.nameStart, count: field.nameCount))
+                try scratch.appendJSON(node, row, schema)
+            } catch {
+                throw error.adding(
+                    "column \"\(schema.shownName(field.column))\": ", .field,
+                    columnDetail(schema.names[field.column]))
+            }
+        }
+        if format == .json {
+            try scratch.append(UInt8(ascii: "}"))
+            try commands.appendBulk(scratch.bytes)
+        }
+        return .command
     }
 
     private mutating func appendDeletion() throws(RedcolError) {

@@ -13,14 +13,14 @@ struct ScatteredPlan {
     private(set) var notBefore: Int64?
     /// Whether rows may be written twice without harm.
     let isRepeatable: Bool
-    private let writesEntries: Bool
+    private let kind: WrittenRows
     /// Rows that may be written or not, when the write is over.
     private(set) var unknown = RowRanges()
 
-    init(isRepeatable: Bool, writesEntries: Bool, silenceMs: Int64, retryMs: Int64) {
+    init(isRepeatable: Bool, kind: WrittenRows, silenceMs: Int64, retryMs: Int64) {
         self.isRepeatable = isRepeatable
-        self.writesEntries = writesEntries
-        rows = ScatteredRows(keepsIDs: writesEntries)
+        self.kind = kind
+        rows = ScatteredRows(keepsIDs: kind == .entries)
         retries = RetryWindow(limitMs: silenceMs, longestMs: retryMs)
     }
 
@@ -126,10 +126,7 @@ struct ScatteredPlan {
 
     /// How much was written, and what was refused.
     var told: String {
-        let count = rows.written
-        let noun =
-            writesEntries ? (count == 1 ? "entry" : "entries") : (count == 1 ? "key" : "keys")
-        let written = "; \(count) \(noun) \(count == 1 ? "was" : "were") written"
+        let written = "; " + kind.told(rows.written)
         guard rows.refused.count > 1 else { return written }
         return written + "; the server refused rows " + rows.refusedRows.text(limit: 100)
     }

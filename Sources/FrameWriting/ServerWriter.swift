@@ -27,7 +27,7 @@ final class ServerWriter: FrameWriter {
         self.connection = connection
         plan = WritePlan(
             isRepeatable: owner.encoder.pointee.isRepeatable,
-            writesEntries: owner.encoder.pointee.writesEntries,
+            kind: owner.encoder.pointee.kind,
             silenceMs: topology.timeouts.silenceMs, retryMs: topology.timeouts.retryMs)
         super.init(topology, source, owner)
     }
@@ -248,6 +248,9 @@ final class ServerWriter: FrameWriter {
     private func take(_ answer: RowAnswer, _ row: SentRow) {
         switch answer {
         case .written(let id): settle(plan.executed(row.number, .written), id: id)
+        case .received(let count):
+            progress.addReceivers(count)
+            settle(plan.executed(row.number, .written), id: nil)
         case .deleted: settle(plan.executed(row.number, .empty), id: nil)
         case .exists:
             settle(plan.executed(row.number, .refused), id: nil)

@@ -33,6 +33,41 @@ public struct HashOptions {
     }
 }
 
+/// How rows become messages of channels; the defaults are those of the table.
+public struct PublishOptions {
+    /// What a row becomes.
+    enum Format: String, CaseIterable {
+        /// A JSON object, whose keys are the columns.
+        case json
+        /// The value of the one column that there is.
+        case raw
+    }
+
+    var channel: [UInt8]?
+    var channelColumn: [UInt8]?
+    var format = Format.json
+    var isSharded = false
+
+    public init(
+        channel: [UInt8]?, _ pairs: [(key: String, value: String)]
+    ) throws(RedcolError) {
+        self.channel = channel
+        for (key, text) in pairs {
+            let (name, value) = try PublishOption.given(key, text)
+            switch name {
+            case .channelColumn: channelColumn = value.bytes
+            case .messageFormat: format = try value.word(as: Format.self)
+            case .sharded: isSharded = try value.boolean()
+            }
+        }
+        guard (channel == nil) != (channelColumn == nil) else {
+            throw RedcolError(
+                .invalidArgument,
+                "give either a channel, or channel_column, whose values name each row's channel")
+        }
+    }
+}
+
 /// How rows become entries of streams; the defaults are those of the table.
 public struct EntryOptions {
     var stream: [UInt8]?

@@ -27,7 +27,7 @@ struct WritePlan {
     private var retries: RetryWindow
     /// Whether rows may be written twice without harm.
     let isRepeatable: Bool
-    private let writesEntries: Bool
+    private let kind: WrittenRows
 
     /// MULTI and EXEC. Without the right to use them, the server would still execute the commands
     /// of a transaction, one by one.
@@ -36,11 +36,11 @@ struct WritePlan {
     /// `silenceMs`: for how long it is tried again without a success; `retryMs`: the longest wait
     /// between two attempts.
     init(
-        isRepeatable: Bool, writesEntries: Bool, silenceMs: Int64,
+        isRepeatable: Bool, kind: WrittenRows, silenceMs: Int64,
         retryMs: Int64 = Backoff.longestMs
     ) {
         self.isRepeatable = isRepeatable
-        self.writesEntries = writesEntries
+        self.kind = kind
         retries = RetryWindow(limitMs: silenceMs, longestMs: retryMs)
     }
 
@@ -167,10 +167,7 @@ struct WritePlan {
 
     /// How much was written, and what was refused.
     var told: String {
-        let count = rows.written
-        let noun =
-            writesEntries ? (count == 1 ? "entry" : "entries") : (count == 1 ? "key" : "keys")
-        let written = "; \(count) \(noun) \(count == 1 ? "was" : "were") written"
+        let written = "; " + kind.told(rows.written)
         guard rows.refused.count > 1 else { return written }
         return written + "; of the rows before row \(rows.known), the server refused rows "
             + rows.refused.text(limit: 100)

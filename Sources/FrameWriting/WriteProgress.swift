@@ -7,7 +7,7 @@ import RedcolBase
 /// What a write counts. One thread, which writes, sets them.
 public final class WriteProgress: @unchecked Sendable {
     public enum Counter: Int32, CaseIterable, Sendable {
-        case written, refused, empty, known, bytesSent
+        case written, refused, empty, known, bytesSent, receivers
 
         public var name: StaticString {
             switch self {
@@ -16,6 +16,7 @@ public final class WriteProgress: @unchecked Sendable {
             case .empty: return "empty"
             case .known: return "known"
             case .bytesSent: return "bytes_sent"
+            case .receivers: return "receivers"
             }
         }
     }
@@ -39,6 +40,11 @@ public final class WriteProgress: @unchecked Sendable {
 
     func addSent(bytes: Int) {
         platform_counters_add(counters, Counter.bytesSent.rawValue, Int64(bytes))
+    }
+
+    /// So many clients have received a message.
+    func addReceivers(_ count: Int) {
+        platform_counters_add(counters, Counter.receivers.rawValue, Int64(count))
     }
 
     public func value(_ counter: Counter) -> Int64 {

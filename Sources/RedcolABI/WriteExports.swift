@@ -38,6 +38,24 @@ public func redcol_write_hashes(
     }
 }
 
+@c @implementation
+public func redcol_write_messages(
+    _ client: OpaquePointer?, _ channel: UnsafePointer<CChar>?, _ channel_length: Int64,
+    _ frame: UnsafeMutablePointer<ArrowArrayStream>?,
+    _ options: UnsafePointer<UnsafePointer<CChar>?>?,
+    _ writer_out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> redcol_status {
+    newWriter(client, frame, options, writer_out, error_out) {
+        (topology, frame, options) throws(RedcolError) in
+        let name = try channel.map { channel throws(RedcolError) in
+            try Arguments.name(channel, channel_length, "channel")
+        }
+        return try FrameWriter.make(
+            topology: topology, moving: frame, messages: try PublishOptions(channel: name, options))
+    }
+}
+
 /// Makes a writer with `make`, and releases the frame if that was not taken over.
 private func newWriter(
     _ client: OpaquePointer?, _ frame: UnsafeMutablePointer<ArrowArrayStream>?,

@@ -234,6 +234,21 @@ public enum HashOption: OptionTable {
     }
 }
 
+/// The options of redcol_write_messages.
+public enum PublishOption: OptionTable {
+    case channelColumn, messageFormat, sharded
+
+    public static var purpose: StaticString { "publishing messages" }
+
+    public var option: Option {
+        switch self {
+        case .channelColumn: Option("channel_column", .text)
+        case .messageFormat: Option("message_format", .word("json raw"), default: "json")
+        case .sharded: Option("sharded", .boolean, default: "false")
+        }
+    }
+}
+
 /// The options of redcol_list_groups and redcol_list_pending.
 public enum ListOption: OptionTable {
     case exact

@@ -56,6 +56,24 @@ private func text(_ name: String, _ format: String, _ buffers: [[UInt8]?]) -> Co
         #expect(frame.unreleased == 0)
     }
 
+    @Test func messages() throws {
+        let frame = FrameFixture([
+            .numbers("n", "l", [Int64(1), -20]), .texts("t\"", ["a\n", nil]),
+        ])
+        var handed = frame.stream()
+        let source = try FrameSource.make(moving: &handed)
+        var encoder = try RowEncoder(source.schema, try PublishOptions(channel: [99], []))
+        let batch = try #require(try source.batch(holding: 0))
+        #expect(try encoder.encode(0 - batch.firstRow) == .command)
+        #expect(try encoder.encode(1 - batch.firstRow) == .command)
+        #expect(
+            String(decoding: encoder.commands.bytes, as: UTF8.self).replacing("\r\n", with: " ")
+                == #"*3 $7 PUBLISH $1 c $23 {"n":1,"t\"":"a\u000a"} "#
+                + #"*3 $7 PUBLISH $1 c $20 {"n":-20,"t\"":null} "#)
+        source.finish()
+        #expect(frame.unreleased == 0)
+    }
+
     @Test func optionsOfEntries() throws {
         let frame = FrameFixture(
             [.texts("to", ["a"]), .texts("at", ["5-1"]), .numbers("v", "c", [Int8(7)])])

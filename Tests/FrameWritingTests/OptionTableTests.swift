@@ -120,6 +120,10 @@ private func shown(_ options: Any) -> String {
 
 @Test func optionsOfHashes() throws {
     try check(HashOption.self) { "\(try HashOptions($0))" }
+    try check(PublishOption.self) { pairs in
+        let isByColumn = pairs.contains { $0.key == "channel_column" }
+        return "\(try PublishOptions(channel: isByColumn ? nil : [], pairs))"
+    }
 }
 
 @Test func optionsOfEntries() throws {

@@ -49,7 +49,7 @@ private struct Run {
         sentBytes = Array(repeating: 0, count: nodes)
         received = Array(repeating: [], count: nodes)
         plan = ScatteredPlan(
-            isRepeatable: isRepeatable, writesEntries: !isRepeatable, silenceMs: 1_000,
+            isRepeatable: isRepeatable, kind: isRepeatable ? .hashes : .entries, silenceMs: 1_000,
             retryMs: 100)
         for _ in 0..<nodes { plan.rows.addLane() }
     }
@@ -240,7 +240,7 @@ extension Run {
 
 @Test func aRowWhoseNodesSendItAroundIsGivenUp() {
     var plan = ScatteredPlan(
-        isRepeatable: false, writesEntries: true, silenceMs: 1_000, retryMs: 100)
+        isRepeatable: false, kind: .entries, silenceMs: 1_000, retryMs: 100)
     plan.begin()
     plan.rows.addLane()
     plan.rows.begin(0, sent: 0)
@@ -265,7 +265,7 @@ extension Run {
 
 @Test func anIdleConnectionThatIsLostDelaysNothing() {
     var plan = ScatteredPlan(
-        isRepeatable: false, writesEntries: true, silenceMs: 1_000, retryMs: 100)
+        isRepeatable: false, kind: .entries, silenceMs: 1_000, retryMs: 100)
     plan.rows.addLane()
     plan.begin()
     // Later than a node that is needed is given up.

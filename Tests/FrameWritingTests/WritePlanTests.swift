@@ -47,7 +47,8 @@ private struct Run {
     ) {
         self.kinds = kinds
         self.usesTransactions = usesTransactions
-        plan = WritePlan(isRepeatable: isRepeatable, writesEntries: !isRepeatable, silenceMs: 1_000)
+        plan = WritePlan(
+            isRepeatable: isRepeatable, kind: isRepeatable ? .hashes : .entries, silenceMs: 1_000)
     }
 
     /// A point at which the connection may be lost, and the write stopped.
@@ -378,7 +379,7 @@ private func runHashes(_ prepare: (inout Run) -> Void = { _ in }) -> Run {
 
     /// A connection that is lost for a reason that another one will not mend.
     @Test func faultsThatAreRaised() {
-        var plan = WritePlan(isRepeatable: true, writesEntries: false, silenceMs: 1_000)
+        var plan = WritePlan(isRepeatable: true, kind: .hashes, silenceMs: 1_000)
         plan.connected(usesTransactions: false, sent: 0)
         plan.encoded(.command, bytes: 10)
         let fault = RedcolError(.protocolViolation, "nonsense")
@@ -395,7 +396,7 @@ private func runHashes(_ prepare: (inout Run) -> Void = { _ in }) -> Run {
 
     /// What is known stays so after the caller has closed the connection.
     @Test func closing() {
-        var plan = WritePlan(isRepeatable: false, writesEntries: true, silenceMs: 1_000)
+        var plan = WritePlan(isRepeatable: false, kind: .entries, silenceMs: 1_000)
         plan.connected(usesTransactions: false, sent: 100)
         for _ in 0..<3 { plan.encoded(.command, bytes: 10) }
         _ = plan.executed(0, .written)

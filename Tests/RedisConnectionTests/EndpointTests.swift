@@ -70,6 +70,7 @@ private func partsOfAURL(_ good: Good) throws {
         #expect(port == good.port)
     case .unix(let path): #expect(path == good.path)
     case .service: Issue.record("a service")
+    case .file: Issue.record("a file")
     }
     #expect(endpoint.login.user == utf8(good.user))
     #expect(endpoint.login.password == good.password.map { utf8($0) })

@@ -30,6 +30,7 @@
 #include "redcol_columns.hpp"
 #include "redcol_steering.hpp"
 #include "redcol_tables.hpp"
+#include "redcol_writing.hpp"
 
 /* Without it, redcol_errors.hpp has said which version of C++ is needed. */
 #if defined(REDCOL_HPP_MODE)
@@ -280,59 +281,9 @@ private:
   detail::Owned<redcol_iter> handle_;
 };
 
-/* A write in progress: redcol_writer. */
-class Writer {
-public:
-  Writer() = default;
-  explicit operator bool() const noexcept { return handle_ != nullptr; }
-  redcol_writer *get() const noexcept { return handle_.get(); }
-
-  /* Continues to write: REDCOL_OK when all rows are written, REDCOL_TIMEOUT, or an error. */
-  redcol_status run(std::int64_t wait_ms, Error &error) noexcept {
-    Error::Out out(error);
-    return out.done(redcol_writer_run(get(), wait_ms, out));
-  }
-  /* Sends no more rows, and waits for the answers to those that were sent. */
-  redcol_status stop(std::int64_t wait_ms, Error &error) noexcept {
-    Error::Out out(error);
-    return out.done(redcol_writer_stop(get(), wait_ms, out));
-  }
-  /* The ids since the last call, a column "_id"; also after an error. */
-  redcol_status ids(Batch &batch, Error &error) noexcept {
-    Error::Out out(error);
-    const auto [schema, array] = batch.out();
-    return out.done(redcol_writer_ids(get(), schema, array, out));
-  }
-  redcol_status cancel() noexcept { return redcol_cancel(get()); }
-  redcol_status close() noexcept { return redcol_close(get()); }
-  int descriptor() const noexcept { return redcol_writer_descriptor(get()); }
-  std::int64_t statistic(const char *name) const noexcept {
-    return redcol_writer_statistic(get(), name);
-  }
-
-#if defined(REDCOL_HPP_EXCEPTIONS)
-  redcol_status run(std::int64_t wait_ms = -1) {
-    return detail::thrown([&](Error &error) { return run(wait_ms, error); });
-  }
-  redcol_status stop(std::int64_t wait_ms = -1) {
-    return detail::thrown([&](Error &error) { return stop(wait_ms, error); });
-  }
-  Batch ids() {
-    Batch batch;
-    detail::thrown([&](Error &error) { return ids(batch, error); });
-    return batch;
-  }
-#endif
-
-private:
-  friend class Client;
-  explicit Writer(redcol_writer *handle) noexcept : handle_(handle) {}
-  detail::Owned<redcol_writer> handle_;
-};
-
-/* A server: redcol_client. What changes groups and streams is in redcol_steering.hpp, and lists of
-   what there is are in redcol_tables.hpp. */
-class Client : public Steers<Client>, public detail::Lists<Client> {
+/* A server: redcol_client. What changes groups and streams is in redcol_steering.hpp, writing in
+   redcol_writing.hpp, and lists of what there is are in redcol_tables.hpp. */
+class Client : public Steers<Client>, public Writes<Client>, public detail::Lists<Client> {
 public:
   Client() = default;
   explicit operator bool() const noexcept { return handle_ != nullptr; }
@@ -427,38 +378,10 @@ public:
     return total;
   }
 
-  /* The rows of `frame` as entries of a stream, or as hashes. It is moved, also with an error, but
-     not if std::bad_alloc is thrown. */
-  Writer write(std::string_view stream, ArrowArrayStream *frame, const Options &options,
-               Error &error) {
-    if (!can_say(options, frame, error))
-      return Writer();
-    const std::vector<const char *> words = options.pointers();
-    redcol_writer *writer = nullptr;
-    Error::Out out(error);
-    out.done(redcol_write_stream(get(), detail::address(stream), detail::length(stream), frame,
-                                 words.data(), &writer, out));
-    return Writer(writer);
-  }
-  Writer write_hashes(ArrowArrayStream *frame, const Options &options, Error &error) {
-    if (!can_say(options, frame, error))
-      return Writer();
-    const std::vector<const char *> words = options.pointers();
-    redcol_writer *writer = nullptr;
-    Error::Out out(error);
-    out.done(redcol_write_hashes(get(), frame, words.data(), &writer, out));
-    return Writer(writer);
-  }
   redcol_status cancel() noexcept { return redcol_cancel(get()); }
   redcol_status close() noexcept { return redcol_close(get()); }
 
 #if defined(REDCOL_HPP_EXCEPTIONS)
-  Writer write(std::string_view stream, ArrowArrayStream *frame, const Options &options = {}) {
-    return detail::thrown([&](Error &error) { return write(stream, frame, options, error); });
-  }
-  Writer write_hashes(ArrowArrayStream *frame, const Options &options = {}) {
-    return detail::thrown([&](Error &error) { return write_hashes(frame, options, error); });
-  }
   static Client open(const std::string &url, const Options &options = {}) {
     return detail::thrown([&](Error &error) { return open(url, options, error); });
   }
@@ -581,14 +504,6 @@ private:
                          ids ? detail::address(*ids) : nullptr, ids ? detail::length(*ids) : 0,
                          columns, words, iter, out);
                    });
-  }
-  /* Whether the options can be said in C; if not, the frame is released, since it is moved. */
-  static bool can_say(const Options &options, ArrowArrayStream *frame, Error &error) {
-    if (options.check(error))
-      return true;
-    if (frame && frame->release)
-      frame->release(frame);
-    return false;
   }
   detail::Owned<redcol_client> handle_;
 };

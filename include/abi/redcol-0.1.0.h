@@ -185,6 +185,10 @@ redcol_status redcol_write_stream(redcol_client *client, const char *stream, int
 redcol_status redcol_write_hashes(redcol_client *client, struct ArrowArrayStream *frame,
                                   const char *const *options, redcol_writer **writer_out,
                                   redcol_error **error_out);
+redcol_status redcol_write_messages(redcol_client *client, const char *channel,
+                                    int64_t channel_length, struct ArrowArrayStream *frame,
+                                    const char *const *options, redcol_writer **writer_out,
+                                    redcol_error **error_out);
 redcol_status redcol_writer_run(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 redcol_status redcol_writer_stop(redcol_writer *writer, int64_t wait_ms, redcol_error **error_out);
 redcol_status redcol_writer_ids(redcol_writer *writer, struct ArrowSchema *schema_out,

@@ -12,6 +12,7 @@ TITLES = {
     "ReadOption": "Reading: ranges, iterators, groups and scans",
     "EntryOption": "Writing entries: `redcol_write_stream`",
     "HashOption": "Writing hashes: `redcol_write_hashes`",
+    "PublishOption": "Publishing: `redcol_write_messages`",
     "ListOption": "Lists: streams, groups, consumers and pending entries",
     "PartitionOption": "Partitions: `redcol_partitions`",
     "SubscribeOption": "Pub/Sub: `redcol_subscribe`",

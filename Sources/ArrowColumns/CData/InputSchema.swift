@@ -218,7 +218,7 @@ extension InputKind {
 }
 
 extension InputNode {
-    fileprivate var isBinary: Bool {
+    var isBinary: Bool {
         switch kind {
         case .binary32, .binary64, .binaryView, .fixedBinary: return true
         default: return false

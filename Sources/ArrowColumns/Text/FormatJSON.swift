@@ -6,9 +6,24 @@ import CPlatform
 import RedcolBase
 
 extension GrowingBytes {
+    /// Appends a column's name as the key of an object, with its colon.
+    public mutating func appendJSONKey(
+        _ column: Int, _ schema: InputSchema
+    ) throws(RedcolError) {
+        guard !schema.nodes[column].isBinary else {
+            throw RedcolError(
+                .schema,
+                "column \"\(schema.shownName(column))\": JSON has no bytes; cast them to text")
+        }
+        try schema.names[column].withUnsafeBufferPointer { bytes throws(RedcolError) in
+            try appendJSONString(bytes)
+        }
+        try append(UInt8(ascii: ":"))
+    }
+
     /// Appends the value at `row`: numbers and booleans as such, durations as their ticks, all else
     /// as strings; decimals too, since readers take numbers for floats.
-    mutating func appendJSON(
+    public mutating func appendJSON(
         _ node: UnsafePointer<InputNode>, _ row: Int, _ schema: InputSchema
     ) throws(RedcolError) {
         if try node.pointee.isNull(row, schema.nodes) { return try append("null") }
@@ -58,8 +73,8 @@ extension GrowingBytes {
         guard node.pointee.isFinite(row) else {
             throw RedcolError(
                 .value,
-                "\(escaped(UnsafeBufferPointer(start: text, count: length), limit: 8)) in a list "
-                    + "or struct, which is written as JSON, that has no such number")
+                "\(escaped(UnsafeBufferPointer(start: text, count: length), limit: 8)), "
+                    + "and JSON, as which it is written, has no such number")
         }
         advance(length)
     }

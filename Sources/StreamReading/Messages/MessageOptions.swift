@@ -35,6 +35,12 @@ struct MessageOptions {
             let (name, value) = try SubscribeOption.given(key, text)
             try set(name, value)
         }
+        guard read.onIdle == .wait || read.blockMs != nil else {
+            throw RedcolError(
+                .invalidArgument,
+                "on_idle says what happens when no message has come for block_ms: give block_ms "
+                    + "too")
+        }
     }
 
     private mutating func set(

@@ -62,7 +62,10 @@ final class MessageReader: StreamReader {
         let columns = try MessageColumns(options, schema: schema)
         try Memory.require(3 * channels.commandBytes, for: "the channels")
         let all = channels.names + channels.patterns
-        if all.isEmpty { throw RedcolError(.invalidArgument, "no channel was named") }
+        if all.isEmpty {
+            throw RedcolError(
+                .invalidArgument, "no channel was named: give channels, patterns or both")
+        }
         guard Set(channels.names).count == channels.names.count,
             Set(channels.patterns).count == channels.patterns.count
         else {

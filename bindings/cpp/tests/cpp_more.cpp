@@ -244,6 +244,8 @@ static void nul_bytes(Client &client, const char *url) {
     CHECK(!client.write("copy", &frame, options, error) && error && !frame.release);
     table.stream(&frame);
     CHECK(!client.write_hashes(&frame, options, error) && error && !frame.release);
+    table.stream(&frame);
+    CHECK(!client.publish("c", &frame, options, error) && error && !frame.release);
     CHECK(contains(thrown([&] { client.read("numbers", options); }), "has a NUL byte"));
   }
   for (const Schema &schema : {Schema().add(cut, "l"), Schema().add("n", string_view("l\0", 2)),
@@ -340,6 +342,11 @@ static void acknowledging_later(Client &client) {
   client.read("numbers", {{"include_timestamp", "false"}}).collect().stream(&frame);
   Writer writer = client.write_hashes(&frame, {{"key_column", "_id"}, {"key_prefix", "l:"}});
   CHECK(writer.descriptor() >= 0 && writer.run() == REDCOL_OK);
+  Reader listening = client.subscribe({"published"}, {}, Schema().add("n", "l"));
+  client.read("numbers", {{"include_timestamp", "false"}}).collect().stream(&frame);
+  Writer published = client.publish("published", &frame);
+  CHECK(published.run() == REDCOL_OK && published.statistic("written") == 25);
+  CHECK(published.statistic("receivers") == 25);
 }
 
 /* -- Credentials */

@@ -272,6 +272,9 @@ class Writing(Reading):
     def start_hashes(self) -> int:
         return self._start("redcol_write_hashes")
 
+    def start_messages(self) -> int:
+        return self._start("redcol_write_messages", b"c", -1)
+
     def _start(self, function: str, *stream: object, **options: object) -> int:
         free(self.writer)
         self.writer = c_void_p(0x10)
@@ -346,6 +349,7 @@ CALLS: dict[str, tuple[Callable[..., int], dict[str, str]]] = {
     "redcol_read_ranges": (Reading.start_ranges, {}),
     "redcol_write_stream": (Writing.start, {}),
     "redcol_write_hashes": (Writing.start_hashes, {}),
+    "redcol_write_messages": (Writing.start_messages, {}),
     "redcol_writer_run": (Writing.run, {}),
     "redcol_writer_stop": (Writing.stop, {}),
     "redcol_writer_ids": (Writing.ids, {}),
@@ -360,7 +364,8 @@ STEERING = {*STEERING_GROUPS, "redcol_delete_group", "redcol_trim_stream", "redc
 ASKING = set(CALLS) - {
     *("redcol_iter_unread", "redcol_iter_ack_start", "redcol_iter_stream", "redcol_read_ranges"),
     "redcol_iter_position",
-    *("redcol_write_stream", "redcol_write_hashes", "redcol_writer_ids", "redcol_claim_entries"),
+    *("redcol_write_stream", "redcol_write_hashes", "redcol_write_messages"),
+    *("redcol_writer_ids", "redcol_claim_entries"),
 }
 
 

@@ -16,8 +16,8 @@ from test_c_examples import EVENTS, EVENTS_PRINTED, EXAMPLE, LIBRARY, ROOT
 
 from servers import Server
 
-HEADERS = ["redcol.h", "redcol/arrow_c_data.h", "redcol.hpp"]
-HEADERS += [f"redcol_{part}.hpp" for part in ("arguments", "columns", "errors", "tables")]
+HEADERS = ["redcol.h", "redcol/arrow_c_data.h"]
+HEADERS += sorted(path.name for path in Path(__file__).parents[1].glob("*.hpp"))
 NOTICES = ["LICENSE", "THIRD_PARTY_NOTICES"]
 VERSION = re.findall(r'REDCOL_VERSION "(.*)"', (ROOT / "include/redcol.h").read_text())[0]
 CMAKE_LISTS = """\

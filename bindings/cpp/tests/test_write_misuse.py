@@ -34,7 +34,8 @@ def nothing_is_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("function", STARTING)
 def test_what_cannot_be_started(function: str) -> None:
-    column = "key_column" if function == "redcol_write_hashes" else "id_column"
+    columns = {"redcol_write_hashes": "key_column", "redcol_write_messages": "channel_column"}
+    column = columns.get(function, "id_column")
     for options in ({"nonsense": 1}, {column: "none"}):
         with Server() as server, prepared(function, server.url, **options) as writing:
             assert CALLS[function][0](writing) == INVALID

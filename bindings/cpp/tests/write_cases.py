@@ -12,7 +12,7 @@ from statuses import CALLS, Writing, call, case, prepared
 
 from servers import Server
 
-STARTING = ("redcol_write_stream", "redcol_write_hashes")
+STARTING = ("redcol_write_stream", "redcol_write_hashes", "redcol_write_messages")
 GOING_ON = ("redcol_writer_run", "redcol_writer_stop")
 
 

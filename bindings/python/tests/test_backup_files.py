@@ -244,8 +244,20 @@ def _in(folder: Path) -> Iterator[None]:
         lambda url: redcol.delete_group(url, "plain", "g"),
         lambda url: redcol.claim(url, "plain", "g", "c", min_idle_ms=0),
         lambda url: redcol.collect_pubsub(url, "channel", count=1),
+        lambda url: redcol.publish(url, pl.DataFrame({"n": [1]}), "channel"),
     ],
-    ids=["follow", "wait", "group", "write", "ack", "trim", "steer", "claim", "subscribe"],
+    ids=[
+        "follow",
+        "wait",
+        "group",
+        "write",
+        "ack",
+        "trim",
+        "steer",
+        "claim",
+        "subscribe",
+        "publish",
+    ],
 )
 def test_what_needs_a_server_is_refused(saved: Saved, call: Callable[[str], object]) -> None:
     with pytest.raises(redcol.UnsupportedError, match="backup file"):

@@ -29,7 +29,7 @@ FULLY_DOCUMENTED = [
     *("create_group", "delete_group", "seek_group", "delete_consumer", "release", "trim_stream"),
     *("delete_entries", "claim", "export_stream"),
     *("list_streams", "list_groups", "list_consumers", "list_pending", "partitions"),
-    *("iter_pubsub", "iter_pubsub_async", "collect_pubsub"),
+    *("iter_pubsub", "iter_pubsub_async", "collect_pubsub", "publish"),
 ]
 ENGINES = ("spark", "ray")
 MODULES = [

@@ -314,6 +314,7 @@ def test_a_password_that_a_server_repeats(answer: bytes) -> None:
         lambda url: redcol.ack_entries(url, "s", "g", ["1-1"], timeout_ms=500),
         lambda url: redcol.write_stream(url, pl.DataFrame({"x": [1]}), "s", timeout_ms=500),
         lambda url: redcol.write_hashes(url, pl.DataFrame({"_key": ["k"]}), timeout_ms=500),
+        lambda url: redcol.publish(url, pl.DataFrame({"x": [1]}), "c", timeout_ms=500),
     ]
     shown = 0
     with guarded(answers) as url:
@@ -380,6 +381,7 @@ PUBLIC: dict[str, Callable[[Any], object]] = {
     "delete_entries": lambda url: redcol.delete_entries(url, "s", ["1-1"]),
     "write_stream": lambda url: redcol.write_stream(url, FRAME, "s"),
     "write_hashes": lambda url: redcol.write_hashes(url, FRAME),
+    "publish": lambda url: redcol.publish(url, FRAME, "c"),
     "bad stream": lambda url: redcol.read_stream(url, 5),  # type: ignore[arg-type]
     "bad schema": lambda url: redcol.iter_stream(url, "s", schema={"v": pl.Object}),
     "bad option": lambda url: redcol.stream_batches(url, "s", nonsense=1),

@@ -253,6 +253,9 @@ def test_the_error_for_an_option_that_there_is_not_lists_all(server: Server) -> 
             "redcol_write_hashes": lambda: _native.write_hashes(
                 handle, frame.__arrow_c_stream__(), unknown
             ),
+            "redcol_write_messages": lambda: _native_pubsub.write_messages(
+                handle, b"s", frame.__arrow_c_stream__(), unknown
+            ),
             "redcol_subscribe": lambda: _native_pubsub.subscribe(handle, [b"s"], [], None, unknown),
             "LISTS": lambda: _native_lists.list_pending(handle, b"s", b"g", unknown),
             "redcol_partitions": lambda: _native_lists.partitions(handle, [b"s"], unknown),

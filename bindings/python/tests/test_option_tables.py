@@ -52,6 +52,7 @@ FUNCTIONS = {
     "infer_schema": ("ClientOption",),
     "write_stream": ("EntryOption", "ClientOption"),
     "write_hashes": ("HashOption", "ClientOption"),
+    "publish": ("PublishOption", "ClientOption"),
     "list_streams": ("ClientOption",),
     "partitions": ("PartitionOption", "ClientOption"),
     "list_groups": ("ListOption", "ClientOption"),

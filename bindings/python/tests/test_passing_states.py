@@ -209,6 +209,25 @@ def test_a_writer_outlasts_it(word: str, kind: str) -> None:
         timer.join()
 
 
+def test_a_subscription_and_its_publisher_outlast_a_script() -> None:
+    """The server answers nobody else meanwhile. Nothing is lost, nothing comes twice."""
+    frame = pl.DataFrame({"n": range(IN_ONE_PIECE)})
+    with (
+        Server(REDIS_7) as server,
+        redcol.connect(server.url, timeout_ms=BUSY_MACHINE_MS) as client,
+        redcol.iter_pubsub(client, "c", schema=frame.schema, batch_timeout_ms=0) as messages,
+    ):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(busy(server))
+            threading.Timer(0.3, stack.close).start()
+            assert redcol.publish(client, frame, "c") == IN_ONE_PIECE
+        found: list[int] = []
+        while len(found) < IN_ONE_PIECE:
+            found += next(messages)["n"].to_list()
+        assert found == list(range(IN_ONE_PIECE))
+        assert messages.stats.gaps == 0
+
+
 def test_a_writer_outlasts_a_script() -> None:
     frame = pl.DataFrame({"n": range(IN_ONE_PIECE)})
     with (

@@ -324,6 +324,14 @@ def test_what_cannot_be_right(arguments: dict[str, Any]) -> None:
         redcol.collect_pubsub("redis://127.0.0.1:1", **given)
 
 
+def test_what_an_idle_iterator_does_needs_a_time() -> None:
+    for action in ("stop", "empty"):
+        with pytest.raises(redcol.InvalidArgumentError, match="give block_ms"):
+            redcol.iter_pubsub("redis://127.0.0.1:1", "a", on_idle=action)  # type: ignore[arg-type]
+    with pytest.raises(redcol.InvalidArgumentError, match="give channels, patterns"):
+        redcol.iter_pubsub("redis://127.0.0.1:1", [])
+
+
 # -- Lost connections
 
 

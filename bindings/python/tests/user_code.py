@@ -87,9 +87,14 @@ def listens(client: redcol.Client) -> Iterator[pl.DataFrame]:
         for batch in messages:
             print(messages.stats.gaps, messages.stats.gap_ms)
             yield batch
-    yield redcol.collect_pubsub(URL, "a", count=5, window_seconds=1.5, message_format="json")
+    frame = redcol.collect_pubsub(URL, "a", count=5, window_seconds=1.5, message_format="json")
+    yield frame
     redcol.collect_pubsub(URL, "a", message_format="text")  # wrong
     redcol.iter_pubsub(URL, "a", on_error="dead_letter")  # wrong
+    receivers: int = redcol.publish(client, frame, "a", message_format="raw", sharded=True)
+    print(receivers, redcol.publish(URL, frame, channel_column="c", progress=True))
+    redcol.publish(URL, frame, "a", message_format="csv")  # wrong
+    redcol.publish(URL, "text", "a")  # wrong
     messages.ack()  # wrong
 
 

@@ -50,6 +50,7 @@ from .inference import infer_schema
 from .iterator import StreamIterator, iter_stream
 from .lists import list_consumers, list_groups, list_pending, list_streams
 from .partitioning import Partition, partitions
+from .publishing import publish
 from .pubsub import (
     AsyncMessageIterator,
     MessageIterator,
@@ -126,6 +127,7 @@ __all__ = [
     "list_pending",
     "list_streams",
     "partitions",
+    "publish",
     "read_arrow",
     "read_stream",
     "read_streams",

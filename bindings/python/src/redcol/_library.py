@@ -179,6 +179,10 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],
     ),
     "redcol_write_hashes": (c_int32, [c_void_p, c_void_p, _Strings, _Out, _Out]),
+    "redcol_write_messages": (
+        c_int32,
+        [c_void_p, c_char_p, c_int64, c_void_p, _Strings, _Out, _Out],
+    ),
     "redcol_writer_run": (c_int32, [c_void_p, c_int64, _Out]),
     "redcol_writer_stop": (c_int32, [c_void_p, c_int64, _Out]),
     "redcol_writer_descriptor": (ctypes.c_int, [c_void_p]),

@@ -141,7 +141,7 @@ def iter_pubsub(
             the value null, or all columns of a message that is not an object. ``"skip"`` leaves the
             message out, and logs a warning with the number of such messages.
         block_ms: how long no message comes before `on_idle` says what happens, in milliseconds;
-            0 waits forever. None does not wait: ``"stop"`` ends as soon as nothing is there.
+            0 waits forever. `on_idle` needs it, unless it is ``"wait"``.
         on_idle: ``"wait"`` keeps waiting. ``"stop"`` ends the loop, and ``"empty"`` yields a frame
             without rows, when no message has come for `block_ms`.
         on_gap: what happens after a time without a subscription. It is counted in ``stats.gaps``

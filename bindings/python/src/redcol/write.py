@@ -165,15 +165,15 @@ def append(
     with client.using(server) as handle:
         writer = _native.write_stream(handle, key, frame.__arrow_c_stream__(), options)
         try:
-            _run(writer, frame, told, height)
+            run(writer, frame, told, height)
         except BaseException as error:
-            _tell(error, writer, height, has_ids=True)
+            tell(error, writer, height, has_ids=True)
             raise
         else:
             try:
                 return _ids(writer, height)
             except OutOfMemoryError as error:
-                _tell(error, writer, height, has_ids=False)
+                tell(error, writer, height, has_ids=False)
                 raise
         finally:
             writer.free()
@@ -265,10 +265,10 @@ def write_hashes(
     with client.using(server) as handle:
         writer = _native.write_hashes(handle, frame.__arrow_c_stream__(), options)
         try:
-            _run(writer, frame, told, height)
+            run(writer, frame, told, height)
             return _native.writer_statistic(writer, "written")
         except BaseException as error:
-            _tell(error, writer, height, has_ids=False)
+            tell(error, writer, height, has_ids=False)
             raise
         finally:
             writer.free()
@@ -292,7 +292,7 @@ def _check(
         _native.write_stream(handle, key, columns, options).free()
 
 
-def _run(
+def run(
     writer: _native.Handle, frame: object, told: _progress.Progress, height: int | None
 ) -> None:
     """Write everything. Ctrl-C works meanwhile. `frame` stays alive until the end."""
@@ -315,7 +315,7 @@ def _ids(writer: _native.Handle, height: int | None) -> pl.Series:
     return ids
 
 
-def _tell(
+def tell(
     error: BaseException, writer: _native.Handle, height: int | None, *, has_ids: bool
 ) -> None:
     """Put into an exception (also a KeyboardInterrupt) how far the write has come."""
