@@ -71,7 +71,7 @@ lint: setup  ## look at style and types, without changing anything
 
 .PHONY: bench
 bench: setup build  ## compare what redcol takes with its floors and with others
-	@for name in read shapes network group tail small growth scan many write tls cluster inspect pubsub engines; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
+	@for name in read shapes network group tail small growth scan many write tls cluster inspect pubsub bulk engines; do $(PYTHON) bindings/python/benchmarks/bench_$$name.py; echo; done
 
 .PHONY: wheel
 wheel: setup build  ## build the Python package, dist/redcol-*.whl
@@ -99,7 +99,7 @@ sdist: setup  ## pack the sources of the Python package and the library, dist/re
 	@$(PYTHON) -m build --sdist --no-isolation --outdir dist bindings/python
 
 .PHONY: fuzz
-fuzz: setup  ## fuzz the row parser, small replies, lists and messages for FUZZ_SECONDS, 300 if not set
+fuzz: setup  ## fuzz the row parser, small replies, lists, messages and stored streams for FUZZ_SECONDS, 300 if not set
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} scripts/fuzz.sh
 
 .PHONY: sanitize

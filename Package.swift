@@ -91,6 +91,10 @@ let package = Package(
             dependencies: ["RedisConnection", "RedcolBase", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "StreamSnapshotsTests",
+            dependencies: ["StreamSnapshots", "RedcolBase", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
             name: "RedisTopologyTests",
             dependencies: ["RedisTopology", "RedisConnection", "RedcolBase", "TestSupport"],
             swiftSettings: strict),
@@ -132,8 +136,8 @@ if Context.environment["REDCOL_FUZZ"] != nil {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "StreamReading", "StreamInspection", "StreamSteering", "FrameWriting",
-                "TestSupport",
+                "StreamReading", "StreamSnapshots", "StreamInspection", "StreamSteering",
+                "FrameWriting", "TestSupport",
             ],
             path: "Tests/Fuzz",
             swiftSettings: strict))

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Fuzzes the row parser with libFuzzer and AddressSanitizer for FUZZ_SECONDS (15 if not set), and
-# for half as long each what takes the small replies, what lists and steering are answered, and
-# messages of channels.
+# for half as long each what takes the small replies, what lists and steering are answered,
+# messages of channels, and streams as servers store them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,3 +32,4 @@ run rows corpus "$seconds"
 run replies corpus-replies "$(((seconds + 1) / 2))"
 run lists corpus-lists "$(((seconds + 1) / 2))"
 run messages corpus-messages "$(((seconds + 1) / 2))"
+run snapshots corpus-snapshots "$(((seconds + 1) / 2))"

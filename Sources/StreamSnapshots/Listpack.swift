@@ -8,6 +8,8 @@ public struct Listpack {
     /// The end of the elements: where the last byte stands.
     private let end: UnsafePointer<UInt8>
     private var position: UnsafePointer<UInt8>
+    /// How many elements it says it has; nil where it does not say.
+    public let claimed: Int?
 
     /// The element that was read last: a text if it has one, else an integer.
     public private(set) var text: UnsafePointer<UInt8>?
@@ -24,6 +26,8 @@ public struct Listpack {
         guard total == bytes.count, start[bytes.count - 1] == 0xFF else { return nil }
         end = start + (bytes.count - 1)
         position = start + Listpack.headerBytes
+        let count = Int(start[5]) << 8 | Int(start[4])
+        claimed = count == 0xFFFF ? nil : count
     }
 
     /// Whether all elements were read.

@@ -30,8 +30,8 @@ public struct StoredNode {
     private var entriesLeft: Int
     private var deletedLeft: Int
     private let fieldCount: Int
-    /// The elements that follow of an entry that has begun, its count of elements included.
-    private var elementsBefore = 0
+    /// How many elements were read.
+    private var elements: Int
 
     private static let isDeleted: Int64 = 1
     private static let hasSameFields: Int64 = 2
@@ -62,6 +62,7 @@ public struct StoredNode {
         self.master = master
         self.pack = pack
         self.fieldCount = Int(fieldCount)
+        elements = 4 + Int(fieldCount)
         entriesLeft = Int(count)
         deletedLeft = Int(deleted)
     }
@@ -69,7 +70,11 @@ public struct StoredNode {
     /// Begins the next entry; the one before must have been taken in full.
     @inline(__always)
     public mutating func next() -> Step {
-        if pack.isAtEnd { return entriesLeft == 0 && deletedLeft == 0 ? .end : .malformed }
+        if pack.isAtEnd {
+            let isWhole =
+                entriesLeft == 0 && deletedLeft == 0 && pack.claimed ?? elements == elements
+            return isWhole ? .end : .malformed
+        }
         let before = pack.bytesLeft
         guard let flags = pack.nextInteger(), flags >= 0, flags <= 3,
             let milliseconds = pack.nextInteger(), let sequence = pack.nextInteger()
@@ -104,8 +109,9 @@ public struct StoredNode {
     /// Takes what stands after an entry's values: how many elements it has. False if it has others.
     @inline(__always)
     public mutating func end(_ entry: StoredEntry) -> Bool {
-        let elements = entry.hasSameFields ? 3 &+ entry.fieldCount : 4 &+ 2 &* entry.fieldCount
-        return pack.nextInteger() == Int64(elements)
+        let count = entry.hasSameFields ? 3 &+ entry.fieldCount : 4 &+ 2 &* entry.fieldCount
+        elements &+= count &+ 1
+        return pack.nextInteger() == Int64(count)
     }
 }
 

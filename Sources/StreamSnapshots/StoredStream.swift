@@ -143,4 +143,13 @@ public struct StoredStream {
             }
         }
     }
+
+    /// Throws if its bytes end before it does, or after it. What is in its nodes is not looked at.
+    public func checkEnd() throws(RedcolError) {
+        var ahead = self
+        while try ahead.passOverNode() != nil {}
+        _ = try ahead.state()
+        try ahead.passOverGroups()
+        if ahead.bytes.left > 0 { throw ahead.bytes.damaged("more than a stream") }
+    }
 }

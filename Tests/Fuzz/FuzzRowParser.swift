@@ -216,6 +216,7 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
     case .replies: fuzzReplies(bytes)
     case .lists: fuzzLists(bytes)
     case .messages: fuzzMessages(bytes)
+    case .snapshots: fuzzSnapshots(bytes)
     }
     return 0
 }

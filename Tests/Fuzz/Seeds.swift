@@ -8,10 +8,10 @@ import TestSupport
 
 @testable import StreamReading
 
-/// What a run feeds: the row parser, what takes small replies, lists and steering, or
-/// messages.
+/// What a run feeds: the row parser, what takes small replies, lists and steering, messages, or
+/// what takes stored streams.
 enum FuzzTarget: String {
-    case rows, replies, lists, messages
+    case rows, replies, lists, messages, snapshots
 
     static let ofThisRun =
         ProcessInfo.processInfo.environment["REDCOL_FUZZ_TARGET"]
@@ -23,6 +23,7 @@ enum FuzzTarget: String {
         case .replies: replySeeds()
         case .lists: listSeeds()
         case .messages: messageSeeds()
+        case .snapshots: snapshotSeeds()
         }
     }
 }

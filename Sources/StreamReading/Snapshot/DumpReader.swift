@@ -183,8 +183,10 @@ final class DumpReader: StreamReader {
         }
         let (first, last) = (range.first ?? .largest, range.last ?? .smallest)
         do throws(RedcolError) {
-            rows = StoredRows(
-                try StoredStream(type, StoredBytes(dump.value)), first: first, last: last)
+            let stream = try StoredStream(type, StoredBytes(dump.value))
+            // Before the first row: a dump that is cut must not look like a shorter stream.
+            try stream.checkEnd()
+            rows = StoredRows(stream, first: first, last: last)
         } catch {
             throw inPayload(error)
         }

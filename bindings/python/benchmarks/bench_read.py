@@ -60,8 +60,10 @@ def run_rounds(workers: dict[str, Worker], rounds: int) -> Results:
 def check_results(results: Results, entries: int) -> None:
     """A contestant that reads something other than the others has not won."""
     expected = results["redcol"][0]["sums"]
-    for name in CONTESTANTS:
-        for result in results[name]:
+    for name, rounds in results.items():
+        if name.startswith("drain"):
+            continue
+        for result in rounds:
             if (result["rows"], result["sums"]) != (entries, expected):
                 raise RuntimeError(f"{name} has read {result}, not {entries} rows of {expected}")
 

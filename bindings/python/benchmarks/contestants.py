@@ -40,6 +40,14 @@ def read_text(url: str) -> pl.DataFrame:
     return redcol.read_stream(url, events.STREAM)
 
 
+def read_dump(url: str) -> pl.DataFrame:
+    """redcol with a schema, which asks for the stream as the server stores it."""
+    limit = 100_000_000
+    return redcol.read_stream(
+        url, events.STREAM, schema=SCHEMA, transfer="dump", dump_entries_max=limit
+    )
+
+
 def read_redis_py(url: str) -> pl.DataFrame:
     """What a careful user of redis-py and hiredis writes: pages, columns, numbers read by Polars.
 
@@ -81,6 +89,8 @@ CONTESTANTS: dict[str, Callable[[str], pl.DataFrame]] = {
     "redis-py loop": read_redis_py,
     "list of dicts": read_dicts,
 }
+#: One for bench_bulk.
+OTHERS = {"redcol, dump": read_dump}
 
 
 def measure(read: Callable[[str], pl.DataFrame], url: str) -> dict[str, Any]:
@@ -122,8 +132,9 @@ def main(name: str, url: str, mode: str = "time") -> None:
     if mode == "memory":
         print(json.dumps(measure_memory(CONTESTANTS[name], url)))
         return
+    read = {**CONTESTANTS, **OTHERS}[name]
     for _ in sys.stdin:
-        print(json.dumps(measure(CONTESTANTS[name], url)), flush=True)
+        print(json.dumps(measure(read, url)), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 /*
  * A relay that makes a server far away: every byte that passes through it is late.
  *
- *   relay SOCKET DELAY_MS
+ *   relay SOCKET DELAY_MS [MBITS]
  *
  * It listens on a free port of this host, prints it, and connects each client to the unix socket.
  * What comes from either side goes on DELAY_MS later, as fast as it came: a round trip takes twice
- * that, and how much is under way does not matter. It ends when its standard input does.
+ * that, and how much is under way does not matter. With MBITS no more than so many million bits go
+ * on in a second, each way. It ends when its standard input does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,10 +30,11 @@ struct chunk {
 struct way {
   int from, to;
   struct chunk *first, *last;
+  double free_at; /* when all that came so far has passed */
   int has_ended;
 };
 
-static double delay_seconds;
+static double delay_seconds, byte_seconds;
 
 static void take(struct way *way) {
   struct chunk *chunk = malloc(sizeof *chunk);
@@ -45,7 +47,9 @@ static void take(struct way *way) {
     return;
   }
   chunk->next = NULL;
-  chunk->due = clock_seconds() + delay_seconds;
+  double now = clock_seconds();
+  way->free_at = (way->free_at > now ? way->free_at : now) + (double)length * byte_seconds;
+  chunk->due = way->free_at + delay_seconds;
   chunk->length = (size_t)length;
   chunk->sent = 0;
   if (way->first == NULL)
@@ -136,9 +140,10 @@ int main(int argc, char **argv) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t length = sizeof address;
   int listener = socket(AF_INET, SOCK_STREAM, 0);
-  if (argc != 3)
-    return fprintf(stderr, "usage: relay SOCKET DELAY_MS\n"), 2;
+  if (argc < 3)
+    return fprintf(stderr, "usage: relay SOCKET DELAY_MS [MBITS]\n"), 2;
   delay_seconds = atof(argv[2]) / 1000;
+  byte_seconds = argc > 3 ? 8e-6 / atof(argv[3]) : 0;
   if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) != 0 ||
       listen(listener, 16) != 0 || getsockname(listener, (struct sockaddr *)&address, &length) != 0)
     fail("listen");

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 #: are, in tests/engines.
 BENCHMARKS = (
     *("read", "shapes", "network", "group", "tail", "small", "growth", "scan", "many"),
-    *("write", "tls", "cluster", "inspect", "pubsub", "engines"),
+    *("write", "tls", "cluster", "inspect", "pubsub", "bulk", "engines"),
 )
 
 
@@ -94,6 +94,16 @@ def test_the_network() -> None:
     lines = lines_of("network")
     assert lines[0].startswith("10,000 entries of 4 fields, ")
     assert names_in(lines[2:]) == ["TCP", "relay, 1 ms", "relay, 10 ms", "group, 10 ms"]
+
+
+def test_bulk() -> None:
+    lines = lines_of("bulk")
+    assert lines[0].startswith("10,000 entries of 4 fields, ")
+    names = ["drain", "redcol", "redcol, dump", "redis-py loop"]
+    for start, compression in ((1, "yes"), (13, "no")):
+        assert lines[start + 1].startswith(f"compression {compression}: a dump of 0.")
+        table = ["unix socket", *names, "relay of 1 Gbit/s", *names]
+        assert names_in(lines[start + 2 : start + 12]) == table
 
 
 def test_small_things() -> None:
