@@ -52,6 +52,7 @@ private func companions(_ option: Option, _ value: String) -> [(key: String, val
     if option.nameText.hasPrefix("fence_"), option.nameText != "fence_key" {
         pairs.append(("fence_key", "k"))
     }
+    if option.nameText == "dump_entries_max" { pairs.append(("transfer", "dump")) }
     if option.nameText == "approximate" { pairs.append(("maxlen", "3")) }
     return pairs
 }
