@@ -29,6 +29,19 @@ private func commands(
         .replacing("\r\n", with: " ")
 }
 
+/// The commands that publish two rows.
+private func published(_ frame: FrameFixture) throws -> String {
+    var handed = frame.stream()
+    let source = try FrameSource.make(moving: &handed)
+    var encoder = try RowEncoder(source.schema, try PublishOptions(channel: Array("c".utf8), []))
+    for row in 0..<2 {
+        let batch = try #require(try source.batch(holding: row))
+        #expect(try encoder.encode(row - batch.firstRow) == .command)
+        source.forget(before: row + 1)
+    }
+    return String(decoding: encoder.commands.bytes, as: UTF8.self).replacing("\r\n", with: " ")
+}
+
 /// The words of the error of writing `columns`, which is released in any case.
 private func refusal(_ columns: ColumnFixture..., rows: Int64? = nil) -> String {
     let frame = FrameFixture(columns, rows: rows.map { [$0] })
@@ -60,17 +73,10 @@ private func text(_ name: String, _ format: String, _ buffers: [[UInt8]?]) -> Co
         let frame = FrameFixture([
             .numbers("n", "l", [Int64(1), -20]), .texts("t\"", ["a\n", nil]),
         ])
-        var handed = frame.stream()
-        let source = try FrameSource.make(moving: &handed)
-        var encoder = try RowEncoder(source.schema, try PublishOptions(channel: [99], []))
-        let batch = try #require(try source.batch(holding: 0))
-        #expect(try encoder.encode(0 - batch.firstRow) == .command)
-        #expect(try encoder.encode(1 - batch.firstRow) == .command)
         #expect(
-            String(decoding: encoder.commands.bytes, as: UTF8.self).replacing("\r\n", with: " ")
+            try published(frame)
                 == #"*3 $7 PUBLISH $1 c $23 {"n":1,"t\"":"a\u000a"} "#
                 + #"*3 $7 PUBLISH $1 c $20 {"n":-20,"t\"":null} "#)
-        source.finish()
         #expect(frame.unreleased == 0)
     }
 
