@@ -95,7 +95,7 @@ def test_lengths_that_nothing_has(length: int, server: Server) -> None:
                     "streams": None if wrong == "pattern_length" else (c_char_p * 1)(b"s"),
                     "stream_count": 0 if wrong == "pattern_length" else 1,
                     "stream_lengths": (c_int64 * 1)(size if wrong == "stream_lengths" else 1),
-                    "stream": b"s",
+                    **dict.fromkeys(("stream", "channel"), b"s"),
                     "group": b"g",
                     "entry_ids": b"1-1",
                     "consumer": b"c",
