@@ -65,7 +65,13 @@ static int leave(redcol_client *client, const char *stream, int by_jump, int clo
     CHECK(pthread_join(thread, &result) == 0);
   }
   if (closed_first) {
-    CHECK(redcol_close(iter) == REDCOL_OK);
+    /* The system may still know a thread that was joined a moment ago. */
+    redcol_status status = redcol_close(iter);
+    for (int tries = 0; status == REDCOL_ERROR_BUSY && tries < 60000; tries++) {
+      usleep(1000);
+      status = redcol_close(iter);
+    }
+    CHECK(status == REDCOL_OK);
     CHECK(redcol_iter_next(iter, 0, NULL, &batch, NULL) == REDCOL_ERROR_CLOSED);
     CHECK(redcol_close(iter) == REDCOL_OK);
   }
