@@ -44,7 +44,7 @@ public final class Topology: Sendable {
     private let replicas: ConnectionPool?
     /// Whether one read may be shared among all servers that have its key.
     public let sharesReads: Bool
-    /// Whether ranges are read from replicas, and from the primary only where there is none.
+    /// Whether ranges are read from replicas, and from the primary only without a replica.
     public var readsReplicas: Bool { replicas != nil && !sharesReads }
     /// The backup file that is read in place of a server.
     public let file: SnapshotFile?

@@ -36,7 +36,7 @@ public struct Listpack {
     /// The bytes after the element that was read last.
     public var bytesLeft: Int { end - position }
 
-    /// Reads the next element; false if there is none, or it is not one.
+    /// Reads the next element; false at the end, or if it is malformed.
     @inline(__always)
     public mutating func next() -> Bool {
         let left = end - position

@@ -24,6 +24,7 @@ public final class SnapshotFile: Sendable {
     public let savedAt: UInt64?
     private let start: UInt
     private let size: Int
+    private let database: UInt64
     /// Sorted by key.
     private let places: [Place]
 
@@ -49,7 +50,8 @@ public final class SnapshotFile: Sendable {
             var walk = SnapshotWalk(bytes)
             var places = try walk.streams(of: database, verifies: verifies)
             places.sort { isBefore($0.key, $1.key) }
-            return SnapshotFile(path, memory, size, places, savedAt: walk.savedAt)
+            return SnapshotFile(
+                path, memory, size, places, database: database, savedAt: walk.savedAt)
         } catch {
             platform_unmap_file(memory, size, slack)
             throw error.adding("the backup file \(shown(path)): ")
@@ -58,8 +60,9 @@ public final class SnapshotFile: Sendable {
 
     private init(
         _ path: String, _ memory: UnsafeMutableRawPointer, _ size: Int, _ places: [Place],
-        savedAt: UInt64?
+        database: UInt64, savedAt: UInt64?
     ) {
+        self.database = database
         self.savedAt = savedAt
         self.path = path
         start = UInt(bitPattern: memory)
@@ -93,6 +96,32 @@ public final class SnapshotFile: Sendable {
     /// The streams whose keys match a pattern, as SCAN's MATCH has them.
     public func find(matching pattern: [UInt8]) -> [Int] {
         places.indices.filter { matches(places[$0].key[...], pattern[...]) }
+    }
+
+    /// The first of these keys that holds something else than a stream. The file is gone through
+    /// once more for it.
+    public func firstOfOtherType(_ keys: [[UInt8]]) throws(RedcolError) -> [UInt8]? {
+        var found: [UInt8]?
+        try forEachOther { key in
+            if found == nil { found = keys.first { $0.elementsEqual(key) } }
+        }
+        return found
+    }
+
+    /// How many keys match a pattern and hold something else than a stream.
+    public func countOfOtherTypes(matching pattern: [UInt8]) throws(RedcolError) -> Int {
+        var count = 0
+        try forEachOther { if matches(Array($0)[...], pattern[...]) { count += 1 } }
+        return count
+    }
+
+    private func forEachOther(
+        _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    ) throws(RedcolError) {
+        let bytes = UnsafeBufferPointer(
+            start: UnsafePointer<UInt8>(bitPattern: start), count: size)
+        var walk = SnapshotWalk(bytes)
+        _ = try walk.streams(of: database, verifies: false, other: body)
     }
 
     /// A stream, from its beginning, or from a node that begins at an id or somewhat before. It is

@@ -20,9 +20,9 @@ struct SnapshotWalk {
         bytes = StoredBytes(all)
     }
 
-    /// The streams of one database.
+    /// The streams of one database. `other` is told the database's keys of other types.
     mutating func streams(
-        of database: UInt64, verifies: Bool
+        of database: UInt64, verifies: Bool, other: (UnsafeBufferPointer<UInt8>) -> Void = { _ in }
     ) throws(RedcolError) -> [SnapshotFile.Place] {
         defer { scratch.free() }
         let version = try header()
@@ -48,7 +48,7 @@ struct SnapshotWalk {
                 _ = try bytes.number()
                 try passOverModule()
             case Code.function: try bytes.passOverString()
-            default: try value(code, isWanted: selected == database, &found)
+            default: try value(code, isWanted: selected == database, &found, other)
             }
         }
     }
@@ -115,13 +115,14 @@ struct SnapshotWalk {
 
     /// A key and its value.
     private mutating func value(
-        _ type: UInt8, isWanted: Bool, _ found: inout [SnapshotFile.Place]
+        _ type: UInt8, isWanted: Bool, _ found: inout [SnapshotFile.Place],
+        _ other: (UnsafeBufferPointer<UInt8>) -> Void
     ) throws(RedcolError) {
+        let name = try bytes.string(&scratch)
         guard let stream = StreamType(rawValue: type) else {
-            try bytes.passOverString()
+            if isWanted { other(name) }
             return try passOver(type)
         }
-        let name = try bytes.string(&scratch)
         guard Memory.isThere(name.count), found.hasRoom(for: 1) else {
             throw RedcolError(.memory, "no memory for the keys of a backup file")
         }

@@ -18,7 +18,7 @@ final class DumpReader: StreamReader {
     }
     private var phase = Phase.asksNothing
     private var range: ReadOptions.Range
-    /// What the stream gives; nil if there is none.
+    /// The rows of the stream; nil if the key is missing.
     private var rows: StoredRows?
     /// Bytes of the answer that holds the stream.
     private var payloadBytes = 0

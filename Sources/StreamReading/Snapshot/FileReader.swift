@@ -41,26 +41,27 @@ final class FileReader: Reader {
                 .unsupported,
                 "a backup file has no clock for a time before now: give a time, or an entry id")
         }
-        if options.countsWrongTypes {
-            throw RedcolError(
-                .unsupported,
-                "the keys of a backup file that are no streams are not counted: leave out "
-                    + "count_wrong_types")
-        }
         let columns = try ReadColumns(options, schema: schema)
+        let statistics = try Statistics.make()
         var (streams, places): ([[UInt8]], [Int]) = ([[]], [])
         switch chosen {
-        case .matching(let pattern): places = try file.places(matching: pattern, options)
+        case .matching(let pattern):
+            places = try file.places(matching: pattern, options)
+            if options.countsWrongTypes {
+                statistics.add(.wrongTypes, try file.countOfOtherTypes(matching: pattern))
+            }
         case .named(let names):
             if !isOfMany { streams = names }
             places = try file.places(of: names, options)
+            statistics.add(.streams, names.count - places.count)
+            statistics.add(.emptyStreams, names.count - places.count)
         }
         let parser = ParserOwner(
             try columns.makeParser(options, streams: streams, secrets: topology.secrets))
         let poller = try ConnectionPoller.make()
         poller.wake(afterMs: 0)
         return FileReader(
-            file, parser, try .make(), try options.rangeOfFile(), places, streams, options, poller,
+            file, parser, statistics, try options.rangeOfFile(), places, streams, options, poller,
             isOfMany: isOfMany)
     }
 
@@ -130,7 +131,11 @@ final class FileReader: Reader {
         let rows = parser.pointee.batch.rowCount
         // The rows before an error come first.
         if rows == 0 {
-            if let failure { throw failure }
+            if let failure {
+                // As with a server, one that follows goes on after an entry that does not fit.
+                if options.follows, failure.cause == .value { self.failure = nil }
+                throw failure
+            }
             if isDone, hasGivenBatch { return .end }
         }
         if let error = parser.pointee.pastLayout(rows: rows) {
@@ -178,8 +183,7 @@ final class FileReader: Reader {
             }
             if rows == nil { try beginStream() }
             guard var rows, rowsLeft > 0 else {
-                endStream()
-                turn += 1
+                moveOn()
                 continue
             }
             let before = parser.pointee.batch.rowCount
@@ -205,8 +209,7 @@ final class FileReader: Reader {
             case .batchFull:
                 if try !goesOn(until: until) { return false }
             case .end:
-                endStream()
-                turn += 1
+                moveOn()
             }
         }
     }
@@ -216,6 +219,12 @@ final class FileReader: Reader {
         statistics.add(.rowsRead, count)
         if parser.pointee.leftOut.uncounted > 0 {
             statistics.add(.skipped, parser.pointee.leftOut.takeCount())
+            let count = statistics.value(.skipped)
+            let stream = escaped(file.key(places[turn]), limit: 200)
+            Log.write(.warning, .value, about: "\(stream) \(count)") {
+                "left out \(count) entries so far, the last of them "
+                    + parser.pointee.lastLeftOut(of: stream)
+            }
         }
     }
 
@@ -245,6 +254,15 @@ final class FileReader: Reader {
         }
     }
 
+    /// Goes on with the next stream.
+    private func moveOn() {
+        endStream()
+        statistics.add(.streams, 1)
+        if rowsOfStream == 0 { statistics.add(.emptyStreams, 1) }
+        rowsOfStream = 0
+        turn += 1
+    }
+
     private func endStream() {
         rows?.free()
         rows = nil
@@ -269,6 +287,14 @@ extension SnapshotFile {
         of names: [[UInt8]], _ options: ReadOptions
     ) throws(RedcolError) -> [Int] {
         var places: [Int] = []
+        let missing = names.filter { find($0) == nil }
+        if !missing.isEmpty, let key = try firstOfOtherType(missing) {
+            let name = escaped(key, limit: 200)
+            throw RedcolError(
+                .wrongType,
+                "the key \"\(name)\" of \(shown) holds a value that is no stream",
+                details: [(.stream, name)])
+        }
         for name in names {
             if let place = find(name) {
                 places.append(place)

@@ -38,7 +38,7 @@ struct NodeRows {
         texts.free()
     }
 
-    /// Goes on with this node; false if it is none.
+    /// Begins this node; false if its bytes make no sense.
     mutating func begin(
         _ master: EntryID, _ listpack: UnsafeBufferPointer<UInt8>
     ) -> Bool {

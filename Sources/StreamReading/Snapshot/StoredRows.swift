@@ -64,7 +64,7 @@ struct StoredRows {
         return passed
     }
 
-    /// Goes on with the next node that may have an entry of the range; false if there is none.
+    /// Begins the next node that may hold entries of the range; false after the last one.
     private mutating func beginNode() throws(RedcolError) -> Bool {
         while let master = try stream.peekMaster(), master <= rows.last {
             var after = stream

@@ -202,6 +202,46 @@ def test_iterators_that_end(saved: Saved) -> None:
         assert sorted(rows["_stream"]) == sorted(of_server["_key"])
 
 
+def test_values_that_do_not_fit(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are told as by a server, and a loop goes on after them."""
+    with server.client() as db:
+        db.delete("mixed")
+        for number in range(1, 7):
+            db.xadd("mixed", {"n": "no number" if number == 3 else number}, id=f"{number}-0")
+    file = backup(server, tmp_path)
+    read: dict[str, Any] = {"schema": {"n": pl.Int64}}
+    for source in (server.url, file):
+        caplog.clear()
+        assert redcol.read_stream(source, "mixed", on_error="skip", **read).height == 5
+        assert any("left out 1 entries" in line and "3-0" in line for line in caplog.messages)
+        found: list[Any] = []
+        with redcol.iter_stream(source, "mixed", until="now", batch_size=2, **read) as frames:
+            for _ in range(10):
+                try:
+                    found.append(next(frames)["n"].to_list())
+                except redcol.ValueConversionError as error:
+                    found.append(error.entry_id)
+                except StopIteration:
+                    break
+        assert found == [[1, 2], "3-0", [4, 5], [6]]
+
+
+def test_keys_of_other_types_and_counts(saved: Saved) -> None:
+    for source in (saved.server.url, saved.url):
+        with pytest.raises(redcol.WrongTypeError, match="small hash"):
+            redcol.read_stream(source, "small hash")
+    chosen: list[Any] = ["*", "s*", ["plain", "empty", "missing"]]
+    for pattern in chosen:
+        expected: dict[str, int] = {}
+        found: dict[str, int] = {}
+        read: dict[str, Any] = {"schema": SCHEMA, "include_timestamp": False}
+        redcol.read_streams(saved.server.url, pattern, counts=expected, **read)
+        redcol.read_streams(saved.url, pattern, counts=found, **read)
+        assert found == expected
+
+
 def test_other_databases(saved: Saved) -> None:
     assert redcol.list_streams(f"{saved.url}?db=3")["stream"].to_list() == ["elsewhere"]
     assert redcol.read_stream(saved.url, "elsewhere").height == 0
